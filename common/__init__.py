@@ -1,0 +1,4 @@
+"""What every package may use: configuration, clock, errors, logging, metrics, network values, secrets.
+
+Imports nothing else of this project.
+"""

@@ -1,0 +1,271 @@
+"""The configuration tree: one TOML file, read once at start-up into frozen values.
+
+Unknown keys are errors that name their path. Every default stands beside its field with
+the reason for it. Knows nothing of what the values are used for.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from common.errors import ConfigError
+from common.net import parse_listen, parse_prefix
+
+RETENTION_FLOOR_DAYS = 90
+"""Computer Crime Act section 26: traffic data is kept at least this long."""
+
+
+def _listen(text: str) -> str:
+    parse_listen(text)
+    return text
+
+
+def _prefix(text: str) -> str:
+    return str(parse_prefix(text))
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Site(_Section):
+    name: str = "Yuenyan"
+    timezone: str = "Asia/Bangkok"
+    languages: tuple[Literal["th", "en"], ...] = ("th", "en")
+    """The first is shown to a visitor who asked for none."""
+    data_dir: Path = Path("var")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not a time zone; write it like Asia/Bangkok") from error
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def _some_language(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one language")
+        return value
+
+
+class Database(_Section):
+    url: str = ""
+    """Empty means SQLite in the data directory."""
+    url_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
+        return value
+
+
+class Radius(_Section):
+    auth: tuple[Listen, ...] = ("0.0.0.0:1812",)
+    acct: tuple[Listen, ...] = ("0.0.0.0:1813",)
+    radsec: tuple[Listen, ...] = ()
+    workers: int = Field(default=0, ge=0, le=64)
+    """0: one a core; on SQLite always 1, because SQLite has one writer."""
+    backend_failure: Literal["silence", "reject"] = "silence"
+    """Silence lets the NAS try its next server; docs/decisions/0004."""
+    slow_threads: int = Field(default=0, ge=0, le=64)
+    """Threads for argon2; 0: one a core, which is all the processor it can use."""
+    slow_queue: int = Field(default=256, ge=1)
+    """Logins that may wait for argon2; beyond it a request is dropped and the NAS retries."""
+
+
+class Eap(_Section):
+    methods: tuple[
+        Literal["ttls", "peap", "tls", "pwd", "gtc", "mschapv2", "md5", "teap"], ...
+    ] = ("ttls", "peap", "tls")
+    certificate: Path | None = None
+    private_key: Path | None = None
+    ca: Path | None = None
+    crl: Path | None = None
+    tls_min: Literal["1.2", "1.3"] = "1.2"
+    tls_max: Literal["1.2", "1.3"] = "1.3"
+
+
+class RadSec(_Section):
+    certificate: Path | None = None
+    private_key: Path | None = None
+    ca: Path | None = None
+
+
+class Web(_Section):
+    public_url: str = ""
+    """Empty: the address the browser used."""
+    trusted_proxies: tuple[Prefix, ...] = ()
+    """X-Forwarded-For is believed from these peers only."""
+    workers: int = Field(default=1, ge=1, le=32)
+    threads: int = Field(default=8, ge=1, le=128)
+
+
+class Portal(Web):
+    listen: Listen = "0.0.0.0:8080"
+    registration_role: str = "guest"
+    """The role a self-registered visitor asks for."""
+
+
+class Admin(Web):
+    listen: Listen = "127.0.0.1:8081"
+
+
+class Passwords(_Section):
+    """argon2id costs; the defaults are the OWASP minimum (19 MiB, two passes, one lane)."""
+
+    memory_kib: int = Field(default=19456, ge=19456)
+    passes: int = Field(default=2, ge=2)
+    lanes: int = Field(default=1, ge=1)
+    minimum_length: int = Field(default=8, ge=8)
+
+
+class Collector(_Section):
+    netflow: tuple[Listen, ...] = ("0.0.0.0:2055",)
+    ipfix: tuple[Listen, ...] = ("0.0.0.0:4739",)
+    syslog: tuple[Listen, ...] = ("0.0.0.0:5514",)
+    inside: tuple[Prefix, ...] = (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "fc00::/7",
+    )
+    """Addresses of clients: RFC 1918, RFC 6598 and RFC 4193, plus the site's own prefixes."""
+    receive_buffer_octets: int = Field(default=64 << 20, ge=1 << 16)
+    """One second at 400,000 flows/s; without root the kernel's net.core.rmem_max caps it."""
+    exporters: tuple[Prefix, ...] = ()
+    """Who may send flows; empty: anyone who can reach the port."""
+
+
+class Archive(_Section):
+    retention_days: int = Field(default=120, ge=RETENTION_FLOOR_DAYS)
+    witnesses: tuple[str, ...] = ()
+    segment_seconds: int = Field(default=60, ge=1, le=3600)
+    """A segment is written at the latest this long after its first record came."""
+
+
+class Directory(_Section):
+    url: str | tuple[str, ...]
+    base_dn: str
+    bind_dn: str = ""
+    bind_password_file: Path | None = None
+    start_tls: bool = False
+    ca: Path | None = None
+    user_filter: str = "(uid={username})"
+    default_role: str = ""
+    offline_days: int = Field(default=0, ge=0)
+    groups: dict[str, str] = {}
+
+
+class Config(_Section):
+    """The whole tree. `source` is the file it came from, or None for built-in defaults."""
+
+    source: Path | None = None
+    site: Site = Site()
+    database: Database = Database()
+    radius: Radius = Radius()
+    eap: Eap = Eap()
+    radsec: RadSec = RadSec()
+    portal: Portal = Portal()
+    admin: Admin = Admin()
+    passwords: Passwords = Passwords()
+    collector: Collector = Collector()
+    archive: Archive = Archive()
+    directory: dict[str, Directory] = {}
+
+    @model_validator(mode="after")
+    def _tls_order(self) -> Config:
+        if self.eap.tls_min > self.eap.tls_max:
+            raise ValueError("eap.tls_min is above eap.tls_max")
+        return self
+
+    @property
+    def data_dir(self) -> Path:
+        """Absolute path of the data directory; relative ones start at the working directory."""
+        return self.site.data_dir.absolute()
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.data_dir / "keys"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL: YUENYAN_DATABASE_URL, then url, then url_file, then SQLite."""
+        from_environment = os.environ.get("YUENYAN_DATABASE_URL")
+        if from_environment:
+            return from_environment
+        if self.database.url:
+            return self.database.url
+        if self.database.url_file is not None:
+            try:
+                return self.database.url_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot read {self.database.url_file}", "database.url_file"
+                ) from error
+        return f"sqlite:///{self.data_dir / 'yuenyan.db'}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+
+def locate(option: str | None) -> Path | None:
+    """The configuration file to use: option, $YUENYAN_CONFIG, ./yuenyan.toml, or None."""
+    named = option or os.environ.get("YUENYAN_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("yuenyan.toml")
+    return here if here.exists() else None
+
+
+def load(path: Path | None) -> Config:
+    """Read `path` (None: built-in defaults) into a frozen tree.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, has an unknown key or a bad value;
+            the message names the key.
+    """
+    if path is None:
+        return Config()
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    if "source" in tree:
+        raise ConfigError("unknown key", "source")
+    try:
+        return Config.model_validate({**tree, "source": path.absolute()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "unknown key; see deploy/yuenyan.example.toml for the known ones"
+        raise ConfigError(message, key) from error

@@ -1,0 +1,86 @@
+"""The exception tree of the whole project.
+
+    NetAccessError
+      ConfigError(message, key)            start-up only; exit 2 with one clear sentence
+      UsageError(message)                  the operator asked for something impossible; exit 2
+      NotFound(message)                    the named thing does not exist; exit 1
+      Refused(message)                     a rule of the office says no; exit 1
+      ProtocolError                        a peer broke a rule
+        MalformedPacket(reason, offset)    drop, count, never answer
+        NotAuthentic(which)                wrong secret or no Message-Authenticator: drop, count
+      BackendUnavailable(backend)          SQL, LDAP or disk: not the user's fault; exit 3
+      ArchiveError(path, message)          an archive file does not say what it should
+
+Rejecting a login is not an exception: it is the value `Denied` of identity.domain.
+"""
+
+from __future__ import annotations
+
+
+class NetAccessError(Exception):
+    """Base of every error this project raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(NetAccessError):
+    """The configuration cannot be used; `key` is the dotted path of the culprit."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(f"{key}: {message}" if key else message)
+        self.key = key
+
+
+class UsageError(NetAccessError):
+    """The operator's request makes no sense as given; the message says what would."""
+
+    exit_code = 2
+
+
+class NotFound(NetAccessError):
+    """The named person, account, NAS or record does not exist."""
+
+
+class Refused(NetAccessError):
+    """A rule says no; the message names the rule and what to do."""
+
+
+class ProtocolError(NetAccessError):
+    """A peer broke a protocol rule."""
+
+
+class MalformedPacket(ProtocolError):
+    """A datagram whose structure is broken at `offset` octets from its start."""
+
+    def __init__(self, reason: str, offset: int = 0) -> None:
+        super().__init__(f"{reason} at octet {offset}")
+        self.reason = reason
+        self.offset = offset
+
+
+class NotAuthentic(ProtocolError):
+    """A packet that fails its authenticator; `which` names the check."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(which)
+        self.which = which
+
+
+class BackendUnavailable(NetAccessError):
+    """A back end (SQL, LDAP, disk) did not answer."""
+
+    exit_code = 3
+
+    def __init__(self, backend: str, detail: str = "") -> None:
+        super().__init__(f"{backend} is unavailable" + (f": {detail}" if detail else ""))
+        self.backend = backend
+
+
+class ArchiveError(NetAccessError):
+    """An archive file is missing, altered or unreadable."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path

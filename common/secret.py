@@ -1,0 +1,69 @@
+"""Secret values that do not show themselves, and files that hold them.
+
+Comparison is in constant time. Key files are made once, mode 0600.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from pathlib import Path
+
+from common.errors import ConfigError
+
+
+class Secret:
+    """Octets that never appear in a repr, a log line or a traceback."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> bytes:
+        """The octets themselves; call only where they are used."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value, other._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def write_secret_file(path: Path, value: bytes) -> bool:
+    """Write `value` to a new file of mode 0600; False when the file was already there."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(value)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return True
+
+
+def read_secret_file(path: Path) -> Secret:
+    """The octets of a key file without surrounding white space.
+
+    Raises:
+        ConfigError: the file is missing, empty, or readable by others.
+    """
+    try:
+        mode = path.stat().st_mode & 0o077
+        value = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path} ({error.strerror}); run 'yuenyan init' first"
+        ) from error
+    if mode:
+        raise ConfigError(f"{path} can be read by others; run: chmod 600 {path}")
+    if not value.strip():
+        raise ConfigError(f"{path} is empty; a key file must hold a key")
+    return Secret(value)

@@ -1,0 +1,104 @@
+"""Engines and session scope for SQLite and PostgreSQL.
+
+SQLite runs in WAL mode with synchronous=FULL: a commit that returned survives a power cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from common.errors import BackendUnavailable, ConfigError
+
+BUSY_SECONDS = 15.0
+"""How long a writer waits for another one on SQLite; a RADIUS batch holds the lock for ms."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `url`; nothing is connected yet.
+
+    SQLite transactions begin IMMEDIATE, so that two writers queue instead of deadlocking.
+    """
+    if url.startswith("sqlite"):
+        path = url.removeprefix("sqlite:///")
+        if path and path != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+    return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=10)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class Database:
+    """One engine and the way to open sessions on it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = open_engine(url)
+        self._writer = sessionmaker(self.engine, expire_on_commit=False)
+        self._reader = sessionmaker(
+            self.engine.execution_options(read_only=True), expire_on_commit=False
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits when the block ends and rolls back when it raises.
+
+        Raises:
+            BackendUnavailable: the database does not answer.
+        """
+        try:
+            with self._writer.begin() as session:
+                yield session
+        except OperationalError as error:
+            raise BackendUnavailable("database", str(error.orig)) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading; it takes no write lock and is never committed.
+
+        Raises:
+            BackendUnavailable: the database does not answer.
+        """
+        try:
+            with self._reader() as session:
+                yield session
+        except OperationalError as error:
+            raise BackendUnavailable("database", str(error.orig)) from error
+
+    def require_schema(self) -> None:
+        """Raise ConfigError when `yuenyan init` has not been run on this database."""
+        try:
+            ready = inspect(self.engine).has_table("revision")
+        except OperationalError as error:
+            raise BackendUnavailable("database", str(error.orig)) from error
+        if not ready:
+            raise ConfigError("the database has no tables yet; run 'yuenyan init' first")
+
+    def dispose(self) -> None:
+        self.engine.dispose()

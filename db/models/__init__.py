@@ -1,0 +1,39 @@
+"""Every table, so that `from db.models import Account` is enough."""
+
+from db.models.admission import PortalToken, Registration, Voucher, VoucherBatch, VoucherDevice
+from db.models.base import Base
+from db.models.ledger import (
+    AccountingEvent,
+    AddressInterval,
+    AuthEvent,
+    NasBoot,
+    NetworkSession,
+)
+from db.models.network import NasClient, UnknownNas
+from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
+from db.models.people import Account, Credential, Organisation, Person, Role
+
+__all__ = [
+    "Account",
+    "AccountingEvent",
+    "AddressInterval",
+    "AuditEvent",
+    "AuthEvent",
+    "Base",
+    "Credential",
+    "Gap",
+    "NasBoot",
+    "NasClient",
+    "NetworkSession",
+    "Organisation",
+    "Person",
+    "PortalToken",
+    "Registration",
+    "Revision",
+    "Role",
+    "ServiceRun",
+    "UnknownNas",
+    "Voucher",
+    "VoucherBatch",
+    "VoucherDevice",
+]

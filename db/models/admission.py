@@ -1,0 +1,115 @@
+"""How people come in without being on the roster: registrations, vouchers, one-time tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.models.base import Base, IntPk
+from db.models.people import Account, Role
+
+
+class Registration(Base):
+    """A visitor's own application: draft → pending → active → suspended → expired, or rejected."""
+
+    __tablename__ = "registration"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('draft', 'pending', 'active', 'suspended', 'expired', 'rejected')",
+            name="state",
+        ),
+    )
+
+    id: Mapped[IntPk]
+    reference: Mapped[str] = mapped_column(unique=True)
+    """What the visitor comes back with."""
+    state: Mapped[str] = mapped_column(index=True)
+    username: Mapped[str]
+    full_name: Mapped[str]
+    contact: Mapped[str]
+    purpose: Mapped[str] = mapped_column(default="")
+    sponsor_name: Mapped[str] = mapped_column(default="")
+    """Whom the visitor says they visit; not proven until that person or an admin approves."""
+    password_hash: Mapped[str]
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id"))
+    client_address: Mapped[str | None]
+    client_mac: Mapped[str | None]
+    language: Mapped[str] = mapped_column(default="th")
+    notice_hash: Mapped[str] = mapped_column(default="")
+    """SHA-256 of the notice the visitor accepted (R12)."""
+    created_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
+    decision_reason: Mapped[str | None]
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+
+    role: Mapped[Role] = relationship(lazy="joined")
+    account: Mapped[Account | None] = relationship(lazy="joined")
+
+
+class VoucherBatch(Base):
+    """A sheet of vouchers issued together by a named person."""
+
+    __tablename__ = "voucher_batch"
+
+    id: Mapped[IntPk]
+    name: Mapped[str]
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id"))
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    minutes: Mapped[int]
+    """Validity from first use."""
+    devices: Mapped[int]
+    created_at: Mapped[datetime]
+    hard_expiry: Mapped[datetime]
+    """Unused codes die here."""
+
+    role: Mapped[Role] = relationship(lazy="joined")
+
+
+class Voucher(Base):
+    """One code. Only its HMAC is searchable; the text is encrypted for printing."""
+
+    __tablename__ = "voucher"
+    __table_args__ = (CheckConstraint("state IN ('unused', 'active', 'revoked')", name="state"),)
+
+    id: Mapped[IntPk]
+    batch_id: Mapped[int] = mapped_column(ForeignKey("voucher_batch.id"), index=True)
+    code_hmac: Mapped[str] = mapped_column(unique=True)
+    code_encrypted: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(default="unused")
+    first_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+
+    batch: Mapped[VoucherBatch] = relationship(lazy="joined")
+
+
+class VoucherDevice(Base):
+    """A device that has used a voucher; at most `devices` of the batch each."""
+
+    __tablename__ = "voucher_device"
+
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"), primary_key=True)
+    mac: Mapped[str] = mapped_column(primary_key=True)
+    first_seen_at: Mapped[datetime]
+
+
+class PortalToken(Base):
+    """A one-time RADIUS password that the portal hands to a NAS for someone it has proven.
+
+    In the clear, because CHAP needs it so; it lives for two minutes and works once.
+    """
+
+    __tablename__ = "portal_token"
+
+    id: Mapped[IntPk]
+    username: Mapped[str] = mapped_column(index=True)
+    token: Mapped[str]
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    client_mac: Mapped[str | None]
+    nas_client_id: Mapped[int | None] = mapped_column(ForeignKey("nas_client.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    consumed_at: Mapped[datetime | None]
