@@ -1,4 +1,4 @@
-"""What every package may use: configuration, clock, errors, logging, metrics, network values, secrets.
+"""What every package may use: configuration, clock, errors, logs, metrics, network values.
 
 Imports nothing else of this project.
 """

@@ -98,9 +98,11 @@ class Radius(_Section):
 
 
 class Eap(_Section):
-    methods: tuple[
-        Literal["ttls", "peap", "tls", "pwd", "gtc", "mschapv2", "md5", "teap"], ...
-    ] = ("ttls", "peap", "tls")
+    methods: tuple[Literal["ttls", "peap", "tls", "pwd", "gtc", "mschapv2", "md5", "teap"], ...] = (
+        "ttls",
+        "peap",
+        "tls",
+    )
     certificate: Path | None = None
     private_key: Path | None = None
     ca: Path | None = None

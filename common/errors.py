@@ -39,11 +39,11 @@ class UsageError(NetAccessError):
     exit_code = 2
 
 
-class NotFound(NetAccessError):
+class NotFound(NetAccessError):  # noqa: N818 - reads as what happened
     """The named person, account, NAS or record does not exist."""
 
 
-class Refused(NetAccessError):
+class Refused(NetAccessError):  # noqa: N818
     """A rule says no; the message names the rule and what to do."""
 
 
@@ -51,7 +51,7 @@ class ProtocolError(NetAccessError):
     """A peer broke a protocol rule."""
 
 
-class MalformedPacket(ProtocolError):
+class MalformedPacket(ProtocolError):  # noqa: N818
     """A datagram whose structure is broken at `offset` octets from its start."""
 
     def __init__(self, reason: str, offset: int = 0) -> None:
@@ -60,7 +60,7 @@ class MalformedPacket(ProtocolError):
         self.offset = offset
 
 
-class NotAuthentic(ProtocolError):
+class NotAuthentic(ProtocolError):  # noqa: N818
     """A packet that fails its authenticator; `which` names the check."""
 
     def __init__(self, which: str) -> None:
@@ -68,7 +68,7 @@ class NotAuthentic(ProtocolError):
         self.which = which
 
 
-class BackendUnavailable(NetAccessError):
+class BackendUnavailable(NetAccessError):  # noqa: N818 - the field says "unavailable"
     """A back end (SQL, LDAP, disk) did not answer."""
 
     exit_code = 3

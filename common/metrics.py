@@ -30,7 +30,8 @@ class Counters:
         lines = []
         for (name, labels), value in sorted(self._values.items()):
             inner = ",".join(f'{key}="{_escape(text)}"' for key, text in labels)
-            lines.append(f"yuenyan_{name}{{{inner}}} {value}" if inner else f"yuenyan_{name} {value}")
+            series = f"yuenyan_{name}{{{inner}}}" if inner else f"yuenyan_{name}"
+            lines.append(f"{series} {value}")
         return "\n".join(lines) + "\n"
 
     def write(self, path: Path) -> None:

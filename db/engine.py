@@ -50,6 +50,16 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
+_CACHED_BY_RADIUS = frozenset({"account", "credential", "role", "nas_client", "organisation"})
+
+
+def _raise_revision(session: Session, _context: Any) -> None:
+    """Raise the revision when something changed that RADIUS workers keep in memory."""
+    touched = {*session.new, *session.dirty, *session.deleted}
+    if any(row.__tablename__ in _CACHED_BY_RADIUS for row in touched):
+        session.connection().exec_driver_sql("UPDATE revision SET number = number + 1")
+
+
 class Database:
     """One engine and the way to open sessions on it."""
 
@@ -57,6 +67,7 @@ class Database:
         self.url = url
         self.engine = open_engine(url)
         self._writer = sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self._writer, "after_flush", _raise_revision)
         self._reader = sessionmaker(
             self.engine.execution_options(read_only=True), expire_on_commit=False
         )

@@ -1,0 +1,1 @@
+"""The command line and the wiring: commands, one module per process, the supervisor."""

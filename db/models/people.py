@@ -112,5 +112,5 @@ class Credential(Base):
     password_hash: Mapped[str]
     changed_at: Mapped[datetime]
     recoverable_kind: Mapped[str | None]
-    """NULL, or nt-hash | password: what `recoverable` holds, encrypted with keys/recoverable.key."""
+    """NULL, or nt-hash | password: what `recoverable` holds, encrypted outside the database."""
     recoverable: Mapped[bytes | None] = mapped_column(LargeBinary)

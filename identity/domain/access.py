@@ -1,0 +1,111 @@
+"""What a login can come to, and the facts about an account it is decided on.
+
+Pure values. Nothing here reads a database or a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How somebody proved who they are."""
+
+    PAP = "pap"
+    CHAP = "chap"
+    MAC = "mac"
+    TOKEN = "token"  # noqa: S105 - the name of a method
+    VOUCHER = "voucher"
+    PORTAL = "portal"
+
+
+class Reason(StrEnum):
+    """Why a login was decided as it was: the operator's exact word."""
+
+    OK = "ok"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
+    NO_PASSWORD = "no_password"  # noqa: S105 - a reason
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    NOT_A_LOGIN = "not_a_login"
+    UNKNOWN_DEVICE = "unknown_device"
+    MAC_MISMATCH = "mac_mismatch"
+    NO_STATION = "no_calling_station_id"
+    NOT_RECOVERABLE = "method_needs_recoverable_secret"
+    TOKEN_SPENT = "token_spent"  # noqa: S105 - a reason
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason
+    TOKEN_ELSEWHERE = "token_for_another_device_or_nas"  # noqa: S105 - a reason
+    VOUCHER_UNKNOWN = "voucher_unknown"
+    VOUCHER_EXPIRED = "voucher_expired"
+    VOUCHER_REVOKED = "voucher_revoked"
+    VOUCHER_DEVICES = "voucher_device_limit"
+    SIMULTANEOUS = "simultaneous_limit"
+    METHOD_UNSUPPORTED = "method_unsupported"
+    BAD_REQUEST = "bad_request"
+    BACKEND = "backend_unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleProfile:
+    """What a role grants; None means no limit."""
+
+    name: str
+    vlan: int | None = None
+    down_kbps: int | None = None
+    up_kbps: int | None = None
+    session_seconds: int | None = None
+    idle_seconds: int | None = None
+    simultaneous: int | None = None
+    quota_mb_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """An account as one login sees it."""
+
+    account_id: int
+    username: str
+    kind: str
+    state: str
+    expires_at: datetime | None
+    role: RoleProfile
+    password_hash: str | None = field(default=None, repr=False)
+
+    def refusal(self, now: datetime) -> Reason | None:
+        """Why this account may not log in at `now`, or None when it may."""
+        if self.state == "suspended":
+            return Reason.SUSPENDED
+        if self.state != "active" or (self.expires_at is not None and self.expires_at <= now):
+            return Reason.EXPIRED
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The login is good. `expires_at` bounds the session whatever the role says."""
+
+    account: AccountSnapshot
+    method: Method
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The login is refused; `account_id` is set when the account is known."""
+
+    reason: Reason
+    method: Method
+    account_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nobody can say now; never an accept (docs/decisions/0004)."""
+
+    backend: str
+
+
+Decision = Granted | Denied | Unavailable

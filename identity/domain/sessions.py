@@ -1,0 +1,211 @@
+"""A session joined from its accounting events, in any order, with duplicates and losses.
+
+Every field merges by a join that is commutative, associative and idempotent (minimum,
+maximum, or), so the order in which packets arrive cannot change the result. The SQL of
+db.ledger does the same joins; a contract test holds the two together.
+
+The NAS's own stopwatch (Acct-Session-Time) carries the shape of the session and our
+receive time carries the date: started_at = min(received - Acct-Delay-Time -
+Acct-Session-Time). A delayed or repeated packet can only be later, so the minimum is the
+truest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import TypeVar
+
+_Value = TypeVar("_Value", int, str, datetime)
+
+
+class StatusType(IntEnum):
+    """Acct-Status-Type, RFC 2866 section 5.1."""
+
+    START = 1
+    STOP = 2
+    INTERIM = 3
+    ON = 7
+    OFF = 8
+
+
+class CloseCause:
+    """Why a session without a stop was closed."""
+
+    NAS_RESTARTED = "nas_restarted"
+    SILENT = "silent"
+
+
+def session_key(nas: str, acct_session_id: str, user_name: str, calling_station_id: str) -> str:
+    """The key of a session, 32 hex digits.
+
+    Acct-Session-Id alone is unique only on one NAS and only until it restarts (RFC 2866
+    section 5.5), so the user and the station are part of it.
+    """
+    text = "\0".join((nas, acct_session_id, user_name, calling_station_id))
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """What is known of one session; see db.models.NetworkSession for the fields."""
+
+    session_key: str
+    nas_client_id: int
+    acct_session_id: str
+    user_name: str
+    account_id: int | None = None
+    session_ref: str | None = None
+    calling_station_id: str | None = None
+    called_station_id: str | None = None
+    nas_port: str | None = None
+    started_at: datetime
+    last_heard_at: datetime
+    session_seconds: int = 0
+    stop_seen: int = 0
+    stop_at: datetime | None = None
+    terminate_cause: int | None = None
+    input_octets: int = 0
+    output_octets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressState:
+    """What is known of one address of one session."""
+
+    session_key: str
+    address: str
+    source: str = "radius"
+    from_at: datetime
+    to_at: datetime
+    first_offset_seconds: int | None = None
+    last_offset_seconds: int | None = None
+
+
+def join_sessions(left: SessionState, right: SessionState) -> SessionState:
+    """The session known from both; same key on both sides.
+
+    Texts that only some packets carry are joined by maximum, which prefers any to none.
+    """
+    return replace(
+        left,
+        account_id=_most(left.account_id, right.account_id),
+        session_ref=_most(left.session_ref, right.session_ref),
+        called_station_id=_most(left.called_station_id, right.called_station_id),
+        nas_port=_most(left.nas_port, right.nas_port),
+        started_at=min(left.started_at, right.started_at),
+        last_heard_at=max(left.last_heard_at, right.last_heard_at),
+        session_seconds=max(left.session_seconds, right.session_seconds),
+        stop_seen=max(left.stop_seen, right.stop_seen),
+        stop_at=_least(left.stop_at, right.stop_at),
+        terminate_cause=_most(left.terminate_cause, right.terminate_cause),
+        input_octets=max(left.input_octets, right.input_octets),
+        output_octets=max(left.output_octets, right.output_octets),
+    )
+
+
+def join_addresses(left: AddressState, right: AddressState) -> AddressState:
+    """The address span known from both; same session, address and source on both sides."""
+    return replace(
+        left,
+        from_at=min(left.from_at, right.from_at),
+        to_at=max(left.to_at, right.to_at),
+        first_offset_seconds=_least(left.first_offset_seconds, right.first_offset_seconds),
+        last_offset_seconds=_most(left.last_offset_seconds, right.last_offset_seconds),
+    )
+
+
+def ended_at(session: SessionState, closed_at: datetime | None = None) -> datetime | None:
+    """When the session ended, or None while it is open.
+
+    A stop that was resent late says its true end by its Acct-Session-Time; one second is
+    added because that time is in whole seconds.
+    """
+    if session.stop_seen:
+        by_receipt = session.stop_at or session.last_heard_at
+        if session.session_seconds:
+            by_stopwatch = session.started_at + timedelta(seconds=session.session_seconds + 1)
+            return min(by_receipt, by_stopwatch)
+        return max(by_receipt, session.started_at)
+    if closed_at is not None:
+        return max(closed_at, session.started_at)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressSpan:
+    """Who had an address, from when to when; `to_at` is None while the session is open."""
+
+    session_key: str
+    address: str
+    source: str
+    from_at: datetime
+    to_at: datetime | None
+
+
+def address_spans(
+    session: SessionState,
+    addresses: Iterable[AddressState],
+    closed_at: datetime | None = None,
+) -> Sequence[AddressSpan]:
+    """The spans of a session's addresses, cut where the next address of its family begins.
+
+    The first address of a family reaches back to the start of the session: a phone has it
+    before the first interim update tells. An address is held until the next one of the
+    same family and source is seen, or until the session ends. IPv6 hosts have
+    several addresses at once, so IPv6 spans are never cut by one another.
+    """
+    end = ended_at(session, closed_at)
+    spans: list[AddressSpan] = []
+    v4: dict[str, list[tuple[datetime, datetime, AddressState]]] = {}
+    for state in addresses:
+        first = _moment(session, state.first_offset_seconds, state.from_at)
+        last = max(first, _moment(session, state.last_offset_seconds, state.to_at))
+        if ":" in state.address:
+            spans.append(_span(state, session.started_at, end))
+        else:
+            v4.setdefault(state.source, []).append((first, last, state))
+    for held in v4.values():
+        held.sort(key=lambda item: (item[0], item[2].address))
+        for index, (first, last, state) in enumerate(held):
+            begin = session.started_at if index == 0 else first
+            following = held[index + 1][0] if index + 1 < len(held) else None
+            # The same address may come back after another: its last evidence counts too.
+            until = end if following is None else max(following, last)
+            if end is not None and until is not None:
+                until = min(until, end)
+            spans.append(_span(state, min(begin, first), until))
+    return spans
+
+
+def _span(state: AddressState, begin: datetime, until: datetime | None) -> AddressSpan:
+    if until is not None and until < begin:
+        until = begin
+    return AddressSpan(
+        session_key=state.session_key,
+        address=state.address,
+        source=state.source,
+        from_at=begin,
+        to_at=until,
+    )
+
+
+def _moment(session: SessionState, offset: int | None, seen: datetime) -> datetime:
+    if offset is None:
+        return seen
+    return session.started_at + timedelta(seconds=offset)
+
+
+def _least(left: _Value | None, right: _Value | None) -> _Value | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right)
+
+
+def _most(left: _Value | None, right: _Value | None) -> _Value | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return max(left, right)

@@ -1,0 +1,32 @@
+"""The few things every identity service needs, put together once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.clock import Clock, utc_now
+from common.config import Config
+from db.engine import Database
+from identity.passwords import PasswordVault
+from identity.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Database, keys, password costs and clock of this site."""
+
+    config: Config
+    database: Database
+    vault: Vault
+    passwords: PasswordVault
+    clock: Clock = utc_now
+
+    @classmethod
+    def open(cls, config: Config, database: Database | None = None) -> Office:
+        """The office of `config`; ConfigError when `yuenyan init` has not been run."""
+        return cls(
+            config=config,
+            database=database or Database(config.database_url),
+            vault=Vault.open(config.keys_dir),
+            passwords=PasswordVault(config.passwords),
+        )

@@ -1,0 +1,118 @@
+"""Proving a password or a voucher outside RADIUS: the portal's and the admin's sign-in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from common.errors import BackendUnavailable
+from db.models import Account, AuthEvent, Credential
+from identity.domain.access import (
+    AccountSnapshot,
+    Decision,
+    Denied,
+    Granted,
+    Method,
+    Reason,
+    Unavailable,
+)
+from identity.office import Office
+from identity.services import people, roles, vouchers
+
+
+def snapshot(session: Session, account: Account) -> AccountSnapshot:
+    """The facts a login decides on, read now."""
+    credential = session.get(Credential, account.id)
+    return AccountSnapshot(
+        account_id=account.id,
+        username=account.username,
+        kind=account.kind,
+        state=account.state,
+        expires_at=account.expires_at,
+        role=roles.profile(account.role),
+        password_hash=credential.password_hash if credential else None,
+    )
+
+
+def check_password(
+    office: Office, username: str, password: str, method: Method = Method.PORTAL
+) -> Decision:
+    """Decide on a user name and password; an unknown name costs the same time as a wrong one.
+
+    The hash is checked before the account's state is told, so that only who knows the
+    password learns that an account is suspended. A hash with old costs is renewed.
+    """
+    now = office.clock()
+    try:
+        with office.database.read() as session:
+            account = people.find(session, username)
+            facts = snapshot(session, account) if account is not None else None
+        proven = office.passwords.verify(facts.password_hash if facts else None, password)
+        if facts is None:
+            return Denied(Reason.UNKNOWN_ACCOUNT, method)
+        if facts.kind == "device":
+            return Denied(Reason.NOT_A_LOGIN, method, facts.account_id)
+        if facts.password_hash is None:
+            return Denied(Reason.NO_PASSWORD, method, facts.account_id)
+        if not proven:
+            return Denied(Reason.WRONG_PASSWORD, method, facts.account_id)
+        renew_hash(office, facts.account_id, facts.password_hash, password, now)
+    except BackendUnavailable as error:
+        return Unavailable(error.backend)
+    refusal = facts.refusal(now)
+    if refusal is not None:
+        return Denied(refusal, method, facts.account_id)
+    return Granted(account=facts, method=method, expires_at=facts.expires_at)
+
+
+def renew_hash(
+    office: Office, account_id: int, old_hash: str, password: str, now: datetime
+) -> None:
+    """Hash `password` anew when the stored hash has other costs than the configuration's."""
+    if not office.passwords.needs_rehash(old_hash):
+        return
+    renewed = office.passwords.hash(password)
+    with office.database.write() as session:
+        credential = session.get(Credential, account_id)
+        if credential is not None and credential.password_hash == old_hash:
+            credential.password_hash = renewed
+            credential.changed_at = now
+
+
+def check_voucher(office: Office, code: str, client_mac: str | None) -> Decision:
+    """Decide on a voucher code as `find_code` returns it; the first use starts its clock."""
+    try:
+        with office.database.write() as session:
+            outcome = vouchers.redeem(session, office, code, client_mac)
+            if isinstance(outcome, Denied):
+                return outcome
+            facts = snapshot(session, outcome)
+    except BackendUnavailable as error:
+        return Unavailable(error.backend)
+    return Granted(account=facts, method=Method.VOUCHER, expires_at=facts.expires_at)
+
+
+def record_decision(
+    office: Office, decision: Decision, user_name: str, client_mac: str | None
+) -> None:
+    """Write a portal decision to auth_event; an unavailable database is not recorded."""
+    if isinstance(decision, Unavailable):
+        return
+    granted = isinstance(decision, Granted)
+    with office.database.write() as session:
+        session.add(
+            AuthEvent(
+                at=office.clock(),
+                user_name=user_name,
+                account_id=(
+                    decision.account.account_id
+                    if isinstance(decision, Granted)
+                    else decision.account_id
+                ),
+                method=decision.method,
+                outcome="accept" if granted else "reject",
+                reason=Reason.OK if isinstance(decision, Granted) else decision.reason,
+                calling_station_id=client_mac,
+            )
+        )

@@ -1,0 +1,160 @@
+"""Accounts of people: add, find, enable, disable, describe, change password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.errors import NotFound, Refused, UsageError
+from common.net import find_mac
+from db.models import Account, Credential, Person
+from identity.domain.admission import clean_username, find_code
+from identity.office import Office
+from identity.services import audit, roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """What is needed to make an account for a person."""
+
+    username: str
+    password_hash: str
+    full_name: str = ""
+    role: str = "student"
+    organisation: str | None = None
+    person_code: str | None = None
+    class_name: str | None = None
+    expires_at: datetime | None = None
+    proofing_method: str = "operator"
+    admin_level: str | None = None
+
+
+def free_username(text: str) -> str:
+    """The stored form of a name for a person; UsageError when it looks like something else.
+
+    A name that reads as a MAC address or as a voucher code would be looked up as one.
+    """
+    username = clean_username(text)
+    if find_mac(username) is not None:
+        raise UsageError(f"{text!r} is a MAC address; add devices with: yuenyan device add")
+    if find_code(username) is not None and any(symbol.isdigit() for symbol in username):
+        raise UsageError(f"{text!r} looks like a voucher code; choose another user name")
+    return username
+
+
+def find(session: Session, username: str) -> Account | None:
+    """The account with this name, or None."""
+    return session.scalar(select(Account).where(Account.username == username.strip().casefold()))
+
+
+def get(session: Session, username: str) -> Account:
+    """The account with this name; NotFound otherwise."""
+    account = find(session, username)
+    if account is None:
+        raise NotFound(f"there is no account {username!r}")
+    return account
+
+
+def add_user(session: Session, office: Office, new: NewUser, actor: str) -> Account:
+    """Make a person and the account that belongs to them.
+
+    Raises:
+        Refused: the name is taken.
+        NotFound: role or organisation does not exist.
+    """
+    username = free_username(new.username)
+    if find(session, username) is not None:
+        raise Refused(f"there is already an account {username!r}")
+    now = office.clock()
+    organisation = roles.get_organisation(session, new.organisation) if new.organisation else None
+    person = Person(
+        organisation_id=organisation.id if organisation else None,
+        full_name=new.full_name.strip() or username,
+        person_code=new.person_code or None,
+        class_name=new.class_name or None,
+        proofing_method=new.proofing_method,
+        proofed_by=actor,
+        proofed_at=now,
+        created_at=now,
+    )
+    session.add(person)
+    session.flush()
+    account = Account(
+        username=username,
+        kind="person",
+        state="active",
+        person_id=person.id,
+        organisation_id=person.organisation_id,
+        role_id=roles.get(session, new.role).id,
+        admin_level=new.admin_level,
+        expires_at=new.expires_at,
+        created_at=now,
+    )
+    session.add(account)
+    session.flush()
+    session.add(Credential(account_id=account.id, password_hash=new.password_hash, changed_at=now))
+    audit.record(session, now, actor, "account:added", username, role=new.role)
+    return account
+
+
+def set_state(session: Session, office: Office, username: str, state: str, actor: str) -> Account:
+    """Set an account to `active` or `suspended`; RADIUS and portal follow within a second."""
+    account = get(session, username)
+    now = office.clock()
+    if state == "active" and account.expires_at is not None and account.expires_at <= now:
+        raise Refused(
+            f"{username} expired on {account.expires_at:%Y-%m-%d}; set a later expiry first"
+        )
+    if account.state != state:
+        account.state = state
+        account.ended_at = None if state == "active" else now
+        audit.record(session, now, actor, f"account:{state}", account.username)
+    return account
+
+
+def set_password(session: Session, office: Office, username: str, hashed: str, actor: str) -> None:
+    """Replace the password hash of an account that has one or may have one."""
+    account = get(session, username)
+    credential = session.get(Credential, account.id)
+    now = office.clock()
+    if credential is None:
+        session.add(Credential(account_id=account.id, password_hash=hashed, changed_at=now))
+    else:
+        credential.password_hash = hashed
+        credential.changed_at = now
+    audit.record(session, now, actor, "account:password_changed", account.username)
+
+
+def describe(session: Session, account: Account) -> dict[str, object]:
+    """What `user show --json` prints; never a secret."""
+    sponsor = session.get(Account, account.sponsor_id) if account.sponsor_id else None
+    owner = session.get(Account, account.owner_id) if account.owner_id else None
+    person = account.person
+    return {
+        "username": account.username,
+        "kind": account.kind,
+        "state": account.state,
+        "full_name": account.full_name,
+        "role": account.role.name,
+        "org": account.organisation.code if account.organisation else None,
+        "person_code": person.person_code if person else None,
+        "class_name": person.class_name if person else None,
+        "sponsor": sponsor.username if sponsor else None,
+        "owner": owner.username if owner else None,
+        "admin_level": account.admin_level,
+        "expires_at": account.expires_at.isoformat() if account.expires_at else None,
+        "created_at": account.created_at.isoformat(),
+        "proofing": (
+            {
+                "method": person.proofing_method,
+                "by": person.proofed_by,
+                "at": person.proofed_at.isoformat(),
+            }
+            if person
+            else None
+        ),
+        "has_password": session.get(Credential, account.id) is not None,
+    }

@@ -1,0 +1,230 @@
+"""Self-registration: a visitor applies, somebody approves, an account comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.errors import NotFound, Refused, UsageError
+from db.models import Account, Credential, Person, Registration
+from identity.domain.admission import RegistrationState, advance, new_reference
+from identity.office import Office
+from identity.services import audit, people, roles
+
+GUEST_LIFETIME = timedelta(days=7)
+"""How long an approved guest may come back, unless the approver says otherwise."""
+
+PENDING_LIFETIME = timedelta(days=14)
+"""An application nobody decided is closed after this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What a visitor filled in."""
+
+    username: str
+    full_name: str
+    contact: str
+    password: str
+    purpose: str = ""
+    sponsor_name: str = ""
+    client_address: str | None = None
+    client_mac: str | None = None
+    language: str = "th"
+    notice_hash: str = ""
+
+
+def submit(session: Session, office: Office, application: Application) -> Registration:
+    """Store an application as pending and return it with its reference number.
+
+    Raises:
+        UsageError: a field is missing or unusable; the message says which.
+        Refused: the user name is taken by an account or a pending application.
+    """
+    username = people.free_username(application.username)
+    office.passwords.check_strength(application.password)
+    full_name, contact = application.full_name.strip(), application.contact.strip()
+    if not full_name or not contact:
+        raise UsageError("a name and a way to reach you are needed")
+    for value, limit in ((full_name, 200), (contact, 200), (application.purpose, 500)):
+        if len(value) > limit:
+            raise UsageError(f"a field is longer than {limit} characters")
+    taken = session.scalar(
+        select(Registration.id).where(
+            Registration.username == username, Registration.state.in_(("draft", "pending"))
+        )
+    )
+    if taken is not None or people.find(session, username) is not None:
+        raise Refused("this user name is taken; choose another")
+    now = office.clock()
+    registration = Registration(
+        reference=new_reference(),
+        state=advance(RegistrationState.DRAFT, RegistrationState.PENDING),
+        username=username,
+        full_name=full_name,
+        contact=contact,
+        purpose=application.purpose.strip(),
+        sponsor_name=application.sponsor_name.strip()[:200],
+        password_hash=office.passwords.hash(application.password),
+        role_id=roles.get(session, office.config.portal.registration_role).id,
+        client_address=application.client_address,
+        client_mac=application.client_mac,
+        language=application.language,
+        notice_hash=application.notice_hash,
+        created_at=now,
+    )
+    session.add(registration)
+    session.flush()
+    audit.record(
+        session, now, username, "registration:submitted", registration.reference, name=full_name
+    )
+    return registration
+
+
+def find(session: Session, reference: str) -> Registration | None:
+    """The registration with this reference number, however it was typed, or None."""
+    cleaned = reference.strip().upper().replace("-", "").replace(" ", "")
+    return session.scalar(select(Registration).where(Registration.reference == cleaned))
+
+
+def list_pending(session: Session, limit: int = 200) -> Sequence[Registration]:
+    """Applications that wait for a decision, oldest first."""
+    return session.scalars(
+        select(Registration)
+        .where(Registration.state == RegistrationState.PENDING)
+        .order_by(Registration.created_at)
+        .limit(limit)
+    ).all()
+
+
+def approve(
+    session: Session,
+    office: Office,
+    reference: str,
+    approver: str,
+    *,
+    role: str | None = None,
+    expires_at: datetime | None = None,
+) -> Account:
+    """Make an account of a pending application; the approver becomes the guest's sponsor.
+
+    A role that is for guests gives a guest account that ends after `GUEST_LIFETIME` unless
+    `expires_at` says otherwise; any other role makes a person, proven in person by the
+    approver.
+
+    Raises:
+        NotFound: no such application.
+        Refused: it was decided before, or the name was taken meanwhile.
+    """
+    registration = _locked(session, reference)
+    registration.state = advance(registration.state, RegistrationState.ACTIVE)
+    sponsor = people.get(session, approver)
+    if sponsor.kind != "person":
+        raise Refused("only a person can approve a registration")
+    if people.find(session, registration.username) is not None:
+        raise Refused(f"the user name {registration.username} was taken meanwhile; reject this one")
+    now = office.clock()
+    granted = roles.get(session, role) if role else registration.role
+    account = Account(
+        username=registration.username,
+        state="active",
+        contact=registration.contact,
+        organisation_id=sponsor.organisation_id,
+        role_id=granted.id,
+        created_at=now,
+        expires_at=expires_at or (now + GUEST_LIFETIME if granted.for_guests else None),
+        **_belonging(session, registration, granted.for_guests, sponsor, now),
+    )
+    session.add(account)
+    session.flush()
+    session.add(
+        Credential(account_id=account.id, password_hash=registration.password_hash, changed_at=now)
+    )
+    registration.account_id = account.id
+    registration.role_id = granted.id
+    registration.decided_at = now
+    registration.decided_by = sponsor.username
+    audit.record(
+        session,
+        now,
+        sponsor.username,
+        "registration:approved",
+        registration.reference,
+        username=account.username,
+        role=granted.name,
+    )
+    return account
+
+
+def _belonging(
+    session: Session, registration: Registration, guest: bool, sponsor: Account, now: datetime
+) -> dict[str, object]:
+    if guest:
+        return {
+            "kind": "guest",
+            "sponsor_id": sponsor.id,
+            "guest_name": registration.full_name,
+        }
+    person = Person(
+        organisation_id=sponsor.organisation_id,
+        full_name=registration.full_name,
+        contact=registration.contact,
+        proofing_method="in_person",
+        proofed_by=sponsor.username,
+        proofed_at=now,
+        created_at=now,
+    )
+    session.add(person)
+    session.flush()
+    return {"kind": "person", "person_id": person.id}
+
+
+def reject(session: Session, office: Office, reference: str, actor: str, reason: str) -> None:
+    """Refuse a pending application; the visitor reads `reason` on the status page."""
+    registration = _locked(session, reference)
+    registration.state = advance(registration.state, RegistrationState.REJECTED)
+    registration.decided_at = office.clock()
+    registration.decided_by = actor
+    registration.decision_reason = reason.strip()[:500]
+    audit.record(
+        session,
+        registration.decided_at,
+        actor,
+        "registration:rejected",
+        registration.reference,
+        reason=registration.decision_reason,
+    )
+
+
+def follow_account(session: Session, account: Account) -> None:
+    """Bring the registration of an account to the state the account is in now."""
+    registration = session.scalar(select(Registration).where(Registration.account_id == account.id))
+    if registration is not None and registration.state != account.state:
+        registration.state = advance(registration.state, RegistrationState(account.state))
+
+
+def expire_stale(session: Session, now: datetime) -> int:
+    """Close applications nobody decided for `PENDING_LIFETIME`; how many there were."""
+    stale = session.scalars(
+        select(Registration).where(
+            Registration.state.in_((RegistrationState.DRAFT, RegistrationState.PENDING)),
+            Registration.created_at <= now - PENDING_LIFETIME,
+        )
+    ).all()
+    for registration in stale:
+        registration.state = advance(registration.state, RegistrationState.EXPIRED)
+        audit.record(session, now, "housekeeper", "registration:expired", registration.reference)
+    return len(stale)
+
+
+def _locked(session: Session, reference: str) -> Registration:
+    """The registration, locked, so that two approvers cannot both decide."""
+    registration = find(session, reference)
+    if registration is None:
+        raise NotFound(f"there is no registration {reference!r}")
+    session.refresh(registration, with_for_update={"of": Registration})
+    return registration

@@ -1,0 +1,101 @@
+"""Roles and organisations: find, make, change."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.errors import NotFound, UsageError
+from db.models import Organisation, Role
+from identity.domain.access import RoleProfile
+from identity.office import Office
+from identity.services import audit
+
+DEFAULT_ROLES: dict[str, dict[str, int | bool]] = {
+    "staff": {"simultaneous": 3},
+    "student": {"simultaneous": 2},
+    "guest": {"for_guests": True, "session_seconds": 8 * 3600, "simultaneous": 2},
+    "device": {},
+}
+"""What `init` makes; the limits are those of the office's manual and can be changed."""
+
+_LIMITS: dict[str, tuple[int, int]] = {
+    "vlan": (1, 4094),
+    "down_kbps": (1, 2**31 - 1),
+    "up_kbps": (1, 2**31 - 1),
+    "session_seconds": (60, 2**31 - 1),
+    "idle_seconds": (60, 2**31 - 1),
+    "simultaneous": (1, 1000),
+    "quota_mb_day": (1, 2**31 - 1),
+}
+
+
+def profile(role: Role) -> RoleProfile:
+    """The access profile of a role row."""
+    return RoleProfile(name=role.name, **{field: getattr(role, field) for field in _LIMITS})
+
+
+def seed(session: Session) -> None:
+    """Make the default roles that are not there yet; existing ones stay as they are."""
+    known = set(session.scalars(select(Role.name)))
+    for name, limits in DEFAULT_ROLES.items():
+        if name not in known:
+            session.add(Role(name=name, **limits))
+
+
+def get(session: Session, name: str) -> Role:
+    """The role called `name`.
+
+    Raises:
+        NotFound: the message lists the roles there are.
+    """
+    role = session.scalar(select(Role).where(Role.name == name))
+    if role is None:
+        known = ", ".join(session.scalars(select(Role.name).order_by(Role.name)))
+        raise NotFound(
+            f"there is no role {name!r}; known roles: {known}. Make it: yuenyan role set"
+        )
+    return role
+
+
+def set_role(
+    session: Session, office: Office, name: str, limits: dict[str, int | None], actor: str
+) -> Role:
+    """Make the role `name` or change the given limits of it; the others stay.
+
+    Raises:
+        UsageError: a limit is outside its range.
+    """
+    for field, value in limits.items():
+        low, high = _LIMITS[field]
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"--{field.replace('_', '-')} must be {low}..{high}")
+    role = session.scalar(select(Role).where(Role.name == name))
+    if role is None:
+        role = Role(name=name)
+        session.add(role)
+    for field, value in limits.items():
+        setattr(role, field, value)
+    audit.record(session, office.clock(), actor, "role:set", name, **limits)
+    return role
+
+
+def get_organisation(session: Session, code: str) -> Organisation:
+    """The organisation with this code; NotFound says how to make it."""
+    found = session.scalar(select(Organisation).where(Organisation.code == code))
+    if found is None:
+        raise NotFound(f"there is no organisation {code!r}; make it: yuenyan org add {code} NAME")
+    return found
+
+
+def add_organisation(
+    session: Session, office: Office, code: str, name: str, actor: str
+) -> Organisation:
+    """Make or rename an organisation."""
+    found = session.scalar(select(Organisation).where(Organisation.code == code))
+    if found is None:
+        found = Organisation(code=code, name=name, created_at=office.clock())
+        session.add(found)
+    found.name = name
+    audit.record(session, office.clock(), actor, "organisation:set", code, name=name)
+    return found

@@ -1,0 +1,87 @@
+"""`yuenyan`: every command, loaded only when it is called, so that each starts fast.
+
+Exit codes: 0 done, 1 refused or not found, 2 usage or configuration, 3 a back end is down.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from common import config as configuration
+from common.errors import NetAccessError
+from yuenyan.context import Context
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("yuenyan.commands.init", "make data directory, keys, database and first admin"),
+    "serve": ("yuenyan.commands.serve", "run every process under one supervisor"),
+    "radius": ("yuenyan.commands.serve", "run the RADIUS server alone"),
+    "portal": ("yuenyan.commands.serve", "run the public portal alone"),
+    "admin": ("yuenyan.commands.serve", "run the admin portal alone"),
+    "collector": ("yuenyan.commands.serve", "run the flow collector alone"),
+    "housekeeper": ("yuenyan.commands.serve", "run the housekeeper alone"),
+    "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
+    "device": ("yuenyan.commands.people", "devices known by MAC address"),
+    "org": ("yuenyan.commands.people", "the office and its schools"),
+    "role": ("yuenyan.commands.people", "roles and what they grant"),
+    "nas": ("yuenyan.commands.network", "access points, switches and gateways"),
+    "voucher": ("yuenyan.commands.network", "issue vouchers"),
+    "session": ("yuenyan.commands.network", "who is and was connected"),
+    "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
+    "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
+    "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
+    "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), f"{name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_file", metavar="FILE", help="Configuration; see deploy/.")
+@click.version_option(package_name="yuenyan")
+@click.pass_context
+def cli(ctx: click.Context, config_file: str | None) -> None:
+    """RADIUS, captive portal, identity and accountability for schools."""
+    ctx.obj = Context(configuration.load(configuration.locate(config_file)))
+
+
+def main() -> None:
+    """Entry point: turn every error of ours into one sentence and its exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except NetAccessError as error:
+        click.echo(f"yuenyan: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""`yuenyan init`."""
+
+from __future__ import annotations
+
+import click
+
+from common.errors import UsageError
+from yuenyan.commands.options import secret_from_stdin
+from yuenyan.context import Context
+
+
+@click.command("init")
+@click.option("--admin", metavar="NAME", help="Make this the first administrator.")
+@click.option("--admin-password-stdin", is_flag=True, help="Read the password, one line.")
+@click.pass_obj
+def init_command(context: Context, admin: str | None, admin_password_stdin: bool) -> None:
+    """Make data directory, keys, database, lab certificates and the first administrator.
+
+    Safe to repeat: what is there stays as it is.
+    """
+    from yuenyan.initialise import initialise
+
+    if (admin is None) is admin_password_stdin:
+        raise UsageError("give --admin NAME and --admin-password-stdin together")
+    password = secret_from_stdin("admin password") if admin_password_stdin else None
+    outcome = initialise(context.config, admin, password)
+    for item in outcome.made:
+        click.echo(f"made {item}")
+    click.echo(f"ready: {context.config.data_dir}")

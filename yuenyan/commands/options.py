@@ -1,0 +1,21 @@
+"""Helpers that several command groups share: secrets from standard input, time zones."""
+
+from __future__ import annotations
+
+import sys
+
+from common.errors import UsageError
+
+
+def secret_from_stdin(what: str) -> str:
+    """One line from standard input without its line end; asks aloud when it is a terminal.
+
+    Raises:
+        UsageError: nothing came.
+    """
+    if sys.stdin.isatty():
+        print(f"{what}: ", end="", file=sys.stderr, flush=True)
+    value = sys.stdin.readline().rstrip("\r\n")
+    if not value:
+        raise UsageError(f"give the {what} on standard input, one line")
+    return value

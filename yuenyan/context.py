@@ -1,0 +1,30 @@
+"""What every command gets: the configuration, and the database and office opened on demand."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from common.config import Config
+from db.engine import Database
+from identity.office import Office
+
+
+class Context:
+    """Passed to each command by click; opens nothing until it is asked."""
+
+    actor = "command-line"
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def database(self) -> Database:
+        """The site's database; ConfigError when `yuenyan init` has not been run."""
+        database = Database(self.config.database_url)
+        database.require_schema()
+        return database
+
+    @cached_property
+    def office(self) -> Office:
+        """Database, keys and password costs together."""
+        return Office.open(self.config, self.database)

@@ -1,0 +1,103 @@
+"""What `yuenyan init` does: data directory, keys, database, lab certificates, first admin.
+
+Safe to repeat: what is there stays as it is.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from common.config import Config
+from common.errors import ConfigError
+from common.secret import write_secret_file
+from db.engine import Database
+from db.migrate import upgrade
+from identity.office import Office
+from identity.services import people, roles
+from identity.vault import make_key
+from yuenyan.certificates import make_lab_certificates
+
+PORTAL_SESSION_KEY = "portal-session.key"
+ADMIN_SESSION_KEY = "admin-session.key"
+SEAL_KEY = "seal.key"
+SEAL_PUBLIC_KEY = "seal.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was made this time; empty when everything was there."""
+
+    made: tuple[str, ...]
+
+
+def initialise(config: Config, admin: str | None, admin_password: str | None) -> Outcome:
+    """Make whatever is missing.
+
+    Raises:
+        ConfigError: the data directory cannot be written.
+        UsageError: the admin's name or password cannot be used.
+    """
+    made: list[str] = []
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        config.keys_dir.mkdir(mode=0o700, exist_ok=True)
+        if make_key(config.keys_dir):
+            made.append("vault key")
+        for name in (PORTAL_SESSION_KEY, ADMIN_SESSION_KEY):
+            if write_secret_file(config.keys_dir / name, secrets.token_hex(32).encode()):
+                made.append(name)
+        if _make_seal_key(config.keys_dir):
+            made.append("seal key")
+        if make_lab_certificates(config.data_dir / "ca", config.site.name):
+            made.append("lab certificate authority and server certificate")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {error.filename}: {error.strerror}", "site.data_dir"
+        ) from error
+    database = Database(config.database_url)
+    try:
+        upgrade(database)
+        office = Office.open(config, database)
+        with database.write() as session:
+            roles.seed(session)
+        if admin is not None and _make_admin(office, admin, admin_password or ""):
+            made.append(f"admin account {admin}")
+    finally:
+        database.dispose()
+    return Outcome(tuple(made))
+
+
+def _make_seal_key(keys_dir: Path) -> bool:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex()
+    if not write_secret_file(keys_dir / SEAL_KEY, private.encode()):
+        return False
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+    (keys_dir / SEAL_PUBLIC_KEY).write_text(public + "\n", encoding="ascii")
+    return True
+
+
+def _make_admin(office: Office, name: str, password: str) -> bool:
+    with office.database.read() as session:
+        if people.find(session, name) is not None:
+            return False
+    office.passwords.check_strength(password)
+    hashed = office.passwords.hash(password)
+    with office.database.write() as session:
+        people.add_user(
+            session,
+            office,
+            people.NewUser(username=name, password_hash=hashed, role="staff", admin_level="admin"),
+            actor="command-line",
+        )
+    return True
