@@ -1,0 +1,125 @@
+"""Finds what never arrived by watching the sequence numbers of each exporter.
+
+RFC 3954 section 5.1: version 9 counts datagrams a Source ID; version 5 counts flows an engine.
+Numbers wrap at 2**32. Does not know what the missing records held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+REORDER_WINDOW = 64
+"""A number this little behind is a late or repeated datagram, not a restarted exporter."""
+
+LARGEST_LOSS = 1 << 24
+"""A jump beyond this is a restart: no exporter loses sixteen million between two datagrams."""
+
+UPTIME_SLACK_MS = 60_000
+"""sysUptime falling by more than this is a reboot; less is two datagrams out of order."""
+
+_MODULUS = 1 << 32
+
+
+class GapReason(StrEnum):
+    """Why records are missing, as stored."""
+
+    SEQUENCE = "sequence"
+    SOCKET = "socket"
+    RESTART = "restart"
+    UNDECODABLE = "undecodable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowGap:
+    """Records known to be missing between two moments, in milliseconds since 1970."""
+
+    source: str
+    from_ms: int
+    to_ms: int
+    lost: int
+    """Datagrams (version 9, socket) or flows (version 5); 0 when nobody can know."""
+    reason: GapReason
+
+
+@dataclass(slots=True)
+class Stream:
+    """What is expected next from one exporter's domain."""
+
+    source: str
+    expected: int
+    last_ms: int
+    uptime_ms: int
+
+
+class SequenceWatch:
+    """All streams of one collector; `observe` is called once a datagram."""
+
+    def __init__(self) -> None:
+        self.streams: dict[tuple[str, int, int], Stream] = {}
+        self._gaps: list[FlowGap] = []
+        self._late: dict[str, int] = {}
+
+    def observe(
+        self,
+        key: tuple[str, int, int],
+        number: int,
+        step: int,
+        received_ms: int,
+        uptime_ms: int,
+    ) -> None:
+        """Note that `number` came on the stream (exporter, version, domain) and covers `step`."""
+        following = (number + step) % _MODULUS
+        stream = self.streams.get(key)
+        if stream is None:
+            source = f"{key[0]} v{key[1]} domain {key[2]}"
+            self.streams[key] = Stream(source, following, received_ms, uptime_ms)
+            return
+        ahead = (number - stream.expected) % _MODULUS
+        if ahead == 0:
+            stream.expected = following
+        elif self._rebooted(stream, uptime_ms):
+            self._add(stream, received_ms, 0, GapReason.RESTART)
+            stream.expected = following
+        elif ahead < LARGEST_LOSS:
+            self._add(stream, received_ms, ahead, GapReason.SEQUENCE)
+            stream.expected = following
+        elif _MODULUS - ahead <= REORDER_WINDOW * max(step, 1):
+            # Late: it was counted as lost when its successor came.
+            self._late[stream.source] = self._late.get(stream.source, 0) + step
+        else:
+            self._add(stream, received_ms, 0, GapReason.RESTART)
+            stream.expected = following
+        stream.last_ms = max(stream.last_ms, received_ms)
+        stream.uptime_ms = uptime_ms
+
+    def take_gaps(self) -> list[FlowGap]:
+        """The gaps since the last call, less what came late after all."""
+        kept = []
+        for gap in self._gaps:
+            late = min(self._late.get(gap.source, 0), gap.lost)
+            if late and gap.reason is GapReason.SEQUENCE:
+                self._late[gap.source] -= late
+                if late == gap.lost:
+                    continue
+                gap = FlowGap(
+                    source=gap.source,
+                    from_ms=gap.from_ms,
+                    to_ms=gap.to_ms,
+                    lost=gap.lost - late,
+                    reason=gap.reason,
+                )
+            kept.append(gap)
+        self._gaps, self._late = [], {}
+        return kept
+
+    @staticmethod
+    def _rebooted(stream: Stream, uptime_ms: int) -> bool:
+        fallen = (stream.uptime_ms - uptime_ms) % _MODULUS
+        return UPTIME_SLACK_MS < fallen < _MODULUS // 2
+
+    def _add(self, stream: Stream, received_ms: int, lost: int, reason: GapReason) -> None:
+        first, last = sorted((stream.last_ms, received_ms))
+        self._gaps.append(
+            FlowGap(source=stream.source, from_ms=first, to_ms=last, lost=lost, reason=reason)
+        )

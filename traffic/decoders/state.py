@@ -1,0 +1,66 @@
+"""What a decoder must remember over a restart, as a JSON-ready tree and back.
+
+Pure: the collector decides where it is written.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from common.errors import MalformedPacket
+from traffic.decoders.decoder import FlowDecoder
+from traffic.decoders.sequences import Stream
+from traffic.decoders.templates import PendingSet, make_template
+
+FORMAT = 1
+
+
+def dump_state(decoder: FlowDecoder) -> dict[str, Any]:
+    """Templates, sequence numbers and waiting sets of `decoder`."""
+    store = decoder.store
+    return {
+        "format": FORMAT,
+        "templates": [
+            [*key, template.plan is None, [list(spec) for spec in template.fields]]
+            for key, template in store.templates.items()
+        ],
+        "streams": [
+            [*key, stream.expected, stream.last_ms, stream.uptime_ms]
+            for key, stream in decoder.watch.streams.items()
+        ],
+        "pending": [
+            [*key, late.received_ms, late.exported_ms, late.uptime_ms, late.body.hex()]
+            for key, waiting in store.pending.items()
+            for late in waiting
+        ],
+    }
+
+
+def load_state(tree: dict[str, Any]) -> FlowDecoder:
+    """A decoder that goes on where `dump_state` left off.
+
+    Raises:
+        MalformedPacket: the tree is not one of ours.
+    """
+    decoder = FlowDecoder()
+    if tree.get("format") != FORMAT:
+        raise MalformedPacket("decoder state of another format")
+    try:
+        for exporter, domain, number, options, fields in tree["templates"]:
+            specs = tuple((int(kind), int(octets)) for kind, octets in fields)
+            key = (str(exporter), int(domain), int(number))
+            decoder.store.templates[key] = make_template(specs, options=bool(options))
+        for exporter, version, domain, expected, last_ms, uptime_ms in tree["streams"]:
+            source = f"{exporter} v{version} domain {domain}"
+            decoder.watch.streams[(exporter, version, domain)] = Stream(
+                source, expected, last_ms, uptime_ms
+            )
+        for exporter, domain, number, received_ms, exported_ms, uptime_ms, body in tree["pending"]:
+            late = PendingSet(received_ms, exported_ms, uptime_ms, bytes.fromhex(body))
+            waiting = decoder.store.pending.setdefault((exporter, domain, number), deque())
+            waiting.append(late)
+            decoder.store.pending_octets += len(late.body)
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedPacket(f"decoder state is damaged: {error}") from error
+    return decoder

@@ -1,0 +1,178 @@
+"""Templates of NetFlow version 9, and the data sets that wait for theirs.
+
+RFC 3954 sections 5.2, 6.1 and 9: a template belongs to one exporter and one Source ID, may
+be redefined, and data may overtake it. Holds no more than its limits allow.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass
+
+from common.errors import MalformedPacket
+from traffic.decoders.plan import FieldSpecs, Plan, compile_plan
+from traffic.decoders.variable import VARIABLE, fixed_fields, flatten
+
+MAX_FIELDS = 512
+"""Real templates have up to about 60 fields; this only stops absurd ones."""
+
+MAX_TEMPLATES = 20_000
+"""Over all exporters. A forger could otherwise fill the memory with templates."""
+
+PENDING_OCTETS = 16 << 20
+"""Data sets that wait for a template, over all exporters."""
+
+PENDING_MS = 2 * 3600 * 1000
+"""Exporters repeat templates every few minutes, the slowest every 30 minutes."""
+
+Key = tuple[str, int, int]
+"""Exporter address, Source ID, template id."""
+
+_PAIR = struct.Struct("!HH")
+_OPTIONS_HEADER = struct.Struct("!HHH")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One template as announced. `plan` is None for options, which describe no flow."""
+
+    fields: FieldSpecs
+    record_octets: int
+    """Of the fixed fields."""
+    plan: Plan | None
+    variable: bool = False
+    """Some field brings its own length."""
+
+    def records(self, body: memoryview) -> tuple[int, memoryview | bytes]:
+        """(number of records in the data set, octets of their fixed fields).
+
+        Raises:
+            MalformedPacket: variable fields do not fit.
+        """
+        if self.variable:
+            return flatten(body, self.fields)
+        number = len(body) // self.record_octets
+        return number, body[: number * self.record_octets]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSet:
+    """A data set whose template is not known yet, with the moments it needs later."""
+
+    received_ms: int
+    exported_ms: int
+    uptime_ms: int
+    body: bytes
+
+
+class TemplateStore:
+    """Templates of all exporters and what waits for them."""
+
+    def __init__(self) -> None:
+        self.templates: dict[Key, Template] = {}
+        self.pending: dict[Key, deque[PendingSet]] = {}
+        self.pending_octets = 0
+
+    def define(self, key: Key, template: Template) -> list[PendingSet]:
+        """Remember `template`; returns the sets that waited for it, oldest first."""
+        if key not in self.templates and len(self.templates) >= MAX_TEMPLATES:
+            raise MalformedPacket("more templates than any network has")
+        self.templates[key] = template
+        waiting = self.pending.pop(key, None)
+        if waiting is None:
+            return []
+        self.pending_octets -= sum(len(one.body) for one in waiting)
+        return list(waiting)
+
+    def wait(self, key: Key, late: PendingSet) -> list[tuple[Key, PendingSet]]:
+        """Keep `late` until its template comes; returns what had to go to make room."""
+        self.pending.setdefault(key, deque()).append(late)
+        self.pending_octets += len(late.body)
+        dropped = []
+        while self.pending_octets > PENDING_OCTETS:
+            oldest = min(self.pending, key=lambda one: self.pending[one][0].received_ms)
+            dropped.append((oldest, self._drop(oldest)))
+        return dropped
+
+    def expire(self, now_ms: int) -> list[tuple[Key, PendingSet]]:
+        """Give up on sets that waited longer than PENDING_MS before `now_ms`."""
+        dropped = []
+        for key in list(self.pending):
+            while key in self.pending and self.pending[key][0].received_ms < now_ms - PENDING_MS:
+                dropped.append((key, self._drop(key)))
+        return dropped
+
+    def _drop(self, key: Key) -> PendingSet:
+        waiting = self.pending[key]
+        gone = waiting.popleft()
+        self.pending_octets -= len(gone.body)
+        if not waiting:
+            del self.pending[key]
+        return gone
+
+
+def make_template(fields: FieldSpecs, *, options: bool = False) -> Template:
+    """A usable template of `fields`.
+
+    Raises:
+        MalformedPacket: it has no field, too many, or records without octets.
+    """
+    if not fields or len(fields) > MAX_FIELDS:
+        raise MalformedPacket(f"template of {len(fields)} fields")
+    fixed = fixed_fields(fields)
+    octets = sum(width for _, width in fixed)
+    if not 0 < octets < VARIABLE:
+        raise MalformedPacket(f"template record of {octets} octets")
+    plan = None if options else compile_plan(fixed)
+    return Template(fields, octets, plan, variable=len(fixed) < len(fields))
+
+
+def decode_templates(body: memoryview) -> list[tuple[int, FieldSpecs]]:
+    """(template id, fields) of each template in a Template FlowSet, RFC 3954 section 5.2.
+
+    Raises:
+        MalformedPacket: a template reaches beyond the set or has a reserved id.
+    """
+    found = []
+    position = 0
+    while position + 4 <= len(body):
+        number, count = _PAIR.unpack_from(body, position)
+        if number == 0 and count == 0:
+            break  # padding
+        if number < 256:
+            raise MalformedPacket(f"template id {number} is reserved", position)
+        position += 4
+        if position + 4 * count > len(body):
+            raise MalformedPacket("template reaches beyond its set", position)
+        found.append((number, _fields(body, position, count)))
+        position += 4 * count
+    return found
+
+
+def decode_options_templates(body: memoryview) -> list[tuple[int, FieldSpecs]]:
+    """(template id, scope and option fields) of an Options Template FlowSet, section 6.1.
+
+    Raises:
+        MalformedPacket: lengths do not fit the set.
+    """
+    found = []
+    position = 0
+    while position + 6 <= len(body):
+        number, scope_octets, option_octets = _OPTIONS_HEADER.unpack_from(body, position)
+        if number == 0:
+            break  # padding
+        if number < 256 or scope_octets % 4 or option_octets % 4:
+            raise MalformedPacket("options template header", position)
+        position += 6
+        total = scope_octets + option_octets
+        if position + total > len(body):
+            raise MalformedPacket("options template reaches beyond its set", position)
+        found.append((number, _fields(body, position, total // 4)))
+        position += total
+    return found
+
+
+def _fields(body: memoryview, position: int, count: int) -> FieldSpecs:
+    values = struct.unpack_from(f"!{2 * count}H", body, position)
+    return tuple(zip(values[::2], values[1::2], strict=True))
