@@ -1,0 +1,1 @@
+"""What both portals share: languages, addresses, headers, tokens, error pages, the server."""

@@ -1,0 +1,86 @@
+"""Error pages in the visitor's language that say what to do next.
+
+The template gets `status`, `title` and `advice`; nothing of the error itself is shown.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, make_response, render_template, request
+from flask_babel import gettext
+from werkzeug.exceptions import HTTPException
+
+from common.errors import BackendUnavailable
+from common.logging import get_logger
+
+RETRY_SECONDS = 30
+
+
+def init_error_pages(app: Flask, template: str) -> None:
+    """Answer every error of `app` with `template`."""
+    log = get_logger("captive_portal.web.errors")
+
+    def page(status: int, title: str, advice: str) -> Response:
+        text = render_template(template, status=status, title=title, advice=advice)
+        return make_response(text, status)
+
+    def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        if status < 400:
+            return make_response(error.get_response())
+        response = page(status, *_words(status))
+        if isinstance(error.get_headers(), list):
+            for name, value in error.get_headers():
+                if name.lower() in {"allow", "retry-after"}:
+                    response.headers[name] = value
+        return response
+
+    def unavailable(error: BackendUnavailable) -> Response:
+        log.error("backend_unavailable", backend=error.backend, path=request.path)
+        response = page(503, *_words(503))
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
+
+    def unexpected(error: Exception) -> Response:
+        log.error("request_failed", path=request.path, exc_info=error)
+        return page(500, *_words(500))
+
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(BackendUnavailable, unavailable)
+    app.register_error_handler(Exception, unexpected)
+
+
+def _words(status: int) -> tuple[str, str]:
+    known = {
+        400: (
+            gettext("This page cannot be used any more"),
+            gettext("Please start again from the first page."),
+        ),
+        403: (gettext("Not allowed"), gettext("You may not open this page.")),
+        404: (
+            gettext("Page not found"),
+            gettext("The address may be mistyped. Please start from the first page."),
+        ),
+        405: (
+            gettext("This page cannot be used any more"),
+            gettext("Please start again from the first page."),
+        ),
+        413: (
+            gettext("Too much was sent"),
+            gettext("Please shorten what you typed and try again."),
+        ),
+        429: (
+            gettext("Too many attempts"),
+            gettext("Please wait a few minutes, then try again."),
+        ),
+        503: (
+            gettext("The system is not ready"),
+            gettext("Nothing is wrong with your account. Please try again in a minute."),
+        ),
+    }
+    return known.get(
+        status,
+        (
+            gettext("Something went wrong on our side"),
+            gettext("Please try again. If it happens again, tell the person in charge."),
+        ),
+    )

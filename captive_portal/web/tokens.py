@@ -1,0 +1,100 @@
+"""Signed, short-lived texts that carry a visit or a sign-in in an address or hidden field.
+
+A phone's sign-in sheet keeps no cookies, so the state of a visit travels in its pages. The
+key is made by `yuenyan init`; without it the portal does not start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from common.secret import read_secret_file
+
+VISIT_LIFETIME = timedelta(hours=2)
+"""A login page may lie open for a lesson; after that the gateway sends the phone again."""
+
+SIGN_IN_LIFETIME = timedelta(hours=12)
+"""One working day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Where a visitor came from, as the gateway's redirect told it. Nothing in it is proven."""
+
+    nas: str = ""
+    mac: str = ""
+    ip: str = ""
+    url: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """Somebody who has proven an account to this portal. `key` names this one sign-in."""
+
+    key: str
+    account_id: int
+    since: datetime
+    method: str
+
+
+class Signer:
+    """Signs and reads visits and sign-ins; each kind has its own salt."""
+
+    def __init__(self, key: str) -> None:
+        self._visits = URLSafeTimedSerializer(key, salt="visit")
+        self._sign_ins = URLSafeTimedSerializer(key, salt="sign-in")
+
+    @classmethod
+    def open(cls, path: Path) -> Signer:
+        """The signer of the key file; ConfigError when `yuenyan init` has not made it."""
+        return cls(read_secret_file(path).reveal().decode("ascii", "strict").strip())
+
+    def sign_visit(self, visit: Visit) -> str:
+        """`visit` as a text; fields that are empty take no room."""
+        return str(self._visits.dumps({key: text for key, text in asdict(visit).items() if text}))
+
+    def read_visit(self, text: str) -> Visit | None:
+        """The visit in `text`, or None when it is forged, broken or too old."""
+        fields = _load(self._visits, text, VISIT_LIFETIME)
+        try:
+            return Visit(**fields) if isinstance(fields, dict) else None
+        except TypeError:
+            return None
+
+    def sign_in(self, sign_in: SignIn) -> str:
+        """`sign_in` as a text."""
+        fields = [
+            sign_in.key,
+            sign_in.account_id,
+            int(sign_in.since.timestamp()),
+            sign_in.method,
+        ]
+        return str(self._sign_ins.dumps(fields))
+
+    def read_sign_in(self, text: str) -> SignIn | None:
+        """The sign-in in `text`, or None when it is forged, broken or too old."""
+        fields = _load(self._sign_ins, text, SIGN_IN_LIFETIME)
+        if not isinstance(fields, list) or len(fields) != 4:
+            return None
+        key, account_id, since, method = fields
+        return SignIn(
+            key=key,
+            account_id=account_id,
+            since=datetime.fromtimestamp(since, UTC),
+            method=method,
+        )
+
+
+def _load(serializer: URLSafeTimedSerializer, text: str, lifetime: timedelta) -> Any:
+    if not text or len(text) > 4096:
+        return None
+    try:
+        return serializer.loads(text, max_age=int(lifetime.total_seconds()))
+    except BadData:
+        return None
