@@ -115,6 +115,23 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
     return account
 
 
+def set_expiry(
+    session: Session, office: Office, username: str, expires_at: datetime | None, actor: str
+) -> Account:
+    """Let an account end at `expires_at`, or never; its state stays as it is."""
+    account = get(session, username)
+    account.expires_at = expires_at
+    audit.record(
+        session,
+        office.clock(),
+        actor,
+        "account:expiry_set",
+        account.username,
+        expires_at=expires_at.isoformat() if expires_at else None,
+    )
+    return account
+
+
 def set_password(session: Session, office: Office, username: str, hashed: str, actor: str) -> None:
     """Replace the password hash of an account that has one or may have one."""
     account = get(session, username)

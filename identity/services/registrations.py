@@ -201,9 +201,13 @@ def reject(session: Session, office: Office, reference: str, actor: str, reason:
 
 
 def follow_account(session: Session, account: Account) -> None:
-    """Bring the registration of an account to the state the account is in now."""
+    """Bring the registration of an account to the state the account is in now.
+
+    An expired application stays so when its account is given more time later.
+    """
     registration = session.scalar(select(Registration).where(Registration.account_id == account.id))
-    if registration is not None and registration.state != account.state:
+    settled = (account.state, RegistrationState.EXPIRED)
+    if registration is not None and registration.state not in settled:
         registration.state = advance(registration.state, RegistrationState(account.state))
 
 

@@ -1,0 +1,487 @@
+"""`yuenyan user|device|org|role`: people, devices, organisations and what they are granted.
+
+Passwords come on standard input only: an argument would be seen by everyone on the machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+import click
+from sqlalchemy import func, select
+
+from common.errors import Refused, UsageError
+from common.net import find_mac, format_mac
+from db.models import Account, Organisation, Person, Role
+from identity.office import Office
+from identity.services import devices, importing, people, registrations, roles
+from yuenyan.commands.options import secret_from_stdin
+from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
+from yuenyan.context import Context
+
+_SHOWN_BAD_ROWS = 50
+"""The operator mends the file and tries again; more lines than this are not read."""
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_LIMITS = ("vlan", "down_kbps", "up_kbps", "session_seconds", "idle_seconds", "simultaneous")
+_QUOTA = "quota_mb_day"
+
+
+@click.group("user")
+def user_command() -> None:
+    """Accounts of people."""
+
+
+@user_command.command("add")
+@click.argument("name")
+@click.option("--role", default=importing.DEFAULT_ROLE, show_default=True)
+@click.option("--org", metavar="CODE", help="The school or office they belong to.")
+@click.option("--full-name", default="", metavar="TEXT")
+@click.option("--person-code", metavar="TEXT", help="Pupil or staff number.")
+@click.option("--class-name", metavar="TEXT")
+@click.option("--expires-at", metavar="TIME", help="A date alone counts to its end.")
+@click.option(
+    "--admin-level",
+    type=click.Choice(["admin", "approver", "auditor"]),
+    help="What the account may do in the admin portal.",
+)
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option(
+    "--recoverable",
+    type=click.Choice(["nt-hash", "password"]),
+    help="Keep the secret for CHAP and MS-CHAP; not in this release.",
+)
+@click.pass_obj
+def user_add(
+    context: Context,
+    name: str,
+    role: str,
+    org: str | None,
+    full_name: str,
+    person_code: str | None,
+    class_name: str | None,
+    expires_at: str | None,
+    admin_level: str | None,
+    password_stdin: bool,
+    recoverable: str | None,
+) -> None:
+    """Make an account for a person."""
+    _refuse_recoverable(recoverable)
+    _need(password_stdin, "--password-stdin")
+    office = context.office
+    zone = context.config.site.timezone
+    new = people.NewUser(
+        username=name,
+        password_hash=office.passwords.hash(_password(office, admin_level is not None)),
+        full_name=full_name,
+        role=role,
+        organisation=org,
+        person_code=person_code,
+        class_name=class_name,
+        expires_at=importing.parse_expiry(expires_at, zone) if expires_at else None,
+        admin_level=admin_level,
+    )
+    with office.database.write() as session:
+        account = people.add_user(session, office, new, context.actor)
+    click.echo(f"added {account.username}")
+
+
+@user_command.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--dry-run", is_flag=True, help="Check every row, change nothing.")
+@click.option("--update", is_flag=True, help="Change accounts that exist; empty cells stay.")
+@click.option("--recoverable", type=click.Choice(["nt-hash", "password"]), help="As for add.")
+@_JSON
+@click.pass_obj
+def user_import(
+    context: Context,
+    file: BinaryIO,
+    dry_run: bool,
+    update: bool,
+    recoverable: str | None,
+    as_json: bool,
+) -> None:
+    """Make accounts from a CSV file: the good rows are imported, the bad ones are listed.
+
+    Columns: username,password,full_name,role,org,person_code,class_name,expires_at. Other
+    columns are dropped. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Exit code 1
+    when any row was bad.
+    """
+    _refuse_recoverable(recoverable)
+    office = context.office
+    roster = importing.read(file.read(importing.MAXIMUM_OCTETS + 1), context.config.site.timezone)
+    with office.database.read() as session:
+        roster = importing.check(session, office, roster, update)
+    minimum = context.config.passwords.minimum_length
+    short = sum(0 < len(entry.password) < minimum for entry in roster.entries)
+    if short:
+        _warn(f"{short} passwords have fewer than {minimum} characters")
+    for column, cells in roster.dropped.items():
+        _warn(f"column {column!r} is not kept ({cells} filled cells dropped)")
+    if dry_run:
+        report = importing.Report(added=0, updated=0, bad=roster.bad)
+    else:
+        report = importing.apply(office, roster, context.actor, _progress(len(roster.entries)))
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "encoding": roster.encoding,
+                "good": len(roster.entries),
+                "added": report.added,
+                "updated": report.updated,
+                "short_passwords": short,
+                "dropped_columns": roster.dropped,
+                "bad": [
+                    {"row": bad.row, "username": bad.username, "reason": bad.reason}
+                    for bad in report.bad
+                ],
+            }
+        )
+    else:
+        for bad in report.bad[:_SHOWN_BAD_ROWS]:
+            click.echo(f"row {bad.row}: {bad.username or '-'}: {bad.reason}", err=True)
+        if len(report.bad) > _SHOWN_BAD_ROWS:
+            click.echo(f"and {len(report.bad) - _SHOWN_BAD_ROWS} more bad rows", err=True)
+        if dry_run:
+            click.echo(f"would import {len(roster.entries)}; bad {len(report.bad)}")
+        else:
+            click.echo(f"added {report.added}, updated {report.updated}, bad {len(report.bad)}")
+    if report.bad:
+        raise click.exceptions.Exit(1)
+
+
+@user_command.command("list")
+@click.option("--org", metavar="CODE")
+@click.option("--role", metavar="ROLE")
+@click.option("--state", type=click.Choice(["active", "suspended", "expired"]))
+@_JSON
+@click.pass_obj
+def user_list(
+    context: Context, org: str | None, role: str | None, state: str | None, as_json: bool
+) -> None:
+    """Every account of a person or guest, by name."""
+    zone = context.config.site.timezone
+    query = select(Account).where(Account.kind != "device").order_by(Account.username)
+    with context.database.read() as session:
+        if org is not None:
+            wanted = roles.get_organisation(session, org)
+            query = query.where(Account.organisation_id == wanted.id)
+        if role is not None:
+            query = query.where(Account.role_id == roles.get(session, role).id)
+        if state is not None:
+            query = query.where(Account.state == state)
+        found = session.scalars(query).all()
+    if as_json:
+        print_json(
+            [
+                {
+                    "username": account.username,
+                    "full_name": account.full_name,
+                    "kind": account.kind,
+                    "state": account.state,
+                    "role": account.role.name,
+                    "org": account.organisation.code if account.organisation else None,
+                    "admin_level": account.admin_level,
+                    "expires_at": moment(account.expires_at, zone),
+                }
+                for account in found
+            ]
+        )
+        return
+    print_table(
+        ("user", "name", "kind", "state", "role", "org", "admin", "expires"),
+        (
+            (
+                account.username,
+                account.full_name,
+                account.kind,
+                account.state,
+                account.role.name,
+                account.organisation.code if account.organisation else None,
+                account.admin_level,
+                short_moment(account.expires_at, zone),
+            )
+            for account in found
+        ),
+    )
+
+
+@user_command.command("show")
+@click.argument("name")
+@_JSON
+@click.pass_obj
+def user_show(context: Context, name: str, as_json: bool) -> None:
+    """Everything stored of one account but its secrets."""
+    with context.database.read() as session:
+        described = people.describe(session, people.get(session, find_mac(name) or name))
+    if as_json:
+        print_json(described)
+        return
+    proofing = described.pop("proofing")
+    if isinstance(proofing, dict):
+        described["proven"] = f"{proofing['method']} by {proofing['by']}, {proofing['at']}"
+    print_fields(described)
+
+
+@user_command.command("disable")
+@click.argument("name")
+@click.pass_obj
+def user_disable(context: Context, name: str) -> None:
+    """Suspend an account; RADIUS and portal follow within a second."""
+    _set_state(context, name, "suspended")
+    click.echo(f"disabled {name}")
+
+
+@user_command.command("enable")
+@click.argument("name")
+@click.pass_obj
+def user_enable(context: Context, name: str) -> None:
+    """Let a suspended account log in again."""
+    _set_state(context, name, "active")
+    click.echo(f"enabled {name}")
+
+
+def _set_state(context: Context, name: str, state: str) -> None:
+    office = context.office
+    with office.database.write() as session:
+        account = people.set_state(session, office, find_mac(name) or name, state, context.actor)
+        registrations.follow_account(session, account)
+
+
+@user_command.command("password")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--recoverable", type=click.Choice(["nt-hash", "password"]), help="As for add.")
+@click.pass_obj
+def user_password(
+    context: Context, name: str, password_stdin: bool, recoverable: str | None
+) -> None:
+    """Replace the password of an account."""
+    _refuse_recoverable(recoverable)
+    _need(password_stdin, "--password-stdin")
+    office = context.office
+    with office.database.read() as session:
+        account = people.get(session, name)
+    if account.kind == "device":
+        raise Refused(f"{name} is a device, which has no password")
+    hashed = office.passwords.hash(_password(office, account.admin_level is not None))
+    with office.database.write() as session:
+        people.set_password(session, office, name, hashed, context.actor)
+    click.echo(f"changed the password of {account.username}")
+
+
+@user_command.command("expiry")
+@click.argument("name")
+@click.argument("time")
+@click.pass_obj
+def user_expiry(context: Context, name: str, time: str) -> None:
+    """Let an account end at TIME, or `never`. A date alone counts to its end."""
+    office = context.office
+    zone = context.config.site.timezone
+    expires_at = None if time == "never" else importing.parse_expiry(time, zone)
+    with office.database.write() as session:
+        account = people.set_expiry(
+            session, office, find_mac(name) or name, expires_at, context.actor
+        )
+    if account.state != "active":
+        _warn(f"{account.username} is {account.state}; let it in with: yuenyan user enable")
+    click.echo(f"{account.username} expires {moment(expires_at, zone) or 'never'}")
+
+
+@click.group("device")
+def device_command() -> None:
+    """Devices known by their MAC address."""
+
+
+@device_command.command("add")
+@click.argument("mac")
+@click.option("--role", default="device", show_default=True)
+@click.option("--owner", required=True, metavar="NAME", help="The person who answers for it.")
+@click.option("--expires-at", metavar="TIME")
+@click.pass_obj
+def device_add(context: Context, mac: str, role: str, owner: str, expires_at: str | None) -> None:
+    """Let a device in by its MAC address."""
+    office = context.office
+    zone = context.config.site.timezone
+    with office.database.write() as session:
+        account = devices.add_device(
+            session,
+            office,
+            mac,
+            role,
+            owner,
+            context.actor,
+            importing.parse_expiry(expires_at, zone) if expires_at else None,
+        )
+    click.echo(f"added {format_mac(account.username)}")
+
+
+@device_command.command("list")
+@_JSON
+@click.pass_obj
+def device_list(context: Context, as_json: bool) -> None:
+    """Every device and who answers for it."""
+    zone = context.config.site.timezone
+    with context.database.read() as session:
+        owners = {
+            number: name for number, name in session.execute(select(Account.id, Account.username))
+        }
+        found = session.scalars(
+            select(Account).where(Account.kind == "device").order_by(Account.username)
+        ).all()
+    if as_json:
+        print_json(
+            [
+                {
+                    "mac": format_mac(device.username),
+                    "state": device.state,
+                    "role": device.role.name,
+                    "owner": owners.get(device.owner_id or 0),
+                    "expires_at": moment(device.expires_at, zone),
+                }
+                for device in found
+            ]
+        )
+        return
+    print_table(
+        ("device", "state", "role", "owner", "expires"),
+        (
+            (
+                format_mac(device.username),
+                device.state,
+                device.role.name,
+                owners.get(device.owner_id or 0),
+                short_moment(device.expires_at, zone),
+            )
+            for device in found
+        ),
+    )
+
+
+@click.group("org")
+def org_command() -> None:
+    """The area office and its schools."""
+
+
+@org_command.command("add")
+@click.argument("code")
+@click.argument("name")
+@click.pass_obj
+def org_add(context: Context, code: str, name: str) -> None:
+    """Make an organisation, or rename the one with this code."""
+    if not code.strip() or not name.strip():
+        raise UsageError("an organisation needs a code and a name")
+    office = context.office
+    with office.database.write() as session:
+        roles.add_organisation(session, office, code.strip(), name.strip(), context.actor)
+    click.echo(f"set {code.strip()}: {name.strip()}")
+
+
+@org_command.command("list")
+@_JSON
+@click.pass_obj
+def org_list(context: Context, as_json: bool) -> None:
+    """Every organisation and how many people it has."""
+    with context.database.read() as session:
+        found = session.execute(
+            select(Organisation.code, Organisation.name, func.count(Person.id))
+            .outerjoin(Person, Person.organisation_id == Organisation.id)
+            .group_by(Organisation.id, Organisation.code, Organisation.name)
+            .order_by(Organisation.code)
+        ).all()
+    if as_json:
+        print_json([{"code": code, "name": name, "people": n} for code, name, n in found])
+        return
+    print_table(("code", "name", "people"), found)
+
+
+@click.group("role")
+def role_command() -> None:
+    """Roles and what they grant."""
+
+
+@role_command.command("set")
+@click.argument("role")
+@click.option("--vlan", type=int, metavar="N")
+@click.option("--down-kbps", type=int, metavar="N")
+@click.option("--up-kbps", type=int, metavar="N")
+@click.option("--session-seconds", type=int, metavar="N", help="Longest session.")
+@click.option("--idle-seconds", type=int, metavar="N")
+@click.option("--simultaneous", type=int, metavar="N", help="Sessions at the same time.")
+@click.option("--quota-mb-day", type=int, metavar="N")
+@click.option(
+    "--no-limit",
+    multiple=True,
+    type=click.Choice([name.replace("_", "-") for name in (*_LIMITS, _QUOTA)]),
+    help="Take this limit away; may be repeated.",
+)
+@click.pass_obj
+def role_set(context: Context, role: str, no_limit: tuple[str, ...], **limits: int | None) -> None:
+    """Make a role or change the given limits of one; the others stay."""
+    changes: dict[str, int | None] = {
+        name: value for name, value in limits.items() if value is not None
+    }
+    for name in no_limit:
+        field = name.replace("-", "_")
+        if field in changes:
+            raise UsageError(f"--{name} and --no-limit {name} cannot be given together")
+        changes[field] = None
+    office = context.office
+    with office.database.write() as session:
+        roles.set_role(session, office, role, changes, context.actor)
+    click.echo(f"set {role}")
+
+
+@role_command.command("list")
+@_JSON
+@click.pass_obj
+def role_list(context: Context, as_json: bool) -> None:
+    """Every role; no number means no limit."""
+    with context.database.read() as session:
+        found = session.scalars(select(Role).order_by(Role.name)).all()
+    columns = ("name", "for_guests", *_LIMITS, _QUOTA)
+    if as_json:
+        print_json([{column: getattr(role, column) for column in columns} for role in found])
+        return
+    print_table(
+        [column.replace("_", "-") for column in columns],
+        ([getattr(role, column) for column in columns] for role in found),
+    )
+
+
+def _password(office: Office, for_admin: bool) -> str:
+    """A password from standard input that can be used; short ones only off the admin portal."""
+    password = secret_from_stdin("password")
+    if for_admin:
+        office.passwords.check_strength(password)
+    office.passwords.check_usable(password)
+    minimum = office.config.passwords.minimum_length
+    if len(password) < minimum:
+        _warn(f"the password has fewer than {minimum} characters")
+    return password
+
+
+def _refuse_recoverable(kind: str | None) -> None:
+    if kind is not None:
+        raise Refused(
+            "--recoverable comes with the EAP methods, which this release does not have; "
+            "PAP and the portal work without it"
+        )
+
+
+def _need(given: bool, option: str) -> None:
+    if not given:
+        raise UsageError(f"give the password on standard input, with {option}")
+
+
+def _warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)
+
+
+def _progress(total: int) -> importing.Progress:
+    """Shows how far a long import is, on a terminal only."""
+    if not sys.stderr.isatty():
+        return lambda done: None
+    return lambda done: click.echo(f"\r{done}/{total}", err=True, nl=done == total)
