@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Flag, IntPk, Long
+from db.models.base import Base, BigInt, Flag, IntPk, Long
 
 
 class AuthEvent(Base):
@@ -50,13 +50,13 @@ class AccountingEvent(Base):
     nas_client_id: Mapped[int]
     source: Mapped[str]
     """Address and port it came from."""
-    status_type: Mapped[int]
+    status_type: Mapped[Long]
     """Acct-Status-Type, RFC 2866 section 5.1."""
     session_key: Mapped[str | None]
     user_name: Mapped[str | None]
     calling_station_id: Mapped[str | None]
     framed_address: Mapped[str | None]
-    session_seconds: Mapped[int | None]
+    session_seconds: Mapped[int | None] = mapped_column(BigInt)
     event_timestamp: Mapped[datetime | None]
     """The NAS's own clock; never used as the time of record (R60)."""
     octets: Mapped[bytes] = mapped_column(LargeBinary)
@@ -69,12 +69,25 @@ class NetworkSession(Base):
     __tablename__ = "network_session"
     __table_args__ = (
         Index("ix_network_session_account_id_started_at", "account_id", "started_at"),
-        Index("ix_network_session_open", "nas_client_id", "closed_at", "stop_seen"),
+        Index(
+            "ix_network_session_open",
+            "account_id",
+            postgresql_where=text("stop_seen = 0 AND closed_at IS NULL"),
+            sqlite_where=text("stop_seen = 0 AND closed_at IS NULL"),
+        ),
+        Index(
+            "ix_network_session_open_nas",
+            "nas_client_id",
+            postgresql_where=text("stop_seen = 0 AND closed_at IS NULL"),
+            sqlite_where=text("stop_seen = 0 AND closed_at IS NULL"),
+        ),
         Index("ix_network_session_started_at", "started_at"),
     )
 
     session_key: Mapped[str] = mapped_column(primary_key=True)
     nas_client_id: Mapped[int]
+    nas_identity: Mapped[str]
+    """Which device behind the client's prefix: NAS-Identifier, else its own address."""
     acct_session_id: Mapped[str]
     user_name: Mapped[str]
     account_id: Mapped[int | None]
@@ -88,7 +101,7 @@ class NetworkSession(Base):
     session_seconds: Mapped[Long]
     stop_seen: Mapped[Flag]
     stop_at: Mapped[datetime | None]
-    terminate_cause: Mapped[int | None]
+    terminate_cause: Mapped[int | None] = mapped_column(BigInt)
     input_octets: Mapped[Long]
     """From the user, RFC 2866 section 5.3, gigawords included."""
     output_octets: Mapped[Long]
@@ -110,9 +123,9 @@ class AddressInterval(Base):
     """radius | dhcp | portal | gateway"""
     from_at: Mapped[datetime]
     to_at: Mapped[datetime]
-    first_offset_seconds: Mapped[int | None]
+    first_offset_seconds: Mapped[int | None] = mapped_column(BigInt)
     """Acct-Session-Time at the first evidence; with the session's start it beats `from_at`."""
-    last_offset_seconds: Mapped[int | None]
+    last_offset_seconds: Mapped[int | None] = mapped_column(BigInt)
 
 
 class NasBoot(Base):
@@ -124,4 +137,4 @@ class NasBoot(Base):
     nas_client_id: Mapped[int] = mapped_column(index=True)
     nas_identity: Mapped[str]
     at: Mapped[datetime]
-    status_type: Mapped[int]
+    status_type: Mapped[Long]

@@ -55,6 +55,7 @@ class SessionState:
 
     session_key: str
     nas_client_id: int
+    nas_identity: str = ""
     acct_session_id: str
     user_name: str
     account_id: int | None = None

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from db.models import Account, PortalToken
+from identity.domain.tokens import PREFIX
 from identity.office import Office
 
 LIFETIME = timedelta(seconds=120)
@@ -25,7 +26,7 @@ def mint(
     now = office.clock()
     token = PortalToken(
         username=account.username,
-        token=secrets.token_urlsafe(18),
+        token=PREFIX + secrets.token_urlsafe(18),
         account_id=account.id,
         client_mac=client_mac,
         nas_client_id=nas_client_id,

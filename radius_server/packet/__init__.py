@@ -1,0 +1,1 @@
+"""RADIUS packets: structure, authenticity, attributes. Octets in, values out; no I/O."""

@@ -1,0 +1,95 @@
+"""The ledger on SQLite: WAL, synchronous=FULL, one transaction a batch."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from common.errors import BackendUnavailable
+from db.ledger.batch import (
+    ACCOUNTING_EVENT_COLUMNS,
+    AUTH_EVENT_COLUMNS,
+    Batch,
+    UnstorableError,
+)
+from db.ledger.statements import CLOSE_BY_BOOT, UPSERTS, sqlite_joins
+
+BUSY_SECONDS = 5.0
+"""How long a batch waits for another writer before the packets in it are left unanswered."""
+
+
+class SqliteLedger:
+    """One connection that commits batches."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._auth = _insert("auth_event", AUTH_EVENT_COLUMNS)
+        self._accounting = _insert("accounting_event", ACCOUNTING_EVENT_COLUMNS)
+        self._session, self._address = (
+            _insert(table, columns)
+            + f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sqlite_joins(table, joins)}"
+            + "".join(f", {column} = {rule}" for column, rule in extra.items())
+            for table, columns, key, joins, extra in UPSERTS
+        )
+        self._boot = CLOSE_BY_BOOT.format(at=":at", nas=":nas", identity=":identity")
+
+    def commit(self, batch: Batch) -> None:
+        """See Ledger.commit."""
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            self._write(connection, batch)
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise BackendUnavailable("database", str(error)) from error
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            self.close()
+            raise UnstorableError(str(error)) from error
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                self._path, timeout=BUSY_SECONDS, isolation_level=None
+            )
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+        return self._connection
+
+    def _write(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        connection.executemany(self._auth, batch.auth_events)
+        connection.executemany(self._accounting, batch.accounting_events)
+        connection.executemany(self._session, batch.sessions)
+        connection.executemany(self._address, batch.addresses)
+        for nas, identity, at, status_type in batch.boots:
+            connection.execute(
+                "INSERT INTO nas_boot (nas_client_id, nas_identity, at, status_type)"
+                " VALUES (?, ?, ?, ?)",
+                (nas, identity, at, status_type),
+            )
+            connection.execute(self._boot, {"at": at, "nas": nas, "identity": identity})
+        connection.executemany(
+            "UPDATE nas_client SET last_seen_at = MAX(COALESCE(last_seen_at, 0), ?),"
+            " last_without_message_authenticator_at ="
+            " MAX(COALESCE(?2, last_without_message_authenticator_at),"
+            " COALESCE(last_without_message_authenticator_at, ?2)) WHERE id = ?3",
+            [(seen, without, nas) for nas, (seen, without) in batch.nas_seen.items()],
+        )
+        connection.executemany(
+            "INSERT INTO unknown_nas (address, first_seen_at, last_seen_at, datagrams)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT (address) DO UPDATE SET"
+            " last_seen_at = MAX(unknown_nas.last_seen_at, excluded.last_seen_at),"
+            " datagrams = unknown_nas.datagrams + excluded.datagrams",
+            [(address, *counts) for address, counts in batch.unknown.items()],
+        )
+
+    def close(self) -> None:
+        """See Ledger.close."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - ours

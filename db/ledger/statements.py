@@ -1,0 +1,86 @@
+"""The joins of identity.domain.sessions, once more, as SQL for both databases.
+
+A row that meets an existing one keeps the least or the greatest of both, so the order of
+batches cannot matter. tests/contracts holds this against the Python joins.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from db.ledger.batch import ADDRESS_COLUMNS, SESSION_COLUMNS
+
+
+class Join(Enum):
+    """How two values of one column become one."""
+
+    LEAST = "least"
+    MOST = "most"
+    MOST_TEXT = "most text"
+
+
+SESSION_JOINS = {
+    "account_id": Join.MOST,
+    "session_ref": Join.MOST_TEXT,
+    "called_station_id": Join.MOST_TEXT,
+    "nas_port": Join.MOST_TEXT,
+    "started_at": Join.LEAST,
+    "last_heard_at": Join.MOST,
+    "session_seconds": Join.MOST,
+    "stop_seen": Join.MOST,
+    "stop_at": Join.LEAST,
+    "terminate_cause": Join.MOST,
+    "input_octets": Join.MOST,
+    "output_octets": Join.MOST,
+}
+ADDRESS_JOINS = {
+    "from_at": Join.LEAST,
+    "to_at": Join.MOST,
+    "first_offset_seconds": Join.LEAST,
+    "last_offset_seconds": Join.MOST,
+}
+
+REOPEN = {
+    column: (
+        "CASE WHEN excluded.last_heard_at > network_session.closed_at"
+        f" THEN NULL ELSE network_session.{column} END"
+    )
+    for column in ("closed_at", "close_cause")
+}
+"""A session we had given up and that speaks again is open again."""
+
+CLOSE_BY_BOOT = (
+    "UPDATE network_session SET closed_at = {at}, close_cause = 'nas_restarted'"
+    " WHERE nas_client_id = {nas} AND nas_identity = {identity}"
+    " AND stop_seen = 0 AND closed_at IS NULL AND started_at < {at} AND last_heard_at <= {at}"
+)
+
+
+def postgres_joins(table: str, joins: dict[str, Join]) -> str:
+    """The SET list for PostgreSQL, whose LEAST and GREATEST pass over NULL."""
+    parts = []
+    for column, join in joins.items():
+        function = "LEAST" if join is Join.LEAST else "GREATEST"
+        collation = ' COLLATE "C"' if join is Join.MOST_TEXT else ""
+        parts.append(
+            f"{column} = {function}({table}.{column}{collation}, excluded.{column}{collation})"
+        )
+    return ", ".join(parts)
+
+
+def sqlite_joins(table: str, joins: dict[str, Join]) -> str:
+    """The SET list for SQLite, whose two-argument MIN and MAX give NULL for a NULL."""
+    parts = []
+    for column, join in joins.items():
+        function = "MIN" if join is Join.LEAST else "MAX"
+        old, new = f"{table}.{column}", f"excluded.{column}"
+        parts.append(f"{column} = {function}(COALESCE({old}, {new}), COALESCE({new}, {old}))")
+    return ", ".join(parts)
+
+
+SESSION_KEY = ("session_key",)
+ADDRESS_KEY = ("session_key", "address", "source")
+UPSERTS = (
+    ("network_session", SESSION_COLUMNS, SESSION_KEY, SESSION_JOINS, REOPEN),
+    ("address_interval", ADDRESS_COLUMNS, ADDRESS_KEY, ADDRESS_JOINS, {}),
+)

@@ -1,0 +1,66 @@
+"""Wire numbers of RADIUS: packet codes and the attributes this server reads or writes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """Packet codes, RFC 2865 section 3, RFC 2866 section 3, RFC 5997."""
+
+    ACCESS_REQUEST = 1
+    ACCESS_ACCEPT = 2
+    ACCESS_REJECT = 3
+    ACCOUNTING_REQUEST = 4
+    ACCOUNTING_RESPONSE = 5
+    ACCESS_CHALLENGE = 11
+    STATUS_SERVER = 12
+
+
+class Attribute(IntEnum):
+    """Attribute types; the section after each name defines it."""
+
+    USER_NAME = 1  # RFC 2865 5.1
+    USER_PASSWORD = 2  # RFC 2865 5.2
+    CHAP_PASSWORD = 3  # RFC 2865 5.3
+    NAS_IP_ADDRESS = 4  # RFC 2865 5.4
+    NAS_PORT = 5  # RFC 2865 5.5
+    SERVICE_TYPE = 6  # RFC 2865 5.6
+    FRAMED_IP_ADDRESS = 8  # RFC 2865 5.8
+    REPLY_MESSAGE = 18  # RFC 2865 5.18
+    STATE = 24  # RFC 2865 5.24
+    CLASS = 25  # RFC 2865 5.25
+    VENDOR_SPECIFIC = 26  # RFC 2865 5.26
+    SESSION_TIMEOUT = 27  # RFC 2865 5.27
+    IDLE_TIMEOUT = 28  # RFC 2865 5.28
+    CALLED_STATION_ID = 30  # RFC 2865 5.30
+    CALLING_STATION_ID = 31  # RFC 2865 5.31
+    NAS_IDENTIFIER = 32  # RFC 2865 5.32
+    PROXY_STATE = 33  # RFC 2865 5.33
+    ACCT_STATUS_TYPE = 40  # RFC 2866 5.1
+    ACCT_DELAY_TIME = 41  # RFC 2866 5.2
+    ACCT_INPUT_OCTETS = 42  # RFC 2866 5.3
+    ACCT_OUTPUT_OCTETS = 43  # RFC 2866 5.4
+    ACCT_SESSION_ID = 44  # RFC 2866 5.5
+    ACCT_SESSION_TIME = 46  # RFC 2866 5.7
+    ACCT_TERMINATE_CAUSE = 49  # RFC 2866 5.10
+    ACCT_INPUT_GIGAWORDS = 52  # RFC 2869 5.1
+    ACCT_OUTPUT_GIGAWORDS = 53  # RFC 2869 5.2
+    EVENT_TIMESTAMP = 55  # RFC 2869 5.3
+    CHAP_CHALLENGE = 60  # RFC 2865 5.40
+    NAS_PORT_TYPE = 61  # RFC 2865 5.41
+    TUNNEL_TYPE = 64  # RFC 2868 3.1
+    TUNNEL_MEDIUM_TYPE = 65  # RFC 2868 3.2
+    EAP_MESSAGE = 79  # RFC 3579 3.1
+    MESSAGE_AUTHENTICATOR = 80  # RFC 3579 3.2
+    TUNNEL_PRIVATE_GROUP_ID = 81  # RFC 2868 3.6
+    ACCT_INTERIM_INTERVAL = 85  # RFC 2869 5.16
+    NAS_PORT_ID = 87  # RFC 2869 5.17
+    NAS_IPV6_ADDRESS = 95  # RFC 3162 2.1
+    FRAMED_IPV6_PREFIX = 97  # RFC 3162 2.3
+    DELEGATED_IPV6_PREFIX = 123  # RFC 4818
+    FRAMED_IPV6_ADDRESS = 168  # RFC 6911 3.1
+
+
+CALL_CHECK = 10
+"""Service-Type Call-Check, RFC 2865 section 5.6: authenticate the station, not a person."""

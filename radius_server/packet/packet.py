@@ -1,0 +1,169 @@
+"""The structure of one RADIUS packet, and typed readers of its attributes.
+
+Decoding trusts nothing and interprets nothing: vendor values stay opaque, because RFC 2865
+section 5.26 only recommends their inner format. Authenticity is in `authenticator`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from common.errors import MalformedPacket
+from radius_server.packet.codes import Attribute
+
+HEADER_OCTETS = 20
+MAXIMUM_OCTETS = 4096
+"""RFC 2865 section 3."""
+
+AUTHENTICATOR_OCTETS = 16
+_MESSAGE_AUTHENTICATOR = int(Attribute.MESSAGE_AUTHENTICATOR)
+_HEADER = struct.Struct("!BBH")
+
+
+class Packet:
+    """A packet whose structure holds. Immutable by agreement; made by `decode` alone.
+
+    `values` maps an attribute type to its first value; `all` gives the repeated ones.
+    `message_authenticator_at` is the offset of the sixteen octets, or 0 when absent.
+    """
+
+    __slots__ = (
+        "authenticator",
+        "code",
+        "identifier",
+        "message_authenticator_at",
+        "octets",
+        "values",
+    )
+
+    def __init__(
+        self,
+        octets: bytes,
+        code: int,
+        identifier: int,
+        values: dict[int, bytes],
+        message_authenticator_at: int,
+    ) -> None:
+        self.octets = octets
+        self.code = code
+        self.identifier = identifier
+        self.authenticator = octets[4:20]
+        self.values = values
+        self.message_authenticator_at = message_authenticator_at
+
+    def all(self, attribute: int) -> Iterator[bytes]:
+        """Every value of `attribute`, in the order sent."""
+        octets, at = self.octets, HEADER_OCTETS
+        while at < len(octets):
+            size = octets[at + 1]
+            if octets[at] == attribute:
+                yield octets[at + 2 : at + size]
+            at += size
+
+    def text(self, attribute: int) -> str | None:
+        """A text attribute; NUL and octets that are not UTF-8, which no database keeps, as `\\x00`."""
+        value = self.values.get(attribute)
+        if value is None:
+            return None
+        text = value.decode("utf-8", "backslashreplace")
+        return text.replace("\0", "\\x00") if "\0" in text else text
+
+    def integer(self, attribute: int) -> int | None:
+        """A 32-bit integer or time attribute; MalformedPacket when it has other than 4 octets."""
+        value = self.values.get(attribute)
+        if value is None:
+            return None
+        if len(value) != 4:
+            raise MalformedPacket(f"attribute {attribute} has {len(value)} octets instead of 4")
+        return int.from_bytes(value, "big")
+
+    def addresses(self) -> Iterator[str]:
+        """Every address the packet gives the user, as canonical text.
+
+        Framed-IP-Address, Framed-IPv6-Address, and the two IPv6 prefixes with their length
+        (RFC 3162 section 2.3, RFC 4818). 0.0.0.0, 255.255.255.254 and 255.255.255.255 are no
+        addresses (RFC 2865 section 5.8).
+        """
+        for value in self.all(Attribute.FRAMED_IP_ADDRESS):
+            if len(value) != 4:
+                raise MalformedPacket("Framed-IP-Address is not 4 octets")
+            if value not in _NO_ADDRESSES:
+                yield str(IPv4Address(value))
+        for value in self.all(Attribute.FRAMED_IPV6_ADDRESS):
+            if len(value) != 16:
+                raise MalformedPacket("Framed-IPv6-Address is not 16 octets")
+            yield str(IPv6Address(value))
+        for attribute in (Attribute.FRAMED_IPV6_PREFIX, Attribute.DELEGATED_IPV6_PREFIX):
+            for value in self.all(attribute):
+                yield _prefix_text(value)
+
+
+_NO_ADDRESSES = frozenset({bytes(4), b"\xff\xff\xff\xfe", b"\xff\xff\xff\xff"})
+
+
+def _prefix_text(value: bytes) -> str:
+    if not 2 <= len(value) <= 18 or value[1] > 128:
+        raise MalformedPacket("IPv6 prefix attribute has a wrong length")
+    length = value[1]
+    number = int.from_bytes(value[2:].ljust(16, b"\0"), "big")
+    network = number >> (128 - length) << (128 - length) if length else 0
+    return f"{IPv6Address(network)}/{length}"
+
+
+def decode(datagram: bytes) -> Packet:
+    """Decode the structure of one RADIUS packet; trust nothing in it yet.
+
+    RFC 2865 section 3. Octets after Length are padding and are ignored.
+
+    Args:
+        datagram: as received, any length.
+
+    Raises:
+        MalformedPacket: a length field disagrees with the octets present.
+    """
+    received = len(datagram)
+    if received < HEADER_OCTETS:
+        raise MalformedPacket("shorter than a header", received)
+    code, identifier, length = _HEADER.unpack_from(datagram)
+    if not HEADER_OCTETS <= length <= MAXIMUM_OCTETS or length > received:
+        raise MalformedPacket(f"length field says {length}, {received} octets came", 2)
+    octets = datagram if length == received else datagram[:length]
+    values: dict[int, bytes] = {}
+    message_authenticator_at = 0
+    at = HEADER_OCTETS
+    while at < length:
+        if at + 2 > length:
+            raise MalformedPacket("attribute header cut off", at)
+        attribute = octets[at]
+        end = at + octets[at + 1]
+        if end < at + 2 or end > length:
+            raise MalformedPacket(f"attribute {attribute} has an impossible length", at)
+        if attribute not in values:
+            values[attribute] = octets[at + 2 : end]
+            if attribute == _MESSAGE_AUTHENTICATOR:
+                message_authenticator_at = at + 2
+        elif attribute == _MESSAGE_AUTHENTICATOR:
+            raise MalformedPacket("two Message-Authenticators (RFC 3579 section 3.2)", at)
+        at = end
+    if message_authenticator_at and len(values[_MESSAGE_AUTHENTICATOR]) != AUTHENTICATOR_OCTETS:
+        raise MalformedPacket("Message-Authenticator is not 16 octets", message_authenticator_at)
+    return Packet(octets, code, identifier, values, message_authenticator_at)
+
+
+def sub_attributes(value: bytes) -> list[tuple[int, int, bytes]] | None:
+    """(vendor, type, value) of a Vendor-Specific value, or None when it is not of that form.
+
+    RFC 2865 section 5.26 recommends this form only; a vendor may use another, so a value
+    that does not fit is opaque, not wrong.
+    """
+    if len(value) < 4:
+        return None
+    vendor, at, found = int.from_bytes(value[:4], "big"), 4, []
+    while at < len(value):
+        if at + 2 > len(value) or value[at + 1] < 2 or at + value[at + 1] > len(value):
+            return None
+        found.append((vendor, value[at], value[at + 2 : at + value[at + 1]]))
+        at += value[at + 1]
+    return found

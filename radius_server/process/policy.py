@@ -1,0 +1,75 @@
+"""What an accepted login gets: a role's access profile as reply attributes.
+
+Standard attributes for everybody, and the rate attribute of the NAS's vendor profile
+(units differ: WISPr counts bits a second, MikroTik takes text).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+
+from identity.domain.access import Granted, RoleProfile
+from radius_server.packet.authenticator import encode, encode_vendor
+from radius_server.packet.codes import Attribute
+
+INTERIM_SECONDS = 300
+"""Acct-Interim-Interval: how far an address interval may lag; RFC 2869 5.16 wants >= 60."""
+
+_VLAN = 13  # Tunnel-Type, RFC 3580 section 3.31
+_IEEE_802 = 6  # Tunnel-Medium-Type
+_WISPR = 14122
+_WISPR_UP, _WISPR_DOWN = 7, 8
+_MIKROTIK = 14988
+_MIKROTIK_RATE_LIMIT = 8
+
+
+def reply_attributes(granted: Granted, now: datetime, vendor: str, class_value: bytes) -> bytes:
+    """The attributes of an Access-Accept, encoded.
+
+    User-Name carries the account's own name back, so that accounting shows it
+    (RFC 2865 section 5.1).
+    """
+    role = granted.account.role
+    seconds = role.session_seconds
+    if granted.expires_at is not None:
+        left = max(1, int((granted.expires_at - now).total_seconds()))
+        seconds = left if seconds is None else min(seconds, left)
+    attributes = encode(Attribute.USER_NAME, granted.account.username.encode())
+    attributes += encode(Attribute.CLASS, class_value) + _profile(role, vendor)
+    if seconds is not None:
+        attributes += _number(Attribute.SESSION_TIMEOUT, seconds)
+    return attributes
+
+
+@lru_cache(maxsize=1024)
+def _profile(role: RoleProfile, vendor: str) -> bytes:
+    attributes = _number(Attribute.ACCT_INTERIM_INTERVAL, INTERIM_SECONDS)
+    if role.idle_seconds is not None:
+        attributes += _number(Attribute.IDLE_TIMEOUT, role.idle_seconds)
+    if role.vlan is not None:
+        # RFC 2868 section 3.1: the first octet is a tag, 0 when unused.
+        attributes += _number(Attribute.TUNNEL_TYPE, _VLAN)
+        attributes += _number(Attribute.TUNNEL_MEDIUM_TYPE, _IEEE_802)
+        attributes += encode(Attribute.TUNNEL_PRIVATE_GROUP_ID, str(role.vlan).encode())
+    return attributes + _rates(role, vendor)
+
+
+def _rates(role: RoleProfile, vendor: str) -> bytes:
+    if vendor == "mikrotik":
+        if role.up_kbps is None and role.down_kbps is None:
+            return b""
+        # rx/tx as the router sees it: what it receives is the user's upload; 0 is unlimited.
+        text = f"{role.up_kbps or 0}k/{role.down_kbps or 0}k"
+        return encode_vendor(_MIKROTIK, _MIKROTIK_RATE_LIMIT, text.encode())
+    attributes = b""
+    for kind, kbps in ((_WISPR_UP, role.up_kbps), (_WISPR_DOWN, role.down_kbps)):
+        if kbps is not None:
+            attributes += encode_vendor(
+                _WISPR, kind, min(kbps * 1000, 2**32 - 1).to_bytes(4, "big")
+            )
+    return attributes
+
+
+def _number(attribute: Attribute, value: int) -> bytes:
+    return encode(attribute, value.to_bytes(4, "big"))
