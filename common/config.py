@@ -130,6 +130,8 @@ class Portal(Web):
     listen: Listen = "0.0.0.0:8080"
     registration_role: str = "guest"
     """The role a self-registered visitor asks for."""
+    help_line: str = ""
+    """Whom to ask, shown on every page, such as a room and a telephone number."""
 
 
 class Admin(Web):
