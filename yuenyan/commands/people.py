@@ -24,8 +24,15 @@ _SHOWN_BAD_ROWS = 50
 """The operator mends the file and tries again; more lines than this are not read."""
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_LIMITS = ("vlan", "down_kbps", "up_kbps", "session_seconds", "idle_seconds", "simultaneous")
-_QUOTA = "quota_mb_day"
+_LIMITS = (
+    "vlan",
+    "down_kbps",
+    "up_kbps",
+    "session_seconds",
+    "idle_seconds",
+    "simultaneous",
+    "quota_mb_day",
+)
 
 
 @click.group("user")
@@ -414,20 +421,37 @@ def role_command() -> None:
 @click.option(
     "--no-limit",
     multiple=True,
-    type=click.Choice([name.replace("_", "-") for name in (*_LIMITS, _QUOTA)]),
+    type=click.Choice([name.replace("_", "-") for name in _LIMITS]),
     help="Take this limit away; may be repeated.",
 )
 @click.pass_obj
-def role_set(context: Context, role: str, no_limit: tuple[str, ...], **limits: int | None) -> None:
+def role_set(
+    context: Context,
+    role: str,
+    vlan: int | None,
+    down_kbps: int | None,
+    up_kbps: int | None,
+    session_seconds: int | None,
+    idle_seconds: int | None,
+    simultaneous: int | None,
+    quota_mb_day: int | None,
+    no_limit: tuple[str, ...],
+) -> None:
     """Make a role or change the given limits of one; the others stay."""
-    changes: dict[str, int | None] = {
-        name: value for name, value in limits.items() if value is not None
+    given = {
+        "vlan": vlan,
+        "down_kbps": down_kbps,
+        "up_kbps": up_kbps,
+        "session_seconds": session_seconds,
+        "idle_seconds": idle_seconds,
+        "simultaneous": simultaneous,
+        "quota_mb_day": quota_mb_day,
     }
-    for name in no_limit:
-        field = name.replace("-", "_")
-        if field in changes:
-            raise UsageError(f"--{name} and --no-limit {name} cannot be given together")
-        changes[field] = None
+    lifted = {name.replace("-", "_") for name in no_limit}
+    for field in lifted:
+        if given[field] is not None:
+            raise UsageError(f"{field}: give the limit or --no-limit, not both")
+    changes = {name: n for name, n in given.items() if n is not None or name in lifted}
     office = context.office
     with office.database.write() as session:
         roles.set_role(session, office, role, changes, context.actor)
@@ -441,7 +465,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, _QUOTA)
+    columns = ("name", "for_guests", *_LIMITS)
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return

@@ -1,0 +1,396 @@
+"""`yuenyan nas|voucher|session`: network equipment, vouchers, who is and was connected."""
+
+from __future__ import annotations
+
+import click
+from sqlalchemy import func, select
+
+from common.clock import to_rfc3339
+from common.errors import Refused, UsageError
+from db.models import Account, Voucher, VoucherBatch
+from identity.services import nas, sessions, vouchers
+from yuenyan.commands.options import secret_from_stdin
+from yuenyan.commands.tables import moment, print_json, print_table, short_moment
+from yuenyan.context import Context
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_SHORT_SECRET_OCTETS = 16
+"""RFC 2865 section 3: at least 16 octets, or the secret can be searched for."""
+
+
+@click.group("nas")
+def nas_command() -> None:
+    """Access points, controllers, switches and gateways that speak RADIUS."""
+
+
+@nas_command.command("add")
+@click.argument("name")
+@click.argument("prefix")
+@click.option("--secret-stdin", is_flag=True, help="Read the shared secret, one line.")
+@click.option("--vendor", default="generic", show_default=True, metavar="PROFILE")
+@click.option("--org", metavar="CODE", help="The school it stands in.")
+@click.option("--login-url", metavar="URL", help="Where browsers post the one-time token.")
+@click.option(
+    "--allow-missing-message-authenticator",
+    is_flag=True,
+    help="For equipment that cannot send it; its answers can be forged (CVE-2024-3596).",
+)
+@click.pass_obj
+def nas_add(
+    context: Context,
+    name: str,
+    prefix: str,
+    secret_stdin: bool,
+    vendor: str,
+    org: str | None,
+    login_url: str | None,
+    allow_missing_message_authenticator: bool,
+) -> None:
+    """Register equipment by the addresses it sends from: 10.1.0.7/32, or 10.1.0.0/24."""
+    office = context.office
+    secret = _secret(secret_stdin)
+    with office.database.write() as session:
+        added = nas.add_nas(
+            session,
+            office,
+            name,
+            prefix,
+            secret,
+            context.actor,
+            vendor=vendor,
+            organisation=org,
+            require_message_authenticator=not allow_missing_message_authenticator,
+            login_url=login_url,
+        )
+    click.echo(f"added {added.name} {added.prefix}")
+
+
+@nas_command.command("list")
+@click.option("--unknown", is_flag=True, help="Addresses that sent RADIUS unregistered.")
+@_JSON
+@click.pass_obj
+def nas_list(context: Context, unknown: bool, as_json: bool) -> None:
+    """Registered equipment; never a secret."""
+    if unknown:
+        _list_unknown(context, as_json)
+        return
+    zone = context.config.site.timezone
+    with context.database.read() as session:
+        found = nas.list_nas(session)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": row.name,
+                    "prefix": row.prefix,
+                    "vendor": row.vendor,
+                    "org": row.organisation.code if row.organisation else None,
+                    "enabled": row.enabled,
+                    "require_message_authenticator": row.require_message_authenticator,
+                    "login_url": row.login_url,
+                    "last_seen_at": moment(row.last_seen_at, zone),
+                    "last_without_message_authenticator_at": moment(
+                        row.last_without_message_authenticator_at, zone
+                    ),
+                }
+                for row in found
+            ]
+        )
+        return
+    print_table(
+        ("name", "prefix", "vendor", "org", "enabled", "message-authenticator", "last seen"),
+        (
+            (
+                row.name,
+                row.prefix,
+                row.vendor,
+                row.organisation.code if row.organisation else None,
+                row.enabled,
+                "required" if row.require_message_authenticator else "optional",
+                short_moment(row.last_seen_at, zone),
+            )
+            for row in found
+        ),
+    )
+
+
+def _list_unknown(context: Context, as_json: bool) -> None:
+    zone = context.config.site.timezone
+    with context.database.read() as session:
+        found = nas.list_unknown(session)
+    if as_json:
+        print_json(
+            [
+                {
+                    "address": row.address,
+                    "first_seen_at": moment(row.first_seen_at, zone),
+                    "last_seen_at": moment(row.last_seen_at, zone),
+                    "datagrams": row.datagrams,
+                }
+                for row in found
+            ]
+        )
+        return
+    print_table(
+        ("address", "datagrams", "first seen", "last seen"),
+        (
+            (
+                row.address,
+                row.datagrams,
+                short_moment(row.first_seen_at, zone),
+                short_moment(row.last_seen_at, zone),
+            )
+            for row in found
+        ),
+    )
+
+
+@nas_command.command("remove")
+@click.argument("name")
+@click.pass_obj
+def nas_remove(context: Context, name: str) -> None:
+    """Take equipment away; what was ever heard is kept, disabled, for the records' sake."""
+    office = context.office
+    with office.database.write() as session:
+        gone = nas.remove_nas(session, office, name, context.actor)
+    if gone:
+        click.echo(f"removed {name}")
+    else:
+        click.echo(f"disabled {name}; it stays listed because records name it")
+
+
+@nas_command.command("enable")
+@click.argument("name")
+@click.pass_obj
+def nas_enable(context: Context, name: str) -> None:
+    """Let disabled equipment speak RADIUS again."""
+    office = context.office
+    with office.database.write() as session:
+        nas.enable_nas(session, office, name, context.actor)
+    click.echo(f"enabled {name}")
+
+
+@nas_command.command("secret")
+@click.argument("name")
+@click.option("--secret-stdin", is_flag=True, help="Read the shared secret, one line.")
+@click.pass_obj
+def nas_secret(context: Context, name: str, secret_stdin: bool) -> None:
+    """Replace the shared secret."""
+    office = context.office
+    secret = _secret(secret_stdin)
+    with office.database.write() as session:
+        nas.set_secret(session, office, name, secret, context.actor)
+    click.echo(f"changed the secret of {name}")
+
+
+def _secret(from_stdin: bool) -> str:
+    if not from_stdin:
+        raise UsageError("give the shared secret on standard input, with --secret-stdin")
+    secret = secret_from_stdin("shared secret")
+    if len(secret.encode()) < _SHORT_SECRET_OCTETS:
+        click.echo(f"warning: the secret has fewer than {_SHORT_SECRET_OCTETS} octets", err=True)
+    return secret
+
+
+@click.group("voucher")
+def voucher_command() -> None:
+    """Vouchers: a code on a slip of paper that lets a guest in."""
+
+
+@voucher_command.command("create")
+@click.option("--count", type=int, required=True, metavar="N")
+@click.option("--role", default="guest", show_default=True)
+@click.option("--minutes", type=int, default=480, show_default=True, help="From first use.")
+@click.option("--devices", type=int, default=1, show_default=True, help="For each code.")
+@click.option("--name", default="", metavar="TEXT", help="What the sheet is for.")
+@click.option("--issuer", metavar="NAME", help="Who answers for the guests; else the first admin.")
+@_JSON
+@click.pass_obj
+def voucher_create(
+    context: Context,
+    count: int,
+    role: str,
+    minutes: int,
+    devices: int,
+    name: str,
+    issuer: str | None,
+    as_json: bool,
+) -> None:
+    """Issue a sheet of codes and print them."""
+    office = context.office
+    with office.database.write() as session:
+        responsible = issuer or session.scalar(
+            select(Account.username)
+            .where(Account.admin_level == "admin", Account.state == "active")
+            .order_by(Account.id)
+            .limit(1)
+        )
+        if responsible is None:
+            raise Refused("somebody must answer for the guests; give --issuer NAME")
+        batch, codes = vouchers.create_batch(
+            session,
+            office,
+            count=count,
+            role=role,
+            minutes=minutes,
+            devices=devices,
+            issuer=responsible,
+            name=name,
+        )
+    if as_json:
+        print_json(
+            {
+                "batch": batch.id,
+                "name": batch.name,
+                "role": role,
+                "issuer": responsible,
+                "minutes": minutes,
+                "devices": devices,
+                "hard_expiry": to_rfc3339(batch.hard_expiry, context.config.site.timezone),
+                "codes": list(codes),
+            }
+        )
+        return
+    for code in codes:
+        click.echo(code)
+
+
+@voucher_command.command("list")
+@_JSON
+@click.pass_obj
+def voucher_list(context: Context, as_json: bool) -> None:
+    """Every sheet and how many of its codes are used; no codes."""
+    zone = context.config.site.timezone
+    with context.database.read() as session:
+        batches = session.scalars(select(VoucherBatch).order_by(VoucherBatch.id)).all()
+        counted = session.execute(
+            select(Voucher.batch_id, Voucher.state, func.count()).group_by(
+                Voucher.batch_id, Voucher.state
+            )
+        ).all()
+        issuers = {
+            number: username
+            for number, username in session.execute(
+                select(Account.id, Account.username).where(
+                    Account.id.in_({batch.issuer_id for batch in batches})
+                )
+            )
+        }
+    counts = {(batch, state): number for batch, state, number in counted}
+    states = ("unused", "active", "revoked")
+    if as_json:
+        print_json(
+            [
+                {
+                    "batch": batch.id,
+                    "name": batch.name,
+                    "role": batch.role.name,
+                    "issuer": issuers.get(batch.issuer_id),
+                    "minutes": batch.minutes,
+                    "devices": batch.devices,
+                    "created_at": moment(batch.created_at, zone),
+                    "hard_expiry": moment(batch.hard_expiry, zone),
+                    **{state: counts.get((batch.id, state), 0) for state in states},
+                }
+                for batch in batches
+            ]
+        )
+        return
+    print_table(
+        ("batch", "name", "role", "issuer", "minutes", "devices", *states, "made"),
+        (
+            (
+                batch.id,
+                batch.name,
+                batch.role.name,
+                issuers.get(batch.issuer_id),
+                batch.minutes,
+                batch.devices,
+                *(counts.get((batch.id, state), 0) for state in states),
+                short_moment(batch.created_at, zone),
+            )
+            for batch in batches
+        ),
+    )
+
+
+@voucher_command.command("revoke")
+@click.argument("batch", type=int)
+@click.pass_obj
+def voucher_revoke(context: Context, batch: int) -> None:
+    """Revoke every code of a sheet and suspend the guests that came in by it."""
+    office = context.office
+    with office.database.write() as session:
+        if session.get(VoucherBatch, batch) is None:
+            raise Refused(f"there is no sheet {batch}; see: yuenyan voucher list")
+        changed = vouchers.revoke_batch(session, office, batch, context.actor)
+    click.echo(f"revoked {changed} codes")
+
+
+@click.group("session")
+def session_command() -> None:
+    """Who is and was connected."""
+
+
+@session_command.command("list")
+@click.option("--active", is_flag=True, help="Only sessions that are open now.")
+@click.option("--user", metavar="NAME", help="Only this person's or device's.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@_JSON
+@click.pass_obj
+def session_list(
+    context: Context, active: bool, user: str | None, limit: int, as_json: bool
+) -> None:
+    """Sessions, newest first."""
+    zone = context.config.site.timezone
+    with context.database.read() as session:
+        found = sessions.list_sessions(session, active=active, username=user, limit=limit)
+    if as_json:
+        print_json([_session_json(view, zone) for view in found])
+        return
+    print_table(
+        ("user", "name", "station", "addresses", "nas", "from", "to", "closed"),
+        (
+            (
+                view.account or view.user_name,
+                view.full_name,
+                view.mac,
+                " ".join(dict.fromkeys(span.address for span in view.addresses)),
+                view.nas,
+                short_moment(view.started_at, zone),
+                short_moment(view.until, zone),
+                view.close_cause,
+            )
+            for view in found
+        ),
+    )
+
+
+def _session_json(view: sessions.SessionView, zone: str) -> dict[str, object]:
+    return {
+        "session_id": view.session_key,
+        "account": view.account,
+        "full_name": view.full_name,
+        "user_name": view.user_name,
+        "mac": view.mac,
+        "nas": view.nas,
+        "called_station_id": view.called_station_id,
+        "addresses": [
+            {
+                "address": span.address,
+                "source": span.source,
+                "from": moment(span.from_at, zone),
+                "to": moment(span.to_at, zone),
+            }
+            for span in view.addresses
+        ],
+        "from": moment(view.started_at, zone),
+        "to": moment(view.until, zone),
+        "active": view.until is None,
+        "last_heard_at": moment(view.last_heard_at, zone),
+        "session_seconds": view.session_seconds,
+        "input_octets": view.input_octets,
+        "output_octets": view.output_octets,
+        "terminate_cause": view.terminate_cause,
+        "close_cause": view.close_cause,
+    }
