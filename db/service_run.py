@@ -1,0 +1,89 @@
+"""One row a run of a process, kept alive: what lets an answer say "nobody was listening then".
+
+A heartbeat that cannot be written is logged and forgotten; receiving is more important.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from common.clock import Clock, utc_now
+from common.errors import BackendUnavailable
+from common.logging import get_logger
+from db.engine import Database
+from db.models import ServiceRun
+
+EVERY_SECONDS = 5.0
+"""How exactly the end of a run that was killed is known; one small commit each time."""
+
+
+class Heartbeat:
+    """Says that this process is receiving. Call `beat` as often as you like."""
+
+    def __init__(
+        self,
+        database: Database,
+        process: str,
+        node: str,
+        clock: Clock = utc_now,
+        every_seconds: float = EVERY_SECONDS,
+    ) -> None:
+        self._database = database
+        self._process = process
+        self._node = node
+        self._clock = clock
+        self._every_seconds = every_seconds
+        self._started_at = clock()
+        self._next = time.monotonic()
+        self._run_id: int | None = None
+        self._log = get_logger(__name__)
+
+    def beat(self) -> None:
+        """Write "alive now" when the last time is `every_seconds` ago; never raises."""
+        if time.monotonic() < self._next:
+            return
+        self._write(stopped_at=None)
+        self._next = time.monotonic() + self._every_seconds
+
+    def stop(self) -> None:
+        """Write the orderly end of the run; never raises."""
+        self._write(stopped_at=self._clock())
+
+    def _write(self, stopped_at: datetime | None) -> None:
+        now = self._clock()
+        values = {"alive_at": now, "stopped_at": stopped_at}
+        try:
+            with self._database.write() as session:
+                if self._run_id is not None:
+                    result = cast(
+                        "CursorResult[Any]",
+                        session.execute(
+                            update(ServiceRun).where(ServiceRun.id == self._run_id).values(values)
+                        ),
+                    )
+                    if result.rowcount:
+                        return
+                run = ServiceRun(
+                    process=self._process,
+                    node=self._node,
+                    started_at=self._started_at,
+                    **values,
+                )
+                session.add(run)
+                session.flush()
+                run_id = run.id
+            self._run_id = run_id
+        except (BackendUnavailable, SQLAlchemyError) as error:
+            self._log.warning("heartbeat_not_written", of=self._process, error=str(error))
+
+
+def heartbeat(database: Database, process: str, node: str) -> Heartbeat:
+    """The heartbeat of a run of `process` on `node` that begins now."""
+    beating = Heartbeat(database, process, node)
+    beating.beat()
+    return beating

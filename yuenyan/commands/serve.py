@@ -1,0 +1,96 @@
+"""`yuenyan serve` and the processes it is made of, each a command of its own."""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import sys
+from collections.abc import Callable
+
+import click
+
+from common.config import Config
+from common.logging import configure
+from common.net import parse_listen
+from yuenyan.context import Context
+
+PROCESSES = ("radius", "portal", "admin", "collector", "housekeeper")
+"""In the order of their start; they are stopped in the opposite one."""
+
+_ANSWER_SECONDS = 1.0
+
+
+@click.command("serve")
+@click.pass_obj
+def serve_command(context: Context) -> None:
+    """Run RADIUS, both portals, the collector and the housekeeper under one supervisor."""
+    from yuenyan.supervisor import Program, Supervisor
+
+    # A site that is not set up is told so once, here, instead of by five processes.
+    context.office.database.dispose()
+    configure("supervisor")
+    config = context.config
+    option = ["--config", str(config.source)] if config.source else []
+    programs = [
+        Program(name, [sys.executable, "-P", "-m", "yuenyan.cli", *option, name])
+        for name in PROCESSES
+    ]
+    raise click.exceptions.Exit(Supervisor(programs, _announcement(config)).run())
+
+
+def _announcement(config: Config) -> Callable[[], bool]:
+    """Prints once where the pages are, as soon as both answer."""
+    pages = {"portal": config.portal.listen, "admin": config.admin.listen}
+
+    def announce() -> bool:
+        if not all(_answers(listen) for listen in pages.values()):
+            return False
+        click.echo("Yuenyan is running.")
+        for name, listen in pages.items():
+            host, port = reachable(listen)
+            click.echo(f"  {name:<7} http://{host}:{port}/")
+        click.echo(f"  RADIUS  {' '.join(config.radius.auth)}, {' '.join(config.radius.acct)}")
+        click.echo("Stop it with Ctrl-C.")
+        sys.stdout.flush()
+        return True
+
+    return announce
+
+
+def reachable(listen: str) -> tuple[str, int]:
+    """The address at which this machine itself reaches what listens on `listen`."""
+    host, port = parse_listen(listen)
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a comparison
+    return f"[{local}]" if ":" in local else local, port
+
+
+def _answers(listen: str) -> bool:
+    host, port = reachable(listen)
+    connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _process_command(name: str, summary: str) -> click.Command:
+    @click.command(name, help=summary)
+    @click.pass_obj
+    def command(context: Context) -> None:
+        configure(name)
+        module = importlib.import_module(f"yuenyan.processes.{name}")
+        exit_code: int = module.run(context.config)
+        raise click.exceptions.Exit(exit_code)
+
+    return command
+
+
+radius_command = _process_command("radius", "Run the RADIUS server alone.")
+portal_command = _process_command("portal", "Run the public portal alone.")
+admin_command = _process_command("admin", "Run the admin portal alone.")
+collector_command = _process_command("collector", "Run the flow collector alone.")
+housekeeper_command = _process_command("housekeeper", "Run the housekeeper alone.")

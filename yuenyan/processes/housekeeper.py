@@ -1,0 +1,76 @@
+"""The housekeeper: every half minute what is due, until SIGTERM.
+
+A task that fails is logged and tried again the next time; it never ends the process.
+"""
+
+from __future__ import annotations
+
+import platform
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import FrameType
+
+from common.config import Config
+from common.errors import NetAccessError
+from common.logging import configure, get_logger
+from common.metrics import Counters
+from db.engine import Database
+from db.service_run import EVERY_SECONDS as HEARTBEAT_SECONDS
+from db.service_run import heartbeat
+from identity.office import Office
+from identity.services import housekeeping
+
+EVERY_SECONDS = 30.0
+"""Between an account's expiry and its word in the tables; logins look at the time anyway."""
+
+
+def run(config: Config) -> int:
+    """Keep house until SIGTERM or SIGINT; a pass that has begun is finished."""
+    configure("housekeeper")
+    log = get_logger(__name__)
+    database = Database(config.database_url)
+    database.require_schema()
+    office = Office.open(config, database)
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    counters = Counters()
+    alive = heartbeat(database, "housekeeper", platform.node())
+    log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
+    until_pass = 0.0
+    while not stopping.is_set():
+        if until_pass <= 0:
+            for name, number in keep_house(office).items():
+                counters.add(f"housekeeper_{name}_total", number)
+            counters.write(config.data_dir / "metrics" / "housekeeper.prom")
+            until_pass = EVERY_SECONDS
+        alive.beat()
+        stopping.wait(HEARTBEAT_SECONDS)
+        until_pass -= HEARTBEAT_SECONDS
+    alive.stop()
+    database.dispose()
+    log.info("housekeeper_stopped")
+    return 0
+
+
+def keep_house(office: Office) -> Mapping[str, int]:
+    """One pass; how many of each were done, empty when it failed."""
+    log = get_logger(__name__)
+    try:
+        done = asdict(housekeeping.run_once(office))
+    except NetAccessError as error:
+        log.warning("housekeeping_postponed", error=str(error))
+        return {}
+    except Exception:
+        # The one catch-all of this process: tomorrow's accounts must expire too.
+        log.exception("housekeeping_failed")
+        return {}
+    if any(done.values()):
+        log.info("house_kept", **done)
+    return done
