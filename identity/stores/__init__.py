@@ -1,0 +1,1 @@
+"""Where facts about accounts are read for RADIUS, many at a time."""

@@ -63,7 +63,7 @@ class Packet:
             at += size
 
     def text(self, attribute: int) -> str | None:
-        """A text attribute; NUL and octets that are not UTF-8, which no database keeps, as `\\x00`."""
+        """A text attribute; what no database keeps (NUL, bad UTF-8) becomes `\\x00`, say."""
         value = self.values.get(attribute)
         if value is None:
             return None

@@ -37,6 +37,11 @@ class AccountingRecord:
     addresses: tuple[AddressState, ...] = ()
     class_values: tuple[bytes, ...] = ()
 
+    @property
+    def is_boot(self) -> bool:
+        """Whether the NAS says that it starts or stops accounting, RFC 2866 section 5.1."""
+        return self.status_type in (StatusType.ON, StatusType.OFF)
+
 
 def read(packet: Packet, nas_client_id: int, received_at: datetime) -> AccountingRecord:
     """Read a packet whose authenticator has been verified.

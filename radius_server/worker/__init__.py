@@ -1,0 +1,1 @@
+"""The shell around the pure core: sockets, caches, the thread pool, the commit."""

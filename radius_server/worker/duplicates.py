@@ -1,0 +1,62 @@
+"""Retransmissions get the same octets again, or silence while the first is being worked on.
+
+RFC 5080 section 2.2.2. The key holds the Request Authenticator, because a NAS uses an
+Identifier again within seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+LIFETIME_SECONDS = 30.0
+"""Longer than any NAS goes on repeating one request."""
+
+MAXIMUM_ENTRIES = 200_000
+"""About 100 MB; beyond it the oldest go first."""
+
+
+class DuplicateCache:
+    """Requests seen lately and what was answered."""
+
+    def __init__(self, lifetime: float = LIFETIME_SECONDS, maximum: int = MAXIMUM_ENTRIES) -> None:
+        self._lifetime = lifetime
+        self._maximum = maximum
+        self._replies: dict[Hashable, tuple[float, bytes | None]] = {}
+
+    def begin(self, key: Hashable, now: float) -> tuple[bool, bytes | None]:
+        """(True, None) for a new request, which is marked as being worked on.
+
+        Otherwise (False, reply), where reply is None while the first one is not answered.
+
+        Args:
+            now: monotonic seconds.
+        """
+        known = self._replies.get(key)
+        if known is not None and now - known[0] < self._lifetime:
+            return False, known[1]
+        self._replies.pop(key, None)
+        self._replies[key] = (now, None)
+        self._expire(now)
+        return True, None
+
+    def finish(self, key: Hashable, reply: bytes) -> None:
+        """Remember the reply of a request begun before."""
+        known = self._replies.get(key)
+        if known is not None:
+            self._replies[key] = (known[0], reply)
+
+    def forget(self, key: Hashable) -> None:
+        """Let the next copy of this request be new: nothing durable came of this one."""
+        self._replies.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def _expire(self, now: float) -> None:
+        # Entries stand in order of their time, so the old ones are in front.
+        while self._replies:
+            key = next(iter(self._replies))
+            begun, _ = self._replies[key]
+            if now - begun < self._lifetime and len(self._replies) <= self._maximum:
+                return
+            del self._replies[key]

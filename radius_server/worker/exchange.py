@@ -1,0 +1,96 @@
+"""One datagram on its way in and its reply on the way out: what is checked, in which order.
+
+structure → NAS → authenticity → duplicate → request. Whatever fails is dropped in silence
+and counted by its reason; nothing is answered that was not proven to come from a NAS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from common.errors import MalformedPacket, NotAuthentic
+from common.net import find_mac
+from radius_server.packet.codes import CALL_CHECK, Attribute, Code
+from radius_server.packet.packet import Packet, decode
+from radius_server.process.access import AccessRequest
+from radius_server.worker.clients import NasClient
+
+_ACCESS = int(Code.ACCESS_REQUEST)
+_ACCOUNTING = int(Code.ACCOUNTING_REQUEST)
+_STATUS = int(Code.STATUS_SERVER)
+AUTH_CODES = frozenset({_ACCESS, _STATUS})
+ACCT_CODES = frozenset({_ACCOUNTING, _STATUS})
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A proven request and where its reply goes."""
+
+    socket: Any
+    source: tuple[Any, ...]
+    packet: Packet
+    nas: NasClient
+    received_at: datetime
+    key: tuple[Any, ...]
+    reply: bytes = b""
+
+
+def authenticate(datagram: bytes, nas: NasClient, codes: frozenset[int]) -> Packet:
+    """The packet in `datagram`, proven to come from `nas`.
+
+    Args:
+        codes: the packet codes this port takes.
+
+    Raises:
+        MalformedPacket: broken structure, or a code that does not belong here.
+        NotAuthentic: wrong secret, or no Message-Authenticator where one is required.
+    """
+    packet = decode(datagram)
+    if packet.code not in codes:
+        raise MalformedPacket("wrong_code")
+    if packet.code == _ACCOUNTING:
+        if not nas.secret.accounting_authenticator_fits(packet):
+            raise NotAuthentic("bad_authenticator")
+        return packet
+    if packet.message_authenticator_at:
+        if not nas.secret.message_authenticator_fits(packet):
+            raise NotAuthentic("bad_message_authenticator")
+        return packet
+    # RFC 5997 section 3 and RFC 3579 section 3.2 demand it of these two whatever the NAS may do.
+    demanded = packet.code == _STATUS or Attribute.EAP_MESSAGE in packet.values
+    if demanded or nas.facts.require_message_authenticator:
+        raise NotAuthentic("no_message_authenticator")
+    return packet
+
+
+def access_request(exchange: Exchange) -> AccessRequest:
+    """The question an Access-Request asks.
+
+    Raises:
+        MalformedPacket: an attribute has an impossible length.
+    """
+    packet = exchange.packet
+    values = packet.values
+    hidden = values.get(Attribute.USER_PASSWORD)
+    chap = values.get(Attribute.CHAP_PASSWORD)
+    if chap is not None and len(chap) != 17:
+        raise MalformedPacket(f"CHAP-Password has {len(chap)} octets instead of 17")
+    station = packet.text(Attribute.CALLING_STATION_ID)
+    return AccessRequest(
+        user_name=packet.text(Attribute.USER_NAME) or "",
+        nas_client_id=exchange.nas.facts.nas_client_id,
+        now=exchange.received_at,
+        password=(
+            None
+            if hidden is None
+            else exchange.nas.secret.reveal_password(hidden, packet.authenticator)
+        ),
+        chap_password=chap,
+        # RFC 2865 section 5.40: without CHAP-Challenge the Request Authenticator is it.
+        chap_challenge=values.get(Attribute.CHAP_CHALLENGE, packet.authenticator),
+        station=None if station is None else find_mac(station),
+        call_check=packet.integer(Attribute.SERVICE_TYPE) == CALL_CHECK,
+        eap=Attribute.EAP_MESSAGE in values,
+    )

@@ -1,0 +1,214 @@
+"""From decisions and accounting packets to the rows of a batch and the replies that wait on it.
+
+Replies leave only after the batch is committed: `Outcome` holds both together.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from common.net import find_mac
+from db.ledger import Batch
+from db.models.base import to_micros
+from identity.domain.access import Decision, Granted, Method, Reason, Unavailable
+from identity.domain.sessions import (
+    AddressState,
+    SessionState,
+    join_addresses,
+    join_sessions,
+)
+from radius_server.packet.authenticator import encode, encode_all
+from radius_server.packet.codes import Attribute, Code
+from radius_server.packet.packet import Packet
+from radius_server.process import class_attribute
+from radius_server.process.accounting import AccountingRecord
+from radius_server.process.policy import reply_attributes
+from radius_server.worker.exchange import Exchange
+
+_REFERENCE_OCTETS = 8
+_EAP_FAILURE = 4
+
+REFUSAL_TEXT = "Login refused"
+"""One sentence for every refusal: the reason is in auth_event, not on the air."""
+
+
+class Outcome:
+    """What one turn of a worker will commit, and whom it will then answer."""
+
+    def __init__(self, class_key: bytes) -> None:
+        self._class_key = class_key
+        self.batch = Batch()
+        self.exchanges: list[Exchange] = []
+        self._entries: list[Callable[[Outcome], None]] = []
+        self._sessions: dict[str, SessionState] = {}
+        self._addresses: dict[tuple[str, str, str], AddressState] = {}
+
+    def decided(self, exchange: Exchange, decision: Decision, user_name: str) -> None:
+        """Add the row and the reply of an access decision; not for Unavailable."""
+        assert not isinstance(decision, Unavailable)
+        self._entries.append(lambda other: other.decided(exchange, decision, user_name))
+        packet, facts = exchange.packet, exchange.nas.facts
+        reference = None
+        if isinstance(decision, Granted):
+            octets = secrets.token_bytes(_REFERENCE_OCTETS)
+            reference = octets.hex()
+            account_id: int | None = decision.account.account_id
+            class_value = class_attribute.seal(self._class_key, decision.account.account_id, octets)
+            exchange.reply = exchange.nas.secret.reply(
+                packet,
+                Code.ACCESS_ACCEPT,
+                reply_attributes(decision, exchange.received_at, facts.vendor, class_value),
+            )
+            outcome, reason = "accept", Reason.OK
+        else:
+            account_id = decision.account_id
+            exchange.reply = reject(exchange)
+            outcome, reason = "reject", decision.reason
+        shown = user_name
+        if decision.method is Method.VOUCHER:
+            # The code is a credential: the log must not hand it on.
+            shown = f"voucher …{user_name.strip()[-3:]}"
+        station = packet.text(Attribute.CALLING_STATION_ID)
+        self.batch.auth_events.append(
+            (
+                to_micros(exchange.received_at),
+                facts.nas_client_id,
+                shown,
+                account_id,
+                decision.method.value,
+                outcome,
+                reason.value,
+                None if station is None else find_mac(station) or station,
+                packet.text(Attribute.CALLED_STATION_ID),
+                reference,
+            )
+        )
+        self.exchanges.append(exchange)
+
+    def accounted(
+        self,
+        exchange: Exchange,
+        record: AccountingRecord,
+        account_id: int | None,
+        session_ref: str | None,
+    ) -> None:
+        """Add the rows and the reply of an accounting packet."""
+        self._entries.append(
+            lambda other: other.accounted(exchange, record, account_id, session_ref)
+        )
+        nas_client_id = exchange.nas.facts.nas_client_id
+        self.batch.accounting_events.append(
+            (
+                to_micros(exchange.received_at),
+                nas_client_id,
+                f"{exchange.source[0]}#{exchange.source[1]}",
+                record.status_type,
+                record.session.session_key if record.session else None,
+                record.user_name,
+                record.calling_station_id,
+                record.addresses[0].address if record.addresses else None,
+                record.session_seconds,
+                _micros(record.event_timestamp),
+                exchange.packet.octets,
+            )
+        )
+        if record.session is not None:
+            self._join(record, account_id, session_ref)
+        elif record.is_boot:
+            self.batch.boots.append(
+                (
+                    nas_client_id,
+                    record.nas_identity,
+                    to_micros(exchange.received_at),
+                    record.status_type,
+                )
+            )
+        exchange.reply = exchange.nas.secret.reply(exchange.packet, Code.ACCOUNTING_RESPONSE, b"")
+        self.exchanges.append(exchange)
+
+    def finish(self) -> Batch:
+        """The batch, with its sessions and addresses joined to one row each."""
+        self.batch.sessions = [_session_row(state) for state in self._sessions.values()]
+        self.batch.addresses = [_address_row(state) for state in self._addresses.values()]
+        return self.batch
+
+    def split(self) -> Iterator[Outcome]:
+        """The same, one exchange in each."""
+        for entry in self._entries:
+            single = Outcome(self._class_key)
+            entry(single)
+            yield single
+
+    def _join(
+        self, record: AccountingRecord, account_id: int | None, session_ref: str | None
+    ) -> None:
+        session = record.session
+        assert session is not None
+        if account_id is not None or session_ref is not None:
+            session = session.owned_by(account_id, session_ref)
+        known = self._sessions.get(session.session_key)
+        self._sessions[session.session_key] = (
+            session if known is None else join_sessions(known, session)
+        )
+        for address in record.addresses:
+            key = (address.session_key, address.address, address.source)
+            held = self._addresses.get(key)
+            self._addresses[key] = address if held is None else join_addresses(held, address)
+
+
+def reject(exchange: Exchange) -> bytes:
+    """An Access-Reject; with EAP-Failure when the request spoke EAP (RFC 3579 section 2.6.3)."""
+    attributes = encode(Attribute.REPLY_MESSAGE, REFUSAL_TEXT.encode())
+    message = exchange.packet.values.get(Attribute.EAP_MESSAGE)
+    if message is not None and len(message) >= 4:
+        failure = bytes((_EAP_FAILURE, message[1], 0, 4))
+        # RFC 3579 section 2.6.5: no Reply-Message beside an EAP-Message.
+        attributes = encode_all([(Attribute.EAP_MESSAGE, failure)])
+    return exchange.nas.secret.reply(exchange.packet, Code.ACCESS_REJECT, attributes)
+
+
+def status_reply(packet: Packet, exchange: Exchange, accounting: bool) -> bytes:
+    """The answer to Status-Server: what this port would answer. RFC 5997 section 3."""
+    code = Code.ACCOUNTING_RESPONSE if accounting else Code.ACCESS_ACCEPT
+    return exchange.nas.secret.reply(packet, code, b"")
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
+
+
+def _session_row(state: SessionState) -> tuple[object, ...]:
+    return (
+        state.session_key,
+        state.nas_client_id,
+        state.nas_identity,
+        state.acct_session_id,
+        state.user_name,
+        state.account_id,
+        state.session_ref,
+        state.calling_station_id,
+        state.called_station_id,
+        state.nas_port,
+        to_micros(state.started_at),
+        to_micros(state.last_heard_at),
+        state.session_seconds,
+        state.stop_seen,
+        _micros(state.stop_at),
+        state.terminate_cause,
+        state.input_octets,
+        state.output_octets,
+    )
+
+
+def _address_row(state: AddressState) -> tuple[object, ...]:
+    return (
+        state.session_key,
+        state.address,
+        state.source,
+        to_micros(state.from_at),
+        to_micros(state.to_at),
+        state.first_offset_seconds,
+        state.last_offset_seconds,
+    )

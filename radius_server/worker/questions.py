@@ -1,0 +1,173 @@
+"""Answers the questions of access dialogues: at once from memory or one read for the whole
+batch, or later from a bounded pool of threads when they are slow (argon2, vouchers, tokens).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from common.errors import BackendUnavailable
+from common.logging import get_logger
+from common.metrics import Counters
+from identity.domain.access import Decision, Unavailable
+from identity.stores.sql import SqlStore
+from radius_server.process.access import (
+    CheckPassword,
+    Dialogue,
+    FindAccount,
+    FindOpenStations,
+    FindTokens,
+    Question,
+    RedeemVoucher,
+    SpendToken,
+)
+from radius_server.worker.directory import Directory, VerifiedPasswords
+
+
+@dataclass(slots=True)
+class Login:
+    """A dialogue under way and whatever its owner needs to answer it."""
+
+    dialogue: Dialogue
+    origin: Any
+    question: Question | None = None
+    decision: Decision | None = None
+
+
+class Questions:
+    """Drives dialogues from question to question until they are decided or must wait."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        directory: Directory,
+        counters: Counters,
+        threads: int,
+        queue_limit: int,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._counters = counters
+        self._verified = VerifiedPasswords()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
+        self._queue_limit = queue_limit
+        self._wake = wake
+        self._waiting = 0
+        self._answered: deque[tuple[Login, Any]] = deque()
+        self._log = get_logger("radius.questions")
+
+    @property
+    def waiting(self) -> int:
+        """How many logins wait for the pool."""
+        return self._waiting
+
+    def start(self, logins: Iterable[Login]) -> tuple[list[Login], list[Login]]:
+        """Begin dialogues; (decided now, dropped because the pool is full)."""
+        return self._advance([(login, None) for login in logins])
+
+    def resume(self) -> tuple[list[Login], list[Login]]:
+        """Go on with the dialogues whose slow answers have come; as `start`."""
+        ready = []
+        while self._answered:
+            ready.append(self._answered.popleft())
+            self._waiting -= 1
+        return self._advance(ready) if ready else ([], [])
+
+    def close(self) -> None:
+        """Let the threads end after what they are doing."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _advance(self, ready: list[tuple[Login, Any]]) -> tuple[list[Login], list[Login]]:
+        decided: list[Login] = []
+        dropped: list[Login] = []
+        while ready:
+            asking: list[Login] = []
+            for login, answer in ready:
+                try:
+                    login.question = login.dialogue.send(answer)
+                except StopIteration as ended:
+                    login.decision = ended.value
+                    decided.append(login)
+                else:
+                    asking.append(login)
+            ready = self._answer(asking, dropped)
+        return decided, dropped
+
+    def _answer(self, asking: list[Login], dropped: list[Login]) -> list[tuple[Login, Any]]:
+        """The answers that are to be had now; slow questions go to the pool."""
+        answers: list[tuple[Login, Any]] = []
+        accounts, tokens, stations = [], [], []
+        now = time.monotonic()
+        for login in asking:
+            question = login.question
+            if type(question) is FindAccount:
+                accounts.append((login, question.username))
+            elif type(question) is FindOpenStations:
+                stations.append((login, question.account_id))
+            elif type(question) is FindTokens:
+                tokens.append((login, question.username))
+            elif (
+                type(question) is CheckPassword
+                and question.account is not None
+                and self._verified.confirms(question.account, question.password, now)
+            ):
+                answers.append((login, True))
+            elif not self._submit(login):
+                dropped.append(login)
+        answers += self._together(accounts, self._directory.load)
+        answers += self._together(tokens, self._store.tokens)
+        answers += self._together(stations, self._store.open_stations)
+        return answers
+
+    def _together(
+        self, asking: list[tuple[Login, Any]], load: Callable[[set[Any]], dict[Any, Any]]
+    ) -> list[tuple[Login, Any]]:
+        """One read for all of them; Unavailable for all of them when it fails."""
+        if not asking:
+            return []
+        try:
+            found = load({key for _, key in asking})
+        except BackendUnavailable as error:
+            self._counters.add("radius_backend_unavailable")
+            return [(login, Unavailable(error.backend)) for login, _ in asking]
+        return [(login, found[key]) for login, key in asking]
+
+    def _submit(self, login: Login) -> bool:
+        if self._waiting >= self._queue_limit:
+            self._counters.add("radius_dropped", reason="slow_queue_full")
+            return False
+        self._waiting += 1
+        self._pool.submit(self._work, login)
+        return True
+
+    def _work(self, login: Login) -> None:
+        """Runs on a pool thread."""
+        try:
+            answer = self._slow_answer(login.question)
+        except BackendUnavailable as error:
+            answer = Unavailable(error.backend)
+        except Exception:
+            self._log.exception("slow_question_failed", question=type(login.question).__name__)
+            self._counters.add("radius_internal_errors")
+            answer = Unavailable("internal")
+        self._answered.append((login, answer))
+        self._wake()
+
+    def _slow_answer(self, question: Question | None) -> Any:
+        match question:
+            case CheckPassword(account, password):
+                proven = self._store.check_password(account, password)
+                if proven and account is not None:
+                    self._verified.remember(account, password, time.monotonic())
+                return proven
+            case SpendToken(token_id):
+                return self._store.spend_token(token_id)
+            case RedeemVoucher(code, station):
+                return self._store.redeem_voucher(code, station)
+        raise AssertionError(f"nobody answers {type(question).__name__}")

@@ -1,0 +1,138 @@
+"""`yuenyan radius`: one worker in this process, or several under it on PostgreSQL."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+from common.config import Config
+from common.logging import configure, get_logger
+from common.metrics import Counters
+from db.engine import Database
+from db.ledger import open_ledger
+from db.service_run import heartbeat
+from identity.office import Office
+from radius_server.udp import bind, claim
+from radius_server.worker.worker import Worker
+
+METRICS_SECONDS = 5.0
+_RESTART_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+def run(config: Config) -> int:
+    """Serve until SIGTERM; returns after everything received is stored and answered."""
+    configure("radius")
+    log = get_logger("radius")
+    Database(config.database_url).require_schema()
+    Office.open(config).database.dispose()
+    for listen in (*config.radius.auth, *config.radius.acct):
+        claim(listen)
+    count = worker_count(config)
+    log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
+    if count == 1:
+        _serve(config, 0, count)
+    else:
+        _Family(config, count).run()
+    log.info("radius_stopped")
+    return 0
+
+
+def worker_count(config: Config) -> int:
+    """How many workers this configuration runs; SQLite has one writer, so one."""
+    if config.is_sqlite:
+        return 1
+    return config.radius.workers or os.cpu_count() or 1
+
+
+def _serve(config: Config, number: int, count: int) -> None:
+    office = Office.open(config)
+    counters = Counters()
+    beat = heartbeat(office.database, "radius", f"{os.uname().nodename}/{number}")
+    metrics = config.data_dir / "metrics" / f"radius-{number}.prom"
+    next_write = 0.0
+
+    def every_second() -> None:
+        nonlocal next_write
+        if time.monotonic() >= next_write:
+            next_write = time.monotonic() + METRICS_SECONDS
+            counters.write(metrics)
+            beat.beat()
+
+    threads = config.radius.slow_threads or max(1, (os.cpu_count() or 1) // count)
+    worker = Worker(
+        config,
+        office,
+        open_ledger(config.database_url),
+        [bind(listen) for listen in config.radius.auth],
+        [bind(listen) for listen in config.radius.acct],
+        counters,
+        threads,
+        every_second,
+    )
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    worker.run()
+    counters.write(metrics)
+    beat.stop()
+    office.database.dispose()
+
+
+def _child(config: Config, number: int, count: int) -> None:
+    # A worker must not outlive a killed parent: it would keep the ports.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    configure("radius")
+    _serve(config, number, count)
+
+
+class _Family:
+    """Workers as child processes; one that dies is started again."""
+
+    def __init__(self, config: Config, count: int) -> None:
+        self._config = config
+        self._count = count
+        self._context = multiprocessing.get_context("spawn")
+        self._children: dict[int, SpawnProcess] = {}
+        self._stopping = False
+        self._log = get_logger("radius")
+
+    def run(self) -> None:
+        """Keep the workers alive until SIGTERM, then let them drain."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        started: dict[int, float] = {}
+        while not self._stopping:
+            for number in range(self._count):
+                child = self._children.get(number)
+                if child is not None and child.is_alive():
+                    continue
+                if child is not None:
+                    self._log.error("worker_died", worker=number, exit_code=child.exitcode)
+                    if time.monotonic() - started[number] < _RESTART_SECONDS:
+                        time.sleep(_RESTART_SECONDS)
+                started[number] = time.monotonic()
+                self._children[number] = self._start(number)
+            time.sleep(0.1)
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            child.join(timeout=30)
+            if child.is_alive():
+                child.kill()
+
+    def _start(self, number: int) -> SpawnProcess:
+        child = self._context.Process(target=_child, args=(self._config, number, self._count))
+        child.start()
+        return child
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
