@@ -79,7 +79,7 @@ def compile_plan(fields: FieldSpecs) -> Plan:
             names.append(f"{element.name}{half}")
             formats.append(">u8")
             starts.append(offsets[element][0] + 8 * half)
-    layout = {"names": names, "formats": formats, "offsets": starts, "itemsize": position}
+    layout: Any = {"names": names, "formats": formats, "offsets": starts, "itemsize": position}
     return Plan(position, np.dtype(layout), tuple(scalars), tuple(pairs), start, end)
 
 

@@ -6,7 +6,7 @@ Numbers wrap at 2**32. Does not know what the missing records held.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 REORDER_WINDOW = 64
@@ -97,19 +97,15 @@ class SequenceWatch:
         """The gaps since the last call, less what came late after all."""
         kept = []
         for gap in self._gaps:
-            late = min(self._late.get(gap.source, 0), gap.lost)
-            if late and gap.reason is GapReason.SEQUENCE:
+            late = 0
+            if gap.reason is GapReason.SEQUENCE:
+                late = min(self._late.get(gap.source, 0), gap.lost)
+            if late:
                 self._late[gap.source] -= late
-                if late == gap.lost:
-                    continue
-                gap = FlowGap(
-                    source=gap.source,
-                    from_ms=gap.from_ms,
-                    to_ms=gap.to_ms,
-                    lost=gap.lost - late,
-                    reason=gap.reason,
-                )
-            kept.append(gap)
+            if late == 0:
+                kept.append(gap)
+            elif late < gap.lost:
+                kept.append(replace(gap, lost=gap.lost - late))
         self._gaps, self._late = [], {}
         return kept
 

@@ -1,0 +1,112 @@
+"""One line of the manifest: what it says, its octets and its place in the hash chain.
+
+Pure. Every line carries the hash of the line before it, so that no line can be altered,
+dropped or moved without every later one saying so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+
+from common.errors import ArchiveError
+
+GENESIS = "0" * 64
+"""What the first line names as the hash before it."""
+
+_FIELDS: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapNote:
+    """Records that are known to be missing; times in milliseconds since 1970."""
+
+    source: str
+    from_ms: int
+    to_ms: int
+    lost: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One segment, or a spool that held nothing to store (`path` is empty then)."""
+
+    seq: int = 0
+    kind: str
+    node: str
+    path: str = ""
+    sha256: str = ""
+    records: int = 0
+    octets: int = 0
+    received_min_ms: int = 0
+    received_max_ms: int = 0
+    active_min_ms: int = 0
+    active_max_ms: int = 0
+    lateral: int = 0
+    spools: tuple[int, ...] = ()
+    """Numbers of the spool files that went into it; they exist nowhere else any more."""
+    state: str = ""
+    """The decoder state that goes with it, data_dir/collector/<state>."""
+    gaps: tuple[GapNote, ...] = ()
+    part: int = 1
+    parts: int = 1
+    """Lines of one decoding go together: all of them, or none."""
+    written_ms: int = 0
+    prev: str = ""
+    hash: str = ""
+
+
+def seal_entries(entries: Sequence[Entry], last: Entry | None) -> list[Entry]:
+    """`entries` numbered and chained behind `last` (None: they are the first)."""
+    chained: list[Entry] = []
+    for part, entry in enumerate(entries, 1):
+        numbered = replace(
+            entry,
+            seq=last.seq + 1 if last else 1,
+            prev=last.hash if last else GENESIS,
+            part=part,
+            parts=len(entries),
+        )
+        last = replace(numbered, hash=entry_hash(numbered))
+        chained.append(last)
+    return chained
+
+
+def entry_hash(entry: Entry) -> str:
+    """SHA-256, in hex, of everything in the entry except the hash itself."""
+    tree = asdict(entry)
+    del tree["hash"]
+    return hashlib.sha256(canonical(tree)).hexdigest()
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The line of `entry`, with its line feed."""
+    return canonical(asdict(entry)) + b"\n"
+
+
+def decode_entry(line: bytes, number: int) -> Entry:
+    """The entry in a line of the manifest; its hash is not checked here.
+
+    Raises:
+        ArchiveError: the line is not one of ours.
+    """
+    try:
+        tree = json.loads(line)
+        if tree.keys() != _FIELDS:
+            raise ValueError("unexpected fields")
+        tree["spools"] = tuple(tree["spools"])
+        tree["gaps"] = tuple(GapNote(**gap) for gap in tree["gaps"])
+        return Entry(**tree)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArchiveError("manifest.jsonl", f"line {number} is damaged: {error}") from error
+
+
+def canonical(tree: object) -> bytes:
+    """JSON with sorted keys and no spaces: the same octets wherever it is made."""
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_FIELDS = frozenset(item.name for item in fields(Entry))

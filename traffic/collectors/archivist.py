@@ -1,0 +1,227 @@
+"""Turns closed spool files into archive segments, each exactly once.
+
+The manifest line is the commit: it names the spool files it consumed and the decoder state
+after them. Before it nothing counts and everything is done again; after it the spool files
+are only left to be deleted. Knows nothing of sockets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import numpy as np
+
+from common import clock
+from common.config import Config
+from common.errors import MalformedPacket
+from common.logging import get_logger
+from common.metrics import Counters
+from traffic.archive.entries import Entry, GapNote
+from traffic.archive.manifest import Manifest
+from traffic.archive.orientation import Inside
+from traffic.archive.segments import SegmentWriter, sync_directory
+from traffic.collectors.paths import CollectorPaths
+from traffic.collectors.records import (
+    Listener,
+    RecordKind,
+    decode_loss,
+    decode_records,
+    format_address,
+    whole_octets,
+)
+from traffic.collectors.spool import closed_files, spool_number
+from traffic.decoders.batch import FlowBatch
+from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
+from traffic.decoders.sequences import FlowGap, GapReason
+from traffic.decoders.state import dump_state, load_state
+
+KIND = "flow"
+_HOUR_MS = 3_600_000
+
+log = get_logger(__name__)
+
+
+class Archivist:
+    """The one writer of a node's flow segments; `recover` first, then `consume`."""
+
+    def __init__(self, config: Config, paths: CollectorPaths, counters: Counters) -> None:
+        self._paths = paths
+        self._counters = counters
+        self._networks = [ip_network(prefix) for prefix in config.collector.exporters]
+        self._manifest = Manifest(paths.archive)
+        self._writer = SegmentWriter(paths.archive, Inside(config.collector.inside))
+        self._decoder = FlowDecoder()
+        self._names: dict[bytes, str | None] = {}
+        self._losses: list[FlowGap] = []
+        self.consumed = 0
+        """The highest spool number that is in the archive."""
+
+    def recover(self) -> None:
+        """Undo what a crash left half done and take up the state of the last commit."""
+        with self._manifest.locked():
+            cut = self._manifest.recover()
+            if cut:
+                log.warning("manifest_end_set_aside", octets=cut)
+            entries = self._manifest.entries()
+        own = [entry for entry in entries if entry.node == self._paths.node and entry.spools]
+        self.consumed = max((max(entry.spools) for entry in own), default=0)
+        self._decoder = self._load(own[-1].state) if own else FlowDecoder()
+        for path in closed_files(self._paths.spool):
+            if spool_number(path) <= self.consumed:
+                path.unlink()
+        self._remove_unlisted({entry.path for entry in entries})
+
+    def reload(self) -> None:
+        """After a failure: forget what is not committed."""
+        self.recover()
+
+    def consume(self, files: Sequence[Path]) -> int:
+        """Archive `files`, oldest first, as one commit; returns the flows stored."""
+        numbers = tuple(spool_number(path) for path in files)
+        octets = [memoryview(path.read_bytes()) for path in files]
+        self._losses = []
+        decoded = self._decoder.decode(self._datagrams(octets))
+        self._count(decoded)
+        for view, path in zip(octets, files, strict=True):
+            torn = len(view) - whole_octets(view) if len(view) else 0
+            if torn:
+                log.warning("spool_end_torn", spool=path.name, octets=torn)
+        gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps])
+        self._commit(numbers, decoded.batch, gaps)
+        for path in files:
+            path.unlink()
+        return len(decoded.batch)
+
+    def refuse(self, path: Path) -> None:
+        """Put aside a spool file that cannot be decoded, and say so in the archive."""
+        kept = path.with_suffix(".refused")
+        os.link(path, kept)
+        times = [record.received_ns for record in decode_records(memoryview(path.read_bytes()))]
+        first, last = (min(times), max(times)) if times else (0, 0)
+        gap = GapNote(
+            source=kept.name,
+            from_ms=first // 1_000_000,
+            to_ms=last // 1_000_000,
+            lost=0,
+            reason=GapReason.UNDECODABLE,
+        )
+        self._commit((spool_number(path),), FlowBatch(0), (gap,))
+        path.unlink()
+
+    def _commit(
+        self, numbers: tuple[int, ...], batch: FlowBatch, gaps: tuple[GapNote, ...]
+    ) -> None:
+        state = self._save(max(numbers))
+        with self._manifest.locked():
+            segments = [
+                self._writer.write(part, path) for path, part in self._by_hour(batch, numbers[0])
+            ]
+            blank = Entry(
+                kind=KIND,
+                node=self._paths.node,
+                spools=numbers,
+                state=state,
+                written_ms=clock.unix_nanoseconds() // 1_000_000,
+            )
+            entries = [replace(blank, **asdict(segment)) for segment in segments] or [blank]
+            entries[0] = replace(entries[0], gaps=gaps)
+            self._manifest.append(entries)
+        self.consumed = max(numbers)
+        for old in self._paths.state.glob("state-*.json"):
+            if old.name != state:
+                old.unlink()
+
+    def _by_hour(self, batch: FlowBatch, number: int) -> Iterator[tuple[str, FlowBatch]]:
+        """(path, flows) of each hour of receipt in `batch`."""
+        if not len(batch):
+            return
+        hours = batch.column("received_ms") // _HOUR_MS
+        for hour in np.unique(hours):
+            begin = datetime.fromtimestamp(int(hour) * 3600, UTC)
+            name = f"{self._paths.node}-{number:012d}.parquet"
+            path = f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}"
+            rows = hours == hour
+            yield path, batch if rows.all() else batch.take(rows)
+
+    def _datagrams(self, spools: Sequence[memoryview]) -> Iterator[Datagram]:
+        for octets in spools:
+            for kind, listener, received_ns, _, address, body in decode_records(octets):
+                if kind == RecordKind.DATAGRAM and listener == Listener.NETFLOW:
+                    exporter = self._exporter(address)
+                    if exporter is not None:
+                        yield Datagram(received_ns, exporter, body)
+                    else:
+                        self._counters.add("collector_unknown_exporter")
+                elif kind == RecordKind.LOSS:
+                    loss = decode_loss(body)
+                    self._losses.append(
+                        FlowGap(
+                            source="socket",
+                            from_ms=loss.from_ns // 1_000_000,
+                            to_ms=loss.to_ns // 1_000_000,
+                            lost=loss.datagrams,
+                            reason=GapReason.SOCKET,
+                        )
+                    )
+                else:
+                    self._counters.add("collector_undecoded", kind=str(kind))
+
+    def _exporter(self, packed: bytes) -> str | None:
+        """The exporter's address as text, or None when it may not send flows."""
+        if packed not in self._names:
+            text = format_address(packed)
+            address = ip_address(text)
+            allowed = not self._networks or any(address in network for network in self._networks)
+            if not allowed:
+                log.warning("exporter_not_allowed", exporter=text)
+            self._names[packed] = text if allowed else None
+        return self._names[packed]
+
+    def _count(self, decoded: Decoded) -> None:
+        self._counters.add("collector_flows", len(decoded.batch))
+        for name, value in asdict(decoded.counts).items():
+            self._counters.add(f"collector_decoded_{name}", value)
+
+    def _save(self, number: int) -> str:
+        """Write the decoder state to a new file; its name."""
+        name = f"state-{number:012d}.json"
+        path = self._paths.state / name
+        with path.open("wb") as stream:
+            stream.write(json.dumps(dump_state(self._decoder)).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        sync_directory(self._paths.state)
+        return name
+
+    def _load(self, name: str) -> FlowDecoder:
+        try:
+            return load_state(json.loads((self._paths.state / name).read_bytes()))
+        except (OSError, ValueError, MalformedPacket) as error:
+            # Templates come again by themselves; what waited for one is lost, and said so.
+            log.error("decoder_state_lost", state=name, error=str(error))
+            return FlowDecoder()
+
+    def _remove_unlisted(self, listed: set[str]) -> None:
+        """Delete segments of a commit that did not happen; their spool files still exist."""
+        archive = self._paths.archive
+        waiting = {spool_number(path) for path in closed_files(self._paths.spool)}
+        own = re.compile(rf"{re.escape(self._paths.node)}-(\d+)\.(?:parquet|aside)\Z")
+        for path in archive.glob(f"{KIND}/*/*/*"):
+            match = own.match(path.name)
+            if match and str(path.relative_to(archive)) not in listed:
+                if int(match[1]) in waiting:
+                    log.warning("unfinished_segment_removed", path=path.name)
+                    path.unlink()
+                elif path.suffix == ".parquet":
+                    log.error("unlisted_segment_found", path=str(path))
+
+
+def _note(gap: FlowGap) -> GapNote:
+    return GapNote(**{**asdict(gap), "reason": str(gap.reason)})

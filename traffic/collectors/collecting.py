@@ -1,0 +1,147 @@
+"""Wires the collector: receive loop here, decoding in a child, heartbeat in a thread."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import FrameType
+
+from common import clock, logging
+from common.config import Config
+from common.errors import ConfigError, Refused
+from common.metrics import Counters
+from db.engine import Database
+from db.models.base import from_micros
+from traffic.archive.manifest import Manifest
+from traffic.archive.seals import make_seal
+from traffic.collectors.decoding import start_decoder, stop_decoder
+from traffic.collectors.paths import CollectorPaths, collector_paths
+from traffic.collectors.receiver import Receiver
+from traffic.collectors.runs import GapCopier, Heartbeat
+from traffic.collectors.spool import SpoolWriter, close_leftovers
+
+_LOCK_SECONDS = 90
+"""A decoder left over from a killed collector finishes its batch before it lets go."""
+
+_WATCH_SECONDS = 2.0
+_METRICS_SECONDS = 15.0
+
+log = logging.get_logger(__name__)
+
+
+def run_collector(config: Config) -> int:
+    """Collect until SIGTERM or SIGINT; everything received is archived when this returns."""
+    stop = _StopFlag()
+    paths = collector_paths(config)
+    paths.make()
+    lock = _lock(paths, stop)
+    writer = SpoolWriter(paths.spool, _next_number(paths))
+    counters = Counters()
+    receiver = Receiver(config, writer, counters)
+    receiver.start()
+    started_at = clock.utc_now()
+    decoder = start_decoder(config, lock)
+    database = Database(config.database_url)
+    copier = GapCopier(paths.archive, paths.state)
+    heartbeat = Heartbeat(database, paths.node, _alive_at(receiver, started_at), copier)
+    heartbeat.start(started_at)
+    log.info("collector_started", node=paths.node, spool=str(paths.spool))
+    metrics = config.data_dir / "metrics" / "collector.prom"
+    watched = written = time.monotonic()
+    while not stop.asked:
+        receiver.step()
+        now = time.monotonic()
+        if now - watched >= _WATCH_SECONDS:
+            watched = now
+            decoder = _watch(decoder, config, lock)
+        if now - written >= _METRICS_SECONDS:
+            written = now
+            counters.write(metrics)
+    receiver.stop()
+    stopped_at = clock.utc_now()
+    log.info("collector_draining")
+    failed = stop_decoder(decoder)
+    if failed:
+        failed = stop_decoder(start_decoder(config, lock))
+    if failed:
+        log.error("decoder_failed", exit_code=failed, detail="the spool waits for the next start")
+    _seal(config, paths)
+    heartbeat.stop(stopped_at)
+    counters.write(metrics)
+    database.dispose()
+    os.close(lock)
+    log.info("collector_stopped")
+    return 1 if failed else 0
+
+
+class _StopFlag:
+    """Set by SIGTERM and SIGINT."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def _lock(paths: CollectorPaths, stop: _StopFlag) -> int:
+    """The descriptor that holds the collector's lock.
+
+    Raises:
+        Refused: another collector uses this data directory.
+    """
+    handle = os.open(paths.state / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    told = False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError as error:
+            if stop.asked or time.monotonic() > deadline:
+                raise Refused(f"another collector uses {paths.state}; stop it first") from error
+            if not told:
+                told = True
+                log.warning("waiting_for_another_collector", state=str(paths.state))
+            time.sleep(0.2)
+
+
+def _next_number(paths: CollectorPaths) -> int:
+    """The number of the next spool file: above every one ever used on this node."""
+    used = close_leftovers(paths.spool)
+    for entry in Manifest(paths.archive).entries():
+        if entry.node == paths.node and entry.spools:
+            used = max(used, *entry.spools)
+    return used + 1
+
+
+def _alive_at(receiver: Receiver, started_at: datetime) -> Callable[[], datetime]:
+    def alive_at() -> datetime:
+        return max(started_at, from_micros(receiver.alive_ns // 1000))
+
+    return alive_at
+
+
+def _watch(decoder: subprocess.Popen[bytes], config: Config, lock: int) -> subprocess.Popen[bytes]:
+    """The decoder, started again if it has died; receiving goes on meanwhile."""
+    if decoder.poll() is None:
+        return decoder
+    log.error("decoder_died", exit_code=decoder.returncode)
+    return start_decoder(config, lock)
+
+
+def _seal(config: Config, paths: CollectorPaths) -> None:
+    """Sign what this run has archived; a site without a key is told, not stopped."""
+    try:
+        make_seal(paths.archive, config.keys_dir, clock.unix_nanoseconds() // 1_000_000)
+    except Refused:
+        return
+    except ConfigError as error:
+        log.warning("archive_not_sealed", error=str(error))

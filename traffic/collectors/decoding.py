@@ -1,0 +1,187 @@
+"""The decoding process: spool files in, archive segments out, beside the receive loop.
+
+A child of the collector. Its standard input carries the configuration, later the word
+`stop`; when that pipe ends without it, the collector has died and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from common import logging
+from common.config import Config
+from common.errors import ArchiveError
+from common.metrics import Counters
+from traffic.collectors.archivist import Archivist
+from traffic.collectors.paths import collector_paths
+from traffic.collectors.spool import SPOOL_OCTETS, closed_files
+
+BATCH_OCTETS = 64 << 20
+"""Spool octets decoded at once: about 1.2 million flows, 400 MB of memory at the peak."""
+
+_LOOK_SECONDS = 0.25
+_RETRY_SECONDS = 5.0
+_NICENESS = 5
+"""Receiving comes first when there are not enough processors for both."""
+
+_STOP = b"stop\n"
+
+log = logging.get_logger(__name__)
+
+
+def start_decoder(config: Config, lock: int) -> subprocess.Popen[bytes]:
+    """Start the decoding process; it keeps the descriptor `lock` open as long as it lives."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "traffic.collectors.decoding"],
+        stdin=subprocess.PIPE,
+        pass_fds=(lock,),
+        bufsize=0,
+    )
+    tree = json.dumps({"cwd": str(Path.cwd()), "config": config.model_dump(mode="json")})
+    assert child.stdin is not None
+    child.stdin.write(tree.encode() + b"\n")
+    return child
+
+
+def stop_decoder(child: subprocess.Popen[bytes]) -> int:
+    """Let the decoder finish what is spooled; its exit code."""
+    assert child.stdin is not None
+    try:
+        child.stdin.write(_STOP)
+        child.stdin.close()
+    except BrokenPipeError:
+        pass
+    return child.wait()
+
+
+class DecodingLoop:
+    """Chooses what to decode when; `turn` does one piece of work."""
+
+    def __init__(self, archivist: Archivist, spool: Path, segment_seconds: int) -> None:
+        self._archivist = archivist
+        self._spool = spool
+        self._segment_seconds = segment_seconds
+        self._failed: Path | None = None
+
+    def turn(self, *, hurry: bool, now: float) -> bool:
+        """Decode the next files if they are due; True if there was something to do.
+
+        Without `hurry`, small files wait for more, so that segments do not get small, but
+        never longer than a segment's time.
+        """
+        files = choose_files(closed_files(self._spool))
+        if not files:
+            return False
+        if not hurry and not self._is_due(files, now):
+            return False
+        self._decode(files)
+        return True
+
+    def _is_due(self, files: Sequence[Path], now: float) -> bool:
+        sizes = [path.stat().st_size for path in files]
+        if min(sizes) < SPOOL_OCTETS or sum(sizes) >= BATCH_OCTETS // 2:
+            return True  # one was closed because of its age, or there is enough
+        waited = now - min(path.stat().st_mtime for path in files)
+        return not 0 <= waited < self._segment_seconds / 4
+
+    def _decode(self, files: Sequence[Path]) -> None:
+        started = time.monotonic()
+        try:
+            flows = self._archivist.consume(files)
+        except (OSError, ArchiveError) as error:
+            log.error("archiving_failed", error=str(error), retry_seconds=_RETRY_SECONDS)
+            self._archivist.recover()
+            time.sleep(_RETRY_SECONDS)
+            return
+        except Exception:
+            # One spool file that no test foresaw must not stop all that come after it.
+            log.exception("decoding_failed", spools=[path.name for path in files])
+            self._archivist.recover()
+            self._narrow(files)
+            return
+        seconds = round(time.monotonic() - started, 3)
+        log.info("spool_archived", flows=flows, spools=len(files), seconds=seconds)
+
+    def _narrow(self, files: Sequence[Path]) -> None:
+        """Decode `files` one by one and refuse the one that fails."""
+        for path in files:
+            try:
+                self._archivist.consume([path])
+            except (OSError, ArchiveError):
+                self._archivist.recover()
+                return
+            except Exception:
+                log.exception("spool_refused", spool=path.name)
+                self._archivist.recover()
+                self._archivist.refuse(path)
+
+
+def choose_files(files: Sequence[Path]) -> list[Path]:
+    """The oldest of `files` that together stay within BATCH_OCTETS, at least one."""
+    chosen: list[Path] = []
+    octets = 0
+    for path in files:
+        octets += path.stat().st_size
+        if chosen and octets > BATCH_OCTETS:
+            break
+        chosen.append(path)
+    return chosen
+
+
+def main() -> int:
+    """Run until told to stop, then finish what is spooled."""
+    logging.configure("decoder")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    stream = sys.stdin.buffer.raw  # type: ignore[union-attr]
+    tree = json.loads(_read_line(stream.fileno()))
+    os.chdir(tree["cwd"])
+    config = Config.model_validate(tree["config"])
+    paths = collector_paths(config)
+    counters = Counters()
+    archivist = Archivist(config, paths, counters)
+    archivist.recover()
+    loop = DecodingLoop(archivist, paths.spool, config.archive.segment_seconds)
+    metrics = config.data_dir / "metrics" / "decoder.prom"
+    stopping = False
+    while True:
+        worked = loop.turn(hurry=stopping, now=_wall_seconds())
+        if worked:
+            counters.write(metrics)
+        elif stopping:
+            return 0
+        wait = 0.0 if worked or stopping else _LOOK_SECONDS
+        if not stopping and select.select([stream], [], [], wait)[0]:
+            if os.read(stream.fileno(), len(_STOP)) != _STOP:
+                log.warning("collector_gone", detail="what is spooled waits for the next start")
+                return 1
+            stopping = True
+
+
+def _wall_seconds() -> float:
+    from common import clock
+
+    return clock.unix_nanoseconds() / 1e9
+
+
+def _read_line(handle: int) -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        piece = os.read(handle, 1)
+        if not piece:
+            raise SystemExit(1)
+        line += piece
+    return bytes(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

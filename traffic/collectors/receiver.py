@@ -1,0 +1,188 @@
+"""The receive loop: takes datagrams from the kernel and appends them to the spool.
+
+Nothing here decodes, looks anything up or waits for a database: kernel buffers do not wait.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from dataclasses import dataclass
+
+from common import clock
+from common.config import Config
+from common.errors import BackendUnavailable
+from common.logging import get_logger
+from common.metrics import Counters
+from common.net import parse_listen
+from traffic.collectors.mmsg import SLOTS, BatchReceiver, prepare, receive_buffer
+from traffic.collectors.records import Listener, Loss, encode_loss
+from traffic.collectors.spool import SPOOL_OCTETS, SpoolWriter
+
+_POLL_MS = 200
+"""How soon a stop signal and a due rotation are noticed when nothing arrives."""
+
+_GATHER_SECONDS = 0.005
+"""Pause after a burst, so that the next call finds many datagrams instead of one."""
+
+_TURNS = 64
+"""Calls in a row for one socket before the others get their turn."""
+
+_SYNC_SECONDS = 1.0
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Source:
+    """One listening socket and how far its drops have been told."""
+
+    sock: socket.socket
+    listener: Listener
+    name: str
+    drops: int = 0
+    last_ns: int = 0
+
+
+class Receiver:
+    """Owns the sockets and the open spool file; `start`, then `step` for ever, then `stop`."""
+
+    def __init__(self, config: Config, writer: SpoolWriter, counters: Counters) -> None:
+        self._config = config
+        self._writer = writer
+        self._counters = counters
+        self._batch = BatchReceiver()
+        self._sources: dict[int, _Source] = {}
+        self._poller = select.poll()
+        self._segment_ns = config.archive.segment_seconds * 1_000_000_000
+        self._unwritten: list[tuple[Listener, Loss]] = []
+        self._synced = 0.0
+        self.alive_ns = 0
+        """When the loop last came round."""
+
+    def start(self) -> None:
+        """Bind every NetFlow listener.
+
+        Raises:
+            BackendUnavailable: an address cannot be bound.
+        """
+        for listen in self._config.collector.netflow:
+            self._bind(listen, Listener.NETFLOW)
+        for kind in ("ipfix", "syslog"):
+            if getattr(self._config.collector, kind):
+                log.warning(
+                    "listener_not_opened",
+                    listener=kind,
+                    detail="this release decodes NetFlow 5 and 9 only",
+                )
+
+    def step(self) -> None:
+        """Receive what is there, or wait a moment for it; hand over a spool file that is due."""
+        ready = self._poller.poll(_POLL_MS)
+        for handle, _ in ready:
+            self._take(self._sources[handle])
+        now_ns = clock.unix_nanoseconds()
+        self.alive_ns = now_ns
+        self._tell_losses(now_ns)
+        if self._writer.is_open:
+            age_ns = now_ns - self._writer.opened_ns
+            if self._writer.octets >= SPOOL_OCTETS or not 0 <= age_ns < self._segment_ns:
+                self._writer.close()
+        if ready:
+            self._sync()
+            time.sleep(_GATHER_SECONDS)
+
+    def stop(self) -> None:
+        """Take everything the kernel still holds, then close the sockets and the spool."""
+        for source in self._sources.values():
+            while self._take(source):
+                pass
+            source.sock.close()
+        self._tell_losses(clock.unix_nanoseconds())
+        self._writer.close()
+        self._sources = {}
+
+    def _bind(self, listen: str, listener: Listener) -> None:
+        host, port = parse_listen(listen)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            wanted = self._config.collector.receive_buffer_octets
+            given = receive_buffer(sock, wanted)
+            prepare(sock)
+            sock.bind((host, port))
+        except OSError as error:
+            sock.close()
+            raise BackendUnavailable(f"listener {listen}", error.strerror or "") from error
+        if given < wanted:
+            log.warning("receive_buffer_capped", listener=listen, octets=given, wanted=wanted)
+        log.info("listening", listener=listen, receive_buffer_octets=given)
+        self._sources[sock.fileno()] = _Source(sock, listener, listen)
+        self._poller.register(sock, select.POLLIN)
+
+    def _take(self, source: _Source) -> bool:
+        """Receive from one socket until it is empty or its turn is over; True if some came."""
+        some = False
+        for _ in range(_TURNS):
+            now_ns = clock.unix_nanoseconds()
+            try:
+                count = self._batch.receive(source.sock, source.listener, now_ns)
+            except BackendUnavailable as error:
+                log.error("receive_failed", listener=source.name, error=str(error))
+                return False
+            if count == 0:
+                break
+            some = True
+            before_ns, source.last_ns = source.last_ns, self._batch.newest_ns
+            self._store(source, count, before_ns or source.last_ns, now_ns)
+            self._note_drops(source, before_ns)
+            if count < SLOTS:
+                break
+        return some
+
+    def _store(self, source: _Source, count: int, before_ns: int, now_ns: int) -> None:
+        self._counters.add("collector_datagrams", count, listener=source.name)
+        try:
+            self._writer.octets += self._batch.write(self._writer.handle(now_ns), count)
+        except OSError as error:
+            # A full disk: the datagrams are gone, and that must be on record once it can be.
+            log.error("spool_write_failed", error=error.strerror, datagrams=count)
+            self._counters.add("collector_unspooled", count, listener=source.name)
+            lost = Loss(before_ns, source.last_ns, count)
+            self._unwritten.append((source.listener, lost))
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Leave a spool file whose last record may be torn; later records get a new one."""
+        try:
+            self._writer.close()
+        except OSError as error:
+            log.error("spool_close_failed", error=error.strerror)
+
+    def _note_drops(self, source: _Source, before_ns: int) -> None:
+        # The kernel counts in 32 bits and says nothing until the first drop.
+        lost = (self._batch.drops - source.drops) % 2**32 if self._batch.drops else 0
+        if lost:
+            source.drops = self._batch.drops
+            before_ns = before_ns or source.last_ns
+            log.warning("socket_dropped", listener=source.name, datagrams=lost)
+            self._counters.add("collector_socket_drops", lost, listener=source.name)
+            self._unwritten.append((source.listener, Loss(before_ns, source.last_ns, lost)))
+
+    def _tell_losses(self, now_ns: int) -> None:
+        try:
+            while self._unwritten:
+                listener, loss = self._unwritten[0]
+                self._writer.append(encode_loss(listener, loss), now_ns)
+                self._unwritten.pop(0)
+        except OSError:
+            self._abandon()
+
+    def _sync(self) -> None:
+        now = time.monotonic()
+        if now - self._synced >= _SYNC_SECONDS:
+            self._synced = now
+            self._writer.sync_soon()

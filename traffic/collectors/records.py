@@ -1,0 +1,120 @@
+"""The spool format: records of one fixed header and a body each.
+
+Pure: octets in, values out. A record that is cut short or does not start with the magic
+number ends the reading, because a crash may leave such a tail; what was before it counts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from ipaddress import IPv6Address
+from typing import NamedTuple
+
+import numpy as np
+
+RECORD_MAGIC = 0x5159
+
+RECORD_HEADER = np.dtype(
+    [
+        ("magic", "<u2"),
+        ("kind", "u1"),
+        ("listener", "u1"),
+        ("octets", "<u4"),
+        ("received_ns", "<i8"),
+        ("port", "<u2"),
+        ("pad", "V6"),
+        ("address", "u1", (16,)),
+    ]
+)
+"""Forty octets. The address is IPv6; IPv4 exporters are written mapped (RFC 4291 2.5.5.2)."""
+
+_HEADER = struct.Struct("<HBBIqH6x16s")
+_LOSS = struct.Struct("<qqq")
+
+
+class RecordKind(IntEnum):
+    """What the body of a record is."""
+
+    DATAGRAM = 1
+    TRUNCATED = 2
+    """A datagram larger than any UDP datagram may be; kept, never decoded."""
+    LOSS = 3
+    """The kernel dropped datagrams: from_ns, to_ns, how many."""
+
+
+class Listener(IntEnum):
+    """What kind of datagrams a socket receives."""
+
+    NETFLOW = 1
+    IPFIX = 2
+    SYSLOG = 3
+
+
+class SpoolRecord(NamedTuple):
+    """One record; `address` is the packed exporter address."""
+
+    kind: int
+    listener: int
+    received_ns: int
+    port: int
+    address: bytes
+    body: memoryview
+
+
+class Loss(NamedTuple):
+    """Datagrams the kernel could not keep between two moments."""
+
+    from_ns: int
+    to_ns: int
+    datagrams: int
+
+
+def encode_record(
+    kind: RecordKind, listener: Listener, received_ns: int, port: int, address: bytes, body: bytes
+) -> bytes:
+    """One record as octets."""
+    head = _HEADER.pack(RECORD_MAGIC, kind, listener, len(body), received_ns, port, address)
+    return head + body
+
+
+def encode_loss(listener: Listener, loss: Loss) -> bytes:
+    """The record of a `Loss`."""
+    return encode_record(RecordKind.LOSS, listener, loss.to_ns, 0, bytes(16), _LOSS.pack(*loss))
+
+
+def decode_loss(body: memoryview) -> Loss:
+    """The `Loss` in the body of a record of kind LOSS."""
+    return Loss(*_LOSS.unpack_from(body))
+
+
+def decode_records(octets: memoryview) -> Iterator[SpoolRecord]:
+    """Every whole record in order; stops at the first one that is torn."""
+    position = 0
+    end = len(octets)
+    unpack = _HEADER.unpack_from
+    while position + _HEADER.size <= end:
+        magic, kind, listener, length, received_ns, port, address = unpack(octets, position)
+        start = position + _HEADER.size
+        if magic != RECORD_MAGIC or start + length > end:
+            return
+        position = start + length
+        yield SpoolRecord(kind, listener, received_ns, port, address, octets[start:position])
+
+
+def whole_octets(octets: memoryview) -> int:
+    """How many octets of `octets` are whole records."""
+    position = 0
+    while position + _HEADER.size <= len(octets):
+        magic, _, _, length, *_ = _HEADER.unpack_from(octets, position)
+        if magic != RECORD_MAGIC or position + _HEADER.size + length > len(octets):
+            break
+        position += _HEADER.size + length
+    return position
+
+
+def format_address(packed: bytes) -> str:
+    """The exporter address as text; mapped IPv4 as IPv4."""
+    address = IPv6Address(packed)
+    return str(address.ipv4_mapped or address)

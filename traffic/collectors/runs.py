@@ -1,0 +1,169 @@
+"""Tells the database that the collector is receiving, and copies the gaps it found.
+
+Runs in a thread of its own: a database that is down or slow never stops receiving. The
+manifest is the record of gaps; the rows are a copy for those who read the database.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from common.errors import ArchiveError, NetAccessError
+from common.logging import get_logger
+from db.engine import Database
+from db.models import Gap, ServiceRun
+from db.models.base import from_micros
+from traffic.archive.entries import GapNote, decode_entry
+from traffic.archive.manifest import Manifest
+
+PROCESS = "collector"
+BEAT_SECONDS = 5.0
+_POSITION = "gaps-copied.json"
+
+log = get_logger(__name__)
+
+
+class Heartbeat:
+    """One `service_run` row, kept alive; `start` and `stop` bracket the run."""
+
+    def __init__(
+        self,
+        database: Database,
+        node: str,
+        alive_at: Callable[[], datetime],
+        copier: GapCopier,
+    ) -> None:
+        self._database = database
+        self._node = node
+        self._alive_at = alive_at
+        self._copier = copier
+        self._run_id: int | None = None
+        self._started_at: datetime | None = None
+        self._reachable = True
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
+
+    def start(self, started_at: datetime) -> None:
+        """Begin to beat; the row is written as soon as the database answers."""
+        self._started_at = started_at
+        self._thread.start()
+
+    def stop(self, stopped_at: datetime) -> None:
+        """Write the end of the run; gives up when the database does not answer."""
+        self._wake.set()
+        self._thread.join(timeout=30)
+        self._attempt(stopped_at, stopped_at)
+
+    def _loop(self) -> None:
+        self._attempt(self._alive_at(), None)
+        while not self._wake.wait(BEAT_SECONDS):
+            self._attempt(self._alive_at(), None)
+
+    def _attempt(self, alive_at: datetime, stopped_at: datetime | None) -> None:
+        try:
+            self._write(alive_at, stopped_at)
+            self._copier.copy(self._database)
+        except (NetAccessError, SQLAlchemyError, OSError) as error:
+            if self._reachable:
+                log.warning("heartbeat_not_stored", error=str(error))
+            self._reachable = False
+        else:
+            self._reachable = True
+
+    def _write(self, alive_at: datetime, stopped_at: datetime | None) -> None:
+        with self._database.write() as session:
+            if self._run_id is None:
+                run = ServiceRun(
+                    process=PROCESS,
+                    node=self._node,
+                    started_at=self._started_at,
+                    alive_at=alive_at,
+                    stopped_at=stopped_at,
+                )
+                session.add(run)
+                session.flush()
+                run_id = run.id
+            else:
+                run_id = self._run_id
+                session.execute(
+                    update(ServiceRun)
+                    .where(ServiceRun.id == run_id)
+                    .values(alive_at=alive_at, stopped_at=stopped_at)
+                )
+        self._run_id = run_id
+
+
+class GapCopier:
+    """Copies the gaps of new manifest lines into the table `gap`, each once."""
+
+    def __init__(self, archive: Path, state: Path) -> None:
+        self._manifest = Manifest(archive)
+        self._position_file = state / _POSITION
+
+    def copy(self, database: Database) -> int:
+        """Copy what is new; returns the number of gaps."""
+        position = self._position()
+        gaps, reached = self._read(position)
+        if reached == position:
+            return 0
+        if gaps:
+            with database.write() as session:
+                for note in gaps:
+                    row = _row(note)
+                    if not session.execute(_same(row)).first():
+                        session.add(row)
+        aside = self._position_file.with_suffix(".aside")
+        aside.write_text(json.dumps({"octets": reached}), encoding="ascii")
+        aside.rename(self._position_file)
+        return len(gaps)
+
+    def _position(self) -> int:
+        try:
+            return int(json.loads(self._position_file.read_text(encoding="ascii"))["octets"])
+        except (OSError, ValueError, KeyError):
+            return 0
+
+    def _read(self, position: int) -> tuple[list[GapNote], int]:
+        """(gaps of the finished lines from octet `position` on, octet after the last)."""
+        try:
+            with self._manifest.path.open("rb") as stream:
+                stream.seek(position)
+                octets = stream.read()
+        except FileNotFoundError:
+            return [], position
+        end = octets.rfind(b"\n") + 1
+        gaps: list[GapNote] = []
+        for line in octets[:end].split(b"\n")[:-1]:
+            try:
+                gaps.extend(decode_entry(line, -1).gaps)
+            except ArchiveError as error:
+                log.error("manifest_line_not_read", error=str(error))
+        return gaps, position + end
+
+
+def _row(note: GapNote) -> Gap:
+    return Gap(
+        kind="flow",
+        source=note.source,
+        from_at=from_micros(note.from_ms * 1000),
+        to_at=from_micros(note.to_ms * 1000),
+        lost=note.lost,
+        reason=note.reason,
+    )
+
+
+def _same(row: Gap) -> Select[tuple[int]]:
+    return select(Gap.id).where(
+        Gap.kind == row.kind,
+        Gap.source == row.source,
+        Gap.from_at == row.from_at,
+        Gap.to_at == row.to_at,
+        Gap.reason == row.reason,
+    )
