@@ -6,9 +6,9 @@ The template gets `status`, `title` and `advice`; nothing of the error itself is
 from __future__ import annotations
 
 from flask import Flask, Response, make_response, render_template, request
-from flask_babel import gettext
 from werkzeug.exceptions import HTTPException
 
+from captive_portal.web.i18n import gettext
 from common.errors import BackendUnavailable
 from common.logging import get_logger
 

@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po
 from babel.support import Translations
 from flask import Flask, Response, current_app, g, request
 from flask_babel import Babel, get_babel
+from flask_babel import gettext as _gettext
 
 TRANSLATIONS = Path(__file__).parent / "translations"
 COOKIE = "lang"
@@ -61,6 +62,12 @@ def init_languages(app: Flask, languages: tuple[str, ...], timezone: str) -> Non
     app.context_processor(
         lambda: {"language": current_language(), "language_names": _NAMES, "languages": languages}
     )
+
+
+def gettext(text: str, **values: object) -> str:
+    """`text` in the language of this request, with `values` filled in."""
+    translated: str = _gettext(text, **values)
+    return translated
 
 
 def current_language() -> str:

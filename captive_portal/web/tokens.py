@@ -21,6 +21,9 @@ VISIT_LIFETIME = timedelta(hours=2)
 SIGN_IN_LIFETIME = timedelta(hours=12)
 """One working day."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
@@ -72,7 +75,7 @@ class Signer:
         fields = [
             sign_in.key,
             sign_in.account_id,
-            int(sign_in.since.timestamp()),
+            (sign_in.since - _EPOCH) // _MICROSECOND,
             sign_in.method,
         ]
         return str(self._sign_ins.dumps(fields))
@@ -86,7 +89,7 @@ class Signer:
         return SignIn(
             key=key,
             account_id=account_id,
-            since=datetime.fromtimestamp(since, UTC),
+            since=_EPOCH + since * _MICROSECOND,
             method=method,
         )
 

@@ -1,0 +1,57 @@
+"""The Flask application of the public portal. Only wires: no migration, no key is made here."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from captive_portal.public import (
+    connect,
+    detection,
+    login,
+    notice,
+    registration,
+    status,
+    visits,
+    voucher,
+)
+from captive_portal.public.site import EXTENSION, Portal
+from captive_portal.web.dates import format_date, format_duration, format_moment
+from captive_portal.web.errors import init_error_pages
+from captive_portal.web.i18n import current_language, init_languages
+from captive_portal.web.security_headers import init_security_headers
+from common.net import format_mac
+from identity.office import Office
+
+MAXIMUM_FORM_OCTETS = 64 << 10
+"""The largest form here is the registration, some hundreds of octets."""
+
+_PARTS = (visits, login, voucher, registration, notice, connect, status, detection)
+
+
+def create_app(office: Office) -> Flask:
+    """The public portal of `office`.
+
+    Raises:
+        ConfigError: `yuenyan init` has not made the portal's key.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_FORM_OCTETS
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    portal = Portal.open(office)
+    app.extensions[EXTENSION] = portal
+    zone = office.config.site.timezone
+    init_languages(app, office.config.site.languages, zone)
+    init_security_headers(app)
+    init_error_pages(app, "error.html")
+    app.context_processor(portal.page_values)
+    app.jinja_env.filters.update(
+        moment=lambda value: format_moment(value, current_language(), zone),
+        date=lambda value: format_date(value, current_language(), zone),
+        duration=lambda value: format_duration(value, current_language()),
+        mac=format_mac,
+    )
+    detection.init_capture(app)
+    for part in _PARTS:
+        app.register_blueprint(part.pages)
+    return app

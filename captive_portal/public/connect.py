@@ -1,0 +1,54 @@
+"""`/connect`: hand the gateway a one-time token for somebody this portal has proven.
+
+The school password never travels to an access point; the form's target is the address
+registered for the NAS. After it the gateway sends the browser back to our status page.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, make_response, redirect, render_template
+from werkzeug.wrappers import Response
+
+from captive_portal.public import throttle
+from captive_portal.public.sign_ins import holder, sign_in_text
+from captive_portal.public.site import page, portal, public_root, visit
+from captive_portal.public.visits import find_nas
+from captive_portal.web.security_headers import allow_form_target
+from identity.services.tokens import mint
+
+pages = Blueprint("connect", __name__)
+
+
+@pages.get("/connect")
+def show() -> Response:
+    """The page whose one form posts a fresh token to the gateway.
+
+    `dst` is our status page, not the page first asked for: that one is mostly a phone's
+    probe, and the status page links to it.
+    """
+    current = holder()
+    if current is None:
+        return redirect(page("login.form"), 302)
+    nas = find_nas(visit().nas) if visit().nas else None
+    if nas is None or not nas.login_url:
+        return redirect(page("status.show", s=sign_in_text()), 302)
+    checks = throttle.hand_off_checks(current.account.id)
+    wait = throttle.wait_text(checks)
+    if wait:
+        return make_response(render_template("connect.html", problem=wait), 429)
+    portal().limits.count(*checks)
+    office = portal().office
+    with office.database.write() as session:
+        token = mint(session, office, current.account, visit().mac or None, nas.id)
+    parts = urlsplit(nas.login_url)
+    allow_form_target(f"{parts.scheme}://{parts.netloc}")
+    text = render_template(
+        "connect.html",
+        target=nas.login_url,
+        username=token.username,
+        token=token.token,
+        destination=public_root() + page("status.show", joined="1"),
+    )
+    return make_response(text)

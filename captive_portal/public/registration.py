@@ -1,0 +1,223 @@
+"""`/register`: a visitor applies. `/registration/<reference>`: what became of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from captive_portal.public import notice, throttle
+from captive_portal.public.login import stale_form_text
+from captive_portal.public.site import (
+    client_address,
+    form_is_ours,
+    page,
+    portal,
+    public_root,
+    visit,
+)
+from captive_portal.web import qr
+from captive_portal.web.i18n import current_language, gettext
+from common.errors import Refused, UsageError
+from identity.domain.admission import format_code
+from identity.services import people, registrations
+
+pages = Blueprint("registration", __name__)
+
+_USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{2,31}")
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]{2,}")
+_PHONE_DIGITS = range(9, 16)
+_THAI_DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What was typed, kept to fill the form again; the passwords are not."""
+
+    full_name: str = ""
+    contact: str = ""
+    username: str = ""
+    purpose: str = ""
+    sponsor_name: str = ""
+
+    @classmethod
+    def read(cls) -> Form:
+        """From the request, trimmed."""
+        return cls(
+            **{field.name: request.form.get(field.name, "").strip()[:600] for field in fields(cls)}
+        )
+
+
+@pages.get("/register")
+def form() -> Response:
+    """The empty form."""
+    return _page(200, Form())
+
+
+@pages.post("/register")
+def submit() -> Response:
+    """Store the application and go to its reference page, or show the form with what is wrong."""
+    typed = Form.read()
+    if not form_is_ours():
+        return _page(400, typed, problem=stale_form_text())
+    errors = _problems(typed)
+    if errors:
+        return _page(422, typed, errors)
+    checks = throttle.registration_checks()
+    wait = throttle.wait_text(checks)
+    if wait:
+        return _page(429, typed, problem=wait)
+    portal().limits.count(*checks)
+    accepted = notice.current()
+    application = registrations.Application(
+        username=typed.username,
+        full_name=typed.full_name,
+        contact=typed.contact,
+        password=request.form.get("password", ""),
+        purpose=typed.purpose,
+        sponsor_name=typed.sponsor_name,
+        client_address=client_address() or None,
+        client_mac=visit().mac or None,
+        language=current_language(),
+        notice_hash=accepted.sha256,
+    )
+    office = portal().office
+    try:
+        with office.database.write() as session:
+            stored = registrations.submit(session, office, application)
+    except Refused:
+        return _page(
+            422, typed, {"username": gettext("This user name is taken. Please choose another.")}
+        )
+    notice.keep(accepted)
+    return redirect(page("registration.show", reference=format_code(stored.reference)), 303)
+
+
+@pages.get("/registration/")
+def find() -> Response:
+    """Ask for a reference number, for whoever comes back later."""
+    reference = request.args.get("reference", "").strip()[:40]
+    if not reference:
+        return make_response(render_template("find_registration.html", errors={}))
+    return redirect(page("registration.show", reference=reference), 302)
+
+
+@pages.get("/registration/<reference>")
+def show(reference: str) -> Response:
+    """State of one application. The reference number is what proves it is one's own."""
+    checks = throttle.reference_checks()
+    wait = throttle.wait_text(checks)
+    if wait:
+        return _not_found(429, reference, wait)
+    with portal().office.database.read() as session:
+        found = registrations.find(session, reference)
+    if found is None:
+        portal().limits.count(*checks)
+        return _not_found(
+            404,
+            reference,
+            gettext("There is no registration with this number. Please check it."),
+        )
+    printed = format_code(found.reference)
+    address = public_root() + page("registration.show", reference=printed, visit="")
+    text = render_template(
+        "registration.html",
+        registration=found,
+        reference=printed,
+        address=address,
+        code=qr.svg(address, gettext("QR code of this page")),
+    )
+    return make_response(text)
+
+
+def _not_found(status: int, reference: str, problem: str) -> Response:
+    text = render_template(
+        "find_registration.html", reference=reference[:40], errors={"reference": problem}
+    )
+    return make_response(text, status)
+
+
+def _problems(typed: Form) -> dict[str, str]:
+    """What is wrong, by field, in the order of the form."""
+    problems: dict[str, str] = {}
+    limit_text = gettext("Please shorten this.")
+    if not typed.full_name:
+        problems["full_name"] = gettext("Enter your first and last name.")
+    elif len(typed.full_name) > 200:
+        problems["full_name"] = limit_text
+    if not typed.contact:
+        problems["contact"] = gettext("Enter a telephone number or an e-mail address.")
+    elif not _is_contact(typed.contact):
+        problems["contact"] = gettext(
+            "This is neither a telephone number nor an e-mail address. "
+            "Write it like 081 234 5678 or name@example.com."
+        )
+    if len(typed.sponsor_name) > 200:
+        problems["sponsor_name"] = limit_text
+    if len(typed.purpose) > 500:
+        problems["purpose"] = limit_text
+    problems |= _username_problem(typed.username)
+    problems |= _password_problems(
+        request.form.get("password", ""), request.form.get("password_again", "")
+    )
+    if request.form.get("accept") != "yes":
+        problems["accept"] = gettext("Please read the notice and tick the box.")
+    return problems
+
+
+def _is_contact(text: str) -> bool:
+    if len(text) > 200:
+        return False
+    if _MAIL.fullmatch(text):
+        return True
+    plain = re.sub(r"[\s().-]", "", text.translate(_THAI_DIGITS)).removeprefix("+")
+    return plain.isdecimal() and len(plain) in _PHONE_DIGITS
+
+
+def _username_problem(username: str) -> dict[str, str]:
+    if not username:
+        return {"username": gettext("Choose a user name.")}
+    if not _USERNAME.fullmatch(username.casefold()):
+        return {
+            "username": gettext(
+                "A user name has 3 to 32 characters: a-z, 0-9, dot, hyphen or underscore. "
+                "It begins with a letter or digit."
+            )
+        }
+    try:
+        people.free_username(username)
+    except UsageError:
+        return {"username": gettext("This user name cannot be used. Please choose another.")}
+    return {}
+
+
+def _password_problems(password: str, again: str) -> dict[str, str]:
+    if not password:
+        return {"password": gettext("Choose a password.")}
+    minimum = portal().office.config.passwords.minimum_length
+    if len(password) < minimum:
+        return {
+            "password": gettext("Use a password of at least %(count)s characters.", count=minimum)
+        }
+    try:
+        portal().office.passwords.check_strength(password)
+    except UsageError:
+        return {"password": gettext("This password is too long or holds a line break.")}
+    if password != again:
+        return {"password_again": gettext("The two passwords are not the same.")}
+    return {}
+
+
+def _page(
+    status: int, typed: Form, errors: dict[str, str] | None = None, problem: str = ""
+) -> Response:
+    text = render_template(
+        "register.html",
+        form=typed,
+        errors=errors or {},
+        problem=problem,
+        minimum_length=portal().office.config.passwords.minimum_length,
+    )
+    return make_response(text, status)

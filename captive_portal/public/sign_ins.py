@@ -1,0 +1,115 @@
+"""A sign-in to this portal: begun by a proven login, carried by a signed text, ended at will.
+
+The text is in the address of the pages, because a phone's sign-in sheet drops cookies; a
+cookie is set as well for browsers that keep it. Ending is written to the audit trail, so
+that it holds in every worker and after a restart.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from flask import g, redirect, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from captive_portal.public.site import page, portal, visit
+from captive_portal.public.visits import find_nas
+from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
+from db.models import Account, AuditEvent, Credential
+from identity.domain.access import Granted
+from identity.services import audit
+from identity.services.login import snapshot
+
+FIELD = "s"
+COOKIE = "yuenyan_portal"
+_ENDED = "portal:signed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who is signed in on this page."""
+
+    sign_in: SignIn
+    account: Account
+
+
+def begin(granted: Granted) -> Response:
+    """Start a sign-in and send the browser on: to the gateway when one sent it, else to status."""
+    office = portal().office
+    text = portal().signer.sign_in(
+        SignIn(
+            key=secrets.token_urlsafe(9),
+            account_id=granted.account.account_id,
+            since=office.clock(),
+            method=granted.method,
+        )
+    )
+    nas = find_nas(visit().nas) if visit().nas else None
+    target = "connect.show" if nas is not None and nas.login_url else "status.show"
+    response = redirect(page(target, **{FIELD: text}), 303)
+    response.set_cookie(
+        COOKIE,
+        text,
+        max_age=int(SIGN_IN_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="Lax",
+        secure=portal().proxies.is_https(request),
+    )
+    return response
+
+
+def sign_in_text() -> str:
+    """The signed text of this request: from the address, else from the cookie."""
+    return request.values.get(FIELD, "") or request.cookies.get(COOKIE, "")
+
+
+def holder() -> Holder | None:
+    """Who is signed in, or None. A changed password or a suspended account ends it."""
+    if "holder" not in g:
+        g.holder = _find_holder()
+    found: Holder | None = g.holder
+    return found
+
+
+def _find_holder() -> Holder | None:
+    office = portal().office
+    sign_in = portal().signer.read_sign_in(sign_in_text())
+    if sign_in is None:
+        return None
+    with office.database.read() as session:
+        account = session.get(Account, sign_in.account_id)
+        if account is None or snapshot(session, account).refusal(office.clock()) is not None:
+            return None
+        credential = session.get(Credential, account.id)
+        if credential is not None and credential.changed_at > sign_in.since:
+            return None
+        if _was_ended(session, sign_in):
+            return None
+    return Holder(sign_in, account)
+
+
+def _was_ended(session: Session, sign_in: SignIn) -> bool:
+    ended = session.scalar(
+        select(AuditEvent.id).where(
+            AuditEvent.at >= sign_in.since,
+            AuditEvent.action == _ENDED,
+            AuditEvent.target == f"sign-in {sign_in.key}",
+        )
+    )
+    return ended is not None
+
+
+def end(current: Holder) -> None:
+    """End this sign-in everywhere it is carried."""
+    office = portal().office
+    with office.database.write() as session:
+        audit.record(
+            session,
+            office.clock(),
+            current.account.username,
+            _ENDED,
+            f"sign-in {current.sign_in.key}",
+        )

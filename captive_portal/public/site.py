@@ -1,0 +1,143 @@
+"""What every page of the portal shares: office, signer, limits, the visit of this request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+from flask import abort, current_app, g, request, url_for
+
+from captive_portal.web.client_address import TrustedProxies
+from captive_portal.web.csrf import FIELD, FormTokens
+from captive_portal.web.i18n import prefer_language
+from captive_portal.web.limits import FailureLimits
+from captive_portal.web.tokens import Signer, Visit
+from common.secret import read_secret_file
+from identity.office import Office
+
+EXTENSION = "yuenyan_portal"
+KEY_FILE = "portal-session.key"
+VISIT_FIELD = "visit"
+NO_VISIT = Visit()
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The parts of one portal process."""
+
+    office: Office
+    signer: Signer
+    form_tokens: FormTokens
+    limits: FailureLimits
+    proxies: TrustedProxies
+
+    @classmethod
+    def open(cls, office: Office) -> Portal:
+        """The portal of `office`; ConfigError when `yuenyan init` has not made its key."""
+        key = read_secret_file(office.config.keys_dir / KEY_FILE).reveal().decode("ascii").strip()
+        return cls(
+            office=office,
+            signer=Signer(key),
+            form_tokens=FormTokens(key),
+            limits=FailureLimits(),
+            proxies=TrustedProxies.of(office.config.portal.trusted_proxies),
+        )
+
+    def page_values(self) -> dict[str, object]:
+        """What every template gets."""
+        return {
+            "site_name": self.office.config.site.name,
+            "help_line": self.office.config.portal.help_line,
+            "form_token": form_token,
+            "page": page,
+            "other_language": other_language,
+        }
+
+
+def portal() -> Portal:
+    """The portal that answers this request."""
+    return cast("Portal", current_app.extensions[EXTENSION])
+
+
+def client_address() -> str:
+    """The address of the visitor's device."""
+    return portal().proxies.client_address(request)
+
+
+def visit() -> Visit:
+    """Where the gateway says the visitor came from; an empty visit when no gateway did.
+
+    A forged or outdated visit ends the request with an error page: going on without it
+    would let somebody sign in whom the gateway then does not let through.
+    """
+    found: Visit | None = g.get("visit")
+    if found is None:
+        text = request.args.get(VISIT_FIELD, "")
+        read = portal().signer.read_visit(text) if text else NO_VISIT
+        if read is None:
+            abort(400)
+        found = g.visit = read
+        g.visit_text = text
+        if found.language:
+            prefer_language(found.language)
+    return found
+
+
+def set_visit(new: Visit) -> None:
+    """Let the links of this answer carry `new`."""
+    g.visit = new
+    g.visit_text = portal().signer.sign_visit(new)
+
+
+def page(endpoint: str, **values: str) -> str:
+    """The address of a page of ours that keeps the visit and the language chosen."""
+    kept = {VISIT_FIELD: g.get("visit_text", ""), "lang": request.args.get("lang", "")}
+    wanted = {key: text for key, text in {**kept, **values}.items() if text}
+    return url_for(endpoint, **wanted)
+
+
+def other_language(language: str) -> str:
+    """This page, or the first one after a form, in another language."""
+    values: dict[str, str] = {**(request.view_args or {}), **request.args.to_dict()}
+    values.pop(VISIT_FIELD, None)
+    values["lang"] = language
+    if request.routing_exception is not None or request.endpoint is None:
+        return page("login.form", lang=language)
+    return page(request.endpoint, **values)
+
+
+def public_root() -> str:
+    """The portal's own address without a slash at the end."""
+    configured = portal().office.config.portal.public_url.rstrip("/")
+    if configured:
+        return configured
+    scheme = "https" if portal().proxies.is_https(request) else "http"
+    return f"{scheme}://{request.host}"
+
+
+def form_token() -> str:
+    """The hidden token of a form on this page."""
+    return portal().form_tokens.make(client_address())
+
+
+def form_is_ours() -> bool:
+    """Whether the form that was sent came from a page made for this device."""
+    return portal().form_tokens.is_good(request.form.get(FIELD, ""), client_address())
+
+
+def safe_return_url(text: str) -> str:
+    """`text` when it is a plain web address to go back to, else the empty text.
+
+    Only http and https, no user name in it, no control characters or white space.
+    """
+    if not text or len(text) > 2000 or not text.isprintable() or " " in text or "\\" in text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        return ""
+    return text

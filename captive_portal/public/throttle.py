@@ -1,0 +1,73 @@
+"""Which failures are counted, and how many are too many (spec: portal, threats).
+
+Addresses and MAC addresses are free to change, so a count over the account or the whole
+site stands behind each of them.
+"""
+
+from __future__ import annotations
+
+from captive_portal.public.site import client_address, portal, visit
+from captive_portal.web.i18n import gettext
+from captive_portal.web.limits import Limit
+
+_BY_ADDRESS = Limit.of("login-address", "60 per 10 minutes")
+"""High, because a whole class may share one address behind a gateway that translates."""
+_BY_ACCOUNT_HERE = Limit.of("login-account-address", "5 per 5 minutes")
+_BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes")
+
+_VOUCHER_ADDRESS = Limit.of("voucher-address", "10 per 10 minutes")
+_VOUCHER_DEVICE = Limit.of("voucher-device", "10 per 10 minutes")
+_VOUCHER_SITE = Limit.of("voucher-site", "1000 per 1 hour")
+"""At 49.5 bits a code, half a year of this against 1000 live codes hits with odds of 5 in a
+million; a lower count would let one joker lock every guest out."""
+
+_REGISTER_ADDRESS = Limit.of("register-address", "10 per 1 hour")
+_REGISTER_SITE = Limit.of("register-site", "300 per 1 hour")
+_REFERENCE_ADDRESS = Limit.of("reference-address", "20 per 10 minutes")
+_HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")
+
+Checks = tuple[tuple[Limit, str], ...]
+
+
+def login_checks(username: str) -> Checks:
+    """What a login with a password is counted under."""
+    address, name = client_address(), username.strip().casefold()[:253]
+    return (
+        (_BY_ADDRESS, address),
+        (_BY_ACCOUNT_HERE, f"{name} {address}"),
+        (_BY_ACCOUNT, name),
+    )
+
+
+def voucher_checks() -> Checks:
+    """What a voucher code is counted under."""
+    checks: Checks = ((_VOUCHER_ADDRESS, client_address()), (_VOUCHER_SITE, "site"))
+    if visit().mac:
+        checks = (*checks, (_VOUCHER_DEVICE, visit().mac))
+    return checks
+
+
+def registration_checks() -> Checks:
+    """What an application is counted under, whether it is taken or not."""
+    return ((_REGISTER_ADDRESS, client_address()), (_REGISTER_SITE, "site"))
+
+
+def reference_checks() -> Checks:
+    """What asking for an unknown reference number is counted under."""
+    return ((_REFERENCE_ADDRESS, client_address()),)
+
+
+def hand_off_checks(account_id: int) -> Checks:
+    """What handing a one-time token to a gateway is counted under."""
+    return ((_HAND_OFF, str(account_id)),)
+
+
+def wait_text(checks: Checks) -> str:
+    """What to tell somebody who must wait, or the empty text."""
+    seconds = portal().limits.wait_seconds(*checks)
+    if not seconds:
+        return ""
+    return gettext(
+        "Too many attempts. Please wait %(minutes)s minutes, then try again.",
+        minutes=-(-seconds // 60),
+    )

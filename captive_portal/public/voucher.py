@@ -1,0 +1,67 @@
+"""`/voucher`: the code on a slip. `/v?c=CODE` fills it in and never uses it up."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from captive_portal.public import sign_ins, throttle
+from captive_portal.public.login import stale_form_text
+from captive_portal.public.messages import has_thai_letters, keyboard_hint, refusal_text
+from captive_portal.public.site import form_is_ours, page, portal, visit
+from captive_portal.web.i18n import gettext
+from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
+from identity.domain.admission import find_code
+from identity.services.login import check_voucher, record_decision
+
+pages = Blueprint("voucher", __name__)
+
+_LONGEST = 40
+
+
+@pages.get("/v")
+def scan() -> Response:
+    """Where the QR code on a slip leads; link previewers open it too, so it only fills in."""
+    return redirect(page("voucher.form", c=request.args.get("c", "")[:_LONGEST]), 302)
+
+
+@pages.get("/voucher")
+def form() -> Response:
+    """The form, with the code from a scanned slip when there is one."""
+    return _page(200, code=request.args.get("c", "")[:_LONGEST])
+
+
+@pages.post("/voucher")
+def submit() -> Response:
+    """Check the code; the first use starts its clock."""
+    typed = request.form.get("code", "").strip()[:_LONGEST]
+    if not form_is_ours():
+        return _page(400, code=typed, problem=stale_form_text())
+    if not typed:
+        return _page(422, errors={"code": gettext("Enter the code on your slip.")})
+    if has_thai_letters(typed):
+        return _page(422, code=typed, errors={"code": keyboard_hint()})
+    checks = throttle.voucher_checks()
+    wait = throttle.wait_text(checks)
+    if wait:
+        return _page(429, code=typed, problem=wait)
+    office, mac = portal().office, visit().mac or None
+    code = find_code(typed)
+    decision = (
+        check_voucher(office, code, mac)
+        if code is not None
+        else Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
+    )
+    if isinstance(decision, Unavailable):
+        return _page(503, code=typed, problem=refusal_text(decision))
+    # The code itself is as good as a password and stays out of the log.
+    name = decision.account.username if isinstance(decision, Granted) else "voucher"
+    record_decision(office, decision, name, mac)
+    if isinstance(decision, Granted):
+        return sign_ins.begin(decision)
+    portal().limits.count(*checks)
+    return _page(422, code=typed, problem=refusal_text(decision))
+
+
+def _page(status: int, **values: object) -> Response:
+    return make_response(render_template("voucher.html", **{"errors": {}, **values}), status)
