@@ -62,6 +62,7 @@ class _LazyGroup(click.Group):
 def cli(ctx: click.Context, config_file: str | None) -> None:
     """RADIUS, captive portal, identity and accountability for schools."""
     ctx.obj = Context(configuration.load(configuration.locate(config_file)))
+    ctx.call_on_close(ctx.obj.close)
 
 
 def main() -> None:

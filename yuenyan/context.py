@@ -24,6 +24,11 @@ class Context:
         database.require_schema()
         return database
 
+    def close(self) -> None:
+        """Let go of the database, if it was opened."""
+        if "database" in self.__dict__:
+            self.database.dispose()
+
     @cached_property
     def office(self) -> Office:
         """Database, keys and password costs together."""

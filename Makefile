@@ -1,0 +1,52 @@
+# Everything starts from python3 and make; `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+CODE := common db identity radius_server traffic captive_portal yuenyan
+
+.PHONY: help setup run test test-all check bench fmt clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
+	while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## virtual environment with everything installed; starts nothing
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@deploy/make-venv.sh $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: setup ## set up and run everything here, on SQLite under var/
+	@exec deploy/run.sh $(BIN)
+
+test: setup ## the whole suite; as root it installs what the tests need
+	@deploy/test-packages.sh
+	@deploy/run-tests.sh $(BIN)
+
+test-all: check test ## check, then test
+
+check: setup ## format, lint, types, import contracts, file lengths, unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy $(CODE) tests $(wildcard bench/*.py)
+	@$(BIN)/lint-imports
+	@$(BIN)/python tests/file_lengths.py
+	@$(BIN)/python -m pytest -q -n 2 tests/unit
+
+bench: setup ## the project's own measurements, as tables
+	@for measurement in bench/*.py; do \
+		echo "== $$measurement"; $(BIN)/python "$$measurement"; done
+
+fmt: setup ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove what was built; var/ with its keys and records stays
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Make the virtual environment in $1. Debian's python3 comes without ensurepip: as root the
+# missing package is installed, otherwise its name is said.
+set -euo pipefail
+venv=$1
+
+[ -x "$venv/bin/python" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 && exit 0
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null || { echo "make: python3 is needed (3.11 or newer)" >&2; exit 2; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "make: python3 is $("$python" -V | cut -d" " -f2); 3.11 or newer is needed" >&2
+  exit 2
+}
+
+if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+  package=$("$python" -c 'import sys; print("python3.%d-venv" % sys.version_info.minor)')
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "make: installing $package"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      "$package" >/dev/null
+  else
+    echo "make: python3 lacks ensurepip; install the package $package as root, then repeat" >&2
+    exit 2
+  fi
+fi
+rm -rf "$venv"
+"$python" -m venv "$venv"

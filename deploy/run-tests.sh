@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The whole suite in three parts, so that what waits does not hold up what computes:
+# pure tests on two cores, then everything with real programs, then the browser.
+# Ends with one line; the exit code is 0 only when every part passed.
+set -euo pipefail
+python=$1/python
+began=$SECONDS
+verdicts=()
+failed=0
+
+part() { # name, then pytest arguments
+  local name=$1 code=0
+  shift
+  echo "== $name"
+  "$python" -m pytest -q "$@" || code=$?
+  # 5: nothing was collected, which is no failure of a folder that is still empty.
+  case $code in
+    0) verdicts+=("$name passed") ;;
+    5) verdicts+=("$name empty") ;;
+    *) verdicts+=("$name FAILED"); failed=1 ;;
+  esac
+}
+
+present() { for folder in "$@"; do [ -d "tests/$folder" ] && echo "tests/$folder"; done; true; }
+
+mapfile -t pure < <(present unit vectors contracts fuzz)
+mapfile -t real < <(present integration clients)
+mapfile -t pages < <(present browser)
+[ ${#pure[@]} -eq 0 ] || part pure -n 2 "${pure[@]}"
+[ ${#real[@]} -eq 0 ] || part real -n 2 --dist loadgroup "${real[@]}"
+[ ${#pages[@]} -eq 0 ] || part browser "${pages[@]}"
+
+minutes=$(((SECONDS - began) / 60)) seconds=$(((SECONDS - began) % 60))
+result=$([ $failed = 0 ] && echo passed || echo FAILED)
+printf 'make test: %s (' "$result"
+(IFS=,; printf '%s' "${verdicts[*]}" | sed 's/,/, /g')
+printf ') in %d min %02d s\n' "$minutes" "$seconds"
+exit $failed

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# What the tests need beside Python: programs that nobody here wrote. As root on Debian the
+# missing ones are installed, and no service is started by that; otherwise they are named.
+set -euo pipefail
+
+# program:package
+needed=(
+  radclient:freeradius-utils
+  pmacctd:pmacct
+  ip:iproute2
+  nft:nftables
+  tcpdump:tcpdump
+  ps:procps
+  chromium:chromium
+  psql:postgresql-client
+)
+PATH=$PATH:/usr/sbin:/sbin
+missing=()
+for pair in "${needed[@]}"; do
+  command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
+  missing+=(postgresql)
+compgen -G '/usr/share/fonts/*/tlwg/*' >/dev/null || missing+=(fonts-thai-tlwg)
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "make test: installing ${missing[*]}"
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+  exit 0
+fi
+
+echo "make test: these Debian packages are missing: ${missing[*]}" >&2
+echo "make test: as root, 'apt-get install ${missing[*]}' lets the tests with them run" >&2
+[ -z "${CI:-}" ] || exit 1

@@ -1,0 +1,288 @@
+"""Fixtures that every kind of test may use: a site, its office, databases of both kinds.
+
+A site is made once per test process and copied, so that a test has its own in milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psycopg
+import pytest
+
+from common import config as configuration
+from common.config import Config
+from db.engine import Database
+from db.migrate import upgrade
+from identity.office import Office
+from identity.services import people
+from tests.programs import missing, require_postgresql
+from yuenyan import cli
+from yuenyan.initialise import initialise
+
+ADMIN = "head"
+ADMIN_PASSWORD = "correct horse battery"
+"""The first administrator of every test site."""
+
+_CONFIGURATION = """\
+[site]
+name = "Test school"
+data_dir = "{data_dir}"
+[database]
+url = "{url}"
+[radius]
+auth = ["127.0.0.1:0"]
+acct = ["127.0.0.1:0"]
+[portal]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+[collector]
+netflow = ["127.0.0.1:0"]
+ipfix = ["127.0.0.1:0"]
+syslog = ["127.0.0.1:0"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command came to."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site that `yuenyan init` has made, with a first administrator."""
+
+    config_file: Path
+    config: Config
+
+    @property
+    def data_dir(self) -> Path:
+        return self.config.data_dir
+
+    def yuenyan(self, *arguments: str, stdin: str = "") -> Result:
+        """Run a command in this process, as `main` would."""
+        return run_command("--config", str(self.config_file), *arguments, stdin=stdin)
+
+
+def run_command(*arguments: str, stdin: str = "") -> Result:
+    """Run `yuenyan` with these arguments in this process."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    code: Any = 0
+    with (
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        patch.object(sys, "argv", ["yuenyan", *arguments]),
+        patch.object(sys, "stdin", io.StringIO(stdin)),
+    ):
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+    return Result(code, stdout.getvalue(), stderr.getvalue())
+
+
+def write_configuration(folder: Path, url: str = "") -> Path:
+    """A configuration file in `folder` for a site there; it listens on loopback only."""
+    path = folder / "yuenyan.toml"
+    path.write_text(_CONFIGURATION.format(data_dir=folder / "var", url=url), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _without_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unit tests talk to nobody; what needs a socket belongs into tests/integration."""
+    unit = Path(__file__).parent / "unit"
+    if not request.path.is_relative_to(unit) or request.node.get_closest_marker("real"):
+        return
+
+    def refuse(_socket: socket.socket, address: object) -> None:
+        raise RuntimeError(f"a unit test may not use the network ({address!r})")
+
+    for name in ("bind", "connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own shell reaches a test."""
+    for name in ("YUENYAN_CONFIG", "YUENYAN_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def _made_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    config = configuration.load(write_configuration(folder))
+    initialise(config, ADMIN, ADMIN_PASSWORD)
+    return folder
+
+
+@pytest.fixture
+def site(_made_site: Path, tmp_path: Path) -> Site:
+    """A site on SQLite with keys, roles and one administrator (`head`)."""
+    shutil.copytree(_made_site / "var", tmp_path / "var")
+    path = write_configuration(tmp_path)
+    return Site(path, configuration.load(path))
+
+
+@pytest.fixture
+def office(site: Site) -> Iterator[Office]:
+    """The office of `site`, on SQLite."""
+    opened = Office.open(site.config)
+    yield opened
+    opened.database.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlServer:
+    """A PostgreSQL cluster of this test process alone."""
+
+    port: int
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as superuser, outside a transaction."""
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(statement.encode())
+
+    def create_database(self, template: str = "template1") -> str:
+        """The URL of a new database."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A real PostgreSQL on loopback, stopped and deleted at the end."""
+    programs = require_postgresql()
+    owner: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root.
+        try:
+            entry = pwd.getpwnam("postgres")
+        except KeyError:
+            missing("there is no user 'postgres' (apt-get install postgresql)")
+        owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    folder = Path(tempfile.mkdtemp(prefix="yuenyan-postgresql-"))
+    if owner:
+        os.chown(folder, owner["user"], owner["group"])
+    port = free_port()
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-N"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+        **owner,
+    )
+    with (folder / "log").open("wb") as log:
+        settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=100")
+        server = subprocess.Popen(
+            [
+                programs / "postgres",
+                *("-D", folder / "data", "-p", str(port), "-k", folder),
+                *(part for setting in settings for part in ("-c", setting)),
+            ],
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            **owner,
+        )
+    try:
+        running = PostgresqlServer(port)
+        wait_until(lambda: _accepts(running), 30, "PostgreSQL accepts no connection")
+        running.execute('CREATE DATABASE "migrated"')
+        migrated = Database(running.url("migrated"))
+        upgrade(migrated)
+        migrated.dispose()
+        yield running
+    finally:
+        server.send_signal(2)  # SIGINT: fast shutdown
+        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _accepts(server: PostgresqlServer) -> bool:
+    try:
+        server.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.create_database()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def site_on(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Site:
+    """Like `site`, once on each kind of database."""
+    if request.param == "sqlite":
+        return site
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    path = write_configuration(tmp_path, server.create_database("migrated"))
+    config = configuration.load(path)
+    initialise(config, ADMIN, ADMIN_PASSWORD)
+    return Site(path, config)
+
+
+@pytest.fixture
+def office_on(site_on: Site) -> Iterator[Office]:
+    """Like `office`, once on each kind of database."""
+    opened = Office.open(site_on.config)
+    yield opened
+    opened.database.dispose()
+
+
+def add_person(office: Office, name: str, password: str = "password of theirs") -> int:
+    """The account number of a new student."""
+    new = people.NewUser(username=name, password_hash=office.passwords.hash(password))
+    with office.database.write() as session:
+        return people.add_user(session, office, new, "test").id
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of loopback that was free a moment ago."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], object], seconds: float, otherwise: str) -> None:
+    """Return as soon as `condition()` is true; fail with `otherwise` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(otherwise)
+        time.sleep(0.02)
