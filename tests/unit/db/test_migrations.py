@@ -1,0 +1,88 @@
+"""The migrations against the models, on both databases, and how a database is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+
+from common.errors import BackendUnavailable, ConfigError
+from db.engine import Database
+from db.migrate import upgrade
+from db.models import Base, Organisation, Revision, Role
+
+
+def test_upgrading_an_empty_database_gives_exactly_the_models(database_url: str) -> None:
+    database = Database(database_url)
+    upgrade(database)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, Base.metadata)
+    database.dispose()
+    assert differences == []
+
+
+def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    database = Database(database_url)
+    upgrade(database)
+    with database.write() as session:
+        session.add(Role(name="staff"))
+    upgrade(database)
+    with database.read() as session:
+        assert session.scalars(select(Role.name)).all() == ["staff"]
+    database.dispose()
+
+
+def test_a_database_without_tables_says_to_run_init(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(ConfigError, match="yuenyan init"):
+        database.require_schema()
+    database.dispose()
+
+
+def test_the_revision_rises_with_what_radius_keeps_in_memory(database_url: str) -> None:
+    database = Database(database_url)
+    upgrade(database)
+
+    def revision() -> int:
+        with database.read() as session:
+            return session.scalars(select(Revision.number)).one()
+
+    before = revision()
+    with database.write() as session:
+        session.add(Role(name="staff"))
+    assert revision() == before + 1
+    database.dispose()
+
+
+def test_a_write_that_raises_leaves_nothing(database_url: str) -> None:
+    database = Database(database_url)
+    upgrade(database)
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        session.add(Role(name="staff"))
+        session.flush()
+        raise ZeroDivisionError
+    with database.read() as session:
+        assert session.scalars(select(Role.name)).all() == []
+        assert session.scalars(select(Organisation.code)).all() == []
+    database.dispose()
+
+
+def test_sqlite_keeps_what_it_has_committed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    with database.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    database.dispose()
+
+
+def test_an_unreachable_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "x.db").mkdir()
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(BackendUnavailable), database.read() as session:
+        session.scalars(select(Role.name)).all()
+    database.dispose()

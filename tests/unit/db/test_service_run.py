@@ -1,0 +1,77 @@
+"""db.service_run: a run and its heartbeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import delete, select
+
+from db.engine import Database
+from db.models import ServiceRun
+from db.service_run import Heartbeat, heartbeat
+from identity.office import Office
+
+_START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> Iterator[list[datetime]]:
+    yield [_START]
+
+
+def _runs(office: Office) -> list[ServiceRun]:
+    with office.database.read() as session:
+        return list(session.scalars(select(ServiceRun).order_by(ServiceRun.id)))
+
+
+def test_a_run_is_written_at_once_kept_alive_and_ended(
+    office_on: Office, clock: list[datetime]
+) -> None:
+    beating = Heartbeat(office_on.database, "radius", "node1", lambda: clock[0], every_seconds=0)
+    beating.beat()
+    clock[0] += timedelta(seconds=7)
+    beating.beat()
+    (run,) = _runs(office_on)
+    assert (run.process, run.node, run.started_at) == ("radius", "node1", _START)
+    assert run.alive_at == _START + timedelta(seconds=7)
+    assert run.stopped_at is None
+
+    clock[0] += timedelta(seconds=1)
+    beating.stop()
+    (run,) = _runs(office_on)
+    assert run.stopped_at == run.alive_at == _START + timedelta(seconds=8)
+
+
+def test_beats_in_quick_succession_are_one_write(office: Office) -> None:
+    beating = heartbeat(office.database, "collector", "node1")
+    (first,) = _runs(office)
+    for _ in range(100):
+        beating.beat()
+    (run,) = _runs(office)
+    assert run.alive_at == first.alive_at
+
+
+def test_a_row_that_was_deleted_is_written_again(office: Office, clock: list[datetime]) -> None:
+    beating = Heartbeat(office.database, "radius", "node1", lambda: clock[0], every_seconds=0)
+    beating.beat()
+    with office.database.write() as session:
+        session.execute(delete(ServiceRun))
+    beating.beat()
+    (run,) = _runs(office)
+    assert run.started_at == _START
+
+
+def test_a_database_that_fails_never_stops_the_caller(
+    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("broken") / "x.db"
+    folder.mkdir()
+    database = Database(f"sqlite:///{folder}")
+    beating = heartbeat(database, "radius", "node1")
+    beating.beat()
+    beating.stop()
+    database.dispose()
+    captured = capsys.readouterr()
+    assert "heartbeat_not_written" in captured.out + captured.err
