@@ -6,8 +6,8 @@ from flask import Flask
 
 from captive_portal.public import create_app
 from captive_portal.web.server import serve
-from common import logging
 from common.config import Config
+from common.logging import get_logger
 from identity.office import Office
 
 
@@ -18,8 +18,7 @@ def run(config: Config) -> int:
         ConfigError: `yuenyan init` has not been run.
         BackendUnavailable: the database does not answer.
     """
-    logging.configure("portal")
-    log = logging.get_logger(__name__)
+    log = get_logger(__name__)
     office = Office.open(config)
     office.database.require_schema()
     create_app(office)
