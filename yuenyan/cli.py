@@ -68,9 +68,8 @@ def cli(ctx: click.Context, config_file: str | None) -> None:
 def main() -> None:
     """Entry point: turn every error of ours into one sentence and its exit code."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        # click gives the code of an Exit back instead of raising it; commands return None.
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -1,0 +1,1 @@
+"""What `yuenyan doctor` looks at: the site's own things, and the machine they run on."""

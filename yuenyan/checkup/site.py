@@ -1,0 +1,202 @@
+"""What belongs to the site: configuration, keys, database, certificates, archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from cryptography import x509
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from common.clock import utc_now
+from common.config import Config, Eap, RadSec
+from common.errors import NetAccessError
+from common.net import parse_listen
+from common.secret import read_secret_file
+from db.engine import Database
+from db.migrate import migration_config
+from db.models import Account, NasClient, UnknownNas
+from identity.office import Office
+from identity.services import nas
+from identity.vault import KEY_FILE
+from traffic.archive.manifest import Manifest
+from yuenyan.checkup.finding import Finding, error, ok, warn
+from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
+
+FIRST_ADMIN_NOTE = "first-admin.txt"
+
+_RENEW_BEFORE = timedelta(days=30)
+_UNKNOWN_WITHIN = timedelta(days=1)
+
+
+def check_configuration(config: Config) -> Iterator[Finding]:
+    """Where the configuration came from, and what of it this release does not use."""
+    yield ok("configuration", str(config.source or "built-in defaults"))
+    unused = {
+        "[eap]": config.eap != Eap(),
+        "[radsec]": config.radsec != RadSec() or bool(config.radius.radsec),
+        "[directory]": bool(config.directory),
+    }
+    for section, configured in unused.items():
+        if configured:
+            yield warn(
+                "configuration",
+                f"{section} is set but not used in this release",
+                "nothing listens and nobody logs in through it yet; take it out",
+            )
+    host, _ = parse_listen(config.admin.listen)
+    if not ip_address(host).is_loopback and not config.admin.public_url.startswith("https://"):
+        yield warn(
+            "admin.listen",
+            f"{config.admin.listen} is reachable from the network without HTTPS",
+            "put a proxy with a certificate before it; deploy/nginx.conf is an example",
+        )
+    if not config.portal.public_url.startswith("https://"):
+        yield warn(
+            "portal.public_url",
+            "visitors type passwords over plain HTTP",
+            "put a proxy with a certificate before the portal and set its https:// address",
+        )
+
+
+def check_keys(config: Config) -> Iterator[Finding]:
+    """Every key is there and readable by its owner alone."""
+    for name in (KEY_FILE, PORTAL_SESSION_KEY, ADMIN_SESSION_KEY, SEAL_KEY):
+        try:
+            read_secret_file(config.keys_dir / name)
+        except NetAccessError as problem:
+            yield error(f"key {name}", str(problem), "mend it before the next start")
+        else:
+            yield ok(f"key {name}", "there, mode 0600")
+    note = config.data_dir / FIRST_ADMIN_NOTE
+    if note.exists():
+        yield warn(
+            "first administrator",
+            f"{note} still holds the first password",
+            "change it (yuenyan user password admin --password-stdin), then delete the file",
+        )
+
+
+def check_database(config: Config) -> Iterator[Finding]:
+    """The database answers, has today's tables, belongs to the keys, and knows somebody."""
+    if config.is_sqlite and not Path(config.database_url.removeprefix("sqlite:///")).exists():
+        yield error("database", "there is none yet", "run: yuenyan init")
+        return
+    database = Database(config.database_url)
+    try:
+        yield from _check_database(config, database)
+    except (NetAccessError, SQLAlchemyError) as problem:
+        text = str(problem).splitlines()[0]
+        yield error("database", text, "start the database, or correct [database] url")
+    finally:
+        database.dispose()
+
+
+def _check_database(config: Config, database: Database) -> Iterator[Finding]:
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    newest = ScriptDirectory.from_config(migration_config(config.database_url)).get_current_head()
+    if current != newest:
+        yield error(
+            "database",
+            f"its tables are at {current or 'nothing'}, this release needs {newest}",
+            "stop the service and run: yuenyan init",
+        )
+        return
+    yield ok("database", f"{database.engine.dialect.name}, tables at {newest}")
+    with database.read() as session:
+        admins = session.scalar(
+            select(func.count())
+            .select_from(Account)
+            .where(Account.admin_level == "admin", Account.state == "active")
+        )
+        clients = session.scalars(select(NasClient).where(NasClient.enabled)).all()
+        unknown = session.scalars(
+            select(UnknownNas.address)
+            .where(UnknownNas.last_seen_at >= utc_now() - _UNKNOWN_WITHIN)
+            .order_by(UnknownNas.address)
+            .limit(5)
+        ).all()
+    if admins:
+        yield ok("administrators", f"{admins} active")
+    else:
+        yield error(
+            "administrators",
+            "nobody can use the admin portal",
+            "run: yuenyan init --admin NAME --admin-password-stdin",
+        )
+    yield from _check_nas(config, database, clients, unknown)
+
+
+def _check_nas(
+    config: Config,
+    database: Database,
+    clients: Sequence[NasClient],
+    unknown: Sequence[str],
+) -> Iterator[Finding]:
+    if not clients:
+        yield warn(
+            "equipment",
+            "no NAS is registered: every RADIUS packet is dropped",
+            "run: yuenyan nas add NAME PREFIX --secret-stdin",
+        )
+    else:
+        try:
+            nas.secret_of(Office.open(config, database), clients[0])
+        except NetAccessError as problem:
+            yield error("equipment", str(problem), "nobody can log in with another vault.key")
+        else:
+            yield ok("equipment", f"{len(clients)} registered")
+    lax = [client.name for client in clients if not client.require_message_authenticator]
+    if lax:
+        yield warn(
+            "equipment",
+            f"without Message-Authenticator: {', '.join(lax[:5])}; answers can be forged",
+            "update its firmware, then remove and add it without the exception",
+        )
+    if unknown:
+        yield warn(
+            "equipment",
+            f"unregistered addresses sent RADIUS today: {', '.join(unknown)}",
+            "register them (yuenyan nas add), or find out what they are",
+        )
+
+
+def check_certificates(config: Config) -> Iterator[Finding]:
+    """No certificate is about to end."""
+    own = config.eap.certificate
+    paths = [own] if own else [config.data_dir / "ca" / name for name in ("server.pem", "ca.pem")]
+    for path in paths:
+        yield _check_certificate(path)
+
+
+def _check_certificate(path: Path) -> Finding:
+    check = f"certificate {path.name}"
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except OSError as problem:
+        return error(check, f"cannot read {path}: {problem.strerror}", "run: yuenyan init")
+    except ValueError:
+        return error(check, f"{path} holds no certificate", "replace it by a PEM certificate")
+    ends = certificate.not_valid_after_utc
+    left = ends - utc_now()
+    if left <= timedelta(0):
+        return error(check, f"ended on {ends:%Y-%m-%d}", "replace it and restart")
+    if left <= _RENEW_BEFORE:
+        return warn(check, f"ends in {left.days} days", "renew it")
+    return ok(check, f"until {ends:%Y-%m-%d}")
+
+
+def check_archive(config: Config) -> Iterator[Finding]:
+    """The list of all segments can be read."""
+    try:
+        entries = Manifest(config.data_dir / "archive").entries()
+    except (NetAccessError, OSError) as problem:
+        yield error("archive", str(problem), "run: yuenyan archive verify")
+    else:
+        yield ok("archive", f"{len(entries)} entries in the manifest")

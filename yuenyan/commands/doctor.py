@@ -1,0 +1,59 @@
+"""`yuenyan doctor`: what is wrong and what to do. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import click
+
+from common.config import Config
+from yuenyan.checkup import machine, site
+from yuenyan.checkup.finding import Finding, Level
+from yuenyan.commands.tables import print_json
+from yuenyan.context import Context
+
+CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+    site.check_configuration,
+    machine.check_disk,
+    site.check_keys,
+    site.check_database,
+    site.check_certificates,
+    site.check_archive,
+    machine.check_clock,
+    machine.check_ports,
+    machine.check_password_costs,
+)
+
+_MARKS = {Level.OK: "ok   ", Level.WARN: "warn ", Level.ERROR: "ERROR"}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def doctor_command(context: Context, as_json: bool) -> None:
+    """Look at everything Yuenyan needs. Exit code 1 when something is an error."""
+    findings = [finding for check in CHECKS for finding in check(context.config)]
+    counts = {level: sum(finding.level is level for finding in findings) for level in Level}
+    if as_json:
+        print_json(
+            {
+                "findings": [
+                    {
+                        "level": finding.level,
+                        "check": finding.check,
+                        "what": finding.what,
+                        "todo": finding.todo,
+                    }
+                    for finding in findings
+                ],
+                **{level.value: number for level, number in counts.items()},
+            }
+        )
+    else:
+        for finding in findings:
+            click.echo(f"{_MARKS[finding.level]} {finding.check}: {finding.what}")
+            if finding.todo:
+                click.echo(f"      → {finding.todo}")
+        click.echo(f"{counts[Level.ERROR]} errors, {counts[Level.WARN]} warnings")
+    if counts[Level.ERROR]:
+        raise click.exceptions.Exit(1)
