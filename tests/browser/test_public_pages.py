@@ -35,3 +35,99 @@ def test_every_page_fits_the_screen_and_asks_only_its_own_host(
         assert sum(len(answer.body()) for answer in device.answers) <= BUDGET_OCTETS, path
         name = path.strip("/") or "login"
         device.screenshot(f"public-{name}-{language}-{width}")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@pytest.mark.parametrize("language", ["th", "en"])
+def test_a_visitor_registers_comes_back_and_signs_in(
+    portal: str, phone: MakePhone, office: Office, language: str, script: bool
+) -> None:
+    device = phone(width=320, language=language, script=script)
+    page = device.page
+    page.goto(portal)
+    page.locator("main a[href*=register]").click()
+    page.fill("#full_name", "สมหญิง ใจดี")
+    page.fill("#contact", "081 234 5678")
+    page.fill("#username", "Somying")
+    page.fill("#password", "short")
+    page.locator("form button").click()
+    expect(page.locator("[role=alert] li")).to_have_count(2)
+    expect(page.locator("#full_name")).to_have_value("สมหญิง ใจดี")
+    expect(page.locator("#password")).to_have_attribute("aria-invalid", "true")
+    assert device.overflow() <= 0
+    device.screenshot(f"public-register-errors-{language}")
+    page.fill("#password", "seven green elephants")
+    page.fill("#password_again", "seven green elephants")
+    page.check("#accept")
+    page.locator("form button").click()
+
+    reference = page.locator(".number").inner_text()
+    assert len(reference) == 9
+    assert f"/registration/{reference}" in page.url
+    assert device.overflow() <= 0
+    device.screenshot(f"public-reference-{language}")
+    page.context.clear_cookies()
+
+    with office.database.write() as session:
+        registrations.approve(session, office, reference, ADMIN)
+    later = phone(width=320, language=language, script=script)
+    later.page.goto(f"{portal}/registration/")
+    later.page.fill("#reference", reference.lower().replace("-", " "))
+    later.page.locator("form button").click()
+    expect(later.page.locator(".good")).to_be_visible()
+    later.screenshot(f"public-approved-{language}")
+    later.page.locator("a.button").click()
+    expect(later.page.locator("#username")).to_have_value("somying")
+    later.page.fill("#password", "seven green elephants")
+    later.page.locator("form button").click()
+    expect(later.page.locator("dd", has_text="สมหญิง ใจดี")).to_be_visible()
+    assert later.overflow() <= 0
+    assert later.hosts() | device.hosts() == {portal.removeprefix("http://")}
+
+
+@pytest.mark.parametrize("language", ["th", "en"])
+def test_signing_in_wrongly_rightly_and_out_again(
+    portal: str, phone: MakePhone, language: str
+) -> None:
+    device = phone(language=language, script=False, dark=language == "en")
+    page = device.page
+    page.goto(portal)
+    page.fill("#username", ADMIN)
+    page.fill("#password", "รหัสผ่าน")
+    page.locator("form button").click()
+    expect(page.locator("[role=alert] p")).to_have_count(2)
+    expect(page.locator("#username")).to_have_value(ADMIN)
+    device.screenshot(f"public-wrong-password-{language}")
+    page.context.clear_cookies()
+    page.fill("#password", ADMIN_PASSWORD)
+    page.locator("form button").click()
+    expect(page.locator("dd", has_text=ADMIN).first).to_be_visible()
+    device.screenshot(f"public-signed-in-{language}")
+    page.context.clear_cookies()
+    signed_in_at = page.url
+    page.reload()
+    expect(page.locator("dd", has_text=ADMIN).first).to_be_visible()
+    page.locator("form button").click()
+    expect(page.locator("[role=status]")).to_be_visible()
+    page.goto(signed_in_at)
+    expect(page.locator("dd")).to_have_count(0)
+
+
+def test_text_at_twice_its_size_needs_no_sideways_scrolling(portal: str, phone: MakePhone) -> None:
+    device = phone(width=640, language="th")
+    for path in PAGES:
+        device.page.goto(portal + path)
+        device.page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert device.overflow() <= 0, path
+    device.page.goto(portal)
+
+
+def test_everything_to_touch_is_large_enough(portal: str, phone: MakePhone) -> None:
+    device = phone(width=320)
+    for path in PAGES:
+        device.page.goto(portal + path)
+        for target in device.page.locator("main a, header a, footer a, button, input").all():
+            box = target.bounding_box()
+            if box is None or target.get_attribute("type") in ("hidden", "checkbox"):
+                continue
+            assert box["height"] >= 44, (path, target.inner_text())
