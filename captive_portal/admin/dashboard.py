@@ -1,0 +1,269 @@
+"""The first page: what waits, what runs, and what is wrong and should be done first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Blueprint, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from captive_portal.admin.desk import office, officer
+from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.presentation import since
+from common.errors import ArchiveError
+from common.logging import get_logger
+from db.models import (
+    Account,
+    AuthEvent,
+    Gap,
+    NasClient,
+    NetworkSession,
+    Registration,
+    ServiceRun,
+    UnknownNas,
+)
+from traffic.archive.status import archive_status
+
+blueprint = Blueprint("dashboard", __name__)
+
+_LATE_DECISION = timedelta(hours=24)
+_LATE_SEGMENT = timedelta(hours=2)
+_SILENT_PROCESS = timedelta(minutes=5)
+_RECENT = timedelta(days=7)
+_TOP_REASONS = 5
+_log = get_logger("captive_portal.admin.dashboard")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The numbers of the first page."""
+
+    pending: int
+    oldest_pending: datetime | None
+    open_sessions: int
+    accepted: int
+    refused: int
+    refusals: list[tuple[str, int]]
+    """The commonest reasons of the last day."""
+    accounts: int
+    admins: int
+    nas: int
+    nas_silent: int
+    nas_without: int
+    unknown_nas: int
+    gaps: list[Gap]
+    processes: list[ServiceRun]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveState:
+    """The traffic archive in a few words."""
+
+    readable: bool
+    records: int = 0
+    octets: int = 0
+    segments: int = 0
+    newest: datetime | None = None
+    sealed_to: datetime | None = None
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warning:
+    """One thing to do, and where."""
+
+    text: str
+    url: str | None = None
+    grave: bool = False
+
+
+@blueprint.get("/")
+@requires(Permission.OVERVIEW)
+def show() -> ResponseReturnValue:
+    """The first page."""
+    with office().database.read() as session:
+        overview = read_overview(session, office().clock())
+    archive = read_archive()
+    return render_template(
+        "dashboard.html",
+        overview=overview,
+        archive=archive,
+        warnings=warnings_of(overview, archive, office().clock()),
+        now=office().clock(),
+    )
+
+
+def read_overview(session: Session, now: datetime) -> Overview:
+    """Count everything once."""
+    day = now - timedelta(days=1)
+
+    def count(*conditions: object) -> int:
+        return session.scalar(select(func.count()).where(*conditions)) or 0  # type: ignore[arg-type]
+
+    outcomes: dict[str, int] = {
+        outcome: number
+        for outcome, number in session.execute(
+            select(AuthEvent.outcome, func.count())
+            .where(AuthEvent.at >= day)
+            .group_by(AuthEvent.outcome)
+        )
+    }
+    refusals = session.execute(
+        select(AuthEvent.reason, func.count())
+        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject")
+        .group_by(AuthEvent.reason)
+        .order_by(func.count().desc())
+        .limit(_TOP_REASONS)
+    )
+    latest = select(func.max(ServiceRun.id)).group_by(ServiceRun.process, ServiceRun.node)
+    pending, oldest = session.execute(
+        select(func.count(), func.min(Registration.created_at)).where(
+            Registration.state == "pending"
+        )
+    ).one()
+    return Overview(
+        pending=pending,
+        oldest_pending=oldest,
+        open_sessions=count(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)),
+        accepted=outcomes.get("accept", 0),
+        refused=outcomes.get("reject", 0),
+        refusals=[(reason, number) for reason, number in refusals],
+        accounts=count(Account.state == "active"),
+        admins=count(Account.state == "active", Account.admin_level == "admin"),
+        nas=count(NasClient.enabled.is_(True)),
+        nas_silent=count(NasClient.enabled.is_(True), NasClient.last_seen_at.is_(None))
+        + count(NasClient.enabled.is_(True), NasClient.last_seen_at < day),
+        nas_without=count(
+            NasClient.enabled.is_(True), NasClient.require_message_authenticator.is_(False)
+        ),
+        unknown_nas=count(UnknownNas.last_seen_at >= now - _RECENT),
+        gaps=list(
+            session.scalars(
+                select(Gap).where(Gap.to_at >= now - _RECENT).order_by(Gap.to_at.desc()).limit(5)
+            )
+        ),
+        processes=list(
+            session.scalars(
+                select(ServiceRun).where(ServiceRun.id.in_(latest)).order_by(ServiceRun.process)
+            )
+        ),
+    )
+
+
+def read_archive() -> ArchiveState:
+    """The archive's manifest in short; unreadable when it is damaged, which is a warning."""
+    config = office().config
+    try:
+        status = archive_status(config.data_dir / "archive", config.site.timezone)
+    except (ArchiveError, OSError) as error:
+        _log.error("archive_unreadable", error=str(error))
+        return ArchiveState(readable=False)
+    kinds = status["kinds"].values()
+    newest = [kind["newest"] for kind in kinds if kind["newest"]]
+    return ArchiveState(
+        readable=True,
+        records=sum(kind["records"] for kind in kinds),
+        octets=sum(kind["octets"] for kind in kinds),
+        segments=sum(kind["segments"] for kind in kinds),
+        newest=max(datetime.fromisoformat(text) for text in newest) if newest else None,
+        sealed_to=_moment(status["sealed_to"]),
+        verified_at=_moment(status["verified_at"]),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def warnings_of(overview: Overview, archive: ArchiveState, now: datetime) -> list[Warning]:
+    """What to do first; the grave ones come first."""
+    found: list[Warning] = []
+    nas_url = url_for("nas_clients.listing") if officer().may(Permission.VIEW_NAS) else None
+    for process in overview.processes:
+        if process.stopped_at is None and now - process.alive_at > _SILENT_PROCESS:
+            found.append(
+                Warning(
+                    grave=True,
+                    text=gettext(
+                        "%(process)s has not been heard of since %(ago)s; look whether it runs.",
+                        process=process.process,
+                        ago=since(now - process.alive_at),
+                    ),
+                )
+            )
+    if not archive.readable:
+        found.append(
+            Warning(grave=True, text=gettext("The archive cannot be read: yuenyan archive verify."))
+        )
+    elif archive.newest is not None and now - archive.newest > _LATE_SEGMENT:
+        found.append(
+            Warning(
+                grave=True,
+                text=gettext(
+                    "The newest traffic record is from %(ago)s; look whether flows still arrive.",
+                    ago=since(now - archive.newest),
+                ),
+            )
+        )
+    if overview.oldest_pending is not None and now - overview.oldest_pending > _LATE_DECISION:
+        found.append(
+            Warning(
+                text=gettext(
+                    "A registration has been waiting since %(ago)s.",
+                    ago=since(now - overview.oldest_pending),
+                ),
+                url=(
+                    url_for("registrations.queue")
+                    if officer().may(Permission.DECIDE_REGISTRATIONS)
+                    else None
+                ),
+            )
+        )
+    for number, text in (
+        (
+            overview.unknown_nas,
+            ngettext(
+                "%(num)d unknown address tried to speak RADIUS this week.",
+                "%(num)d unknown addresses tried to speak RADIUS this week.",
+                overview.unknown_nas,
+            ),
+        ),
+        (
+            overview.nas_silent,
+            ngettext(
+                "%(num)d network device has not been seen for a day.",
+                "%(num)d network devices have not been seen for a day.",
+                overview.nas_silent,
+            ),
+        ),
+        (
+            overview.nas_without,
+            ngettext(
+                "%(num)d network device may send requests without Message-Authenticator.",
+                "%(num)d network devices may send requests without Message-Authenticator.",
+                overview.nas_without,
+            ),
+        ),
+    ):
+        if number:
+            found.append(Warning(text=text, url=nas_url))
+    if not office().config.portal.public_url:
+        found.append(
+            Warning(
+                text=gettext(
+                    "portal.public_url is not set: QR codes and captive pages can only guess the "
+                    "address."
+                )
+            )
+        )
+    if overview.admins < 2:
+        found.append(
+            Warning(
+                text=gettext("Only one administrator: if that password is lost, nobody can help.")
+            )
+        )
+    return found

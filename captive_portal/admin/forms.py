@@ -1,0 +1,104 @@
+"""Fields, checks and choices that several forms share, with messages in the officer's language.
+
+CSRF is checked for every POST of the application (app.py), so forms here carry no token field.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext, lazy_gettext
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from wtforms import SelectChoice  # type: ignore[attr-defined]  # its types lag behind
+from wtforms.validators import InputRequired, Length, NumberRange
+
+from captive_portal.admin import words
+from common.clock import parse_time
+from common.errors import UsageError
+from db.models import Organisation, Role
+from identity.office import Office
+
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+
+EXPIRY_DAYS = {"1": 1, "7": 7, "30": 30}
+
+
+def needed() -> InputRequired:
+    """The field must be filled in."""
+    return InputRequired(message=lazy_gettext("Please fill this in."))
+
+
+def at_most(length: int) -> Length:
+    """The text is no longer than `length`."""
+    return Length(max=length, message=lazy_gettext("At most %(count)s characters.", count=length))
+
+
+def between(low: int, high: int) -> NumberRange:
+    """The number lies in the range."""
+    return NumberRange(
+        low, high, lazy_gettext("A number from %(low)s to %(high)s.", low=low, high=high)
+    )
+
+
+def offer(choices: Iterable[tuple[str, object]]) -> list[Any]:
+    """Choices in the form a select field wants."""
+    return [SelectChoice(value, label) for value, label in choices]
+
+
+def role_choices(session: Session, *, devices: bool = False) -> list[tuple[str, str]]:
+    """Every role a person can get, with its name in words."""
+    names = session.scalars(select(Role.name).order_by(Role.name))
+    return [(name, words.word(words.ROLES, name)) for name in names if devices or name != "device"]
+
+
+def organisation_choices(session: Session) -> list[tuple[str, str]]:
+    """Every organisation, after 'none'."""
+    rows = session.execute(select(Organisation.code, Organisation.name).order_by(Organisation.code))
+    return [("", gettext("(none)")), *((code, f"{code} · {name}") for code, name in rows)]
+
+
+def expiry_choices() -> list[tuple[str, str]]:
+    """How long an approval may last."""
+    return [
+        ("1", gettext("1 day")),
+        ("7", gettext("7 days")),
+        ("30", gettext("30 days")),
+        ("date", gettext("until the date…")),
+        ("role", gettext("as the role says")),
+    ]
+
+
+def read_expiry(office: Office, choice: str, date: str) -> datetime | None:
+    """The end of an approval; None leaves it to the role.
+
+    Raises:
+        UsageError: the date is missing, unreadable or over; the message is for the officer.
+    """
+    if choice == "role":
+        return None
+    if choice in EXPIRY_DAYS:
+        return office.clock() + timedelta(days=EXPIRY_DAYS[choice])
+    return read_last_day(office, date)
+
+
+def read_last_day(office: Office, text: str) -> datetime:
+    """The end of the day `text` names, Thai or Western year."""
+    try:
+        day = parse_time(text, office.config.site.timezone)
+    except UsageError as error:
+        raise UsageError(gettext("Write the date like 2026-11-30 or 2569-11-30.")) from error
+    zone = ZoneInfo(office.config.site.timezone)
+    end = datetime.combine(day.astimezone(zone).date(), time(23, 59, 59), zone)
+    if end <= office.clock():
+        raise UsageError(gettext("That date is over."))
+    return end
+
+
+def suggest_password(groups: int = 3, size: int = 4) -> str:
+    """A password that can be read aloud: no letters or digits that look alike."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(size)) for _ in range(groups))

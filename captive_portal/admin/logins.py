@@ -1,0 +1,61 @@
+"""Every login decision with its reason in words: "why was this login refused?"."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from captive_portal.admin.desk import office
+from captive_portal.admin.paging import fetch_page
+from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.words import REASONS
+from common.net import find_mac
+from db.models import Account, AuthEvent, NasClient
+
+blueprint = Blueprint("logins", __name__, url_prefix="/logins")
+
+SPANS = {"1": 1, "7": 7, "30": 30, "all": 0}
+"""A span keeps the search inside the index on time, however long the ledger is."""
+
+
+@blueprint.get("/")
+@requires(Permission.VIEW_LOGINS)
+def listing() -> ResponseReturnValue:
+    """Decisions, newest first."""
+    filters = {
+        key: request.args.get(key, "").strip()
+        for key in ("user", "mac", "outcome", "reason", "nas", "span")
+    }
+    if filters["span"] not in SPANS:
+        filters["span"] = "7"
+    statement = (
+        select(AuthEvent, NasClient.name, Account)
+        .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
+        .outerjoin(Account, Account.id == AuthEvent.account_id)
+        .order_by(AuthEvent.at.desc(), AuthEvent.id.desc())
+    )
+    if SPANS[filters["span"]]:
+        since = office().clock() - timedelta(days=SPANS[filters["span"]])
+        statement = statement.where(AuthEvent.at >= since)
+    if filters["user"]:
+        statement = statement.where(AuthEvent.user_name.icontains(filters["user"], autoescape=True))
+    if filters["mac"]:
+        text = find_mac(filters["mac"]) or filters["mac"]
+        statement = statement.where(AuthEvent.calling_station_id.icontains(text, autoescape=True))
+    if filters["outcome"] in ("accept", "reject"):
+        statement = statement.where(AuthEvent.outcome == filters["outcome"])
+    if filters["reason"] in REASONS:
+        statement = statement.where(AuthEvent.reason == filters["reason"])
+    if filters["nas"].isdigit():
+        statement = statement.where(AuthEvent.nas_client_id == int(filters["nas"]))
+    with office().database.read() as session:
+        page = fetch_page(session, statement)
+        choices = session.execute(
+            select(NasClient.id, NasClient.name).order_by(NasClient.name)
+        ).all()
+        return render_template(
+            "logins.html", page=page, filters=filters, reasons=REASONS, nas_choices=choices
+        )

@@ -1,0 +1,91 @@
+"""The person at the admin portal, read anew at every request.
+
+An account that was suspended, expired, lost its level or got another password is out at its
+next request, because nothing but an account number and a fingerprint is in the cookie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from captive_portal.admin.permissions import ALLOWED, Level, Permission
+from db.models import Account, Credential
+from identity.office import Office
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Officer:
+    """Somebody who is signed in, in the form Flask-Login wants."""
+
+    account_id: int
+    username: str
+    full_name: str
+    level: Level
+    fingerprint: str
+    """Of the password hash: a changed password ends every session."""
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """What the signed cookie holds."""
+        return f"{self.account_id}:{self.fingerprint}"
+
+    def may(self, permission: Permission | str) -> bool:
+        """Whether this officer's level has the permission."""
+        return self.level in ALLOWED[Permission(permission)]
+
+
+class Nobody:
+    """A visitor who has not signed in."""
+
+    username = ""
+    full_name = ""
+    is_authenticated = False
+    is_active = False
+    is_anonymous = True
+
+    def get_id(self) -> None:
+        """Nothing to put into a cookie."""
+
+    def may(self, permission: Permission | str) -> bool:
+        """Never."""
+        return False
+
+
+def officer_of(session: Session, office: Office, account_id: int) -> Officer | None:
+    """The officer behind an account, or None when it may not be in this portal now."""
+    account = session.get(Account, account_id)
+    if account is None or account.kind != "person" or account.state != "active":
+        return None
+    if account.expires_at is not None and account.expires_at <= office.clock():
+        return None
+    if account.admin_level not in set(Level):
+        return None
+    credential = session.get(Credential, account_id)
+    if credential is None:
+        return None
+    return Officer(
+        account_id=account.id,
+        username=account.username,
+        full_name=account.full_name,
+        level=Level(account.admin_level),
+        fingerprint=hashlib.sha256(credential.password_hash.encode()).hexdigest()[:24],
+    )
+
+
+def load_officer(office: Office, cookie_id: str) -> Officer | None:
+    """The officer a cookie names, or None when they are no longer welcome."""
+    number, _, fingerprint = cookie_id.partition(":")
+    if not number.isdigit():
+        return None
+    with office.database.read() as session:
+        officer = officer_of(session, office, int(number))
+    if officer is None or not hmac.compare_digest(officer.fingerprint, fingerprint):
+        return None
+    return officer

@@ -1,0 +1,255 @@
+"""Accounts: search them, see one with everything about it, add one, suspend and enable."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from wtforms import Form, SelectField, StringField
+from wtforms.validators import Optional
+
+from captive_portal.admin.connections import describe_sessions
+from captive_portal.admin.desk import office, officer
+from captive_portal.admin.forms import (
+    at_most,
+    needed,
+    offer,
+    organisation_choices,
+    read_last_day,
+    role_choices,
+    suggest_password,
+)
+from captive_portal.admin.paging import contains, fetch_page
+from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.words import LEVELS, explain
+from common.errors import BackendUnavailable, NetAccessError, UsageError
+from common.net import find_mac
+from db.models import Account, AuthEvent, NasClient, NetworkSession, Organisation, Person, Role
+from identity.services import people, registrations
+
+blueprint = Blueprint("people", __name__, url_prefix="/people")
+
+_RECENT = 20
+_ = lazy_gettext
+
+
+class NewPerson(Form):
+    """What an admin fills in for a new account."""
+
+    username = StringField(_("User name"), [needed(), at_most(253)])
+    full_name = StringField(_("Full name"), [needed(), at_most(200)])
+    role = SelectField(_("Role"))
+    organisation = SelectField(_("Organisation"))
+    person_code = StringField(_("Pupil or staff number"), [Optional(), at_most(60)])
+    class_name = StringField(_("Class"), [Optional(), at_most(60)])
+    expires = StringField(_("Last day (empty: no end)"), [Optional()])
+    password = StringField(_("First password"), [needed()])
+    admin_level = SelectField(_("In this admin portal"))
+
+
+@blueprint.get("/")
+@requires(Permission.VIEW_PEOPLE)
+def listing() -> ResponseReturnValue:
+    """Accounts, searchable by name, number and MAC address."""
+    filters = {key: request.args.get(key, "").strip() for key in ("q", "role", "state", "org")}
+    last_login = (
+        select(func.max(AuthEvent.at))
+        .where(AuthEvent.account_id == Account.id, AuthEvent.outcome == "accept")
+        .correlate(Account)
+        .scalar_subquery()
+    )
+    statement = (
+        select(Account, last_login.label("last_login"))
+        .outerjoin(Person, Account.person_id == Person.id)
+        .order_by(Account.username)
+    )
+    if filters["q"]:
+        text = find_mac(filters["q"]) or filters["q"]
+        statement = statement.where(
+            contains(
+                text,
+                Account.username,
+                Account.guest_name,
+                Person.full_name,
+                Person.person_code,
+                Person.class_name,
+            )
+        )
+    if filters["role"]:
+        role = select(Role.id).where(Role.name == filters["role"]).scalar_subquery()
+        statement = statement.where(Account.role_id == role)
+    if filters["state"]:
+        statement = statement.where(Account.state == filters["state"])
+    if filters["org"]:
+        organisation = (
+            select(Organisation.id).where(Organisation.code == filters["org"]).scalar_subquery()
+        )
+        statement = statement.where(Account.organisation_id == organisation)
+    with office().database.read() as session:
+        return render_template(
+            "people.html",
+            page=fetch_page(session, statement, count=True),
+            filters=filters,
+            roles=role_choices(session, devices=True),
+            organisations=organisation_choices(session)[1:],
+        )
+
+
+@blueprint.get("/<int:account_id>")
+@requires(Permission.VIEW_PEOPLE)
+def show(account_id: int) -> ResponseReturnValue:
+    """One account: who it belongs to, its last logins in words, its sessions."""
+    with office().database.read() as session:
+        account = session.get(Account, account_id)
+        if account is None:
+            abort(404)
+        logins = session.execute(
+            select(AuthEvent, NasClient.name)
+            .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
+            .where(AuthEvent.account_id == account.id)
+            .order_by(AuthEvent.at.desc())
+            .limit(_RECENT)
+        ).all()
+        connections = []
+        if officer().may(Permission.VIEW_SESSIONS):
+            rows = session.scalars(
+                select(NetworkSession)
+                .where(NetworkSession.account_id == account.id)
+                .order_by(NetworkSession.started_at.desc())
+                .limit(_RECENT)
+            ).all()
+            connections = describe_sessions(session, rows)
+        return render_template(
+            "person.html",
+            account=account,
+            facts=people.describe(session, account),
+            answerable=_answerable(session, account),
+            logins=logins,
+            connections=connections,
+            is_self=account.id == officer().account_id,
+            suggestion=suggest_password(),
+        )
+
+
+def _answerable(session: Session, account: Account) -> Account | None:
+    """Who answers for a guest or a device."""
+    number = account.sponsor_id or account.owner_id
+    return session.get(Account, number) if number else None
+
+
+@blueprint.post("/<int:account_id>/state")
+@requires(Permission.CHANGE_PEOPLE)
+def set_state(account_id: int) -> ResponseReturnValue:
+    """Suspend or enable an account; its registration follows."""
+    wanted = request.form.get("state", "")
+    if wanted not in ("active", "suspended"):
+        abort(400)
+    username = _username(account_id)
+    here = redirect(url_for("people.show", account_id=account_id))
+    if username == officer().username:
+        flash(gettext("You cannot suspend your own account."), "error")
+        return here
+    try:
+        with office().database.write() as session:
+            account = people.set_state(session, office(), username, wanted, officer().username)
+            registrations.follow_account(session, account)
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(explain(error), "error")
+        return here
+    if wanted == "active":
+        flash(gettext("%(name)s is enabled.", name=username), "done")
+    else:
+        flash(gettext("%(name)s is suspended.", name=username), "done")
+    return here
+
+
+@blueprint.post("/<int:account_id>/password")
+@requires(Permission.CHANGE_PEOPLE)
+def set_password(account_id: int) -> ResponseReturnValue:
+    """Set a new password, for somebody who lost theirs."""
+    password = request.form.get("password", "")
+    username = _username(account_id)
+    here = redirect(url_for("people.show", account_id=account_id))
+    try:
+        office().passwords.check_strength(password)
+        hashed = office().passwords.hash(password)
+        with office().database.write() as session:
+            if people.get(session, username).kind == "device":
+                abort(400)
+            people.set_password(session, office(), username, hashed, officer().username)
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(explain(error), "error")
+        return here
+    flash(gettext("%(name)s has the new password.", name=username), "done")
+    return here
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@requires(Permission.CHANGE_PEOPLE)
+def add() -> ResponseReturnValue:
+    """Add a person and their account."""
+    form = NewPerson(request.form)
+    with office().database.read() as session:
+        form.role.choices = offer(role_choices(session))
+        form.organisation.choices = offer(organisation_choices(session))
+    form.admin_level.choices = offer(
+        [
+            ("", gettext("nothing (ordinary user)")),
+            *((level, str(text)) for level, text in LEVELS.items()),
+        ]
+    )
+    if request.method == "GET":
+        form.role.data = "student"
+        form.password.data = suggest_password()
+    error: str | None = None
+    status = 200
+    if request.method == "POST":
+        outcome = _add(form) if form.validate() else gettext("Please correct the marked fields.")
+        if isinstance(outcome, int):
+            flash(gettext("%(name)s is added.", name=form.full_name.data), "done")
+            return redirect(url_for("people.show", account_id=outcome))
+        error, status = outcome, 422
+    return render_template("person_new.html", form=form, error=error), status
+
+
+def _add(form: NewPerson) -> int | str:
+    """Add the person of a valid form: the account's number, or why it could not be done."""
+    password = form.password.data or ""
+    try:
+        expires_at = read_last_day(office(), form.expires.data) if form.expires.data else None
+    except UsageError as error:
+        return str(error)
+    try:
+        office().passwords.check_strength(password)
+        new = people.NewUser(
+            username=form.username.data or "",
+            password_hash=office().passwords.hash(password),
+            full_name=form.full_name.data or "",
+            role=form.role.data,
+            organisation=form.organisation.data or None,
+            person_code=form.person_code.data or None,
+            class_name=form.class_name.data or None,
+            expires_at=expires_at,
+            admin_level=form.admin_level.data or None,
+        )
+        with office().database.write() as session:
+            return people.add_user(session, office(), new, officer().username).id
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        return explain(error)
+
+
+def _username(account_id: int) -> str:
+    """The name of an account; 404 when there is none."""
+    with office().database.read() as session:
+        account = session.get(Account, account_id)
+    if account is None:
+        abort(404)
+    return account.username

@@ -1,0 +1,192 @@
+"""Applications of visitors: the queue, one application, the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from captive_portal.admin.desk import office, officer
+from captive_portal.admin.forms import expiry_choices, read_expiry, role_choices
+from captive_portal.admin.paging import contains, fetch_page
+from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.words import REGISTRATION_STATES, explain, word
+from captive_portal.web.dates import format_moment
+from captive_portal.web.i18n import current_language
+from common.errors import BackendUnavailable, NetAccessError, UsageError
+from db.models import Account, Person, Registration
+from identity.services import registrations
+
+blueprint = Blueprint("registrations", __name__, url_prefix="/registrations")
+
+_MOST_AT_ONCE = 200
+
+
+@blueprint.get("/")
+@requires(Permission.DECIDE_REGISTRATIONS)
+def queue() -> ResponseReturnValue:
+    """Applications of one state; those that wait come oldest first."""
+    state = request.args.get("state", "pending")
+    wanted = request.args.get("q", "").strip()
+    if state not in ("pending", "active", "rejected", "expired"):
+        state = "pending"
+    order = Registration.created_at if state == "pending" else Registration.decided_at.desc()
+    statement = select(Registration).where(Registration.state == state).order_by(order)
+    if wanted:
+        statement = statement.where(
+            contains(
+                wanted,
+                Registration.full_name,
+                Registration.username,
+                Registration.contact,
+                Registration.reference,
+                Registration.sponsor_name,
+            )
+        )
+    with office().database.read() as session:
+        page = fetch_page(session, statement, count=True)
+        return render_template(
+            "registrations.html",
+            page=page,
+            state=state,
+            q=wanted,
+            roles=role_choices(session),
+            expiries=expiry_choices(),
+            default_role=office().config.portal.registration_role,
+        )
+
+
+@blueprint.get("/<reference>")
+@requires(Permission.DECIDE_REGISTRATIONS)
+def show(reference: str) -> ResponseReturnValue:
+    """One application, and accounts it may be a double of."""
+    with office().database.read() as session:
+        found = registrations.find(session, reference)
+        if found is None:
+            abort(404)
+        return render_template(
+            "registration.html",
+            registration=found,
+            doubles=_doubles(session, found),
+            roles=role_choices(session),
+            expiries=expiry_choices(),
+        )
+
+
+@blueprint.post("/<reference>/approve")
+@requires(Permission.DECIDE_REGISTRATIONS)
+def approve(reference: str) -> ResponseReturnValue:
+    """Approve one application."""
+    error = _approve(reference)
+    if error is not None:
+        flash(error, "error")
+        return redirect(url_for("registrations.show", reference=reference))
+    flash(gettext("Approved: %(reference)s.", reference=reference), "done")
+    return redirect(url_for("registrations.queue"))
+
+
+@blueprint.post("/<reference>/reject")
+@requires(Permission.DECIDE_REGISTRATIONS)
+def reject(reference: str) -> ResponseReturnValue:
+    """Reject one application; the visitor reads the reason."""
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        flash(gettext("Give a reason; the visitor reads it."), "error")
+        return redirect(url_for("registrations.show", reference=reference))
+    try:
+        with office().database.write() as session:
+            registrations.reject(session, office(), reference, officer().username, reason)
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(_why_not(reference, error), "error")
+        return redirect(url_for("registrations.show", reference=reference))
+    flash(gettext("Rejected: %(reference)s.", reference=reference), "done")
+    return redirect(url_for("registrations.queue"))
+
+
+@blueprint.post("/approve")
+@requires(Permission.DECIDE_REGISTRATIONS)
+def approve_many() -> ResponseReturnValue:
+    """Approve every application that is ticked, each on its own."""
+    references = request.form.getlist("reference")[:_MOST_AT_ONCE]
+    if not references:
+        flash(gettext("Tick the registrations to approve first."), "error")
+        return redirect(url_for("registrations.queue"))
+    done = 0
+    for reference in references:
+        error = _approve(reference)
+        if error is None:
+            done += 1
+        else:
+            flash(f"{reference}: {error}", "error")
+    if done:
+        flash(
+            ngettext("%(num)d registration approved.", "%(num)d registrations approved.", done),
+            "done",
+        )
+    return redirect(url_for("registrations.queue"))
+
+
+def _approve(reference: str) -> str | None:
+    """Approve one application as the posted form says; else why it could not be done."""
+    try:
+        expires_at = read_expiry(
+            office(), request.form.get("expiry", "7"), request.form.get("date", "")
+        )
+    except UsageError as error:
+        return str(error)
+    try:
+        with office().database.write() as session:
+            registrations.approve(
+                session,
+                office(),
+                reference,
+                officer().username,
+                role=request.form.get("role") or None,
+                expires_at=expires_at,
+            )
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        return _why_not(reference, error)
+    return None
+
+
+def _why_not(reference: str, error: NetAccessError) -> str:
+    """Who decided before, when somebody did; else the rule that said no."""
+    with office().database.read() as session:
+        found = registrations.find(session, reference)
+    if found is None:
+        return str(gettext("There is no such registration."))
+    if found.decided_at is None or found.decided_by is None:
+        return explain(error)
+    words = gettext(
+        "%(who)s has decided this already: %(state)s, %(when)s.",
+        who=found.decided_by,
+        state=word(REGISTRATION_STATES, found.state),
+        when=format_moment(found.decided_at, current_language(), office().config.site.timezone),
+    )
+    return str(words)
+
+
+def _doubles(session: Session, found: Registration) -> Sequence[Account]:
+    """Other accounts of the same name or contact."""
+    name = func.lower(found.full_name)
+    return session.scalars(
+        select(Account)
+        .outerjoin(Person, Account.person_id == Person.id)
+        .where(
+            Account.id != (found.account_id or 0),
+            or_(
+                func.lower(Person.full_name) == name,
+                func.lower(Account.guest_name) == name,
+                Account.contact == found.contact,
+            ),
+        )
+        .limit(5)
+    ).all()

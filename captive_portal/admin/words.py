@@ -1,0 +1,262 @@
+"""The words officers read for states, reasons and refusals, in their language.
+
+Codes stay in the database; a code without words here is shown as it is. The refusals of
+`identity.services` are English sentences for the console, so the ones an officer can cause
+are recognised and said again in the officer's language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import gettext, lazy_gettext
+from flask_babel.speaklater import LazyString
+
+from common.errors import NetAccessError
+
+Words = Mapping[str, LazyString]
+
+_ = lazy_gettext
+
+REASONS: Words = {
+    "ok": _("Let in"),
+    "unknown_account": _("There is no account with this name; check the spelling"),
+    "wrong_password": _("The password was wrong"),
+    "no_password": _("The account has no password yet; set one"),
+    "suspended": _("The account is suspended; an admin can enable it"),
+    "expired": _("The account has expired"),
+    "not_a_login": _("This is a device's account; nobody can sign in with it"),
+    "unknown_device": _("This device is not registered"),
+    "mac_mismatch": _("The name and the device do not belong together"),
+    "no_calling_station_id": _("The access point did not say which device asked"),
+    "method_needs_recoverable_secret": _(
+        "The device asked by a method (CHAP or MS-CHAP) that this account's password is not "
+        "stored for; use EAP-TTLS/PAP, or store the password in recoverable form"
+    ),
+    "token_spent": _("The one-time pass of the portal had been used; sign in again"),
+    "token_expired": _("The one-time pass of the portal came too late; sign in again"),
+    "token_for_another_device_or_nas": _(
+        "The one-time pass of the portal was for another device or access point"
+    ),
+    "voucher_unknown": _("There is no voucher with this code"),
+    "voucher_expired": _("The voucher's time is over"),
+    "voucher_revoked": _("The voucher was revoked"),
+    "voucher_device_limit": _("The voucher is in use on as many devices as it allows"),
+    "simultaneous_limit": _("The account is connected on as many devices as its role allows"),
+    "method_unsupported": _("The device asked by a method this server does not offer"),
+    "bad_request": _("The access point's request was incomplete"),
+    "backend_unavailable": _("The database or directory did not answer; try again"),
+}
+
+METHODS: Words = {
+    "pap": _("password (PAP)"),
+    "chap": _("password (CHAP)"),
+    "mac": _("MAC address"),
+    "token": _("one-time pass"),
+    "voucher": _("voucher"),
+    "portal": _("portal page"),
+}
+
+OUTCOMES: Words = {"accept": _("accepted"), "reject": _("refused")}
+
+ACCOUNT_STATES: Words = {
+    "active": _("active"),
+    "suspended": _("suspended"),
+    "expired": _("expired"),
+}
+
+REGISTRATION_STATES: Words = {
+    "draft": _("not finished"),
+    "pending": _("waiting"),
+    "active": _("approved"),
+    "suspended": _("suspended"),
+    "expired": _("expired"),
+    "rejected": _("rejected"),
+}
+
+VOUCHER_STATES: Words = {
+    "unused": _("unused"),
+    "active": _("in use"),
+    "expired": _("expired"),
+    "revoked": _("revoked"),
+}
+
+KINDS: Words = {"person": _("person"), "guest": _("guest"), "device": _("device")}
+
+ROLES: Words = {
+    "staff": _("staff"),
+    "student": _("student"),
+    "guest": _("guest"),
+    "device": _("device"),
+}
+
+LEVELS: Words = {
+    "admin": _("administrator"),
+    "approver": _("approver"),
+    "auditor": _("auditor"),
+}
+
+PROOFINGS: Words = {
+    "roster": _("from the roster"),
+    "in_person": _("in person"),
+    "sponsor": _("by a sponsor"),
+    "operator": _("entered by an operator"),
+}
+
+CLOSE_CAUSES: Words = {
+    "nas_restarted": _("The access point restarted"),
+    "silent": _("No more reports came"),
+}
+
+TERMINATE_CAUSES: Words = {
+    "1": _("The user signed off"),
+    "2": _("The connection was lost"),
+    "3": _("The connection was lost"),
+    "4": _("Idle for too long"),
+    "5": _("The session time was used up"),
+    "6": _("Disconnected by an administrator"),
+    "7": _("The access point restarted"),
+    "8": _("Fault at the port"),
+    "9": _("Fault at the access point"),
+    "10": _("The access point ended it"),
+    "11": _("The access point restarted"),
+    "15": _("The service was not available"),
+    "17": _("User error"),
+    "18": _("The host ended it"),
+    "19": _("The device switched network"),
+    "20": _("Signed in again"),
+    "21": _("The port was switched off"),
+    "22": _("The port was switched off"),
+}
+"""Acct-Terminate-Cause, RFC 2866 section 5.10 and RFC 3580 section 2."""
+
+ACTIONS: Words = {
+    "account:added": _("added an account"),
+    "account:active": _("enabled an account"),
+    "account:suspended": _("suspended an account"),
+    "account:expired": _("an account expired"),
+    "account:password_changed": _("set a password"),
+    "admin:signed_in": _("signed in here"),
+    "admin:signed_out": _("signed out"),
+    "admin:sign_in_failed": _("sign-in failed"),
+    "admin:sign_in_throttled": _("sign-in attempts stopped"),
+    "device:added": _("added a device"),
+    "lookup:asked": _("looked up who used an address"),
+    "nas:added": _("added a network device"),
+    "organisation:set": _("set an organisation"),
+    "registration:submitted": _("applied"),
+    "registration:approved": _("approved a registration"),
+    "registration:rejected": _("rejected a registration"),
+    "registration:expired": _("a registration lapsed"),
+    "role:set": _("set a role"),
+    "voucher:created": _("issued vouchers"),
+    "voucher:printed": _("printed vouchers"),
+    "voucher:revoked": _("revoked vouchers"),
+    "voucher:first_used": _("used a voucher for the first time"),
+}
+
+GAP_REASONS: Words = {
+    "sequence": _("records lost on the way (sequence numbers)"),
+    "socket": _("records lost at the receiving socket"),
+    "restart": _("the service was not running"),
+    "undecodable": _("records nobody could decode"),
+}
+
+LOOKUP_OUTCOMES: Words = {
+    "single": _("One account held this address"),
+    "ambiguous": _("Several accounts could have held this address"),
+    "none": _("Nobody held this address at that time"),
+    "gap": _("Records are missing for that time; nobody can say"),
+}
+
+GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
+
+_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (
+            r"there is already an account '(?P<name>.+)'",
+            _("The user name %(name)s is taken; choose another."),
+        ),
+        (r"'(?P<name>.+)' is a MAC address", _("%(name)s is a MAC address, not a user name.")),
+        (
+            r"'(?P<name>.+)' looks like a voucher code",
+            _("%(name)s looks like a voucher code; choose another user name."),
+        ),
+        (r"a user name is needed", _("Enter a user name.")),
+        (r"a user name may have at most", _("The user name is too long.")),
+        (
+            r"a user name may hold no spaces",
+            _("A user name may hold no spaces or control characters."),
+        ),
+        (
+            r"use a password of at least (?P<count>\d+) characters",
+            _("Use a password of at least %(count)s characters."),
+        ),
+        (r"a password may have at most 128", _("The password is too long (128 octets at most).")),
+        (r"a password may hold no line break", _("A password may hold no line break.")),
+        (r"a password is needed", _("Enter a password.")),
+        (r"there is no role '(?P<name>.+?)'", _("There is no role %(name)s.")),
+        (r"there is no organisation '(?P<name>.+?)'", _("There is no organisation %(name)s.")),
+        (r"there is no account '(?P<name>.+)'", _("There is no account %(name)s.")),
+        (
+            r"(?P<name>\S+) expired on \S+ set a later expiry",
+            _("%(name)s has expired; set a later expiry first."),
+        ),
+        (
+            r"a registration that is (?P<state>\w+) cannot become",
+            _("Somebody has decided this registration already."),
+        ),
+        (
+            r"the user name (?P<name>.+) was taken meanwhile",
+            _("The user name %(name)s was taken meanwhile; reject this registration."),
+        ),
+        (r"only a person can approve", _("Only a person's account can approve.")),
+        (r"vouchers need a person", _("Only a person's account can issue vouchers.")),
+        (
+            r"there is already a NAS with the name (?P<value>.+)",
+            _("There is already a network device named %(value)s."),
+        ),
+        (
+            r"there is already a NAS with the prefix (?P<value>.+)",
+            _("There is already a network device at %(value)s."),
+        ),
+        (
+            r"'(?P<value>.+)' is not a network prefix",
+            _("%(value)s is not a network prefix; write it like 10.1.0.0/24 or 10.1.0.7."),
+        ),
+        (r"a NAS needs a name", _("Enter a name of at most 100 characters.")),
+        (r"a shared secret has", _("A shared secret has 1 to 253 octets; 16 or more is good.")),
+        (
+            r"the login address of a NAS",
+            _("The sign-in address starts with http:// or https://."),
+        ),
+        (
+            r"the number of vouchers must be (?P<range>\S+)",
+            _("The number of vouchers must be %(range)s."),
+        ),
+        (r"'(?P<value>.+)' is not a time", _("%(value)s is not a time.")),
+        (
+            r"'(?P<value>.+)' is not an IP address",
+            _("%(value)s is not an IP address; write it like 203.0.113.7."),
+        ),
+    )
+)
+
+
+def word(words: Words, code: Any) -> str:
+    """The words for a code, or the code itself when nobody wrote any."""
+    found = words.get(str(code))
+    return str(found) if found is not None else str(code if code is not None else "")
+
+
+def explain(error: NetAccessError) -> str:
+    """What an officer reads for a refusal of a service."""
+    text = str(error)
+    for pattern, words in _REFUSALS:
+        match = pattern.search(text)
+        if match is not None:
+            return str(words) % match.groupdict() if match.groupdict() else str(words)
+    return str(gettext("Not done: %(detail)s", detail=text))

@@ -1,0 +1,214 @@
+"""A school day in a database: people, registrations, vouchers, sessions and refusals."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from db.models import (
+    AddressInterval,
+    AuthEvent,
+    Gap,
+    NetworkSession,
+    ServiceRun,
+    UnknownNas,
+)
+from identity.office import Office
+from identity.services import nas, people, registrations, roles, vouchers
+
+OFFICER_PASSWORD = "officer horse battery"
+OFFICERS = {"head": "admin", "kruya": "approver", "truat": "auditor"}
+"""User name of one officer of each level; `head` is the site's first administrator."""
+
+_PEOPLE = (
+    ("somchai.r", "สมชาย รุ่งเรืองศรี", "staff", "T-1029", None),
+    ("pimchanok", "พิมพ์ชนก น้ำผึ้งป่า", "student", "45120", "ม.4/2"),
+    ("thanyarat", "ธัญญารัตน์ ตั้งกิจเจริญ", "student", "45121", "ม.4/2"),
+    ("kittipong", "กิตติพงษ์ อยู่เย็นเป็นสุข", "student", "45233", "ม.5/1"),
+    ("nattha", "ณัฏฐา ปิ่นเกล้า", "student", "45388", "ม.6/3"),
+)
+_VISITORS = (
+    ("wirat.k", "นายวิรัช กู้เกียรติศักดิ์", "081 234 5678", "ครูสมชาย", "ประชุมผู้ปกครอง ม.4"),
+    ("suda", "น.ส.สุดา ชื่นจิตต์", "suda@example.ac.th", "ครูใหญ่", "วิทยากรอบรมคอมพิวเตอร์"),
+    ("ananda", "นายอานันท์ ปั้นสุวรรณ์", "089 111 2222", "", "ซ่อมเครื่องปรับอากาศ"),
+    ("j.miller", "Jonathan Miller", "j.miller@example.org", "ครูพิมพ์", "English camp"),
+)
+
+
+def add_officers(office: Office) -> None:
+    """An approver and an auditor beside the administrator."""
+    hashed = office.passwords.hash(OFFICER_PASSWORD)
+    with office.database.write() as session:
+        for username, full_name, level in (
+            ("kruya", "ครูญาดา ศรีสุข", "approver"),
+            ("truat", "นายตรวจ ใจซื่อ", "auditor"),
+        ):
+            people.add_user(
+                session,
+                office,
+                people.NewUser(
+                    username=username,
+                    full_name=full_name,
+                    password_hash=hashed,
+                    role="staff",
+                    admin_level=level,
+                ),
+                "test",
+            )
+
+
+def apply(office: Office, username: str = "wirat.k") -> str:
+    """One pending registration; its reference."""
+    visitor = next(row for row in _VISITORS if row[0] == username)
+    with office.database.write() as session:
+        return registrations.submit(
+            session,
+            office,
+            registrations.Application(
+                username=visitor[0],
+                full_name=visitor[1],
+                contact=visitor[2],
+                sponsor_name=visitor[3],
+                purpose=visitor[4],
+                password="seven green elephants",
+                client_address="10.20.3.44",
+                client_mac="a2b4c6010203",
+            ),
+        ).reference
+
+
+def add_school_day(office: Office) -> None:
+    """Everything a page may have to show, with Thai names and long values."""
+    now = office.clock()
+    hashed = office.passwords.hash("pupil horse battery")
+    for username, *_rest in _VISITORS:
+        apply(office, username)
+    with office.database.write() as session:
+        roles.add_organisation(session, office, "KRT1", "โรงเรียนบ้านหนองน้ำใสวิทยาคม", "test")
+        accounts = {}
+        for username, full_name, role, code, room in _PEOPLE:
+            accounts[username] = people.add_user(
+                session,
+                office,
+                people.NewUser(
+                    username=username,
+                    password_hash=hashed,
+                    full_name=full_name,
+                    role=role,
+                    organisation="KRT1",
+                    person_code=code,
+                    class_name=room,
+                    expires_at=now + timedelta(days=200) if room else None,
+                    proofing_method="roster",
+                ),
+                "test",
+            ).id
+        people.set_state(session, office, "nattha", "suspended", "head")
+        first = nas.add_nas(
+            session, office, "อาคาร 1 ชั้น 2", "10.20.0.2/32", "a very long secret", "test",
+            vendor="mikrotik", organisation="KRT1", login_url="http://10.20.0.1/login",
+        )  # fmt: skip
+        nas.add_nas(
+            session, office, "หอประชุม", "10.20.1.0/24", "a very long secret", "test",
+            vendor="unifi", require_message_authenticator=False,
+        ).last_without_message_authenticator_at = now - timedelta(hours=3)  # fmt: skip
+        first.last_seen_at = now - timedelta(seconds=40)
+        session.flush()
+        nas_id = first.id
+        session.add(
+            UnknownNas(
+                address="10.20.9.9",
+                first_seen_at=now - timedelta(days=1),
+                last_seen_at=now - timedelta(minutes=12),
+                datagrams=5120,
+            )
+        )
+        session.add(
+            Gap(
+                kind="flow",
+                source="10.20.0.1 / 0",
+                from_at=now - timedelta(hours=5),
+                to_at=now - timedelta(hours=5) + timedelta(seconds=20),
+                lost=1834,
+                reason="sequence",
+            )
+        )
+        for process, ago in (("radius", 2), ("portal", 4), ("collector", 900)):
+            session.add(
+                ServiceRun(
+                    process=process,
+                    node="yuenyan-1",
+                    started_at=now - timedelta(days=3),
+                    alive_at=now - timedelta(seconds=ago),
+                )
+            )
+        _add_ledger(office, session, accounts, nas_id, now)
+    with office.database.write() as session:
+        batch, codes = vouchers.create_batch(
+            session, office, count=30, role="guest", minutes=480, devices=2,
+            issuer="head", name="ประชุมผู้ปกครอง ภาคเรียนที่ 2",
+        )  # fmt: skip
+        vouchers.redeem(session, office, codes[0].replace("-", ""), "a2b4c6010203")
+        vouchers.create_batch(
+            session, office, count=10, role="guest", minutes=4320, devices=1,
+            issuer="head", name="English camp",
+        )  # fmt: skip
+        assert batch.id == 1
+
+
+def _add_ledger(office, session, accounts, nas_id, now):  # type: ignore[no-untyped-def]
+    refusals = (
+        ("nattha", "suspended"),
+        ("kittipong", "wrong_password"),
+        ("kittipong", "wrong_password"),
+        ("thanyarat", "method_needs_recoverable_secret"),
+        ("pimchanook", "unknown_account"),
+        ("kittipong", "simultaneous_limit"),
+    )
+    for index, (name, reason) in enumerate(refusals):
+        session.add(
+            AuthEvent(
+                at=now - timedelta(minutes=7 * index + 3),
+                nas_client_id=nas_id,
+                user_name=name,
+                account_id=accounts.get(name),
+                method="chap" if reason.startswith("method") else "pap",
+                outcome="reject",
+                reason=reason,
+                calling_station_id="3c22fb0102%02x" % index,
+                called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi",
+            )
+        )
+    for index, (name, number) in enumerate(accounts.items()):
+        started = now - timedelta(minutes=55 * index + 9)
+        closed = index in (2, 4)
+        session.add(
+            AuthEvent(
+                at=started, nas_client_id=nas_id, user_name=name, account_id=number,
+                method="pap", outcome="accept", reason="ok",
+                calling_station_id="a6b4c60102%02x" % index, called_station_id=None,
+            )
+        )  # fmt: skip
+        key = f"{index:032x}"
+        session.add(
+            NetworkSession(
+                session_key=key, nas_client_id=nas_id, nas_identity="ap-1",
+                acct_session_id=f"8100{index:04x}",
+                user_name=name, account_id=number, session_ref=None,
+                calling_station_id=("a6b4c60102%02x" if index % 2 else "3c22fb0102%02x") % index,
+                called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi", nas_port=None,
+                started_at=started, last_heard_at=now - timedelta(minutes=2), session_seconds=600,
+                stop_seen=1 if index == 2 else 0, stop_at=now if index == 2 else None,
+                terminate_cause=4 if index == 2 else None,
+                input_octets=18_400_000 * (index + 1), output_octets=942_000_000 * (index + 1),
+                closed_at=now if index == 4 else None,
+                close_cause="silent" if index == 4 else None,
+            )
+        )  # fmt: skip
+        for address in (f"10.20.3.{40 + index}", f"2001:db8:20:3::{index + 1:x}"):
+            session.add(
+                AddressInterval(
+                    session_key=key, address=address, source="radius", from_at=started,
+                    to_at=now, first_offset_seconds=0, last_offset_seconds=600,
+                )
+            )  # fmt: skip
+        del closed
