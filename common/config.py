@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from common.errors import ConfigError
+from common.errors import ConfigError, UsageError
 from common.net import parse_listen, parse_prefix
 
 RETENTION_FLOOR_DAYS = 90
@@ -35,7 +35,10 @@ def _listen(text: str) -> str:
 
 
 def _prefix(text: str) -> str:
-    return str(parse_prefix(text))
+    try:
+        return str(parse_prefix(text))
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 Listen = Annotated[str, AfterValidator(_listen)]

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import utc_now
-from common.config import Config, Eap, RadSec
+from common.config import Collector, Config, Eap, RadSec
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -41,6 +41,8 @@ def check_configuration(config: Config) -> Iterator[Finding]:
         "[eap]": config.eap != Eap(),
         "[radsec]": config.radsec != RadSec() or bool(config.radius.radsec),
         "[directory]": bool(config.directory),
+        "collector.ipfix": config.collector.ipfix not in ((), Collector().ipfix),
+        "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }
     for section, configured in unused.items():
         if configured:

@@ -1,0 +1,108 @@
+"""common.config: defaults, the example file, and what a wrong file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from common import config as configuration
+from common.config import Config, load, locate
+from common.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "yuenyan.example.toml"
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "yuenyan.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_no_file_means_the_defaults() -> None:
+    assert load(None) == Config()
+
+
+def test_the_example_file_says_exactly_the_defaults() -> None:
+    example = load(EXAMPLE)
+    assert example.model_copy(update={"source": None}) == Config()
+
+
+def test_the_example_file_names_every_key() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for name, field in Config.model_fields.items():
+        section: Any = field.annotation
+        if name in ("source", "directory"):
+            continue
+        assert f"[{name}]" in text
+        assert issubclass(section, BaseModel)
+        part = text.partition(f"[{name}]")[2].partition("\n[")[0]
+        for key in section.model_fields:
+            assert f"\n{key} = " in part or f"\n# {key} = " in part, f"{name}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("[radius]\nport = 1812", "radius.port: unknown key", id="unknown key"),
+        pytest.param("[nonsense]", "nonsense: unknown key", id="unknown section"),
+        pytest.param("source = 'x'", "source: unknown key", id="internal key"),
+        pytest.param("[site", "is not valid TOML", id="no TOML"),
+        pytest.param("[archive]\nretention_days = 30", "archive.retention_days", id="floor"),
+        pytest.param("[passwords]\nmemory_kib = 1024", "passwords.memory_kib", id="weak argon2"),
+        pytest.param("[site]\ntimezone = 'Bangkok'", "Asia/Bangkok", id="zone"),
+        pytest.param("[site]\nlanguages = []", "at least one language", id="languages"),
+        pytest.param("[portal]\nlisten = '8080'", "0.0.0.0:1812", id="listen"),
+        pytest.param("[database]\nurl = 'mysql://x'", "postgresql+psycopg://", id="scheme"),
+        pytest.param("[portal]\ntrusted_proxies = ['10.0.0.1/8']", "trusted_proxies", id="prefix"),
+        pytest.param("[eap]\ntls_min='1.3'\ntls_max='1.2'", "tls_min is above", id="tls"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(_write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value).strip()
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml"):
+        load(tmp_path / "none.toml")
+
+
+def test_the_file_is_found_by_option_then_environment_then_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert locate(None) is None
+    _write(tmp_path, "")
+    assert locate(None) == Path("yuenyan.toml")
+    monkeypatch.setenv("YUENYAN_CONFIG", "from-environment.toml")
+    assert locate(None) == Path("from-environment.toml")
+    assert locate("option.toml") == Path("option.toml")
+
+
+def test_the_database_url_comes_from_environment_key_file_or_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Config(site=configuration.Site(data_dir=tmp_path))
+    assert plain.database_url == f"sqlite:///{tmp_path / 'yuenyan.db'}"
+    assert plain.is_sqlite
+
+    secret = tmp_path / "url"
+    secret.write_text("postgresql+psycopg://x@y/z\n", encoding="utf-8")
+    by_file = Config(database=configuration.Database(url_file=secret))
+    assert by_file.database_url == "postgresql+psycopg://x@y/z"
+    assert not by_file.is_sqlite
+
+    monkeypatch.setenv("YUENYAN_DATABASE_URL", "sqlite:////elsewhere.db")
+    assert by_file.database_url == "sqlite:////elsewhere.db"
+
+
+def test_a_url_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    config = Config(database=configuration.Database(url_file=tmp_path / "none"))
+    with pytest.raises(ConfigError, match=r"database\.url_file"):
+        assert config.database_url
