@@ -68,6 +68,8 @@ class Entry:
     person_code: str | None
     class_name: str | None
     expires_at: datetime | None
+    exists: bool = False
+    """Set by `check`: there is an account of this name, to be changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ def check(session: Session, office: Office, roster: Roster, update: bool) -> Ros
         except UsageError as error:
             bad.append(BadRow(row=entry.row, username=entry.username, reason=str(error)))
             continue
-        good.append(entry)
+        good.append(replace(entry, exists=existing is not None))
     bad.sort(key=lambda row: row.row)
     return replace(roster, entries=tuple(good), bad=tuple(bad))
 
@@ -295,7 +297,9 @@ def _write_chunk(
     session: Session, office: Office, chunk: Sequence[tuple[Entry, str]], actor: str
 ) -> Sequence[bool]:
     now = office.clock()
-    names = [entry.username for entry, _ in chunk]
+    # Only what was there at the check is changed: an account that came since then belongs to
+    # somebody else, and the table's own rule makes it a bad row.
+    names = [entry.username for entry, _ in chunk if entry.exists]
     existing = {
         account.username: account
         for account in session.scalars(select(Account).where(Account.username.in_(names)))
