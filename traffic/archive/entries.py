@@ -46,6 +46,11 @@ class Entry:
     active_min_ms: int = 0
     active_max_ms: int = 0
     lateral: int = 0
+    """Flows with more than one inside address: the sort key names only the first."""
+    inside: str = ""
+    """Digest of the inside prefixes by which clients were chosen."""
+    nat_events: int = 0
+    """Records that tell of a translation made or ended, rather than of traffic."""
     spools: tuple[int, ...] = ()
     """Numbers of the spool files that went into it; they exist nowhere else any more."""
     state: str = ""

@@ -6,9 +6,10 @@ it only after translation. Does not look up who the client is.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import numpy as np
 
@@ -37,6 +38,15 @@ class Inside:
         networks = [ip_network(prefix) for prefix in prefixes]
         self.four = [network for network in networks if isinstance(network, IPv4Network)]
         self.six = [network for network in networks if isinstance(network, IPv6Network)]
+        named = " ".join(sorted(str(network) for network in networks))
+        self.digest = hashlib.sha256(named.encode()).hexdigest()[:16]
+        """Tells whether a segment was sorted by the same prefixes."""
+
+    def has(self, address: IPv4Address | IPv6Address) -> bool:
+        """True when one address lies inside."""
+        if isinstance(address, IPv4Address):
+            return any(address in network for network in self.four)
+        return any(address in network for network in self.six)
 
     def has4(self, addresses: Array) -> Array:
         """True where an IPv4 address lies inside."""

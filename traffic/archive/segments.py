@@ -52,7 +52,8 @@ class Segment:
     """Earliest moment any flow in it may have been active, by our clock or the exporter's."""
     active_max_ms: int
     lateral: int
-    """Flows with more than one inside address: they are found under the first only."""
+    inside: str
+    nat_events: int
 
 
 class SegmentWriter:
@@ -95,6 +96,8 @@ class SegmentWriter:
             active_min_ms=active_min,
             active_max_ms=active_max,
             lateral=clients.lateral,
+            inside=self.inside.digest,
+            nat_events=int(np.count_nonzero(batch.column("nat_event"))),
         )
 
     def _copy(self, batch: FlowBatch, clients: Clients, order: Array, aside: Path) -> None:

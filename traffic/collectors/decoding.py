@@ -40,7 +40,7 @@ log = logging.get_logger(__name__)
 def start_decoder(config: Config, lock: int) -> subprocess.Popen[bytes]:
     """Start the decoding process; it keeps the descriptor `lock` open as long as it lives."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "traffic.collectors.decoding"],
+        [sys.executable, "-P", "-m", "traffic.collectors.decoding"],
         stdin=subprocess.PIPE,
         pass_fds=(lock,),
         bufsize=0,

@@ -26,7 +26,7 @@ _POLL_MS = 200
 _GATHER_SECONDS = 0.005
 """Pause after a burst, so that the next call finds many datagrams instead of one."""
 
-_TURNS = 64
+_TURNS = 16
 """Calls in a row for one socket before the others get their turn."""
 
 _SYNC_SECONDS = 1.0
@@ -146,7 +146,8 @@ class Receiver:
     def _store(self, source: _Source, count: int, before_ns: int, now_ns: int) -> None:
         self._counters.add("collector_datagrams", count, listener=source.name)
         try:
-            self._writer.octets += self._batch.write(self._writer.handle(now_ns), count)
+            handle = self._writer.handle(now_ns)
+            self._writer.octets += self._batch.write(handle, count)
         except OSError as error:
             # A full disk: the datagrams are gone, and that must be on record once it can be.
             log.error("spool_write_failed", error=error.strerror, datagrams=count)

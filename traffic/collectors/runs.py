@@ -159,7 +159,7 @@ def _row(note: GapNote) -> Gap:
     )
 
 
-def _same(row: Gap) -> Select[tuple[int]]:
+def _same(row: Gap) -> Select[int]:
     return select(Gap.id).where(
         Gap.kind == row.kind,
         Gap.source == row.source,

@@ -1,0 +1,313 @@
+"""Finds flows in the archive without ever reading it whole.
+
+The manifest prunes by time, the sort order by client. Every answer is limited and says
+when it was cut. Does not know sessions or people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.errors import ArchiveError
+from traffic.archive.entries import Entry
+from traffic.archive.manifest import Manifest
+from traffic.archive.orientation import Inside
+
+if TYPE_CHECKING:
+    import duckdb
+
+Network = IPv4Network | IPv6Network
+
+_EVIDENCE_SHOWN = 5
+"""Record ids cited for one translation; its whole number of flows is told beside them."""
+
+CLOCK_AGREES_MS = 5_000
+"""An exporter whose header differs from our time of receipt by more has a wrong clock."""
+
+_SIDES = ("src", "dst", "nat_src", "nat_dst")
+_COLUMNS = (
+    "epoch_ms(received_at)",
+    "epoch_ms(start_at)",
+    "epoch_ms(end_at)",
+    "exporter",
+    *(f"{side}{suffix}" for side in _SIDES for suffix in ("4", "6_high", "6_low")),
+    *(f"{side}_port" for side in _SIDES),
+    "protocol",
+    "tcp_flags",
+    "octets",
+    "packets",
+    "reverse_octets",
+    "reverse_packets",
+    "nat_event",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Flows of one client address or prefix between two moments, in milliseconds."""
+
+    network: Network
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRecord:
+    """One flow as it stands in the archive; times in milliseconds since 1970."""
+
+    record: str
+    """flow:<segment>#<row>"""
+    received_ms: int
+    start_ms: int
+    end_ms: int
+    exporter: str
+    protocol: int
+    src: str | None
+    src_port: int
+    dst: str | None
+    dst_port: int
+    nat_src: str | None
+    nat_src_port: int
+    nat_dst: str | None
+    nat_dst_port: int
+    tcp_flags: int
+    octets: int
+    packets: int
+    reverse_octets: int
+    reverse_packets: int
+    nat_event: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """Flows (or NAT events) that show an inside address behind a public one."""
+
+    inside_address: str
+    inside_port: int
+    protocol: int
+    nat_event: int
+    from_ms: int
+    to_ms: int
+    flows: int
+    records: tuple[str, ...]
+
+
+class FlowReader:
+    """Reads the flow segments of one archive directory."""
+
+    def __init__(self, archive: Path, inside: Inside) -> None:
+        self._archive = archive
+        self.inside = inside
+        self.entries: list[Entry] = Manifest(archive).entries()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def find_flows(
+        self, asked: Sequence[Asked], limit: int, offset: int = 0
+    ) -> tuple[list[FlowRecord], bool]:
+        """(flows by time, whether there are more) of any of `asked`."""
+        queries: list[str] = []
+        for one in asked:
+            direct, scanned = self._choose(one)
+            where = f"{_during(one.from_ms, one.to_ms)} AND "
+            if direct:
+                queries.append(self._select(direct, where + _on_side("client", one.network)))
+            if scanned:
+                any_side = " OR ".join(_on_side(side, one.network) for side in _SIDES)
+                queries.append(self._select(scanned, f"{where}({any_side})"))
+        if not queries:
+            return [], False
+        union = " UNION ".join(queries)
+        rows = self._run(f"{union} ORDER BY 4, 1, 2 LIMIT {limit + 1} OFFSET {offset}")
+        return [self._record(row) for row in rows[:limit]], len(rows) > limit
+
+    def find_translations(
+        self,
+        public: IPv4Address | IPv6Address,
+        port: int | None,
+        protocols: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        limit: int,
+        *,
+        events: bool = False,
+    ) -> tuple[list[Translation], bool]:
+        """(inside addresses seen behind `public`, whether there are more).
+
+        With `events`, records that tell of a translation made or ended, one by one; without,
+        flows, all those of one inside address and port together.
+        """
+        entries = self._between(from_ms, to_ms)
+        if events:
+            entries = [entry for entry in entries if entry.nat_events]
+        if not entries:
+            return [], False
+        network = ip_network(public)
+        outbound, inbound = _on_side("nat_src", network), _on_side("dst", network)
+        inbound += " AND (nat_dst4 <> 0 OR nat_dst6_high <> 0 OR nat_dst6_low <> 0)"
+        if port is not None:
+            outbound += f" AND nat_src_port = {int(port)}"
+            inbound += f" AND dst_port = {int(port)}"
+        during = f"{_during(from_ms, to_ms)} AND nat_event {'<>' if events else '='} 0"
+        if protocols:
+            during += f" AND protocol IN ({', '.join(str(int(number)) for number in protocols)})"
+        files = self._files(entries)
+        begins, ends = _spans()
+        grouped = " UNION ALL ".join(
+            f"SELECT {side}4 AS four, {side}6_high AS high, {side}6_low AS low, "  # noqa: S608
+            f"{'0' if port is None else side + '_port'} AS port, protocol, nat_event, "
+            f"{begins} AS begins, {ends} AS ends, "
+            f"filename, file_row_number FROM {files} WHERE {during} AND {condition}"
+            for side, condition in (("src", outbound), ("nat_dst", inbound))
+        )
+        rows = self._run(
+            "SELECT four, high, low, port, protocol, nat_event, "  # noqa: S608
+            "min(begins) AS first, max(ends) AS last, count(*), "
+            f"list({{'f': filename, 'n': file_row_number}})[1:{_EVIDENCE_SHOWN}] FROM ({grouped}) "
+            f"GROUP BY 1, 2, 3, 4, 5, 6{', begins' if events else ''} "
+            f"ORDER BY first, 1, 2, 3, 4, 5 LIMIT {limit + 1}"
+        )
+        return [self._translation(row) for row in rows[:limit]], len(rows) > limit
+
+    def _between(self, from_ms: int, to_ms: int) -> list[Entry]:
+        return [
+            entry
+            for entry in self.entries
+            if entry.path
+            and entry.kind == "flow"
+            and entry.active_min_ms <= to_ms
+            and entry.active_max_ms >= from_ms
+        ]
+
+    def _choose(self, asked: Asked) -> tuple[list[Entry], list[Entry]]:
+        """(segments where the sort key finds every flow of the client, the others)."""
+        entries = self._between(asked.from_ms, asked.to_ms)
+        network = asked.network
+        if not (self.inside.has(network[0]) and self.inside.has(network[-1])):
+            return [], entries
+        direct = [
+            entry for entry in entries if entry.lateral == 0 and entry.inside == self.inside.digest
+        ]
+        return direct, [entry for entry in entries if entry not in direct]
+
+    def _files(self, entries: Sequence[Entry]) -> str:
+        listed = ", ".join(_quoted(str(self._archive / entry.path)) for entry in entries)
+        return f"read_parquet([{listed}], filename = true, file_row_number = true)"
+
+    def _select(self, entries: Sequence[Entry], where: str) -> str:
+        columns = ", ".join(_COLUMNS)
+        return (
+            f"SELECT filename, file_row_number, {columns} "  # noqa: S608
+            f"FROM {self._files(entries)} WHERE {where}"
+        )
+
+    def _run(self, query: str) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        if self._connection is None:
+            self._connection = duckdb.connect(":memory:")
+            self._connection.execute("SET autoinstall_known_extensions = false")
+        try:
+            return self._connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            detail = str(error).splitlines()[0]
+            raise ArchiveError("archive", f"cannot be read: {detail}") from error
+
+    def _id(self, filename: str, row: int) -> str:
+        return f"flow:{Path(filename).relative_to(self._archive)}#{row}"
+
+    def _record(self, row: tuple[Any, ...]) -> FlowRecord:
+        filename, number, received, start, end, exporter, *rest = row
+        addresses = [_address(*rest[3 * side : 3 * side + 3]) for side in range(4)]
+        ports = rest[12:16]
+        (protocol, flags, octets, packets, back_octets, back_packets, event) = rest[16:]
+        return FlowRecord(
+            record=self._id(filename, number),
+            received_ms=received,
+            start_ms=start,
+            end_ms=end,
+            exporter=exporter,
+            protocol=protocol,
+            src=addresses[0],
+            src_port=ports[0],
+            dst=addresses[1],
+            dst_port=ports[1],
+            nat_src=addresses[2],
+            nat_src_port=ports[2],
+            nat_dst=addresses[3],
+            nat_dst_port=ports[3],
+            tcp_flags=flags,
+            octets=octets,
+            packets=packets,
+            reverse_octets=back_octets,
+            reverse_packets=back_packets,
+            nat_event=event,
+        )
+
+    def _translation(self, row: tuple[Any, ...]) -> Translation:
+        four, high, low, port, protocol, event, begins, ends, flows, cited = row
+        return Translation(
+            inside_address=_address(four, high, low) or "0.0.0.0",  # noqa: S104
+            inside_port=port,
+            protocol=protocol,
+            nat_event=event,
+            from_ms=begins,
+            to_ms=ends,
+            flows=flows,
+            records=tuple(self._id(one["f"], one["n"]) for one in cited),
+        )
+
+
+def _address(four: int, high: int, low: int) -> str | None:
+    """The address text of one side; None when the exporter gave none."""
+    if high or low:
+        return str(IPv6Address(high << 64 | low))
+    return str(IPv4Address(four)) if four else None
+
+
+def _spans() -> tuple[str, str]:
+    """SQL: when the flow began and ended at the latest and earliest, in milliseconds.
+
+    An exporter with a wrong clock still tells durations rightly, so the distance between the
+    time in its header and ours corrects it. Small distances are the header's whole seconds
+    and the way here: both readings count then, because a wider net never misleads.
+    """
+    shift = "(epoch_ms(received_at) - epoch_ms(exported_at))"
+    small = f"abs({shift}) <= {CLOCK_AGREES_MS}"
+    begins = "epoch_ms(least(start_at, end_at))"
+    ends = "epoch_ms(greatest(start_at, end_at))"
+    return (
+        f"({begins} + CASE WHEN {small} THEN least({shift}, 0) ELSE {shift} END)",
+        f"({ends} + CASE WHEN {small} THEN greatest({shift}, 0) ELSE {shift} END)",
+    )
+
+
+def _during(from_ms: int, to_ms: int) -> str:
+    """SQL: the flow was active between the two moments."""
+    begins, ends = _spans()
+    return f"({begins} <= {int(to_ms)} AND {ends} >= {int(from_ms)})"
+
+
+def _on_side(side: str, network: Network) -> str:
+    """SQL: the address `side` of the flow lies in `network`."""
+    first, last = int(network[0]), int(network[-1])
+    if isinstance(network, IPv4Network):
+        return _within(f"{side}4", first, last)
+    low_mask = 2**64 - 1
+    high = _within(f"{side}6_high", first >> 64, last >> 64)
+    if first >> 64 != last >> 64:
+        return f"({high})"
+    return f"({high} AND {_within(f'{side}6_low', first & low_mask, last & low_mask)})"
+
+
+def _within(column: str, first: int, last: int) -> str:
+    if first == last:
+        return f"{column} = {first}"
+    return f"{column} BETWEEN {first} AND {last}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,222 @@
+"""Who was behind an address: the rules, without any I/O.
+
+Never guesses: every holder whose time overlaps the window is a candidate, and a wider
+window can only add candidates. Names accounts and devices; it cannot know who sat at the
+keyboard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+
+
+class Outcome(StrEnum):
+    """What a look-up found."""
+
+    SINGLE = "single"
+    AMBIGUOUS = "ambiguous"
+    NONE = "none"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Both ends belong to it."""
+
+    from_at: datetime
+    to_at: datetime
+
+    def overlaps(self, from_at: datetime, to_at: datetime | None) -> bool:
+        """True when a span, open at its end when `to_at` is None, shares a moment with this."""
+        return from_at <= self.to_at and (to_at is None or to_at >= self.from_at)
+
+    def widened(self, margin: timedelta) -> Window:
+        """This window, `margin` longer at both ends."""
+        return Window(self.from_at - margin, self.to_at + margin)
+
+    def within(self, from_at: datetime, to_at: datetime | None) -> Window:
+        """The part of this window inside a span that overlaps it."""
+        begins = max(self.from_at, from_at)
+        return Window(begins, self.to_at if to_at is None else min(self.to_at, to_at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A session that had an address, from when to when (None: it is still open)."""
+
+    session_key: str
+    account_id: int | None
+    account: str | None
+    full_name: str
+    user_name: str
+    mac: str | None
+    nas: str
+    address: str
+    """IPv4, IPv6, or an IPv6 prefix."""
+    from_at: datetime
+    to_at: datetime | None
+    last_heard_at: datetime
+    closed_by: str | None
+    """What ended the session; None while it is open."""
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """An inside address that stood behind the public one, as flows or NAT events show."""
+
+    inside_address: str
+    inside_port: int | None
+    from_at: datetime
+    to_at: datetime
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapSpan:
+    """A span for which records are, or may be, missing."""
+
+    kind: str
+    """flow | radius"""
+    source: str
+    reason: str
+    from_at: datetime
+    to_at: datetime
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One possible answer. Without a holder, only the inside address is known."""
+
+    holder: Holder | None
+    binding: Binding | None
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """The answer; `gaps` are those that could have hidden another candidate."""
+
+    outcome: Outcome
+    candidates: tuple[Candidate, ...]
+    gaps: tuple[GapSpan, ...]
+
+
+def attribute(
+    window: Window,
+    *,
+    own: Sequence[Holder] = (),
+    bindings: Sequence[Binding] = (),
+    holders: Sequence[Holder] = (),
+    gaps: Sequence[GapSpan] = (),
+    margin: timedelta = timedelta(0),
+) -> Attribution:
+    """Attribute the address asked for to whoever may have had it during `window`.
+
+    Args:
+        window: the asker's time and tolerance, already widened by the clock error.
+        own: sessions that had the address itself.
+        bindings: inside addresses that stood behind it.
+        holders: sessions that had one of those inside addresses.
+        gaps: what is missing and might hide a candidate of `window`.
+        margin: how far the clock of the exporter may be from ours.
+    """
+    found = [
+        Candidate(holder=holder, binding=None, evidence=holder.evidence)
+        for holder in own
+        if _holds(holder, window)
+    ]
+    found += _behind(window, bindings, holders, margin)
+    if not any(candidate.holder for candidate in found):
+        outcome = Outcome.GAP if gaps else Outcome.NONE
+        return Attribution(outcome=outcome, candidates=(), gaps=tuple(gaps))
+    persons = {_identity(candidate) for candidate in found}
+    return Attribution(
+        outcome=Outcome.SINGLE if len(persons) == 1 else Outcome.AMBIGUOUS,
+        candidates=tuple(sorted(found, key=_order)),
+        gaps=tuple(gaps),
+    )
+
+
+def uncovered(
+    window: Window, runs: Sequence[tuple[datetime, datetime]]
+) -> list[tuple[datetime, datetime]]:
+    """The parts of `window` in none of `runs`."""
+    missing = []
+    reached = window.from_at
+    for from_at, to_at in sorted(runs):
+        if from_at > window.to_at:
+            break
+        if from_at > reached:
+            missing.append((reached, from_at))
+        reached = max(reached, to_at)
+    if reached < window.to_at or (reached == window.from_at and not _touches(window, runs)):
+        missing.append((reached, window.to_at))
+    return missing
+
+
+def _touches(window: Window, runs: Sequence[tuple[datetime, datetime]]) -> bool:
+    return any(window.overlaps(from_at, to_at) for from_at, to_at in runs)
+
+
+def _behind(
+    window: Window, bindings: Sequence[Binding], holders: Sequence[Holder], margin: timedelta
+) -> list[Candidate]:
+    """Candidates behind a translated address; a binding nobody held is one too."""
+    found: dict[tuple[str, str, int | None], Candidate] = {}
+    for binding in bindings:
+        begins, ends = binding.from_at - margin, binding.to_at + margin
+        if not window.overlaps(begins, ends):
+            continue
+        part = window.within(begins, ends)
+        held: list[Holder | None] = [
+            holder
+            for holder in holders
+            if _covers(holder.address, binding.inside_address) and _holds(holder, part)
+        ]
+        for holder in held or [None]:
+            evidence = (*(holder.evidence if holder else ()), *binding.evidence)
+            key = (
+                holder.session_key if holder else "",
+                binding.inside_address,
+                binding.inside_port,
+            )
+            before = found.get(key)
+            if before is not None:
+                evidence = tuple(dict.fromkeys((*before.evidence, *evidence)))
+            found[key] = Candidate(holder=holder, binding=binding, evidence=evidence)
+    return list(found.values())
+
+
+def _holds(holder: Holder, window: Window) -> bool:
+    return window.overlaps(holder.from_at, holder.to_at)
+
+
+def _covers(held: str, address: str) -> bool:
+    if "/" not in held:
+        return held == address
+    return ip_address(address) in ip_network(held)
+
+
+def _identity(candidate: Candidate) -> tuple[str, str]:
+    """What makes two candidates the same answer: the account, else the name that was sent."""
+    if candidate.holder is None:
+        return "address", candidate.binding.inside_address if candidate.binding else ""
+    if candidate.holder.account_id is not None:
+        return "account", str(candidate.holder.account_id)
+    return "user", candidate.holder.user_name
+
+
+def _order(candidate: Candidate) -> tuple[bool, str, str, str]:
+    holder, binding = candidate.holder, candidate.binding
+    return (
+        holder is None,
+        holder.account or holder.user_name if holder else "",
+        holder.session_key if holder else "",
+        binding.inside_address if binding else "",
+    )

@@ -1,0 +1,121 @@
+"""What may be asked, and the shape of the answer; both scripted against, so never renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any, TypedDict
+
+from common.clock import parse_time
+from common.errors import UsageError
+from common.net import IpAddress, parse_address
+from traffic.lookup.attribution import Window
+
+MAX_TOLERANCE_SECONDS = 7 * 86_400
+
+
+class Protocol(IntEnum):
+    """IANA protocol numbers that people name."""
+
+    ICMP = 1
+    TCP = 6
+    UDP = 17
+    ICMPV6 = 58
+
+
+NUMBERS = {
+    "tcp": (Protocol.TCP,),
+    "udp": (Protocol.UDP,),
+    "icmp": (Protocol.ICMP, Protocol.ICMPV6),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who was behind this address at this time? With the case that justifies asking."""
+
+    address: IpAddress
+    port: int | None
+    protocol: str | None
+    at: datetime
+    tolerance: timedelta
+    case: str
+    reason: str
+
+    @property
+    def window(self) -> Window:
+        """The time asked for, with the asker's tolerance."""
+        return Window(self.at - self.tolerance, self.at + self.tolerance)
+
+
+class LookupAnswer(TypedDict, total=False):
+    """The JSON object of `yuenyan lookup --json`."""
+
+    outcome: str
+    asked: dict[str, Any]
+    candidates: list[dict[str, Any]]
+    translations: list[dict[str, Any]]
+    gaps: list[dict[str, Any]]
+    warnings: list[str]
+    pending_until: str | None
+    truncated: bool
+    clock_error_ms: int
+    elapsed_ms: int
+
+
+class FlowsAnswer(TypedDict, total=False):
+    """The JSON object of `yuenyan flows --json`."""
+
+    asked: dict[str, Any]
+    addresses: list[dict[str, Any]]
+    flows: list[dict[str, Any]]
+    truncated: bool
+    gaps: list[dict[str, Any]]
+    pending_until: str | None
+    clock_error_ms: int
+    elapsed_ms: int
+
+
+def require_purpose(case: str | None, reason: str | None) -> tuple[str, str]:
+    """Case and reason, neither empty.
+
+    Raises:
+        UsageError: one of them is missing; nobody looks people up without saying why.
+    """
+    case, reason = (case or "").strip(), (reason or "").strip()
+    if not case:
+        raise UsageError("give the case this is for: --case TEXT")
+    if not reason:
+        raise UsageError("give the reason for asking: --reason TEXT")
+    return case, reason
+
+
+def read_question(tree: Mapping[str, Any], zone: str) -> Question:
+    """The question in the keys address, port, protocol, at, tolerance_seconds, case, reason.
+
+    Raises:
+        UsageError: a part is missing or makes no sense.
+    """
+    case, reason = require_purpose(tree.get("case"), tree.get("reason"))
+    at = tree.get("at")
+    moment = at if isinstance(at, datetime) else parse_time(str(at or ""), zone)
+    port = tree.get("port")
+    if port is not None and not 0 <= int(port) <= 65_535:
+        raise UsageError(f"{port} is not a port; ports are 0 to 65535")
+    protocol = tree.get("protocol") or None
+    if protocol is not None and protocol not in NUMBERS:
+        raise UsageError(f"{protocol!r} is not one of tcp, udp, icmp")
+    seconds = float(tree.get("tolerance_seconds") or 0)
+    if not 0 <= seconds <= MAX_TOLERANCE_SECONDS:
+        raise UsageError("the tolerance must be between 0 seconds and 7 days")
+    return Question(
+        address=parse_address(str(tree.get("address") or "")),
+        port=None if port is None else int(port),
+        protocol=protocol,
+        at=moment,
+        tolerance=timedelta(seconds=seconds),
+        case=case,
+        reason=reason,
+    )
