@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.errors import BackendUnavailable
 from identity.office import Office
+from traffic.lookup.question import LookupAnswer
+from traffic.lookup.service import NOT_A_PERSON, run_lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Outcome, candidates and gaps, in the shape of `yuenyan lookup --json`."""
+    """Outcome, candidates and gaps of `yuenyan lookup --json`, with moments read."""
 
     outcome: str
     candidates: Sequence[Mapping[str, Any]]
     gaps: Sequence[Mapping[str, Any]]
-    clock_error_ms: float
+    warnings: Sequence[str]
+    """What to keep in mind, beyond the sentence that every answer carries."""
+    pending_until: datetime | None
+    clock_error_seconds: float
     asked_from: datetime | None
     asked_to: datetime | None
 
@@ -29,34 +32,29 @@ def run(office: Office, *, actor: str, **question: Any) -> Answer:
 
     Raises:
         UsageError: the question makes no sense.
-        BackendUnavailable: this installation has no look-up service.
+        ArchiveError: a segment that is needed cannot be read.
+        BackendUnavailable: the database does not answer.
     """
-    try:
-        service = importlib.import_module("traffic.lookup.service")
-    except ModuleNotFoundError as error:
-        raise BackendUnavailable("look-up service") from error
-    found: dict[str, Any] = service.run_lookup(office.database, office.config, question, actor)
-    return read_answer(found)
+    return read_answer(run_lookup(office.database, office.config, question, actor))
 
 
-def read_answer(found: Mapping[str, Any]) -> Answer:
+def read_answer(found: LookupAnswer) -> Answer:
     """From the JSON form."""
-    asked = found["asked"]
     return Answer(
         outcome=found["outcome"],
-        candidates=[
-            {**candidate, "from": _moment(candidate["from"]), "to": _moment(candidate["to"])}
-            for candidate in found["candidates"]
-        ],
-        gaps=[
-            {**gap, "from": _moment(gap.get("from")), "to": _moment(gap.get("to"))}
-            for gap in found["gaps"]
-        ],
-        clock_error_ms=found["clock_error_ms"],
-        asked_from=_moment(asked["from"]),
-        asked_to=_moment(asked["to"]),
+        candidates=[_with_moments(candidate) for candidate in found["candidates"]],
+        gaps=[_with_moments(gap) for gap in found["gaps"]],
+        warnings=[text for text in found["warnings"] if text != NOT_A_PERSON],
+        pending_until=_moment(found.get("pending_until")),
+        clock_error_seconds=found["clock_error_ms"] / 1000,
+        asked_from=_moment(found["asked"]["from"]),
+        asked_to=_moment(found["asked"]["to"]),
     )
 
 
-def _moment(value: str | datetime | None) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+def _with_moments(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {**tree, "from": _moment(tree["from"]), "to": _moment(tree["to"])}
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -25,11 +25,11 @@ from captive_portal.web.dates import BUDDHIST_ERA
 from common.clock import parse_time
 from common.errors import BackendUnavailable, NetAccessError
 from common.net import parse_address
+from traffic.lookup.question import MAX_TOLERANCE_SECONDS
 
 blueprint = Blueprint("lookups", __name__, url_prefix="/lookup")
 
 _ = lazy_gettext
-_DAY_SECONDS = 86_400
 _THAI_DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
 _DAY_FIRST = re.compile(
     r"(?P<day>\d{1,2})[/.\-](?P<month>\d{1,2})[/.\-](?P<year>\d{4})[ T,]+"
@@ -50,7 +50,9 @@ class Question(Form):
         ),
     )
     at = StringField(_("Date and time"), [needed(), at_most(60)])
-    tolerance = IntegerField(_("Give or take, seconds"), [Optional(), between(0, _DAY_SECONDS)])
+    tolerance = IntegerField(
+        _("Give or take, seconds"), [Optional(), between(0, MAX_TOLERANCE_SECONDS)]
+    )
     case = StringField(_("Case number"), [needed(), at_most(200)])
     reason = StringField(_("Reason"), [needed(), at_most(500)])
 

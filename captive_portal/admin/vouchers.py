@@ -34,7 +34,7 @@ _ = lazy_gettext
 class NewBatch(Form):
     """What somebody fills in to issue vouchers."""
 
-    name = StringField(_("For what (printed on the sheet)"), [at_most(80)])
+    name = StringField(_("For what (names the sheet)"), [at_most(80)])
     count = IntegerField(_("How many"), [needed(), between(1, vouchers.MAXIMUM_BATCH)])
     minutes = IntegerField(_("Minutes from the first use"), [needed(), between(1, 366 * 1440)])
     devices = IntegerField(_("Devices for one voucher"), [needed(), between(1, 100)])

@@ -15,6 +15,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from common.errors import NetAccessError
+from traffic.lookup.service import CUT, NO_PORT
 
 Words = Mapping[str, LazyString]
 
@@ -143,7 +144,8 @@ ACTIONS: Words = {
     "admin:sign_in_failed": _("sign-in failed"),
     "admin:sign_in_throttled": _("sign-in attempts stopped"),
     "device:added": _("added a device"),
-    "lookup:asked": _("looked up who used an address"),
+    "lookup:run": _("looked up who used an address"),
+    "flows:run": _("looked up traffic records"),
     "nas:added": _("added a network device"),
     "organisation:set": _("set an organisation"),
     "registration:submitted": _("applied"),
@@ -162,6 +164,7 @@ GAP_REASONS: Words = {
     "socket": _("records lost at the receiving socket"),
     "restart": _("the service was not running"),
     "undecodable": _("records nobody could decode"),
+    "pending": _("records that have come in and are not in the archive yet"),
 }
 
 LOOKUP_OUTCOMES: Words = {
@@ -169,6 +172,11 @@ LOOKUP_OUTCOMES: Words = {
     "ambiguous": _("Several accounts could have held this address"),
     "none": _("Nobody held this address at that time"),
     "gap": _("Records are missing for that time; nobody can say"),
+}
+
+LOOKUP_WARNINGS: Words = {
+    NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
+    CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
@@ -237,6 +245,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"the number of vouchers must be (?P<range>\S+)",
             _("The number of vouchers must be %(range)s."),
         ),
+        (r"the tolerance must be", _("The tolerance is 0 seconds to 7 days.")),
         (r"'(?P<value>.+)' is not a time", _("%(value)s is not a time.")),
         (
             r"'(?P<value>.+)' is not an IP address",
