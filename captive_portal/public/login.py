@@ -18,7 +18,7 @@ from captive_portal.web.i18n import gettext
 from common.errors import UsageError
 from db.models import Registration
 from identity.domain.access import Denied, Granted, Unavailable
-from identity.domain.admission import RegistrationState, clean_username
+from identity.domain.admission import RegistrationState, clean_username, format_code
 from identity.services.login import check_password, record_decision
 
 pages = Blueprint("login", __name__)
@@ -94,7 +94,7 @@ def _waiting_reference(username: str, password: str) -> str:
             )
         )
     proven = office.passwords.verify(waiting.password_hash if waiting else None, password)
-    return waiting.reference if waiting is not None and proven else ""
+    return format_code(waiting.reference) if waiting is not None and proven else ""
 
 
 def stale_form_text() -> str:
