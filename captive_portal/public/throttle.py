@@ -10,8 +10,8 @@ from captive_portal.public.site import client_address, portal, visit
 from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Limit
 
-_BY_ADDRESS = Limit.of("login-address", "60 per 10 minutes")
-"""High, because a whole class may share one address behind a gateway that translates."""
+_BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes")
+"""High, because a whole school may share one address behind a gateway that translates."""
 _BY_ACCOUNT_HERE = Limit.of("login-account-address", "5 per 5 minutes")
 _BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes")
 
@@ -21,7 +21,8 @@ _VOUCHER_SITE = Limit.of("voucher-site", "1000 per 1 hour")
 """At 49.5 bits a code, half a year of this against 1000 live codes hits with odds of 5 in a
 million; a lower count would let one joker lock every guest out."""
 
-_REGISTER_ADDRESS = Limit.of("register-address", "10 per 1 hour")
+_REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour")
+"""A parents' evening behind one address still gets in."""
 _REGISTER_SITE = Limit.of("register-site", "300 per 1 hour")
 _REFERENCE_ADDRESS = Limit.of("reference-address", "20 per 10 minutes")
 _HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")

@@ -159,7 +159,12 @@ def phone(chromium: Browser) -> Iterator[Callable[..., Phone]]:
         )
         contexts.append(context)
         made = Phone(context, context.new_page())
-        made.page.on("response", lambda answer: made.answers.append(answer))
+
+        # Playwright marks the handlers it is given, which a built-in method does not allow.
+        def note(answer: Response) -> None:
+            made.answers.append(answer)
+
+        made.page.on("response", note)
         return made
 
     yield make
