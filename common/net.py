@@ -6,6 +6,7 @@ Pure; knows nothing of RADIUS attributes or of sockets.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from common.errors import UsageError
@@ -18,6 +19,7 @@ _COLON_OCTETS = re.compile(r"(?:[0-9a-f]{1,2}[:-]){5,6}[0-9a-f]{1,2}\Z")
 _LEADING_MAC = re.compile(r"(?:[0-9A-Fa-f]{2}[:.\-]?){5}[0-9A-Fa-f]{2}")
 
 
+@lru_cache(maxsize=65536)
 def find_mac(text: str) -> str | None:
     """The MAC address in `text` as twelve lower-case hex digits, or None.
 

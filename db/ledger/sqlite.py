@@ -69,7 +69,7 @@ class SqliteLedger:
             )
             connection.execute(self._boot, {"at": at, "nas": nas, "identity": identity})
         connection.executemany(
-            "UPDATE nas_client SET last_seen_at = MAX(COALESCE(last_seen_at, 0), ?),"
+            "UPDATE nas_client SET last_seen_at = MAX(COALESCE(last_seen_at, 0), ?1),"
             " last_without_message_authenticator_at ="
             " MAX(COALESCE(?2, last_without_message_authenticator_at),"
             " COALESCE(last_without_message_authenticator_at, ?2)) WHERE id = ?3",

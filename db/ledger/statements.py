@@ -80,7 +80,9 @@ def sqlite_joins(table: str, joins: dict[str, Join]) -> str:
 
 SESSION_KEY = ("session_key",)
 ADDRESS_KEY = ("session_key", "address", "source")
-UPSERTS = (
+UPSERTS: tuple[
+    tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Join], dict[str, str]], ...
+] = (
     ("network_session", SESSION_COLUMNS, SESSION_KEY, SESSION_JOINS, REOPEN),
     ("address_interval", ADDRESS_COLUMNS, ADDRESS_KEY, ADDRESS_JOINS, {}),
 )

@@ -91,22 +91,30 @@ class SharedSecret:
         """A reply to `request`, Message-Authenticator first, Proxy-State echoed last.
 
         RFC 2865 section 3 (Response Authenticator), RFC 3579 section 3.2, RFC 2865 5.33.
+        The reply to an Accounting-Request has no Message-Authenticator: no RFC says over
+        which authenticator it would be computed, real clients differ, and the request
+        itself is already proven by its own authenticator (docs/decisions/0003).
         """
         if Attribute.PROXY_STATE in request.values:
             attributes += encode_all(
                 (Attribute.PROXY_STATE, value) for value in request.all(Attribute.PROXY_STATE)
             )
+        if request.code == Code.ACCOUNTING_REQUEST:
+            return self._respond(request, code, attributes)
         length = 38 + len(attributes)
         if length > MAXIMUM_OCTETS:
             raise ValueError(f"a reply of {length} octets does not fit in a RADIUS packet")
         head = _HEADER.pack(code, request.identifier, length)
         start = head + request.authenticator + _MESSAGE_AUTHENTICATOR_HEAD
         signature = self.hmac_md5(start + _ZEROS + attributes)
-        body = _MESSAGE_AUTHENTICATOR_HEAD + signature + attributes
+        return self._respond(request, code, _MESSAGE_AUTHENTICATOR_HEAD + signature + attributes)
+
+    def _respond(self, request: Packet, code: Code, attributes: bytes) -> bytes:
+        head = _HEADER.pack(code, request.identifier, 20 + len(attributes))
         digest = hashlib.md5(
-            head + request.authenticator + body + self._secret, usedforsecurity=False
+            head + request.authenticator + attributes + self._secret, usedforsecurity=False
         )
-        return head + digest.digest() + body
+        return head + digest.digest() + attributes
 
 
 def chap_fits(value: bytes, challenge: bytes, secret: bytes) -> bool:

@@ -6,6 +6,7 @@ Identifier again within seconds.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 
 LIFETIME_SECONDS = 30.0
@@ -22,6 +23,8 @@ class DuplicateCache:
         self._lifetime = lifetime
         self._maximum = maximum
         self._replies: dict[Hashable, tuple[float, bytes | None]] = {}
+        # In order of time. A dict would do, but its front is slow to reach after deletions.
+        self._order: deque[tuple[float, Hashable]] = deque()
 
     def begin(self, key: Hashable, now: float) -> tuple[bool, bytes | None]:
         """(True, None) for a new request, which is marked as being worked on.
@@ -34,9 +37,10 @@ class DuplicateCache:
         known = self._replies.get(key)
         if known is not None and now - known[0] < self._lifetime:
             return False, known[1]
-        self._replies.pop(key, None)
         self._replies[key] = (now, None)
-        self._expire(now)
+        self._order.append((now, key))
+        if now - self._order[0][0] >= self._lifetime or len(self._order) > self._maximum:
+            self._expire(now)
         return True, None
 
     def finish(self, key: Hashable, reply: bytes) -> None:
@@ -53,10 +57,9 @@ class DuplicateCache:
         return len(self._replies)
 
     def _expire(self, now: float) -> None:
-        # Entries stand in order of their time, so the old ones are in front.
-        while self._replies:
-            key = next(iter(self._replies))
-            begun, _ = self._replies[key]
-            if now - begun < self._lifetime and len(self._replies) <= self._maximum:
-                return
-            del self._replies[key]
+        order = self._order
+        while order and (now - order[0][0] >= self._lifetime or len(order) > self._maximum):
+            begun, key = order.popleft()
+            known = self._replies.get(key)
+            if known is not None and known[0] == begun:
+                del self._replies[key]

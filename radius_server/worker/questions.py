@@ -26,7 +26,7 @@ from radius_server.process.access import (
     RedeemVoucher,
     SpendToken,
 )
-from radius_server.worker.directory import Directory, VerifiedPasswords
+from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
 
 
 @dataclass(slots=True)
@@ -54,6 +54,7 @@ class Questions:
         self._store = store
         self._directory = directory
         self._counters = counters
+        self._stations = OpenStations(store)
         self._verified = VerifiedPasswords()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._queue_limit = queue_limit
@@ -122,7 +123,7 @@ class Questions:
                 dropped.append(login)
         answers += self._together(accounts, self._directory.load)
         answers += self._together(tokens, self._store.tokens)
-        answers += self._together(stations, self._store.open_stations)
+        answers += self._together(stations, self._stations.load)
         return answers
 
     def _together(
