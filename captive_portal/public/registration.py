@@ -218,6 +218,7 @@ def _page(
         form=typed,
         errors=errors or {},
         problem=problem,
+        notice=notice.current(),
         minimum_length=portal().office.config.passwords.minimum_length,
     )
     return make_response(text, status)
