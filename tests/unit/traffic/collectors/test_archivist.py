@@ -1,0 +1,224 @@
+"""From spool to archive exactly once, whatever step a crash interrupts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from common.config import Config
+from common.metrics import Counters
+from tests.vectors.flows.datagrams import SECONDS, Flow, version_9
+from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write_spool
+from traffic.archive.manifest import Manifest
+from traffic.archive.segments import SegmentWriter
+from traffic.collectors.archivist import Archivist
+from traffic.collectors.paths import CollectorPaths
+from traffic.collectors.records import Listener, Loss, encode_loss
+from traffic.collectors.spool import closed_files
+
+
+class Crash(BaseException):
+    """The power went."""
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> CollectorPaths:
+    found = CollectorPaths(tmp_path / "spool", tmp_path / "collector", tmp_path / "archive", "node")
+    found.make()
+    return found
+
+
+def started(paths: CollectorPaths, exporters: tuple[str, ...] = ()) -> Archivist:
+    config = Config.model_validate({"collector": {"exporters": exporters}})
+    archivist = Archivist(config, paths, Counters())
+    archivist.recover()
+    return archivist
+
+
+def consume_all(archivist: Archivist, paths: CollectorPaths) -> None:
+    while files := closed_files(paths.spool):
+        archivist.consume(files[:2])
+
+
+def stored_ports(paths: CollectorPaths) -> list[int]:
+    """The source ports of every flow that the manifest lists."""
+    found: list[int] = []
+    for entry in Manifest(paths.archive).entries():
+        if entry.path:
+            query = f"SELECT src_port FROM '{paths.archive / entry.path}'"
+            found.extend(port for (port,) in duckdb.sql(query).fetchall())
+    return sorted(found)
+
+
+def spool_flows(paths: CollectorPaths, number: int, *ports: int, template: bool = True) -> None:
+    datagram = flow_datagram([Flow(src_port=port) for port in ports], number, template=template)
+    write_spool(paths.spool, number, record(datagram))
+
+
+def test_what_was_spooled_is_archived_and_the_spool_is_gone(paths: CollectorPaths) -> None:
+    spool_flows(paths, 1, 10, 11)
+    spool_flows(paths, 2, 12)
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [10, 11, 12]
+    assert not closed_files(paths.spool)
+    (entry,) = Manifest(paths.archive).entries()
+    assert entry.spools == (1, 2)
+    assert entry.path == "flow/date=2026-11-18/hour=11/node-000000000001.parquet"
+
+
+def break_segment(monkeypatch: pytest.MonkeyPatch, *, written: bool) -> None:
+    write = SegmentWriter.write
+
+    def crash(self: SegmentWriter, *arguments: Any) -> Any:
+        if written:
+            write(self, *arguments)
+        raise Crash
+
+    monkeypatch.setattr(SegmentWriter, "write", crash)
+
+
+def break_append(monkeypatch: pytest.MonkeyPatch, *, octets: int | None) -> None:
+    append = Manifest.append
+
+    def crash(self: Manifest, entries: Any) -> Any:
+        before = self.path.stat().st_size if self.path.exists() else 0
+        append(self, entries)
+        if octets is not None:
+            with self.path.open("r+b") as stream:
+                stream.truncate(before + octets)
+        raise Crash
+
+    monkeypatch.setattr(Manifest, "append", crash)
+
+
+def break_unlink(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(self: Path, missing_ok: bool = False) -> None:
+        raise Crash
+
+    monkeypatch.setattr(Path, "unlink", crash)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        pytest.param(lambda patch: break_segment(patch, written=False), id="before-the-segment"),
+        pytest.param(lambda patch: break_segment(patch, written=True), id="after-the-segment"),
+        pytest.param(lambda patch: break_append(patch, octets=0), id="before-the-manifest"),
+        pytest.param(lambda patch: break_append(patch, octets=40), id="inside-the-manifest"),
+        pytest.param(lambda patch: break_append(patch, octets=None), id="after-the-manifest"),
+        pytest.param(break_unlink, id="before-the-spool-is-deleted"),
+    ],
+)
+def test_a_crash_neither_loses_nor_doubles(
+    paths: CollectorPaths, break_it: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    spool_flows(paths, 1, 10)
+    archivist = started(paths)
+    consume_all(archivist, paths)
+    # The second file needs the template of the first, and waiting data crosses the crash.
+    spool_flows(paths, 2, 20, 21, template=False)
+    with pytest.MonkeyPatch.context() as patch:
+        break_it(patch)
+        with pytest.raises(Crash):
+            consume_all(archivist, paths)
+    spool_flows(paths, 3, 30, template=False)
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [10, 20, 21, 30]
+    listed = {entry.path for entry in Manifest(paths.archive).entries()}
+    present = {str(path.relative_to(paths.archive)) for path in paths.archive.rglob("*.parquet")}
+    assert listed == present
+
+
+def test_waiting_data_is_neither_lost_nor_doubled_by_a_crash(paths: CollectorPaths) -> None:
+    spool_flows(paths, 1, 10, template=False)
+    archivist = started(paths)
+    consume_all(archivist, paths)
+    assert stored_ports(paths) == []
+    spool_flows(paths, 2, 20)
+    with pytest.MonkeyPatch.context() as patch:
+        break_append(patch, octets=0)
+        with pytest.raises(Crash):
+            consume_all(archivist, paths)
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [10, 20]
+
+
+def test_a_commit_over_two_hours_is_one_commit(paths: CollectorPaths) -> None:
+    hour_ns = 3600 * 10**9
+    write_spool(
+        paths.spool,
+        1,
+        record(flow_datagram([Flow(src_port=1)], 0)),
+        record(flow_datagram([Flow(src_port=2)], 1), received_ns=RECEIVED_NS + hour_ns),
+    )
+    archivist = started(paths)
+    with pytest.MonkeyPatch.context() as patch:
+        # The crash leaves the first of two lines: half a commit is none.
+        append = Manifest.append
+
+        def crash(self: Manifest, entries: Any) -> Any:
+            append(self, entries)
+            line = self.path.read_bytes().splitlines(keepends=True)[0]
+            self.path.write_bytes(line)
+            raise Crash
+
+        patch.setattr(Manifest, "append", crash)
+        with pytest.raises(Crash):
+            consume_all(archivist, paths)
+    assert Manifest(paths.archive).entries() == []
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [1, 2]
+    assert [entry.part for entry in Manifest(paths.archive).entries()] == [1, 2]
+
+
+def test_a_torn_record_at_the_end_of_a_spool_costs_only_itself(paths: CollectorPaths) -> None:
+    whole = record(flow_datagram([Flow(src_port=1)], 0))
+    write_spool(paths.spool, 1, whole, whole[:60])
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [1]
+
+
+def test_losses_and_sequence_gaps_stand_in_the_manifest(paths: CollectorPaths) -> None:
+    write_spool(
+        paths.spool,
+        1,
+        record(flow_datagram([Flow()], 0)),
+        encode_loss(Listener.NETFLOW, Loss(SECONDS * 10**9, SECONDS * 10**9 + 10**6, 7)),
+        record(flow_datagram([Flow()], 3)),
+    )
+    consume_all(started(paths), paths)
+    (entry,) = Manifest(paths.archive).entries()
+    assert [(gap.reason, gap.lost) for gap in entry.gaps] == [("socket", 7), ("sequence", 2)]
+
+
+def test_exporters_that_are_not_allowed_are_not_decoded(paths: CollectorPaths) -> None:
+    datagrams = [flow_datagram([Flow(src_port=number)], 0) for number in (1, 2)]
+    write_spool(
+        paths.spool,
+        1,
+        record(datagrams[0], exporter="192.0.2.1"),
+        record(datagrams[1], exporter="198.51.100.1"),
+    )
+    consume_all(started(paths, exporters=("192.0.2.0/24",)), paths)
+    assert stored_ports(paths) == [1]
+
+
+def test_a_spool_without_flows_is_committed_too(paths: CollectorPaths) -> None:
+    write_spool(paths.spool, 1, record(version_9(sequence=1)))
+    consume_all(started(paths), paths)
+    (entry,) = Manifest(paths.archive).entries()
+    assert (entry.path, entry.spools) == ("", (1,))
+    assert started(paths).consumed == 1
+
+
+def test_a_refused_spool_is_kept_and_told(paths: CollectorPaths) -> None:
+    spool_flows(paths, 1, 10)
+    archivist = started(paths)
+    archivist.refuse(closed_files(paths.spool)[0])
+    assert (paths.spool / "000000000001.refused").exists()
+    (entry,) = Manifest(paths.archive).entries()
+    assert [gap.reason for gap in entry.gaps] == ["undecodable"]
