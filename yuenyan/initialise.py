@@ -49,7 +49,7 @@ def initialise(config: Config, admin: str | None, admin_password: str | None) ->
     """
     made: list[str] = []
     try:
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         config.keys_dir.mkdir(mode=0o700, exist_ok=True)
         if make_key(config.keys_dir):
             made.append("vault key")

@@ -1,4 +1,4 @@
-"""The housekeeper: every half minute what is due, until SIGTERM.
+"""The housekeeper: every half minute what is due, every hour a seal, until SIGTERM.
 
 A task that fails is logged and tried again the next time; it never ends the process.
 """
@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from types import FrameType
 
+from common.clock import unix_nanoseconds
 from common.config import Config
-from common.errors import NetAccessError
+from common.errors import NetAccessError, Refused
 from common.logging import configure, get_logger
 from common.metrics import Counters
 from db.engine import Database
@@ -21,9 +22,13 @@ from db.service_run import EVERY_SECONDS as HEARTBEAT_SECONDS
 from db.service_run import heartbeat
 from identity.office import Office
 from identity.services import housekeeping
+from traffic.archive.seals import make_seal
 
 EVERY_SECONDS = 30.0
 """Between an account's expiry and its word in the tables; logins look at the time anyway."""
+
+SEAL_EVERY_SECONDS = 3600.0
+"""Whoever changes a record must do it within the hour, before its hash is signed."""
 
 
 def run(config: Config) -> int:
@@ -43,16 +48,20 @@ def run(config: Config) -> int:
     counters = Counters()
     alive = heartbeat(database, "housekeeper", platform.node())
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
-    until_pass = 0.0
+    until_pass = until_seal = 0.0
     while not stopping.is_set():
         if until_pass <= 0:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
+        if until_seal <= 0:
+            seal_archive(config)
+            until_seal = SEAL_EVERY_SECONDS
         alive.beat()
         stopping.wait(HEARTBEAT_SECONDS)
         until_pass -= HEARTBEAT_SECONDS
+        until_seal -= HEARTBEAT_SECONDS
     alive.stop()
     database.dispose()
     log.info("housekeeper_stopped")
@@ -74,3 +83,19 @@ def keep_house(office: Office) -> Mapping[str, int]:
     if any(done.values()):
         log.info("house_kept", **done)
     return done
+
+
+def seal_archive(config: Config) -> bool:
+    """Sign what the archive has gained; False when there was nothing or it could not be done."""
+    log = get_logger(__name__)
+    try:
+        seal = make_seal(
+            config.data_dir / "archive", config.keys_dir, unix_nanoseconds() // 1_000_000
+        )
+    except Refused:
+        return False
+    except (NetAccessError, OSError) as error:
+        log.error("archive_not_sealed", error=str(error))
+        return False
+    log.info("archive_sealed", entries=seal.seq)
+    return True
