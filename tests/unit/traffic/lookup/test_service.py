@@ -1,0 +1,259 @@
+"""Look-ups and flow lists over a real database and a real archive, without any network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from common.metrics import Counters
+from db.engine import Database
+from db.models import AddressInterval, AuditEvent, Gap, NetworkSession, ServiceRun
+from tests.conftest import Site
+from tests.vectors.flows.datagrams import SECONDS, UPTIME_MS, Flow
+from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write_spool
+from traffic.collectors.archivist import Archivist
+from traffic.collectors.paths import collector_paths
+from traffic.collectors.spool import closed_files
+from traffic.lookup.service import run_lookup
+
+SENT = datetime.fromtimestamp(SECONDS, UTC)
+PUBLIC = "198.51.100.7"
+
+
+@pytest.fixture
+def database(site: Site) -> Iterator[Database]:
+    """The site's database; RADIUS and the collector ran all day."""
+    opened = Database(site.config.database_url)
+    with opened.write() as session:
+        for process in ("radius", "collector"):
+            session.add(
+                ServiceRun(
+                    process=process,
+                    node="node",
+                    started_at=SENT - timedelta(hours=12),
+                    alive_at=SENT + timedelta(hours=12),
+                    stopped_at=SENT + timedelta(hours=12),
+                )
+            )
+    yield opened
+    opened.dispose()
+
+
+def add_session(
+    database: Database,
+    key: str,
+    user: str,
+    address: str,
+    first: int,
+    last: int | None,
+    account_id: int | None = None,
+) -> None:
+    """A session that had `address` from `first` to `last` seconds after the flows were sent."""
+    begin = SENT + timedelta(seconds=first)
+    end = None if last is None else SENT + timedelta(seconds=last)
+    with database.write() as session:
+        session.add(
+            NetworkSession(
+                session_key=key,
+                nas_client_id=1,
+                nas_identity="ap1",
+                acct_session_id=key,
+                user_name=user,
+                account_id=account_id,
+                calling_station_id="3c22fb010203",
+                started_at=begin,
+                last_heard_at=end or begin,
+                session_seconds=0 if last is None else last - first,
+                stop_seen=int(end is not None),
+                stop_at=end,
+                input_octets=0,
+                output_octets=0,
+            )
+        )
+        session.add(
+            AddressInterval(
+                session_key=key, address=address, source="radius", from_at=begin, to_at=end or begin
+            )
+        )
+
+
+def archive_flows(site: Site, *flows: Flow, number: int = 1) -> None:
+    paths = collector_paths(site.config)
+    paths.make()
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    write_spool(paths.spool, number, record(flow_datagram(flows, number)))
+    archivist.consume(closed_files(paths.spool))
+
+
+def ask(site: Site, database: Database, address: str, **more: Any) -> dict[str, Any]:
+    question = {"at": SENT, "address": address, "case": "12/2569", "reason": "court", **more}
+    found: dict[str, Any] = dict(run_lookup(database, site.config, question, "head"))
+    json.dumps(found)
+    return found
+
+
+def test_public_address_and_port_lead_to_the_account(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600, account_id=1)
+    add_session(database, "k2", "malee", "10.1.2.4", -600, 600)
+    archive_flows(site, Flow(), Flow(src="10.1.2.4", nat_src_port=50_001))
+    found = ask(site, database, PUBLIC, port=50_000, protocol="tcp")
+    assert found["outcome"] == "single"
+    (one,) = found["candidates"]
+    assert one["session_id"] == "k1"
+    assert one["account"] == "head"
+    assert one["mac"] == "3c:22:fb:01:02:03"
+    assert (one["inside_address"], one["inside_port"]) == ("10.1.2.3", 40_000)
+    assert one["evidence"][:2] == ["network_session:k1", "address_interval:k1/10.1.2.3"]
+    assert one["evidence"][2].startswith("flow:flow/date=2026-11-18/hour=11/")
+    assert found["asked"]["from"] == "2026-11-18T18:06:40+07:00"
+
+
+def test_without_a_port_everyone_behind_it_is_named(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    add_session(database, "k2", "malee", "10.1.2.4", -600, 600)
+    archive_flows(site, Flow(), Flow(src="10.1.2.4", nat_src_port=50_001))
+    found = ask(site, database, PUBLIC)
+    assert found["outcome"] == "ambiguous"
+    assert {one["user_name"] for one in found["candidates"]} == {"somchai", "malee"}
+    assert len(found["warnings"]) == 2
+
+
+def test_the_wrong_protocol_or_port_finds_nobody(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    archive_flows(site, Flow())
+    assert ask(site, database, PUBLIC, port=50_000, protocol="udp")["outcome"] == "none"
+    assert ask(site, database, PUBLIC, port=50_009)["outcome"] == "none"
+
+
+def test_inbound_flows_are_found_by_their_destination_before_translation(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    fields = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (226, 4), (228, 2), (22, 4), (21, 4))
+    from tests.vectors.flows.datagrams import data_set, template_set, version_9
+
+    body = bytes.fromhex("cb007109 c6336407 01bb c350 06 0a010203 9c40")
+    body += (UPTIME_MS - 1000).to_bytes(4, "big") + UPTIME_MS.to_bytes(4, "big")
+    datagram = version_9(template_set(256, fields), data_set(256, [body]))
+    paths = collector_paths(site.config)
+    paths.make()
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    write_spool(paths.spool, 1, record(datagram))
+    archivist.consume(closed_files(paths.spool))
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert [one["inside_port"] for one in found["candidates"]] == [40_000]
+
+
+def test_an_inside_address_is_resolved_straight(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, -100)
+    add_session(database, "k2", "malee", "10.1.2.3", -50, None)
+    found = ask(site, database, "10.1.2.3")
+    assert [one["user_name"] for one in found["candidates"]] == ["malee"]
+    assert found["candidates"][0]["to"] is None
+    wider = ask(site, database, "10.1.2.3", tolerance_seconds=120)
+    assert wider["outcome"] == "ambiguous"
+    assert ask(site, database, "10.9.9.9")["outcome"] == "none"
+
+
+def test_an_ipv6_address_is_found_by_its_prefix(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "2001:db8:5::/56", -600, 600)
+    found = ask(site, database, "2001:db8:5:22::7")
+    assert [one["user_name"] for one in found["candidates"]] == ["somchai"]
+
+
+def test_a_time_nobody_was_receiving_is_a_gap(site: Site, database: Database) -> None:
+    found = ask(site, database, "10.9.9.9", at=SENT - timedelta(days=3))
+    assert found["outcome"] == "gap"
+    assert [gap["source"] for gap in found["gaps"]] == ["radius"]
+    public = ask(site, database, PUBLIC, at=SENT - timedelta(days=3))
+    assert {gap["source"] for gap in public["gaps"]} == {"radius", "collector"}
+
+
+def test_lost_datagrams_make_none_a_gap(site: Site, database: Database) -> None:
+    with database.write() as session:
+        session.add(
+            Gap(
+                kind="flow",
+                source="192.0.2.1",
+                from_at=SENT + timedelta(seconds=60),
+                to_at=SENT + timedelta(seconds=61),
+                lost=4,
+                reason="sequence",
+            )
+        )
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert found["outcome"] == "gap"
+    assert [gap["lost"] for gap in found["gaps"]] == [4]
+    assert ask(site, database, "10.9.9.9")["outcome"] == "none"
+
+
+def test_what_waits_in_the_spool_is_said(site: Site, database: Database) -> None:
+    paths = collector_paths(site.config)
+    write_spool(paths.spool, 1, record(flow_datagram([Flow()], 1), received_ns=RECEIVED_NS))
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert found["outcome"] == "gap"
+    assert found["pending_until"]
+    assert [gap["reason"] for gap in found["gaps"]] == ["pending"]
+
+
+def test_every_look_up_is_recorded_with_case_and_reason(site: Site, database: Database) -> None:
+    ask(site, database, "10.9.9.9")
+    with database.read() as session:
+        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.action == "lookup:run"))
+    assert (event.actor, event.target) == ("head", "10.9.9.9")
+    assert json.loads(event.detail)["case"] == "12/2569"
+
+
+TIMES = ("--at", "2569-11-18T18:06:40", "--address", PUBLIC, "--port", "50000")
+PURPOSE = ("--case", "12/2569", "--reason", "court")
+
+
+def test_the_commands_print_what_the_contract_says(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    archive_flows(site, Flow())
+    result = site.yuenyan("lookup", *TIMES, *PURPOSE, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["outcome"]) == (0, "single")
+    assert "somchai" in site.yuenyan("lookup", *TIMES, *PURPOSE).stdout
+    period = ("--from", "2026-11-18T17:00:00", "--to", "2026-11-18T19:00:00")
+    for who in (("--user", "somchai"), ("--address", "10.1.2.3"), ("--address", "203.0.113.9")):
+        found = json.loads(site.yuenyan("flows", *who, *period, *PURPOSE, "--json").stdout)
+        assert [flow["nat_src_port"] for flow in found["flows"]] == [50_000]
+        assert found["truncated"] is False
+    table = site.yuenyan("flows", "--user", "somchai", *period, *PURPOSE, "--csv").stdout
+    assert len(table.splitlines()) == 2
+    status = json.loads(site.yuenyan("archive", "status", "--json").stdout)
+    assert status["kinds"]["flow"]["records"] == 1
+    assert site.yuenyan("archive", "verify").exit_code == 1
+    assert site.yuenyan("archive", "seal").exit_code == 0
+    assert site.yuenyan("archive", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param(("lookup", *TIMES, "--reason", "x"), 2, id="no-case"),
+        pytest.param(("lookup", *TIMES, "--case", "x", "--reason", " "), 2, id="blank-reason"),
+        pytest.param(("lookup", "--at", "soon", "--address", PUBLIC, *PURPOSE), 2, id="no-time"),
+        pytest.param(
+            ("flows", "--user", "nobody", "--from", "2026-01-01", "--to", "2026-01-02", *PURPOSE),
+            1,
+            id="unknown-name",
+        ),
+        pytest.param(
+            ("flows", "--from", "2026-01-01", "--to", "2026-01-02", *PURPOSE), 2, id="nobody"
+        ),
+    ],
+)
+def test_impossible_questions_are_refused(
+    site: Site, arguments: tuple[str, ...], code: int
+) -> None:
+    result = site.yuenyan(*arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.startswith("yuenyan: ")

@@ -1,0 +1,53 @@
+"""NAT events become spans."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from traffic.archive.reading import Translation
+from traffic.lookup.translations import bindings_of
+
+EARLIEST = datetime.fromtimestamp(0, UTC)
+LATEST = datetime.fromtimestamp(1000, UTC)
+
+
+def seen(event: int, first: int, last: int | None = None, address: str = "10.0.0.5") -> Translation:
+    return Translation(
+        inside_address=address,
+        inside_port=4000,
+        protocol=6,
+        nat_event=event,
+        from_ms=first * 1000,
+        to_ms=(first if last is None else last) * 1000,
+        flows=1,
+        records=(f"flow:{event}@{first}",),
+    )
+
+
+def spans(*translations: Translation) -> list[tuple[float, float]]:
+    found = bindings_of(translations, EARLIEST, LATEST)
+    return sorted((one.from_at.timestamp(), one.to_at.timestamp()) for one in found)
+
+
+def test_a_flow_is_its_own_span() -> None:
+    assert spans(seen(0, 10, 20)) == [(10, 20)]
+
+
+def test_create_and_delete_make_one_span_with_both_records() -> None:
+    assert spans(seen(1, 10), seen(2, 90)) == [(10, 90)]
+    (found,) = bindings_of([seen(4, 10), seen(5, 90)], EARLIEST, LATEST)
+    assert found.evidence == ("flow:4@10", "flow:5@90")
+
+
+def test_a_missing_event_leaves_the_span_open_on_its_side() -> None:
+    assert spans(seen(1, 10)) == [(10, 1000)]
+    assert spans(seen(2, 90)) == [(0, 90)]
+
+
+def test_the_same_port_used_twice_makes_two_spans() -> None:
+    assert spans(seen(1, 10), seen(2, 20), seen(1, 30), seen(2, 40)) == [(10, 20), (30, 40)]
+
+
+def test_other_inside_addresses_are_paired_apart() -> None:
+    other = "10.0.0.6"
+    assert spans(seen(1, 10), seen(1, 50, address=other), seen(2, 60)) == [(10, 60), (50, 1000)]
