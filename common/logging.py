@@ -53,4 +53,4 @@ def configure(process: str, level: str = "info", stream: TextIO | None = None) -
 
 def get_logger(name: str) -> Any:
     """A bound logger that carries the module name."""
-    return structlog.get_logger().bind(module=name)
+    return structlog.get_logger(module=name)
