@@ -5,6 +5,7 @@ The application is made in each worker after the fork, so no database connection
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -51,8 +52,12 @@ def serve(
         "secure_scheme_headers": {},
         "limit_request_line": 8190,
     }
+    master = os.getpid()
     try:
         _Application(app_factory, options).run()
     except SystemExit as ended:
+        if os.getpid() != master:
+            # A worker is a fork of this very call; what follows it is the master's to do.
+            raise
         return ended.code if isinstance(ended.code, int) else 1
     return 0

@@ -35,3 +35,13 @@ def test_the_exit_code_of_gunicorn_is_passed_on(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(BaseApplication, "run", run)
     assert server.serve(lambda: Flask("test"), "127.0.0.1:8080", 1, 1, "portal") == 1
+
+
+def test_a_worker_that_ends_does_not_go_on_as_the_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_application: Any) -> None:
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(BaseApplication, "run", run)
+    with pytest.raises(SystemExit):
+        server.serve(lambda: Flask("test"), "127.0.0.1:8080", 1, 1, "portal")
