@@ -1,4 +1,4 @@
-"""`yuenyan user|device|org|role`: people, devices, organisations and what they are granted.
+"""`yuenyan user|device`: people and the devices they answer for.
 
 Passwords come on standard input only: an argument would be seen by everyone on the machine.
 """
@@ -9,11 +9,11 @@ import sys
 from typing import BinaryIO
 
 import click
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from common.errors import Refused, UsageError
 from common.net import find_mac, format_mac
-from db.models import Account, Organisation, Person, Role
+from db.models import Account
 from identity.office import Office
 from identity.services import devices, importing, people, registrations, roles
 from yuenyan.commands.options import secret_from_stdin
@@ -24,15 +24,6 @@ _SHOWN_BAD_ROWS = 50
 """The operator mends the file and tries again; more lines than this are not read."""
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_LIMITS = (
-    "vlan",
-    "down_kbps",
-    "up_kbps",
-    "session_seconds",
-    "idle_seconds",
-    "simultaneous",
-    "quota_mb_day",
-)
 
 
 @click.group("user")
@@ -364,114 +355,6 @@ def device_list(context: Context, as_json: bool) -> None:
             )
             for device in found
         ),
-    )
-
-
-@click.group("org")
-def org_command() -> None:
-    """The area office and its schools."""
-
-
-@org_command.command("add")
-@click.argument("code")
-@click.argument("name")
-@click.pass_obj
-def org_add(context: Context, code: str, name: str) -> None:
-    """Make an organisation, or rename the one with this code."""
-    if not code.strip() or not name.strip():
-        raise UsageError("an organisation needs a code and a name")
-    office = context.office
-    with office.database.write() as session:
-        roles.add_organisation(session, office, code.strip(), name.strip(), context.actor)
-    click.echo(f"set {code.strip()}: {name.strip()}")
-
-
-@org_command.command("list")
-@_JSON
-@click.pass_obj
-def org_list(context: Context, as_json: bool) -> None:
-    """Every organisation and how many people it has."""
-    with context.database.read() as session:
-        found = session.execute(
-            select(Organisation.code, Organisation.name, func.count(Person.id))
-            .outerjoin(Person, Person.organisation_id == Organisation.id)
-            .group_by(Organisation.id, Organisation.code, Organisation.name)
-            .order_by(Organisation.code)
-        ).all()
-    if as_json:
-        print_json([{"code": code, "name": name, "people": n} for code, name, n in found])
-        return
-    print_table(("code", "name", "people"), found)
-
-
-@click.group("role")
-def role_command() -> None:
-    """Roles and what they grant."""
-
-
-@role_command.command("set")
-@click.argument("role")
-@click.option("--vlan", type=int, metavar="N")
-@click.option("--down-kbps", type=int, metavar="N")
-@click.option("--up-kbps", type=int, metavar="N")
-@click.option("--session-seconds", type=int, metavar="N", help="Longest session.")
-@click.option("--idle-seconds", type=int, metavar="N")
-@click.option("--simultaneous", type=int, metavar="N", help="Sessions at the same time.")
-@click.option("--quota-mb-day", type=int, metavar="N")
-@click.option(
-    "--no-limit",
-    multiple=True,
-    type=click.Choice([name.replace("_", "-") for name in _LIMITS]),
-    help="Take this limit away; may be repeated.",
-)
-@click.pass_obj
-def role_set(
-    context: Context,
-    role: str,
-    vlan: int | None,
-    down_kbps: int | None,
-    up_kbps: int | None,
-    session_seconds: int | None,
-    idle_seconds: int | None,
-    simultaneous: int | None,
-    quota_mb_day: int | None,
-    no_limit: tuple[str, ...],
-) -> None:
-    """Make a role or change the given limits of one; the others stay."""
-    given = {
-        "vlan": vlan,
-        "down_kbps": down_kbps,
-        "up_kbps": up_kbps,
-        "session_seconds": session_seconds,
-        "idle_seconds": idle_seconds,
-        "simultaneous": simultaneous,
-        "quota_mb_day": quota_mb_day,
-    }
-    lifted = {name.replace("-", "_") for name in no_limit}
-    for field in lifted:
-        if given[field] is not None:
-            raise UsageError(f"{field}: give the limit or --no-limit, not both")
-    changes = {name: n for name, n in given.items() if n is not None or name in lifted}
-    office = context.office
-    with office.database.write() as session:
-        roles.set_role(session, office, role, changes, context.actor)
-    click.echo(f"set {role}")
-
-
-@role_command.command("list")
-@_JSON
-@click.pass_obj
-def role_list(context: Context, as_json: bool) -> None:
-    """Every role; no number means no limit."""
-    with context.database.read() as session:
-        found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS)
-    if as_json:
-        print_json([{column: getattr(role, column) for column in columns} for role in found])
-        return
-    print_table(
-        [column.replace("_", "-") for column in columns],
-        ([getattr(role, column) for column in columns] for role in found),
     )
 
 
