@@ -15,7 +15,7 @@ from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from wtforms import SelectChoice  # type: ignore[attr-defined]  # its types lag behind
-from wtforms.validators import InputRequired, Length, NumberRange
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from captive_portal.admin import words
 from common.clock import parse_time
@@ -28,8 +28,13 @@ _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 EXPIRY_DAYS = {"1": 1, "7": 7, "30": 30}
 
 
-def needed() -> InputRequired:
-    """The field must be filled in."""
+def needed() -> DataRequired:
+    """The text must be more than white space."""
+    return DataRequired(message=lazy_gettext("Please fill this in."))
+
+
+def needed_number() -> InputRequired:
+    """The number must be given; 0 is one."""
     return InputRequired(message=lazy_gettext("Please fill this in."))
 
 

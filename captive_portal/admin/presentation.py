@@ -19,7 +19,7 @@ from captive_portal.admin import words
 from captive_portal.admin.permissions import Permission
 from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.i18n import current_language
-from common.net import find_mac, format_mac, is_randomised_mac
+from common.net import find_mac, format_mac, is_randomised_mac, split_called_station_id
 from db.models import Registration
 from identity.office import Office
 
@@ -83,6 +83,7 @@ def init_presentation(app: Flask, office: Office) -> None:
 
     environment.filters.update(
         moment=moment, second=second, date=date, ago=ago, octets=format_octets,
+        ssid=lambda text: split_called_station_id(text or "")[1],
         mac=show_mac, is_randomised=is_randomised, from_json=read_json,
         minutes=lambda value: format_duration(int(value) * 60, current_language()),
         minutes_in=lambda value, language: format_duration(int(value) * 60, language),

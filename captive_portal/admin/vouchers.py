@@ -12,7 +12,7 @@ from sqlalchemy import Label, case, func, select
 from wtforms import Form, IntegerField, SelectField, StringField
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, between, needed, offer, role_choices
+from captive_portal.admin.forms import at_most, between, needed_number, offer, role_choices
 from captive_portal.admin.paging import fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
@@ -35,9 +35,11 @@ class NewBatch(Form):
     """What somebody fills in to issue vouchers."""
 
     name = StringField(_("For what (names the sheet)"), [at_most(80)])
-    count = IntegerField(_("How many"), [needed(), between(1, vouchers.MAXIMUM_BATCH)])
-    minutes = IntegerField(_("Minutes from the first use"), [needed(), between(1, 366 * 1440)])
-    devices = IntegerField(_("Devices for one voucher"), [needed(), between(1, 100)])
+    count = IntegerField(_("How many"), [needed_number(), between(1, vouchers.MAXIMUM_BATCH)])
+    minutes = IntegerField(
+        _("Minutes from the first use"), [needed_number(), between(1, 366 * 1440)]
+    )
+    devices = IntegerField(_("Devices for one voucher"), [needed_number(), between(1, 100)])
     role = SelectField(_("Role"))
 
 

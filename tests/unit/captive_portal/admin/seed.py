@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from db.models import (
     AddressInterval,
     AuthEvent,
@@ -31,6 +33,14 @@ _VISITORS = (
     ("suda", "น.ส.สุดา ชื่นจิตต์", "suda@example.ac.th", "ครูใหญ่", "วิทยากรอบรมคอมพิวเตอร์"),
     ("ananda", "นายอานันท์ ปั้นสุวรรณ์", "089 111 2222", "", "ซ่อมเครื่องปรับอากาศ"),
     ("j.miller", "Jonathan Miller", "j.miller@example.org", "ครูพิมพ์", "English camp"),
+)
+_REFUSALS = (
+    ("nattha", "suspended"),
+    ("kittipong", "wrong_password"),
+    ("kittipong", "wrong_password"),
+    ("thanyarat", "method_needs_recoverable_secret"),
+    ("pimchanook", "unknown_account"),
+    ("kittipong", "simultaneous_limit"),
 )
 
 
@@ -155,16 +165,10 @@ def add_school_day(office: Office) -> None:
         assert batch.id == 1
 
 
-def _add_ledger(office, session, accounts, nas_id, now):  # type: ignore[no-untyped-def]
-    refusals = (
-        ("nattha", "suspended"),
-        ("kittipong", "wrong_password"),
-        ("kittipong", "wrong_password"),
-        ("thanyarat", "method_needs_recoverable_secret"),
-        ("pimchanook", "unknown_account"),
-        ("kittipong", "simultaneous_limit"),
-    )
-    for index, (name, reason) in enumerate(refusals):
+def _add_ledger(
+    office: Office, session: Session, accounts: dict[str, int], nas_id: int, now: datetime
+) -> None:
+    for index, (name, reason) in enumerate(_REFUSALS):
         session.add(
             AuthEvent(
                 at=now - timedelta(minutes=7 * index + 3),
@@ -174,34 +178,32 @@ def _add_ledger(office, session, accounts, nas_id, now):  # type: ignore[no-unty
                 method="chap" if reason.startswith("method") else "pap",
                 outcome="reject",
                 reason=reason,
-                calling_station_id="3c22fb0102%02x" % index,
+                calling_station_id=f"3c22fb0102{index:02x}",
                 called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi",
             )
         )
     for index, (name, number) in enumerate(accounts.items()):
         started = now - timedelta(minutes=55 * index + 9)
-        closed = index in (2, 4)
+        station = f"a6b4c60102{index:02x}" if index % 2 else f"3c22fb0102{index:02x}"
         session.add(
             AuthEvent(
                 at=started, nas_client_id=nas_id, user_name=name, account_id=number,
-                method="pap", outcome="accept", reason="ok",
-                calling_station_id="a6b4c60102%02x" % index, called_station_id=None,
+                method="pap", outcome="accept", reason="ok", calling_station_id=station,
             )
         )  # fmt: skip
+        stopped, silent = index == 2, index == 4
         key = f"{index:032x}"
         session.add(
             NetworkSession(
                 session_key=key, nas_client_id=nas_id, nas_identity="ap-1",
-                acct_session_id=f"8100{index:04x}",
-                user_name=name, account_id=number, session_ref=None,
-                calling_station_id=("a6b4c60102%02x" if index % 2 else "3c22fb0102%02x") % index,
-                called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi", nas_port=None,
+                acct_session_id=f"8100{index:04x}", user_name=name, account_id=number,
+                calling_station_id=station,
+                called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi",
                 started_at=started, last_heard_at=now - timedelta(minutes=2), session_seconds=600,
-                stop_seen=1 if index == 2 else 0, stop_at=now if index == 2 else None,
-                terminate_cause=4 if index == 2 else None,
+                stop_seen=int(stopped), stop_at=now if stopped else None,
+                terminate_cause=4 if stopped else None,
                 input_octets=18_400_000 * (index + 1), output_octets=942_000_000 * (index + 1),
-                closed_at=now if index == 4 else None,
-                close_cause="silent" if index == 4 else None,
+                closed_at=now if silent else None, close_cause="silent" if silent else None,
             )
         )  # fmt: skip
         for address in (f"10.20.3.{40 + index}", f"2001:db8:20:3::{index + 1:x}"):
@@ -211,4 +213,3 @@ def _add_ledger(office, session, accounts, nas_id, now):  # type: ignore[no-unty
                     to_at=now, first_offset_seconds=0, last_offset_seconds=600,
                 )
             )  # fmt: skip
-        del closed

@@ -1,0 +1,148 @@
+"""An administrator's way through the admin portal, in a real browser, small and large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from identity.office import Office
+from tests.browser.conftest import SCREENSHOTS, Phone
+from tests.conftest import ADMIN, ADMIN_PASSWORD
+from tests.unit.captive_portal.admin import seed
+
+pytestmark = pytest.mark.real
+
+MakePhone = Callable[..., Phone]
+PAGES = {
+    "overview": "/",
+    "registrations": "/registrations/",
+    "people": "/people/",
+    "person": "/people/6",
+    "person-new": "/people/new",
+    "vouchers": "/vouchers/",
+    "voucher-batch": "/vouchers/1",
+    "voucher-new": "/vouchers/new",
+    "sessions": "/sessions/?show=all",
+    "logins": "/logins/",
+    "nas": "/nas/",
+    "nas-new": "/nas/new?address=10.20.9.9",
+    "lookup": "/lookup/",
+    "audit": "/audit/",
+    "nowhere": "/nowhere",
+}
+
+
+def sign_in(page: Page, address: str) -> None:
+    page.goto(f"{address}/sign-in")
+    page.fill("#username", ADMIN)
+    page.fill("#password", ADMIN_PASSWORD)
+    page.locator("button.main").click()
+    page.wait_for_url(f"{address}/")
+
+
+@pytest.fixture
+def school_day(office: Office) -> None:
+    """A database with something on every page."""
+    seed.add_officers(office)
+    seed.add_school_day(office)
+
+
+@pytest.mark.usefixtures("school_day")
+@pytest.mark.parametrize("language", ["th", "en"])
+@pytest.mark.parametrize("width", [320, 375, 1280])
+def test_every_page_fits_the_screen_and_asks_only_its_own_host(
+    admin_portal: str, phone: MakePhone, width: int, language: str
+) -> None:
+    device = phone(width=width, language=language)
+    complaints: list[str] = []
+    device.page.on(
+        "console",
+        lambda line: (
+            complaints.append(line.text)
+            if line.type == "error" and "404" not in line.text
+            else None
+        ),
+    )
+    device.page.goto(f"{admin_portal}/sign-in")
+    device.screenshot(f"admin-sign-in-{language}-{width}")
+    sign_in(device.page, admin_portal)
+    for name, path in PAGES.items():
+        device.page.goto(admin_portal + path)
+        assert device.page.locator("html").get_attribute("lang") == language
+        assert device.overflow() <= 0, path
+        device.screenshot(f"admin-{name}-{language}-{width}")
+    assert device.hosts() == {admin_portal.removeprefix("http://")}
+    assert complaints == []
+
+
+@pytest.mark.usefixtures("school_day")
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_an_administrator_decides_issues_and_looks_up(
+    admin_portal: str, phone: MakePhone, office: Office, script: bool
+) -> None:
+    device = phone(width=375, language="en", script=script)
+    page = device.page
+    sign_in(page, admin_portal)
+
+    page.locator("summary").click()
+    page.locator(".drawer a[href='/registrations/']").click()
+    for box in page.locator("input[name=reference]").all()[:2]:
+        box.check()
+    page.locator(".bar button").click()
+    expect(page.locator(".flash.done")).to_have_text("2 registrations approved.")
+
+    page.locator("tbody a").first.click()
+    page.fill("#reason", "ไม่มีผู้รับรอง")
+    page.locator("button.danger").click()
+    expect(page.locator(".flash.done")).to_contain_text("Rejected")
+
+    page.goto(f"{admin_portal}/vouchers/new")
+    page.fill("#name", "ค่ายภาษา")
+    page.fill("#count", "12")
+    page.locator("button.main").click()
+    page.get_by_role("link", name="Print, 24 on a page").click()
+    expect(page.locator("article")).to_have_count(12)
+    device.screenshot("admin-voucher-sheet")
+
+    local = (office.clock() - timedelta(minutes=5)).astimezone(ZoneInfo("Asia/Bangkok"))
+    page.goto(f"{admin_portal}/lookup/")
+    page.fill("#address", "10.20.3.41")
+    page.fill("#at", f"{local:%d/%m}/{local.year + 543} {local:%H:%M:%S}")
+    page.fill("#case", "12/2569")
+    page.fill("#reason", "หมายศาล")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator(".answer h2")).to_have_text("One account held this address")
+    expect(page.locator(".candidate h3")).to_have_text("พิมพ์ชนก น้ำผึ้งป่า")
+    assert device.overflow() <= 0
+    device.screenshot("admin-lookup-answer-375")
+
+    page.locator("summary").click()
+    page.locator(".drawer form button").click()
+    expect(page.locator(".flash")).to_have_text("You are signed out.")
+    page.goto(f"{admin_portal}/people/")
+    expect(page.locator("#password")).to_be_visible()
+
+
+@pytest.mark.usefixtures("school_day")
+@pytest.mark.parametrize(("layout", "pages"), [("24", 2), ("10", 3)])
+def test_the_voucher_sheet_prints_on_the_pages_it_was_laid_out_for(
+    admin_portal: str, phone: MakePhone, layout: str, pages: int
+) -> None:
+    device = phone(width=1280)
+    sign_in(device.page, admin_portal)
+    device.page.goto(f"{admin_portal}/vouchers/1/print?layout={layout}")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    path = SCREENSHOTS / f"admin-voucher-sheet-{layout}.pdf"
+    sheet = device.page.pdf(path=path, prefer_css_page_size=True)
+    assert sheet.count(b"/Type /Page\n") == pages
+    # No text of a card is cut off at its edge.
+    cut = device.page.evaluate(
+        "[...document.querySelectorAll('article')].filter("
+        "card => card.scrollHeight > card.clientHeight || card.scrollWidth > card.clientWidth"
+        ").length"
+    )
+    assert cut == 0

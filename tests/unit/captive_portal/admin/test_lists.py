@@ -1,0 +1,123 @@
+"""The first page, the ledgers and the small API."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from identity.office import Office
+from tests.unit.captive_portal.admin import seed
+from tests.unit.captive_portal.admin.conftest import Officer
+
+
+def test_the_first_page_of_an_empty_site_works(admin: Officer) -> None:
+    page = admin.get("/").text
+    assert "No login was refused." in page
+    assert "none yet" in page
+
+
+def test_the_first_page_counts_and_warns(admin: Officer, office: Office) -> None:
+    seed.add_school_day(office)
+    page = admin.get("/").text
+    assert "<b>4</b><span>registrations waiting</span>" in page
+    assert "collector has not been heard of since 15 minutes ago" in page
+    assert "1 unknown address tried to speak RADIUS" in page
+    assert "records lost on the way" in page
+    status = admin.get("/api/status").get_json()
+    assert status["pending_registrations"] == 4
+    assert status["logins_refused_24h"] == 6
+    assert status["open_sessions"] == 3
+
+
+def test_a_damaged_archive_is_said_on_the_first_page(
+    admin: Officer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError("disk gone")
+
+    monkeypatch.setattr("captive_portal.admin.dashboard.archive_status", fail)
+    assert "The archive cannot be read" in admin.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "hidden"),
+    [
+        ("", "somchai.r", "thanyarat"),
+        ("show=all", "thanyarat", "nobody"),
+        ("show=all&user=พิมพ์", "pimchanok", "kittipong"),
+        ("show=all&mac=A6-B4-C6-01-02-01", "pimchanok", "kittipong"),
+        ("show=all&mac=a6:b4", "kittipong", "somchai"),
+        ("show=all&address=10.20.3.43", "kittipong", "pimchanok"),
+        ("show=all&address=2001:db8:20:3:0::4", "kittipong", "pimchanok"),
+        ("show=all&address=somewhere", "is not an IP address", "nobody"),
+        ("show=all&nas=999", "Nothing found.", "kittipong"),
+        ("show=nonsense&page=nonsense", "somchai.r", "thanyarat"),
+    ],
+)
+def test_sessions_are_found(
+    admin: Officer, office: Office, query: str, shown: str, hidden: str
+) -> None:
+    seed.add_school_day(office)
+    rows = admin.get(f"/sessions/?{query}").text
+    assert shown in rows
+    assert hidden not in rows
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "hidden"),
+    [
+        ("user=pimchanook", "There is no account with this name", "Let in"),
+        ("outcome=accept", "somchai.r", "pimchanook"),
+        ("reason=suspended", "nattha", "kittipong"),
+        ("mac=3c22fb010204", "pimchanook", "kittipong"),
+        ("span=all&nas=1", "kittipong", "nobody"),
+    ],
+)
+def test_logins_are_found(
+    admin: Officer, office: Office, query: str, shown: str, hidden: str
+) -> None:
+    seed.add_school_day(office)
+    body = admin.get(f"/logins/?{query}").text.partition("<tbody>")[2]
+    assert shown in body
+    assert hidden not in body
+
+
+def test_the_audit_trail_shows_who_did_what(admin: Officer) -> None:
+    page = admin.get("/audit/?action=admin:signed_in&actor=HEAD").text
+    assert "signed in here" in page
+    assert "127.0.0.1" in page
+    assert "Nothing found." in admin.get("/audit/?target=nowhere").text
+
+
+def test_what_came_from_outside_is_shown_as_text(admin: Officer, app: Flask) -> None:
+    Officer(app).sign_in("<script>alert(1)</script>", "x")
+    page = admin.get("/audit/").text
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+
+
+def test_the_openapi_document_says_only_what_exists(admin: Officer, app: Flask) -> None:
+    document = admin.get("/api/openapi.json").get_json()
+    adapter = app.url_map.bind("localhost")
+    for path, operations in document["paths"].items():
+        for method in operations:
+            adapter.match(path, method.upper())
+    status = document["paths"]["/api/status"]["get"]["responses"]["200"]["content"]
+    described = status["application/json"]["schema"]["properties"]
+    assert set(described) == set(admin.get("/api/status").get_json())
+
+
+def test_pages_allow_nothing_foreign_and_are_not_stored(admin: Officer) -> None:
+    response = admin.get("/")
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "'unsafe" not in policy
+    assert "http" not in policy
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "style=" not in response.text
+
+
+def test_a_page_that_is_not_there_says_so(admin: Officer) -> None:
+    response = admin.get("/nowhere")
+    assert response.status_code == 404
+    assert "Page not found" in response.text

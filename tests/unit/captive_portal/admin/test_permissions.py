@@ -1,0 +1,95 @@
+"""Every level at every route, and no route without a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from captive_portal.admin.permissions import ALLOWED, Level, Permission
+from identity.office import Office
+from tests.unit.captive_portal.admin import seed
+from tests.unit.captive_portal.admin.conftest import Officer
+
+ALL = {"admin", "approver", "auditor"}
+DESK = {"admin", "approver"}
+OVERSIGHT = {"admin", "auditor"}
+ADMIN_ONLY = {"admin"}
+
+ROUTES = [
+    ("GET", "/", ALL),
+    ("GET", "/api/status", ALL),
+    ("GET", "/registrations/", DESK),
+    ("GET", "/registrations/ABCDEFGH", DESK),
+    ("POST", "/registrations/ABCDEFGH/approve", DESK),
+    ("POST", "/registrations/ABCDEFGH/reject", DESK),
+    ("POST", "/registrations/approve", DESK),
+    ("GET", "/people/", ALL),
+    ("GET", "/people/1", ALL),
+    ("GET", "/people/new", ADMIN_ONLY),
+    ("POST", "/people/new", ADMIN_ONLY),
+    ("POST", "/people/999/state", ADMIN_ONLY),
+    ("POST", "/people/999/password", ADMIN_ONLY),
+    ("GET", "/vouchers/", ALL),
+    ("GET", "/vouchers/1", ALL),
+    ("GET", "/vouchers/new", DESK),
+    ("POST", "/vouchers/new", DESK),
+    ("GET", "/vouchers/1/print", DESK),
+    ("POST", "/vouchers/999/revoke", DESK),
+    ("GET", "/sessions/", OVERSIGHT),
+    ("GET", "/logins/", OVERSIGHT),
+    ("GET", "/nas/", OVERSIGHT),
+    ("GET", "/nas/new", ADMIN_ONLY),
+    ("POST", "/nas/new", ADMIN_ONLY),
+    ("GET", "/lookup/", OVERSIGHT),
+    ("POST", "/lookup/", OVERSIGHT),
+    ("GET", "/audit/", OVERSIGHT),
+]
+
+
+@pytest.mark.parametrize(("username", "level"), seed.OFFICERS.items())
+def test_each_level_reaches_its_pages_and_no_others(
+    office: Office, signed_in: Callable[[str], Officer], username: str, level: str
+) -> None:
+    officer = signed_in(username)
+    seed.add_school_day(office)
+    for method, path, allowed in ROUTES:
+        response = officer.get(path) if method == "GET" else officer.post(path)
+        assert (response.status_code != 403) == (level in allowed), (method, path)
+        assert response.status_code < 500, (method, path)
+
+
+def test_nobody_reaches_anything_without_signing_in(app: Flask) -> None:
+    stranger = Officer(app)
+    for method, path, _allowed in ROUTES:
+        response = (
+            stranger.get(path) if method == "GET" else stranger.post(path, token_from="/sign-in")
+        )
+        assert response.status_code == 302, (method, path)
+        assert response.location.startswith("/sign-in"), (method, path)
+
+
+def test_every_route_is_in_this_table_or_public(app: Flask) -> None:
+    adapter = app.url_map.bind("localhost")
+    covered = {adapter.match(path, method)[0] for method, path, _allowed in ROUTES}
+    for endpoint, view in app.view_functions.items():
+        if endpoint == "static" or hasattr(view, "is_public"):
+            continue
+        assert endpoint in covered
+        assert getattr(view, "required_permission", None) in set(Permission)
+
+
+def test_a_view_without_a_rule_is_closed(app: Flask) -> None:
+    app.add_url_rule("/forgotten", "forgotten", lambda: "secrets")
+    assert Officer(app).get("/forgotten").status_code == 403
+
+
+def test_the_administrator_may_everything() -> None:
+    assert set(ALLOWED) == set(Permission)
+    assert all(Level.ADMIN in levels for levels in ALLOWED.values())
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/health", "/api/openapi.json", "/sign-in"])
+def test_public_pages_need_no_sign_in(app: Flask, path: str) -> None:
+    assert Officer(app).get(path).status_code == 200

@@ -1,0 +1,137 @@
+"""Deciding on applications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from db.models import Account, Registration
+from identity.office import Office
+from identity.services import people, registrations
+from tests.unit.captive_portal.admin import seed
+from tests.unit.captive_portal.admin.conftest import Officer
+
+
+def find(office: Office, reference: str) -> Registration:
+    with office.database.read() as session:
+        found = registrations.find(session, reference)
+    assert found is not None
+    return found
+
+
+def account_of(office: Office, name: str) -> Account:
+    with office.database.read() as session:
+        return people.get(session, name)
+
+
+def test_the_queue_shows_the_oldest_first(admin: Officer, office: Office) -> None:
+    seed.apply(office, "wirat.k")
+    seed.apply(office, "suda")
+    page = admin.get("/registrations/").text
+    assert page.index("วิรัช") < page.index("สุดา")
+    assert "สุดา" not in admin.get("/registrations/?q=wirat").text
+
+
+@pytest.mark.parametrize(("choice", "days"), [("1", 1), ("7", 7), ("30", 30)])
+def test_an_approved_visitor_gets_the_chosen_days(
+    admin: Officer, office: Office, choice: str, days: int
+) -> None:
+    reference = seed.apply(office)
+    text = admin.follow(
+        f"/registrations/{reference}/approve",
+        f"/registrations/{reference}",
+        role="guest",
+        expiry=choice,
+    )
+    assert f"Approved: {reference}" in text
+    account = account_of(office, "wirat.k")
+    assert account.kind == "guest"
+    assert account.expires_at is not None
+    assert abs(account.expires_at - office.clock() - timedelta(days=days)) < timedelta(minutes=1)
+
+
+def test_an_expiry_date_may_be_buddhist_and_lasts_to_the_end_of_that_day(
+    admin: Officer, office: Office
+) -> None:
+    reference = seed.apply(office)
+    local = (office.clock() + timedelta(days=10)).astimezone(ZoneInfo("Asia/Bangkok"))
+    admin.follow(
+        f"/registrations/{reference}/approve",
+        f"/registrations/{reference}",
+        expiry="date",
+        date=f"{local.year + 543}-{local:%m-%d}",
+    )
+    expires_at = account_of(office, "wirat.k").expires_at
+    assert expires_at is not None
+    at_home = expires_at.astimezone(ZoneInfo("Asia/Bangkok"))
+    assert at_home.date() == local.date()
+    assert at_home.hour == 23
+
+
+@pytest.mark.parametrize(
+    ("date", "sentence"), [("soon", "Write the date like"), ("2020-01-01", "That date is over")]
+)
+def test_a_bad_date_is_explained_and_nothing_is_decided(
+    admin: Officer, office: Office, date: str, sentence: str
+) -> None:
+    reference = seed.apply(office)
+    text = admin.follow(
+        f"/registrations/{reference}/approve",
+        f"/registrations/{reference}",
+        expiry="date",
+        date=date,
+    )
+    assert sentence in text
+    assert find(office, reference).state == "pending"
+
+
+def test_a_second_decision_says_who_was_first(
+    signed_in: Callable[[str], Officer], office: Office
+) -> None:
+    reference = seed.apply(office)
+    signed_in("kruya").follow(f"/registrations/{reference}/approve", expiry="7")
+    admin = signed_in("head")
+    for verb in ("approve", "reject"):
+        text = admin.follow(f"/registrations/{reference}/{verb}", reason="late", expiry="7")
+        assert "kruya has decided this already: approved" in text
+    assert find(office, reference).state == "active"
+
+
+def test_a_rejection_needs_a_reason(admin: Officer, office: Office) -> None:
+    reference = seed.apply(office)
+    here = f"/registrations/{reference}"
+    assert "Give a reason" in admin.follow(f"{here}/reject", here, reason=" ")
+    assert find(office, reference).state == "pending"
+    assert "Rejected" in admin.follow(f"{here}/reject", here, reason="ไม่รู้จัก")
+    assert find(office, reference).decision_reason == "ไม่รู้จัก"
+
+
+def test_ticked_ones_are_approved_each_on_its_own(admin: Officer, office: Office) -> None:
+    first, second = seed.apply(office, "wirat.k"), seed.apply(office, "suda")
+    admin.follow(f"/registrations/{second}/reject", reason="ไม่รู้จัก")
+    text = admin.follow(
+        "/registrations/approve", reference=[first, second], role="guest", expiry="1"
+    )
+    assert "1 registration approved." in text
+    assert f"{second}: head has decided this already: rejected" in text
+    assert find(office, first).state == "active"
+
+
+def test_the_same_name_is_pointed_out(admin: Officer, office: Office) -> None:
+    first = seed.apply(office)
+    admin.follow(f"/registrations/{first}/approve", expiry="7")
+    with office.database.write() as session:
+        twin = registrations.submit(
+            session,
+            office,
+            registrations.Application(
+                username="wirat2",
+                full_name="นายวิรัช กู้เกียรติศักดิ์",
+                contact="elsewhere",
+                password="seven green elephants",
+            ),
+        )
+    assert "Perhaps the same person" in admin.get(f"/registrations/{twin.reference}").text

@@ -1,0 +1,108 @@
+"""Every text has its Thai, and every refusal a service can give is said in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from flask import Flask
+from sqlalchemy.orm import Session
+
+import captive_portal.admin
+from captive_portal.admin import words
+from common.errors import NetAccessError
+from identity.domain.access import Method, Reason
+from identity.domain.sessions import CloseCause
+from identity.office import Office
+from identity.services import nas, people, roles, vouchers
+from traffic.lookup.attribution import Outcome
+from traffic.lookup.service import CUT, NO_PORT
+
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
+FOLDER = Path(captive_portal.admin.__file__).parent
+
+
+def test_every_text_is_translated_with_the_same_placeholders() -> None:
+    with (FOLDER / "translations/th/LC_MESSAGES/messages.po").open("rb") as stream:
+        catalogue = read_po(stream, locale="th")
+    keywords = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
+    methods = [("**.py", "python"), ("**.html", "jinja2")]
+    for _file, _line, text, _comments, _context in extract_from_dir(
+        FOLDER, methods, keywords=keywords
+    ):
+        singular = text[0] if isinstance(text, tuple) else text
+        found = catalogue.get(singular)
+        assert found is not None, f"no Thai for {text!r}"
+        thai = found.string if isinstance(found.string, str) else found.string[0]
+        assert thai, f"no Thai for {text!r}"
+        assert set(PLACEHOLDER.findall(singular)) == set(PLACEHOLDER.findall(thai)), text
+
+
+def test_every_code_that_is_stored_has_words() -> None:
+    assert set(words.REASONS) == set(Reason)
+    assert set(words.METHODS) == set(Method)
+    assert set(words.LOOKUP_OUTCOMES) == set(Outcome)
+    assert set(words.LOOKUP_WARNINGS) == {CUT, NO_PORT}
+    causes = {value for key, value in vars(CloseCause).items() if key.isupper()}
+    assert set(words.CLOSE_CAUSES) == causes
+
+
+def _user(session: Session, office: Office, name: str, role: str = "student") -> None:
+    new = people.NewUser(username=name, password_hash="x", role=role)
+    people.add_user(session, office, new, "test")
+
+
+REFUSALS: list[Callable[[Session, Office], object]] = [
+    lambda session, office: _user(session, office, "head"),
+    lambda session, office: _user(session, office, "aabbccddeeff"),
+    lambda session, office: _user(session, office, "ABCDE-FGH23"),
+    lambda session, office: _user(session, office, ""),
+    lambda session, office: _user(session, office, "x" * 300),
+    lambda session, office: _user(session, office, "a b"),
+    lambda session, office: _user(session, office, "new", role="emperor"),
+    lambda session, office: office.passwords.check_strength("x"),
+    lambda session, office: office.passwords.check_strength("x" * 129),
+    lambda session, office: office.passwords.check_strength("new\nline ist"),
+    lambda session, office: roles.get_organisation(session, "NOWHERE"),
+    lambda session, office: people.get(session, "nobody"),
+    lambda session, office: nas.add_nas(session, office, "", "10.0.0.0/8", "s", "test"),
+    lambda session, office: nas.add_nas(session, office, "a", "10.0.0.1/8", "s", "test"),
+    lambda session, office: nas.add_nas(session, office, "a", "10.0.0.0/8", "", "test"),
+    lambda session, office: nas.add_nas(
+        session, office, "a", "10.0.0.0/8", "s", "test", login_url="ftp://x"
+    ),
+    lambda session, office: vouchers.create_batch(
+        session, office, count=0, role="guest", minutes=1, devices=1, issuer="head"
+    ),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSALS)
+def test_a_refusal_is_said_in_the_language_of_the_officer(
+    app: Flask, office: Office, refused: Callable[[Session, Office], object]
+) -> None:
+    with pytest.raises(NetAccessError) as caught, office.database.write() as session:
+        refused(session, office)
+    with app.test_request_context("/?lang=th"):
+        thai = words.explain(caught.value)
+    assert not thai.startswith("ทำไม่สำเร็จ"), thai
+    assert any("\u0e00" <= symbol <= "\u0e7f" for symbol in thai)
+
+
+def test_a_refusal_nobody_foresaw_is_passed_on(app: Flask) -> None:
+    with app.test_request_context("/?lang=th"):
+        assert words.explain(NetAccessError("50 % odd")) == "ทำไม่สำเร็จ: 50 % odd"
+
+
+def test_thai_comes_first_and_a_link_switches(app: Flask) -> None:
+    client = app.test_client()
+    page = client.get("/sign-in").text
+    assert '<html lang="th">' in page
+    assert "ชื่อผู้ใช้" in page
+    english = client.get("/sign-in?lang=en").text
+    assert '<html lang="en">' in english
+    assert '<html lang="en">' in client.get("/sign-in").text
