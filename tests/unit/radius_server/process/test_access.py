@@ -1,0 +1,283 @@
+"""Access dialogues, as scripts."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from identity.domain.access import (
+    Denied,
+    Granted,
+    Method,
+    Reason,
+    RoleProfile,
+    Unavailable,
+)
+from radius_server.process.access import (
+    AccessRequest,
+    CheckPassword,
+    FindAccount,
+    FindOpenStations,
+    FindTokens,
+    RedeemVoucher,
+    SpendToken,
+)
+from tests.unit.radius_server.process.script import (
+    NOW,
+    STATION,
+    Script,
+    account,
+    request,
+    token,
+)
+
+CHALLENGE = bytes(range(16))
+
+
+def _chap(secret: str, **changes: Any) -> AccessRequest:
+    digest = hashlib.md5(b"\x05" + secret.encode() + CHALLENGE, usedforsecurity=False).digest()
+    return request(
+        password=None, chap_password=b"\x05" + digest, chap_challenge=CHALLENGE, **changes
+    )
+
+
+def test_the_right_password_is_granted() -> None:
+    alice = account()
+    (
+        Script(request())
+        .asked(FindAccount("alice"), alice)
+        .asked(CheckPassword(alice, b"wonderland"), True)
+        .decides(Granted(account=alice, method=Method.PAP))
+    )
+
+
+def test_a_wrong_password_is_denied() -> None:
+    alice = account()
+    (
+        Script(request())
+        .asked(FindAccount("alice"), alice)
+        .asked(CheckPassword(alice, b"wonderland"), False)
+        .decides(Denied(Reason.WRONG_PASSWORD, Method.PAP, 1))
+    )
+
+
+def test_an_unknown_user_costs_a_password_check_too() -> None:
+    (
+        Script(request())
+        .asked(FindAccount("alice"), None)
+        .asked(CheckPassword(None, b"wonderland"), False)
+        .decides(Denied(Reason.UNKNOWN_ACCOUNT, Method.PAP))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"state": "suspended"}, Reason.SUSPENDED, id="suspended"),
+        pytest.param({"state": "expired"}, Reason.EXPIRED, id="expired"),
+        pytest.param({"expires_at": NOW}, Reason.EXPIRED, id="expires-now"),
+        pytest.param({"kind": "device"}, Reason.NOT_A_LOGIN, id="device"),
+        pytest.param({"password_hash": None}, Reason.NO_PASSWORD, id="no-password"),
+    ],
+)
+def test_a_proven_password_is_not_enough(changes: dict[str, Any], reason: Reason) -> None:
+    alice = account(**changes)
+    (
+        Script(request())
+        .asked(FindAccount("alice"), alice)
+        .asked(CheckPassword(alice, b"wonderland"), True)
+        .decides(Denied(reason, Method.PAP, 1))
+    )
+
+
+@pytest.mark.parametrize("step", ["account", "password", "stations"])
+def test_a_dead_back_end_is_never_an_accept(step: str) -> None:
+    alice = account(role=RoleProfile(name="student", simultaneous=1))
+    gone = Unavailable("database")
+    script = Script(request())
+    if step == "account":
+        script.asked(FindAccount("alice"), gone).decides(gone)
+        return
+    script.asked(FindAccount("alice"), alice)
+    if step == "password":
+        script.asked(CheckPassword(alice, b"wonderland"), gone).decides(gone)
+        return
+    script.asked(CheckPassword(alice, b"wonderland"), True)
+    script.asked(FindOpenStations(1), gone).decides(gone)
+
+
+@pytest.mark.parametrize(
+    ("stations", "granted"),
+    [
+        pytest.param(set(), True, id="nothing-open"),
+        pytest.param({"a"}, True, id="below-the-limit"),
+        pytest.param({"a", "b"}, False, id="at-the-limit"),
+        pytest.param({"a", STATION}, True, id="the-same-station-comes-back"),
+    ],
+)
+def test_the_simultaneous_limit(stations: set[str], granted: bool) -> None:
+    alice = account(role=RoleProfile(name="student", simultaneous=2))
+    (
+        Script(request())
+        .asked(FindAccount("alice"), alice)
+        .asked(CheckPassword(alice, b"wonderland"), True)
+        .asked(FindOpenStations(1), stations)
+        .decides(
+            Granted(account=alice, method=Method.PAP)
+            if granted
+            else Denied(Reason.SIMULTANEOUS, Method.PAP, 1)
+        )
+    )
+
+
+def test_a_portal_token_is_spent_by_pap() -> None:
+    alice = account()
+    (
+        Script(request(password=b"yt-secret"))
+        .asked(FindAccount("alice"), alice)
+        .asked(FindTokens("alice"), [token(token="yt-other"), token()])
+        .asked(SpendToken(3), True)
+        .decides(Granted(account=alice, method=Method.TOKEN))
+    )
+
+
+def test_a_portal_token_is_spent_by_chap() -> None:
+    alice = account()
+    (
+        Script(_chap("yt-secret"))
+        .asked(FindAccount("alice"), alice)
+        .asked(FindTokens("alice"), [token()])
+        .asked(SpendToken(3), True)
+        .decides(Granted(account=alice, method=Method.TOKEN))
+    )
+
+
+def test_two_who_spend_one_token_are_not_both_let_in() -> None:
+    (
+        Script(request(password=b"yt-secret"))
+        .asked(FindAccount("alice"), account())
+        .asked(FindTokens("alice"), [token()])
+        .asked(SpendToken(3), False)
+        .decides(Denied(Reason.TOKEN_SPENT, Method.TOKEN, 1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"spent": True}, Reason.TOKEN_SPENT, id="spent"),
+        pytest.param({"expires_at": NOW}, Reason.TOKEN_EXPIRED, id="expired"),
+        pytest.param({"client_mac": "0a0000000001"}, Reason.TOKEN_ELSEWHERE, id="other-device"),
+        pytest.param({"nas_client_id": 8}, Reason.TOKEN_ELSEWHERE, id="other-nas"),
+    ],
+)
+def test_a_token_that_does_not_fit(changes: dict[str, Any], reason: Reason) -> None:
+    (
+        Script(request(password=b"yt-secret"))
+        .asked(FindAccount("alice"), account())
+        .asked(FindTokens("alice"), [token(**changes)])
+        .decides(Denied(reason, Method.TOKEN, 1))
+    )
+
+
+def test_chap_with_an_ordinary_password_names_its_reason() -> None:
+    (
+        Script(_chap("wonderland"))
+        .asked(FindAccount("alice"), account())
+        .asked(FindTokens("alice"), [])
+        .decides(Denied(Reason.NOT_RECOVERABLE, Method.CHAP, 1))
+    )
+
+
+@pytest.mark.parametrize("password", [b"", b"ABCDE-FGHJ2", b"abcdefghj2"])
+def test_a_voucher_is_redeemed_by_its_code_alone(password: bytes) -> None:
+    granted = Granted(account=account(kind="guest"), method=Method.VOUCHER)
+    (
+        Script(request(user_name="abcde fghj2", password=password))
+        .asked(FindAccount("abcde fghj2"), None)
+        .asked(RedeemVoucher("ABCDEFGHJ2", STATION), granted)
+        .decides(granted)
+    )
+
+
+def test_a_voucher_with_another_password_is_denied() -> None:
+    (
+        Script(request(user_name="ABCDE-FGHJ2", password=b"guess"))
+        .asked(FindAccount("abcde-fghj2"), None)
+        .decides(Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER))
+    )
+
+
+@pytest.mark.parametrize("secret", ["ABCDE-FGHJ2", "ABCDEFGHJ2"])
+def test_a_voucher_answers_chap(secret: str) -> None:
+    granted = Granted(account=account(kind="guest"), method=Method.VOUCHER)
+    (
+        Script(_chap(secret, user_name="ABCDEFGHJ2"))
+        .asked(FindAccount("abcdefghj2"), None)
+        .asked(RedeemVoucher("ABCDEFGHJ2", STATION), granted)
+        .decides(granted)
+    )
+
+
+@pytest.mark.parametrize(
+    "spelling", ["3C-22-FB-01-02-03", "3c22fb010203", "3c22.fb01.0203", "3c22fb-010203"]
+)
+@pytest.mark.parametrize("password", [None, b"", b"3c22fb010203", b"3C:22:FB:01:02:03"])
+def test_a_registered_device_comes_in_by_its_mac(spelling: str, password: bytes | None) -> None:
+    device = account(kind="device", username=STATION, password_hash=None)
+    (
+        Script(request(user_name=spelling, password=password))
+        .asked(FindAccount(STATION), device)
+        .decides(Granted(account=device, method=Method.MAC))
+    )
+
+
+def test_a_mac_as_user_name_never_reaches_the_accounts_of_people() -> None:
+    (
+        Script(request(user_name="3c22fb010203", password=b"wonderland"))
+        .asked(FindAccount(STATION), account(username=STATION))
+        .decides(Denied(Reason.UNKNOWN_DEVICE, Method.MAC))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"station": None}, Reason.NO_STATION, id="no-station"),
+        pytest.param({"station": "0a0000000001"}, Reason.MAC_MISMATCH, id="another-station"),
+        pytest.param(
+            {"user_name": "printer", "call_check": True}, Reason.MAC_MISMATCH, id="not-a-mac"
+        ),
+    ],
+)
+def test_mac_authentication_needs_the_station_itself(
+    changes: dict[str, Any], reason: Reason
+) -> None:
+    facts = {"user_name": "3c22fb010203", "password": b""} | changes
+    Script(request(**facts)).decides(Denied(reason, Method.MAC))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"eap": True}, Reason.METHOD_UNSUPPORTED, id="eap"),
+        pytest.param({"user_name": ""}, Reason.BAD_REQUEST, id="nobody"),
+        pytest.param({"password": None}, Reason.BAD_REQUEST, id="nothing-to-prove"),
+    ],
+)
+def test_what_cannot_be_decided_is_refused(changes: dict[str, Any], reason: Reason) -> None:
+    Script(request(**changes)).decides(Denied(reason, Method.PAP))
+
+
+def test_an_account_that_ends_soon_bounds_the_grant() -> None:
+    end = NOW + timedelta(minutes=5)
+    alice = account(expires_at=end)
+    (
+        Script(request())
+        .asked(FindAccount("alice"), alice)
+        .asked(CheckPassword(alice, b"wonderland"), True)
+        .decides(Granted(account=alice, method=Method.PAP, expires_at=end))
+    )
