@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from common.config import Config
 from common.metrics import Counters
+from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
-from traffic.archive.orientation import Inside
 from traffic.archive.reading import Asked, FlowReader
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths

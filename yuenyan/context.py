@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from common.config import Config
-from db.engine import Database
-from identity.office import Office
+
+if TYPE_CHECKING:
+    from db.engine import Database
+    from identity.office import Office
 
 
 class Context:
@@ -20,6 +23,8 @@ class Context:
     @cached_property
     def database(self) -> Database:
         """The site's database; ConfigError when `yuenyan init` has not been run."""
+        from db.engine import Database
+
         database = Database(self.config.database_url)
         database.require_schema()
         return database
@@ -32,4 +37,6 @@ class Context:
     @cached_property
     def office(self) -> Office:
         """Database, keys and password costs together."""
+        from identity.office import Office
+
         return Office.open(self.config, self.database)

@@ -6,13 +6,11 @@ it only after translation. Does not look up who the client is.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import numpy as np
 
+from traffic.archive.inside import Inside
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.fields import Array
 
@@ -31,40 +29,24 @@ class Clients:
     lateral: int
 
 
-class Inside:
-    """The site's own prefixes, ready for whole columns."""
+def has4(inside: Inside, addresses: Array) -> Array:
+    """True where an IPv4 address lies inside."""
+    found = np.zeros(len(addresses), np.bool_)
+    for network in inside.four:
+        mask, wanted = np.uint32(int(network.netmask)), np.uint32(int(network[0]))
+        found |= (addresses & mask) == wanted
+    return found
 
-    def __init__(self, prefixes: Sequence[str]) -> None:
-        networks = [ip_network(prefix) for prefix in prefixes]
-        self.four = [network for network in networks if isinstance(network, IPv4Network)]
-        self.six = [network for network in networks if isinstance(network, IPv6Network)]
-        named = " ".join(sorted(str(network) for network in networks))
-        self.digest = hashlib.sha256(named.encode()).hexdigest()[:16]
-        """Tells whether a segment was sorted by the same prefixes."""
 
-    def has(self, address: IPv4Address | IPv6Address) -> bool:
-        """True when one address lies inside."""
-        if isinstance(address, IPv4Address):
-            return any(address in network for network in self.four)
-        return any(address in network for network in self.six)
-
-    def has4(self, addresses: Array) -> Array:
-        """True where an IPv4 address lies inside."""
-        found = np.zeros(len(addresses), np.bool_)
-        for network in self.four:
-            mask, wanted = np.uint32(int(network.netmask)), np.uint32(int(network[0]))
-            found |= (addresses & mask) == wanted
-        return found
-
-    def has6(self, high: Array, low: Array) -> Array:
-        """True where an IPv6 address, given in halves, lies inside."""
-        found = np.zeros(len(high), np.bool_)
-        for network in self.six:
-            mask, wanted = int(network.netmask), int(network[0])
-            found |= ((high & np.uint64(mask >> 64)) == np.uint64(wanted >> 64)) & (
-                (low & np.uint64(mask & (2**64 - 1))) == np.uint64(wanted & (2**64 - 1))
-            )
-        return found
+def has6(inside: Inside, high: Array, low: Array) -> Array:
+    """True where an IPv6 address, given in halves, lies inside."""
+    found = np.zeros(len(high), np.bool_)
+    for network in inside.six:
+        mask, wanted = int(network.netmask), int(network[0])
+        found |= ((high & np.uint64(mask >> 64)) == np.uint64(wanted >> 64)) & (
+            (low & np.uint64(mask & (2**64 - 1))) == np.uint64(wanted & (2**64 - 1))
+        )
+    return found
 
 
 def find_clients(batch: FlowBatch, inside: Inside) -> Clients:
@@ -76,7 +58,7 @@ def find_clients(batch: FlowBatch, inside: Inside) -> Clients:
         if name not in batch.columns:
             continue
         addresses = batch.columns[name]
-        found = inside.has4(addresses)
+        found = has4(inside, addresses)
         if chosen is None:
             client4[found] = addresses[found]
             chosen = found
@@ -92,7 +74,7 @@ def find_clients(batch: FlowBatch, inside: Inside) -> Clients:
         if f"{name}_high" not in batch.columns:
             continue
         upper, lower = batch.columns[f"{name}_high"], batch.columns[f"{name}_low"]
-        found = inside.has6(upper, lower)
+        found = has6(inside, upper, lower)
         fresh = found if chosen is None else found & ~chosen
         if fresh.any():
             high, low = np.where(fresh, upper, high), np.where(fresh, lower, low)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
 from traffic.archive.entries import Entry
+from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
-from traffic.archive.orientation import Inside
 
 if TYPE_CHECKING:
     import duckdb

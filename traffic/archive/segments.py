@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.errors import ArchiveError
-from traffic.archive.orientation import Clients, Inside, find_clients
+from traffic.archive.inside import Inside
+from traffic.archive.orientation import Clients, find_clients
 from traffic.archive.schema import CLIENT_COLUMNS, STORED, TIMES, default_value, sql_type
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.fields import Array

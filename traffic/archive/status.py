@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from common.clock import to_rfc3339
-from db.models.base import from_micros
 from traffic.archive.entries import Entry
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
 from traffic.archive.verification import verified_at_ms
+from traffic.moments import from_milliseconds
 
 SHOWN_GAPS = 100
 """The newest gaps listed; their whole number is always told."""
@@ -21,7 +21,7 @@ def time_text(milliseconds: int | None, zone: str) -> str | None:
     """A moment in milliseconds as RFC 3339 with the site's offset."""
     if milliseconds is None:
         return None
-    return to_rfc3339(from_micros(milliseconds * 1000), zone)
+    return to_rfc3339(from_milliseconds(milliseconds), zone)
 
 
 def archive_status(archive: Path, zone: str) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from common.errors import MalformedPacket
 from common.logging import get_logger
 from common.metrics import Counters
 from traffic.archive.entries import Entry, GapNote
+from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
-from traffic.archive.orientation import Inside
 from traffic.archive.segments import SegmentWriter, sync_directory
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.records import (

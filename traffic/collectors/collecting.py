@@ -16,7 +16,6 @@ from common.config import Config
 from common.errors import ConfigError, Refused
 from common.metrics import Counters
 from db.engine import Database
-from db.models.base import from_micros
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import make_seal
 from traffic.collectors.decoding import start_decoder, stop_decoder
@@ -24,6 +23,7 @@ from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.receiver import Receiver
 from traffic.collectors.runs import GapCopier, Heartbeat
 from traffic.collectors.spool import SpoolWriter, close_leftovers
+from traffic.moments import from_micros
 
 _LOCK_SECONDS = 90
 """A decoder left over from a killed collector finishes its batch before it lets go."""

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from common.errors import BackendUnavailable, ConfigError
-from traffic.collectors.records import RECORD_HEADER, RECORD_MAGIC, RecordKind
+from traffic.collectors.records import HEADER_OCTETS, RECORD_MAGIC, RecordKind
 from traffic.decoders.fields import Array
 
 SLOTS = 512
 """Datagrams a call; writev takes at most IOV_MAX (1024) pieces."""
 
 MAX_DATAGRAM = 65_535
-_HEADER = RECORD_HEADER.itemsize
+_HEADER = HEADER_OCTETS
 _STRIDE = 65_664
 """Room for the largest datagram and its header, a multiple of 64. Pages never touched by a
 datagram take no memory."""
@@ -49,6 +49,20 @@ _MESSAGE = np.dtype(
     ]
 )
 """struct mmsghdr of 64-bit Linux."""
+
+_RECORD = np.dtype(
+    [
+        ("magic", "<u2"),
+        ("kind", "u1"),
+        ("listener", "u1"),
+        ("octets", "<u4"),
+        ("received_ns", "<i8"),
+        ("port", "<u2"),
+        ("pad", "V6"),
+        ("address", "u1", (16,)),
+    ]
+)
+"""The header of a spool record, as in traffic.collectors.records."""
 
 _VECTOR = np.dtype([("base", "u8"), ("octets", "u8")])
 _STAMP = np.dtype(
@@ -76,7 +90,7 @@ class BatchReceiver:
         self._writev = libc.writev
         self._writev.restype = ctypes.c_ssize_t
         self._room = np.empty(SLOTS * _STRIDE, np.uint8)
-        self._headers: Array = np.ndarray(SLOTS, RECORD_HEADER, self._room.data, strides=(_STRIDE,))
+        self._headers: Array = np.ndarray(SLOTS, _RECORD, self._room.data, strides=(_STRIDE,))
         self._names = np.zeros((SLOTS, _NAME), np.uint8)
         self._controls = np.zeros((SLOTS, _CONTROL), np.uint8)
         self._stamps: Array = np.ndarray(SLOTS, _STAMP, self._controls.data, strides=(_CONTROL,))

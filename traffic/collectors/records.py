@@ -12,25 +12,13 @@ from enum import IntEnum
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
-import numpy as np
-
 RECORD_MAGIC = 0x5159
 
-RECORD_HEADER = np.dtype(
-    [
-        ("magic", "<u2"),
-        ("kind", "u1"),
-        ("listener", "u1"),
-        ("octets", "<u4"),
-        ("received_ns", "<i8"),
-        ("port", "<u2"),
-        ("pad", "V6"),
-        ("address", "u1", (16,)),
-    ]
-)
-"""Forty octets. The address is IPv6; IPv4 exporters are written mapped (RFC 4291 2.5.5.2)."""
-
 _HEADER = struct.Struct("<HBBIqH6x16s")
+"""Magic, kind, listener, octets of the body, received_ns, port, address. The address is
+IPv6; IPv4 exporters are written mapped (RFC 4291 section 2.5.5.2)."""
+
+HEADER_OCTETS = _HEADER.size
 _LOSS = struct.Struct("<qqq")
 
 

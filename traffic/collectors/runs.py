@@ -19,9 +19,9 @@ from common.errors import ArchiveError, NetAccessError
 from common.logging import get_logger
 from db.engine import Database
 from db.models import Gap, ServiceRun
-from db.models.base import from_micros
 from traffic.archive.entries import GapNote, decode_entry
 from traffic.archive.manifest import Manifest
+from traffic.moments import from_milliseconds
 
 PROCESS = "collector"
 BEAT_SECONDS = 5.0
@@ -152,8 +152,8 @@ def _row(note: GapNote) -> Gap:
     return Gap(
         kind="flow",
         source=note.source,
-        from_at=from_micros(note.from_ms * 1000),
-        to_at=from_micros(note.to_ms * 1000),
+        from_at=from_milliseconds(note.from_ms),
+        to_at=from_milliseconds(note.to_ms),
         lost=note.lost,
         reason=note.reason,
     )

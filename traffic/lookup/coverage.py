@@ -9,15 +9,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
-
 from common.config import Config
-from db.models import Gap, ServiceRun
-from db.models.base import from_micros
 from traffic.archive.entries import Entry
-from traffic.collectors.records import RECORD_HEADER, decode_records
+from traffic.collectors.records import HEADER_OCTETS, decode_records
 from traffic.lookup.attribution import GapSpan, Window, uncovered
+from traffic.lookup.store import Store
+from traffic.moments import from_micros, from_milliseconds, to_micros
 
 ALIVE = timedelta(seconds=60)
 """A run without an end, heard of this recently, is running; beats come every 5 to 30 s."""
@@ -26,11 +23,20 @@ EXPORT_DELAY = timedelta(minutes=30)
 """A datagram that was lost may have told of flows this much older: the longest usual active
 time-out of an exporter."""
 
+_RUNS = (
+    "SELECT started_at, alive_at, stopped_at FROM service_run WHERE process = :process "
+    "AND started_at <= :last AND (alive_at >= :first OR stopped_at >= :first)"
+)
+_GAPS = (
+    "SELECT kind, source, reason, from_at, to_at, lost FROM gap "
+    "WHERE from_at <= :last AND to_at >= :first"
+)
+
 PROCESS_KINDS = {"radius": "radius", "collector": "flow"}
 
 
 def find_gaps(
-    session: Session,
+    store: Store,
     entries: Iterable[Entry],
     window: Window,
     now: datetime,
@@ -39,8 +45,8 @@ def find_gaps(
     """Gaps of `processes` (radius, collector) that overlap `window`."""
     found: list[GapSpan] = []
     for process in processes:
-        found.extend(_not_running(session, process, window, now))
-    found.extend(_recorded(session, window, [PROCESS_KINDS[one] for one in processes]))
+        found.extend(_not_running(store, process, window, now))
+    found.extend(_recorded(store, window, {PROCESS_KINDS[one] for one in processes}))
     if "collector" in processes:
         found.extend(_in_manifest(entries, window))
     unique = {(gap.kind, gap.source, gap.from_at, gap.to_at, gap.reason): gap for gap in found}
@@ -53,7 +59,7 @@ def pending_since(spool: Path) -> datetime | None:
     for path in sorted(waiting, key=lambda one: one.stem):
         try:
             with path.open("rb") as stream:
-                head = stream.read(RECORD_HEADER.itemsize + 65_535)
+                head = stream.read(HEADER_OCTETS + 65_535)
         except OSError:
             continue
         for record in decode_records(memoryview(head)):
@@ -70,18 +76,23 @@ def find_pending(config: Config, window: Window, now: datetime) -> GapSpan | Non
     return GapSpan(kind="flow", source="collector", reason="pending", from_at=since, to_at=until)
 
 
-def _not_running(session: Session, process: str, window: Window, now: datetime) -> list[GapSpan]:
+def _not_running(store: Store, process: str, window: Window, now: datetime) -> list[GapSpan]:
     """Parts of `window`, up to now, in which `process` ran nowhere."""
     end = window.to_at
     if window.from_at <= now < end:
         end = now
-    query = select(ServiceRun.started_at, ServiceRun.alive_at, ServiceRun.stopped_at).where(
-        ServiceRun.process == process,
-        ServiceRun.started_at <= window.to_at,
-        or_(ServiceRun.alive_at >= window.from_at - ALIVE, ServiceRun.stopped_at >= window.from_at),
-    )
     runs = []
-    for started_at, alive_at, stopped_at in session.execute(query):
+    for row in store.rows(
+        _RUNS,
+        process=process,
+        first=to_micros(window.from_at - ALIVE),
+        last=to_micros(window.to_at),
+    ):
+        started_at, alive_at, stopped_at = (
+            None if value is None else from_micros(int(value)) for value in row
+        )
+        assert started_at is not None
+        assert alive_at is not None
         until = max(alive_at, stopped_at or alive_at)
         if stopped_at is None and now - alive_at <= ALIVE:
             until = max(until, now)
@@ -98,22 +109,21 @@ def _not_running(session: Session, process: str, window: Window, now: datetime) 
     ]
 
 
-def _recorded(session: Session, window: Window, kinds: Sequence[str]) -> list[GapSpan]:
-    query = select(Gap).where(
-        Gap.kind.in_(kinds),
-        Gap.from_at <= window.to_at + EXPORT_DELAY,
-        Gap.to_at >= window.from_at,
+def _recorded(store: Store, window: Window, kinds: set[str]) -> list[GapSpan]:
+    rows = store.rows(
+        _GAPS, first=to_micros(window.from_at), last=to_micros(window.to_at + EXPORT_DELAY)
     )
     spans = [
         GapSpan(
-            kind=row.kind,
-            source=row.source,
-            reason=row.reason,
-            from_at=row.from_at,
-            to_at=row.to_at,
-            lost=row.lost,
+            kind=kind,
+            source=source,
+            reason=reason,
+            from_at=from_micros(int(from_at)),
+            to_at=from_micros(int(to_at)),
+            lost=int(lost),
         )
-        for row in session.scalars(query)
+        for kind, source, reason, from_at, to_at, lost in rows
+        if kind in kinds
     ]
     return [span for span in spans if _matters(span, window)]
 
@@ -124,8 +134,8 @@ def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
             kind="flow",
             source=note.source,
             reason=note.reason,
-            from_at=from_micros(note.from_ms * 1000),
-            to_at=from_micros(note.to_ms * 1000),
+            from_at=from_milliseconds(note.from_ms),
+            to_at=from_milliseconds(note.to_ms),
             lost=note.lost,
         )
         for entry in entries

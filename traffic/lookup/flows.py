@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.clock import to_rfc3339, utc_now
 from common.config import Config
 from common.errors import NotFound, UsageError
 from common.net import IpAddress
-from db.engine import Database
-from identity.services import audit
-from traffic.archive.orientation import Inside
+from traffic.archive.inside import Inside
 from traffic.archive.reading import Asked, FlowReader
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.coverage import find_gaps, find_pending
-from traffic.lookup.holders import find_addresses, is_known_name
-from traffic.lookup.question import FlowsAnswer
-from traffic.lookup.service import CLOCK_ERROR, CLOCK_ERROR_MS
-from traffic.lookup.trees import flow_tree, gap_tree, held_tree, milliseconds
+from traffic.lookup.question import CLOCK_ERROR, CLOCK_ERROR_MS, FlowsAnswer
+from traffic.lookup.store import DatabaseStore, open_store, record_reading
+from traffic.lookup.trees import flow_tree, gap_tree, held_tree
+from traffic.moments import to_milliseconds
+
+if TYPE_CHECKING:
+    from db.engine import Database
 
 DEFAULT_LIMIT = 100_000
 """Flows in one answer; beyond it the answer says that it was cut."""
@@ -42,9 +43,12 @@ class FlowQuestion:
 
 
 def find_flows(
-    database: Database, config: Config, question: FlowQuestion, actor: str
+    database: Database | None, config: Config, question: FlowQuestion, actor: str
 ) -> FlowsAnswer:
     """The flows asked for, and the record that they were read.
+
+    Args:
+        database: None to open the configured one, only as far as the question needs it.
 
     Raises:
         UsageError: not exactly one of address and user, or the period is empty.
@@ -61,32 +65,29 @@ def find_flows(
     window = question.window.widened(CLOCK_ERROR)
     reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
     now = utc_now()
-    held: list[Holder] = []
-    with database.read() as session:
-        if question.user is not None:
-            if not is_known_name(session, question.user):
-                raise NotFound(f"nobody is called {question.user!r}")
-            held = find_addresses(session, question.user, window)
-        processes = ["collector"] if question.user is None else ["collector", "radius"]
-        gaps = find_gaps(session, reader.entries, window, now, processes)
+    store = DatabaseStore(database) if database is not None else open_store(config)
+    held = _addresses(database, config, question.user, window) if question.user else []
+    processes = ["collector", "radius"] if question.user else ["collector"]
+    gaps = find_gaps(store, reader.entries, window, now, processes)
     pending = find_pending(config, window, now)
     flows, truncated = reader.find_flows(
         _asked(question, held, window), question.limit, question.offset
     )
-    with database.write() as session:
-        audit.record(
-            session,
-            utc_now(),
-            actor,
-            "flows:read",
-            question.user or str(question.address),
-            case=question.case,
-            reason=question.reason,
-            window_from=to_rfc3339(question.window.from_at),
-            window_to=to_rfc3339(question.window.to_at),
-            flows=len(flows),
-            truncated=truncated,
-        )
+    record_reading(
+        store,
+        utc_now(),
+        actor,
+        "flows:read",
+        question.user or str(question.address),
+        {
+            "case": question.case,
+            "reason": question.reason,
+            "window_from": to_rfc3339(question.window.from_at),
+            "window_to": to_rfc3339(question.window.to_at),
+            "flows": len(flows),
+            "truncated": truncated,
+        },
+    )
     return {
         "asked": _asked_tree(question, zone),
         "addresses": [_held(one, zone) for one in held],
@@ -99,6 +100,24 @@ def find_flows(
     }
 
 
+def _addresses(
+    database: Database | None, config: Config, user: str, window: Window
+) -> list[Holder]:
+    """Every address that sessions of `user` had; NotFound when nobody is called so."""
+    from db.engine import Database
+    from traffic.lookup.holders import find_addresses, is_known_name
+
+    opened = database or Database(config.database_url)
+    try:
+        with opened.read() as session:
+            if not is_known_name(session, user):
+                raise NotFound(f"nobody is called {user!r}")
+            return find_addresses(session, user, window)
+    finally:
+        if database is None:
+            opened.dispose()
+
+
 def _asked(question: FlowQuestion, held: Sequence[Holder], window: Window) -> list[Asked]:
     if question.address is not None:
         spans = [(str(question.address), window)]
@@ -108,7 +127,7 @@ def _asked(question: FlowQuestion, held: Sequence[Holder], window: Window) -> li
             for one in held
         ]
     return [
-        Asked(ip_network(address), milliseconds(span.from_at), milliseconds(span.to_at))
+        Asked(ip_network(address), to_milliseconds(span.from_at), to_milliseconds(span.to_at))
         for address, span in dict.fromkeys(spans)
     ]
 

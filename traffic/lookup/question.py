@@ -13,6 +13,12 @@ from common.errors import UsageError
 from common.net import IpAddress, parse_address
 from traffic.lookup.attribution import Window
 
+CLOCK_ERROR_MS = 1000
+"""Assumed, not measured: devices tell time in whole seconds, so ours and theirs may differ
+by one even when both are right. The measured error of this machine comes with clock samples."""
+
+CLOCK_ERROR = timedelta(milliseconds=CLOCK_ERROR_MS)
+
 MAX_TOLERANCE_SECONDS = 7 * 86_400
 
 

@@ -16,8 +16,7 @@ from sqlalchemy.orm import Session
 from common.clock import to_rfc3339, utc_now
 from common.config import Config
 from db.engine import Database
-from identity.services import audit
-from traffic.archive.orientation import Inside
+from traffic.archive.inside import Inside
 from traffic.archive.reading import FlowReader, Translation
 from traffic.lookup.attribution import (
     Binding,
@@ -29,15 +28,18 @@ from traffic.lookup.attribution import (
 )
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.holders import find_holders, is_client_address
-from traffic.lookup.question import NUMBERS, LookupAnswer, Question, read_question
+from traffic.lookup.question import (
+    CLOCK_ERROR,
+    CLOCK_ERROR_MS,
+    NUMBERS,
+    LookupAnswer,
+    Question,
+    read_question,
+)
+from traffic.lookup.store import DatabaseStore, Store, record_reading
 from traffic.lookup.translations import bindings_of
-from traffic.lookup.trees import gap_tree, held_tree, milliseconds, ms_text
-
-CLOCK_ERROR_MS = 1000
-"""Assumed, not measured: devices tell time in whole seconds, so ours and theirs may differ
-by one even when both are right. The measured error of this machine comes with clock samples."""
-
-CLOCK_ERROR = timedelta(milliseconds=CLOCK_ERROR_MS)
+from traffic.lookup.trees import gap_tree, held_tree, ms_text
+from traffic.moments import to_milliseconds
 
 NAT_LOOK_BACK = timedelta(hours=24)
 """How long a translation may have been open before the time asked for."""
@@ -80,8 +82,9 @@ def run_lookup(
     reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
     now = utc_now()
     window = question.window.widened(CLOCK_ERROR)
+    store = DatabaseStore(database)
     with database.read() as session:
-        evidence = _gather(session, config, question, window, reader, now)
+        evidence = _gather(session, store, config, question, window, reader, now)
     result = attribute(
         window,
         own=evidence.own,
@@ -108,28 +111,30 @@ def run_lookup(
         "truncated": truncated,
         "clock_error_ms": CLOCK_ERROR_MS,
     }
-    with database.write() as session:
-        audit.record(
-            session,
-            utc_now(),
-            actor,
-            "lookup:run",
-            str(question.address),
-            case=question.case,
-            reason=question.reason,
-            port=question.port,
-            protocol=question.protocol,
-            window_from=to_rfc3339(question.window.from_at),
-            window_to=to_rfc3339(question.window.to_at),
-            outcome=str(result.outcome),
-            candidates=len(result.candidates),
-        )
+    record_reading(
+        store,
+        utc_now(),
+        actor,
+        "lookup:run",
+        str(question.address),
+        {
+            "case": question.case,
+            "reason": question.reason,
+            "port": question.port,
+            "protocol": question.protocol,
+            "window_from": to_rfc3339(question.window.from_at),
+            "window_to": to_rfc3339(question.window.to_at),
+            "outcome": str(result.outcome),
+            "candidates": len(result.candidates),
+        },
+    )
     answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
     return answer
 
 
 def _gather(
     session: Session,
+    store: Store,
     config: Config,
     question: Question,
     window: Window,
@@ -140,15 +145,15 @@ def _gather(
     address = str(question.address)
     own = find_holders(session, [address], window)
     if reader.inside.has(question.address):
-        gaps = find_gaps(session, reader.entries, window, now, ["radius"])
+        gaps = find_gaps(store, reader.entries, window, now, ["radius"])
         return _Evidence(own=own, gaps=gaps)
     found, truncated = _translations(reader, question, window)
     if not found and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
-        gaps = find_gaps(session, reader.entries, window, now, ["radius"])
+        gaps = find_gaps(store, reader.entries, window, now, ["radius"])
         return _Evidence(own=own, gaps=gaps)
     bindings = bindings_of(found, window.from_at - NAT_LOOK_BACK, window.to_at + NAT_LOOK_BACK)
-    gaps = find_gaps(session, reader.entries, window, now, ["collector", "radius"])
+    gaps = find_gaps(store, reader.entries, window, now, ["collector", "radius"])
     pending = find_pending(config, window, now)
     return _Evidence(
         own=own,
@@ -168,7 +173,7 @@ def _translations(
     protocols = NUMBERS.get(question.protocol or "", ())
     port = None if question.protocol == "icmp" else question.port
     back = NAT_LOOK_BACK // timedelta(milliseconds=1)
-    from_ms, to_ms = milliseconds(window.from_at), milliseconds(window.to_at)
+    from_ms, to_ms = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
     flows, more = reader.find_translations(
         question.address, port, protocols, from_ms, to_ms, MAX_TRANSLATIONS
     )

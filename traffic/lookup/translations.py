@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from db.models.base import from_micros
 from traffic.archive.reading import Translation
 from traffic.lookup.attribution import Binding
+from traffic.moments import from_milliseconds
 
 CREATES = frozenset({1, 4, 6, 8, 10, 12})
 DELETES = frozenset({2, 5, 7, 9, 11, 13})
@@ -68,4 +68,4 @@ def _binding(
 
 
 def _moment(milliseconds: int) -> datetime:
-    return from_micros(milliseconds * 1000)
+    return from_milliseconds(milliseconds)

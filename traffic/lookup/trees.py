@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from common.clock import to_rfc3339
-from db.models.base import from_micros, to_micros
 from traffic.archive.reading import FlowRecord
 from traffic.lookup.attribution import GapSpan, Holder
+from traffic.moments import from_milliseconds
 
 _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
@@ -61,11 +60,6 @@ def flow_tree(flow: FlowRecord, zone: str) -> dict[str, Any]:
     }
 
 
-def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970-01-01 UTC."""
-    return to_micros(moment) // 1000
-
-
 def ms_text(value: int, zone: str) -> str:
     """Milliseconds since 1970 as RFC 3339."""
-    return to_rfc3339(from_micros(value * 1000), zone)
+    return to_rfc3339(from_milliseconds(value), zone)

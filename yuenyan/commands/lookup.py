@@ -15,7 +15,6 @@ from common.net import parse_address
 from traffic.lookup.attribution import Window
 from traffic.lookup.flows import DEFAULT_LIMIT, FlowQuestion, find_flows
 from traffic.lookup.question import read_question, require_purpose
-from traffic.lookup.service import run_lookup
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.context import Context
 
@@ -48,6 +47,8 @@ def lookup_command(context: Context, /, as_json: bool, **asked: Any) -> None:
     question = read_question(asked, config.site.timezone)
     if not as_json:
         click.echo(f"Asked: {question.address} at {_both(question.at, config.site.timezone)}")
+    from traffic.lookup.service import run_lookup
+
     answer = run_lookup(context.database, config, question, context.actor)
     if as_json:
         print_json(answer)
@@ -116,7 +117,7 @@ def flows_command(
         limit=limit,
         offset=offset,
     )
-    answer = find_flows(context.database, config, question, context.actor)
+    answer = find_flows(None, config, question, context.actor)
     flows = answer["flows"]
     if as_json:
         print_json(answer)

@@ -50,7 +50,7 @@ def stored_ports(paths: CollectorPaths) -> list[int]:
     for entry in Manifest(paths.archive).entries():
         if entry.path:
             query = f"SELECT src_port FROM '{paths.archive / entry.path}'"
-            found.extend(port for (port,) in duckdb.sql(query).fetchall())
+            found.extend(port for (port,) in duckdb.connect().execute(query).fetchall())
     return sorted(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.vectors.flows.spools import mapped, record
 from traffic.collectors.records import (
-    RECORD_HEADER,
+    HEADER_OCTETS,
     Listener,
     Loss,
     RecordKind,
@@ -36,7 +36,7 @@ def test_every_cut_gives_the_whole_records_before_it() -> None:
 
 
 def test_octets_that_are_no_record_end_the_reading() -> None:
-    octets = record(b"one") + bytes(RECORD_HEADER.itemsize) + record(b"two")
+    octets = record(b"one") + bytes(HEADER_OCTETS) + record(b"two")
     assert len(list(decode_records(memoryview(octets)))) == 1
 
 

@@ -214,15 +214,15 @@ def test_a_wider_window_never_has_fewer_candidates(
     wider: tuple[int, int],
 ) -> None:
     holders = [
-        holder(name, *span, address=f"10.0.0.{last}", session=str(number))
+        holder(name, span[0], span[1], address=f"10.0.0.{last}", session=str(number))
         for number, (name, span, last) in enumerate(held)
     ]
-    bindings = [binding(*span, address=f"10.0.0.{last}") for span, last in bound]
+    bindings = [binding(span[0], span[1], address=f"10.0.0.{last}") for span, last in bound]
     first, last = asked
     narrow, wide = window(first, last), window(first - wider[0], last + wider[1])
     for arguments in ({"own": holders}, {"bindings": bindings, "holders": holders}):
-        few = attribute(narrow, **arguments)  # type: ignore[arg-type]
-        many = attribute(wide, **arguments)  # type: ignore[arg-type]
+        few = attribute(narrow, **arguments)
+        many = attribute(wide, **arguments)
         known = {one.holder.session_key for one in few.candidates if one.holder}
         assert known <= {one.holder.session_key for one in many.candidates if one.holder}
         if few.outcome is Outcome.AMBIGUOUS:

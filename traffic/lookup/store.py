@@ -1,0 +1,119 @@
+"""The few statements that reading flows needs from the database, on either kind of it.
+
+A look at one address must not wait for the whole database layer to load: on SQLite these
+statements go straight to the file, in half the time the command took otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from common.config import Config
+from common.errors import BackendUnavailable, ConfigError
+from traffic.moments import to_micros
+
+if TYPE_CHECKING:
+    from db.engine import Database
+
+_BUSY_SECONDS = 15.0
+"""As db.engine: how long to wait for another writer."""
+
+_AUDIT = (
+    "INSERT INTO audit_event (at, actor, action, target, detail) "
+    "VALUES (:at, :actor, :action, :target, :detail)"
+)
+
+
+class Store(Protocol):
+    """Runs one statement with named parameters (`:name`)."""
+
+    def rows(self, statement: str, **values: Any) -> Sequence[Sequence[Any]]:
+        """What a SELECT finds."""
+        ...
+
+    def write(self, statement: str, **values: Any) -> None:
+        """Change something; on the disk when this returns."""
+        ...
+
+
+class DatabaseStore:
+    """A `Store` on an open Database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rows(self, statement: str, **values: Any) -> Sequence[Sequence[Any]]:
+        from sqlalchemy import text
+
+        with self._database.read() as session:
+            return [tuple(row) for row in session.execute(text(statement), values)]
+
+    def write(self, statement: str, **values: Any) -> None:
+        from sqlalchemy import text
+
+        with self._database.write() as session:
+            session.execute(text(statement), values)
+
+
+class SqliteStore:
+    """A `Store` on the file of an SQLite database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rows(self, statement: str, **values: Any) -> Sequence[Sequence[Any]]:
+        return self._run(statement, values)
+
+    def write(self, statement: str, **values: Any) -> None:
+        self._run(statement, values)
+
+    def _run(self, statement: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        if not self._path.exists():
+            raise ConfigError("the database has no tables yet; run 'yuenyan init' first")
+        try:
+            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                with connection:
+                    found: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
+                return found
+        except sqlite3.Error as error:
+            if "no such table" in str(error):
+                raise ConfigError(
+                    "the database has no tables yet; run 'yuenyan init' first"
+                ) from error
+            raise BackendUnavailable("database", str(error)) from error
+
+
+def open_store(config: Config) -> Store:
+    """The store of the configured database; nothing is connected yet."""
+    url = config.database_url
+    if url.startswith("sqlite:///"):
+        return SqliteStore(Path(url.removeprefix("sqlite:///")))
+    from db.engine import Database
+
+    return DatabaseStore(Database(url))
+
+
+def record_reading(
+    store: Store,
+    now: datetime,
+    actor: str,
+    action: str,
+    target: str,
+    detail: dict[str, str | int | bool | None],
+) -> None:
+    """Add an audit event, as identity.services.audit does inside a transaction of its own."""
+    store.write(
+        _AUDIT,
+        at=to_micros(now),
+        actor=actor,
+        action=action,
+        target=target,
+        detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
+    )
