@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, Response, make_response, render_template
 
 from captive_portal.public import (
     connect,
@@ -14,10 +14,10 @@ from captive_portal.public import (
     visits,
     voucher,
 )
-from captive_portal.public.site import EXTENSION, Portal
+from captive_portal.public.site import EXTENSION, Portal, StaleVisit
 from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.errors import init_error_pages
-from captive_portal.web.i18n import current_language, init_languages
+from captive_portal.web.i18n import current_language, gettext, init_languages
 from captive_portal.web.security_headers import init_security_headers
 from common.net import format_mac
 from identity.office import Office
@@ -44,6 +44,7 @@ def create_app(office: Office) -> Flask:
     init_languages(app, office.config.site.languages, zone)
     init_security_headers(app)
     init_error_pages(app, "error.html")
+    app.register_error_handler(StaleVisit, _stale_visit)
     app.context_processor(portal.page_values)
     app.jinja_env.filters.update(
         moment=lambda value: format_moment(value, current_language(), zone),
@@ -55,3 +56,12 @@ def create_app(office: Office) -> Flask:
     for part in _PARTS:
         app.register_blueprint(part.pages)
     return app
+
+
+def _stale_visit(_error: StaleVisit) -> Response:
+    text = render_template(
+        "error.html",
+        title=gettext("This sign-in page is too old"),
+        advice=gettext("Switch Wi-Fi off and on again. A fresh sign-in page then opens by itself."),
+    )
+    return make_response(text, 400)

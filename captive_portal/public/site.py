@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
-from flask import abort, current_app, g, request, url_for
+from flask import current_app, g, request, url_for
+from werkzeug.exceptions import BadRequest
 
 from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.csrf import FIELD, FormTokens
@@ -20,6 +21,10 @@ EXTENSION = "yuenyan_portal"
 KEY_FILE = "portal-session.key"
 VISIT_FIELD = "visit"
 NO_VISIT = Visit()
+
+
+class StaleVisit(BadRequest):
+    """The visit in the address is forged, broken or too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def visit() -> Visit:
         text = request.args.get(VISIT_FIELD, "")
         read = portal().signer.read_visit(text) if text else NO_VISIT
         if read is None:
-            abort(400)
+            raise StaleVisit
         found = g.visit = read
         g.visit_text = text
         if found.language:

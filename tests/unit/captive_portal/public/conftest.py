@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from captive_portal.public import create_app
+from common import config as configuration
 from db.models import AddressInterval, NasClient, NetworkSession
 from identity.office import Office
 from identity.services.nas import add_nas
+from tests.conftest import write_configuration
 
 HERE = "192.0.2.7"
 MAC = "3c22fb010203"
@@ -66,6 +70,16 @@ def app(office: Office) -> Flask:
 @pytest.fixture
 def visitor(app: Flask) -> Visitor:
     return Visitor(app)
+
+
+@pytest.fixture(scope="session")
+def reader(_made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """A visitor of one portal that tests share who only look; it costs no new site."""
+    folder = tmp_path_factory.mktemp("shared-portal")
+    shutil.copytree(_made_site / "var", folder / "var")
+    office = Office.open(configuration.load(write_configuration(folder)))
+    yield Visitor(create_app(office))
+    office.database.dispose()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from sqlalchemy import select
 
-from captive_portal.public.site import safe_return_url
 from captive_portal.web.tokens import Signer, Visit
 from db.models import NasClient, PortalToken
 from identity.office import Office
@@ -96,7 +95,7 @@ def test_a_disabled_gateway_is_refused(visitor: Visitor, office: Office) -> None
 def test_a_forged_visit_is_refused_and_not_carried_on(visitor: Visitor) -> None:
     answer = visitor.get("/?lang=en&visit=forged")
     assert answer.status_code == 400
-    assert "cannot be used any more" in answer.text
+    assert "Switch Wi-Fi off and on again" in answer.text
     assert "forged" not in answer.text
 
 
@@ -114,31 +113,6 @@ def test_what_the_gateway_says_of_the_last_try(visitor: Visitor, query: str, pag
     assert answer.location.startswith(page)
     refused = "did not accept the sign-in" in visitor.follow(answer).text
     assert refused is (page == "/?")
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("http://example.com/a?b=c#d", True),
-        ("https://example.com:8443/", True),
-        ("javascript:alert(1)", False),
-        ("//example.com/", False),
-        ("/relative", False),
-        ("http://user@example.com/", False),
-        ("http://good.example\\@evil.example/", False),
-        ("http://example.com/\r\nSet-Cookie: a=b", False),
-        ("http://example.com/ x", False),
-        ("http:///path", False),
-        ("http://example.com:99999/", False),
-        ("http://[::1/", False),
-        ("data:text/html,x", False),
-        ("http://example.com/" + "x" * 3000, False),
-        ("", False),
-    ],
-    ids=repr,
-)
-def test_only_plain_web_addresses_are_returned_to(text: str, kept: bool) -> None:
-    assert safe_return_url(text) == (text if kept else "")
 
 
 def test_tokens_are_not_minted_without_end(visitor: Visitor) -> None:

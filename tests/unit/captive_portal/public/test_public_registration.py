@@ -148,24 +148,23 @@ def apply_as(visitor: Visitor, username: str) -> str:
     ],
 )
 def test_a_mistake_is_named_and_the_rest_is_kept(
-    visitor: Visitor, office: Office, field: str, value: str, message: str
+    reader: Visitor, field: str, value: str, message: str
 ) -> None:
-    answer = visitor.fill("/register?lang=en", **{**GOOD, field: value})
+    answer = reader.fill("/register?lang=en", **{**GOOD, field: value})
     assert answer.status_code == 422
     assert answer.text.count(message) == 2, "beside the field and in the summary"
     assert f'<a href="#{field}">' in answer.text and f'id="{field}"' in answer.text
     assert PASSWORD not in answer.text
     if field != "full_name":
         assert 'value="สมหญิง ใจดี"' in answer.text
-    with office.database.read() as session:
-        assert session.scalars(select(Registration)).all() == []
 
 
 @pytest.mark.parametrize(
     "contact", ["081 234 5678", "๐๘๑๒๓๔๕๖๗๘", "+66 81 234 5678", "(045) 123-456", "a@b.go.th"]
 )
-def test_ways_to_write_a_contact(visitor: Visitor, contact: str) -> None:
-    assert visitor.fill("/register", **{**GOOD, "contact": contact}).status_code == 303
+def test_ways_to_write_a_contact(reader: Visitor, contact: str) -> None:
+    answer = reader.fill("/register", **{**GOOD, "contact": contact, "username": ""})
+    assert 'href="#username"' in answer.text and 'href="#contact"' not in answer.text
 
 
 def test_a_pending_name_is_taken_too(visitor: Visitor) -> None:
