@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from common.config import Config
-from yuenyan.checkup import machine, site
+from yuenyan.checkup import answers, machine, site
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
@@ -21,6 +21,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_archive,
     machine.check_clock,
     machine.check_ports,
+    answers.check_answers,
     machine.check_password_costs,
 )
 

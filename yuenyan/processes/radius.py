@@ -81,6 +81,7 @@ def _serve(config: Config, number: int, count: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    get_logger("radius").info("radius_listening", worker=number)
     worker.run()
     counters.write(metrics)
     beat.stop()

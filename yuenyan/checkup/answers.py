@@ -1,0 +1,55 @@
+"""Does the RADIUS server that holds our ports really answer?"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+from common.config import Config
+from common.errors import NetAccessError
+from common.net import parse_address, parse_listen, parse_prefix
+from db.engine import Database
+from identity.office import Office
+from identity.services import nas
+from radius_server.pyrad_adapter import is_alive
+from yuenyan.checkup.finding import Finding, error, ok
+from yuenyan.checkup.machine import find_holder
+
+
+def check_answers(config: Config) -> Iterator[Finding]:
+    """Each RADIUS port that is held answers Status-Server (RFC 5997).
+
+    Needs a NAS that this machine is to itself (a prefix that holds the loopback address);
+    without one there is no secret to ask with, and nothing is said.
+    """
+    for kind, listens in (("auth", config.radius.auth), ("acct", config.radius.acct)):
+        for listen in listens:
+            host, port = parse_listen(listen)
+            address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+            secret = _secret_for(config, address)
+            if ":" in address or secret is None or not find_holder(port, "udp"):
+                continue
+            check = f"radius.{kind} {listen}"
+            if is_alive(address, port, secret, accounting=kind == "acct"):
+                yield ok(check, "answers Status-Server")
+            else:
+                yield error(
+                    check, "held, but no answer to Status-Server", "look at the log of radius"
+                )
+
+
+def _secret_for(config: Config, address: str) -> bytes | None:
+    """The secret of the NAS that a packet from this machine to `address` would come from."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+            source = parse_address(probe.getsockname()[0])
+        office = Office.open(config, Database(config.database_url))
+        with office.database.read() as session:
+            for client in nas.list_nas(session):
+                network = parse_prefix(client.prefix)
+                if network.version == source.version and source in network:
+                    return nas.secret_of(office, client)
+    except (NetAccessError, OSError):
+        return None
+    return None
