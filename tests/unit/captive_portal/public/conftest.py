@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
 from captive_portal.public import create_app
@@ -26,6 +27,30 @@ from tests.conftest import write_configuration
 HERE = "192.0.2.7"
 MAC = "3c22fb010203"
 LOGIN_URL = "http://10.5.50.1/login"
+
+
+class _CompiledTemplates(BytecodeCache):
+    """Templates compiled once for all the portals of a test run."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _CompiledTemplates()
+
+
+def make_app(office: Office) -> Flask:
+    """The portal of `office`."""
+    made = create_app(office)
+    made.jinja_env.bytecode_cache = _COMPILED
+    return made
 
 
 @dataclass(slots=True)
@@ -64,7 +89,7 @@ class Visitor:
 
 @pytest.fixture
 def app(office: Office) -> Flask:
-    return create_app(office)
+    return make_app(office)
 
 
 @pytest.fixture
@@ -78,7 +103,7 @@ def reader(_made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("shared-portal")
     shutil.copytree(_made_site / "var", folder / "var")
     office = Office.open(configuration.load(write_configuration(folder)))
-    yield Visitor(create_app(office))
+    yield Visitor(make_app(office))
     office.database.dispose()
 
 
@@ -89,7 +114,7 @@ def make_visitor(office: Office) -> Callable[..., Visitor]:
     def make(**values: Any) -> Visitor:
         portal = office.config.portal.model_copy(update=values)
         config = office.config.model_copy(update={"portal": portal})
-        return Visitor(create_app(replace(office, config=config)))
+        return Visitor(make_app(replace(office, config=config)))
 
     return make
 
