@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
@@ -63,10 +63,10 @@ def status() -> ResponseReturnValue:
 @public
 def openapi() -> ResponseReturnValue:
     """The description of this API."""
-    return jsonify(document(office().config.site.name))
+    return jsonify(document(office().config.site.name, current_app.config["SESSION_COOKIE_NAME"]))
 
 
-def document(site: str) -> dict[str, Any]:
+def document(site: str, cookie: str) -> dict[str, Any]:
     """OpenAPI 3.1 of what exists here and no more."""
     count = {"type": "integer", "minimum": 0}
     moment = {"type": ["string", "null"], "format": "date-time"}
@@ -125,8 +125,6 @@ def document(site: str) -> dict[str, Any]:
             ),
         },
         "components": {
-            "securitySchemes": {
-                "session": {"type": "apiKey", "in": "cookie", "name": "yuenyan_admin"}
-            }
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}}
         },
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Flask, abort, current_app, flash, redirect, request, session, url_for
+from flask import Flask, abort, current_app, flash, g, redirect, request, session, url_for
 from flask_babel import gettext
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
@@ -35,6 +35,7 @@ from captive_portal.admin.presentation import init_presentation
 from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.security_headers import init_security_headers
+from common.errors import BackendUnavailable
 from common.secret import read_secret_file
 from identity.office import Office
 
@@ -107,7 +108,14 @@ def _init_login(app: Flask, office: Office) -> None:
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def load(cookie_id: str) -> Officer | None:
-        return load_officer(office, cookie_id) if _is_fresh(office) else None
+        if g.get("database_is_down") or not _is_fresh(office):
+            return None
+        try:
+            return load_officer(office, cookie_id)
+        except BackendUnavailable:
+            # The error page asks again who is there; it must not fail over the same thing.
+            g.database_is_down = True
+            raise
 
     @manager.unauthorized_handler  # type: ignore[untyped-decorator]
     def ask_to_sign_in() -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import Flask, request
+from flask import Flask, g, request
 from flask_babel import lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
@@ -89,23 +89,27 @@ def init_presentation(app: Flask, office: Office) -> None:
         minutes_in=lambda value, language: format_duration(int(value) * 60, language),
         word=lambda code, table: words.word(getattr(words, table), code),
     )  # fmt: skip
+    app.before_request(lambda: _count_pending(office))
     app.context_processor(
         lambda: {
             "site_name": office.config.site.name,
             "officer": current_user,
             "menu": [item for item in MENU if current_user.may(item.permission)],
-            "pending_count": _pending(office),
+            "pending_count": g.get("pending_count", 0),
             "language_link": _language_link,
         }
     )
 
 
-def _pending(office: Office) -> int:
-    if not current_user.may(Permission.DECIDE_REGISTRATIONS):
-        return 0
+def _count_pending(office: Office) -> None:
+    """Count the queue before the view opens its own session: one connection a request."""
+    if request.endpoint in (None, "static") or not current_user.may(
+        Permission.DECIDE_REGISTRATIONS
+    ):
+        return
     with office.database.read() as session:
         statement = select(func.count()).where(Registration.state == "pending")
-        return session.scalar(statement) or 0
+        g.pending_count = session.scalar(statement) or 0
 
 
 def _language_link(language: str) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from sqlalchemy import Label, case, func, select
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
 from wtforms import Form, IntegerField, SelectField, StringField
 
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.forms import at_most, between, needed_number, offer, role_choices
-from captive_portal.admin.paging import fetch_page
+from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from captive_portal.web import qr
@@ -63,16 +65,16 @@ def listing() -> ResponseReturnValue:
     """Batches, newest first, with how far they are used."""
     wanted = request.args.get("q", "").strip()
     statement = (
-        select(VoucherBatch, Account, *_counts())
+        select(VoucherBatch, Account)
         .join(Account, Account.id == VoucherBatch.issuer_id)
-        .join(Voucher, Voucher.batch_id == VoucherBatch.id)
-        .group_by(VoucherBatch.id, Account.id)
         .order_by(VoucherBatch.id.desc())
     )
     if wanted:
-        statement = statement.where(VoucherBatch.name.icontains(wanted, autoescape=True))
+        statement = statement.where(contains(wanted, VoucherBatch.name))
     with office().database.read() as session:
-        return render_template("vouchers.html", page=fetch_page(session, statement), q=wanted)
+        page = fetch_page(session, statement, count=True)
+        uses = _uses(session, [batch.id for batch, _issuer in page.rows])
+        return render_template("vouchers.html", page=page, uses=uses, q=wanted)
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -118,8 +120,7 @@ def show(batch_id: int) -> ResponseReturnValue:
         if batch is None:
             abort(404)
         issuer = session.get(Account, batch.issuer_id)
-        counts = session.execute(select(*_counts()).where(Voucher.batch_id == batch_id)).one()
-    use = BatchUse(**{key: value or 0 for key, value in counts._mapping.items()})
+        use = _uses(session, [batch_id])[batch_id]
     return render_template(
         "voucher_batch.html", batch=batch, issuer=issuer, use=use, is_guess=_portal_url()[1]
     )
@@ -189,22 +190,29 @@ def revoke(batch_id: int) -> ResponseReturnValue:
     return here
 
 
-def _counts() -> list[Label[int]]:
-    """Columns that count the codes of a batch by what they are now."""
+def _uses(session: Session, batch_ids: Sequence[int]) -> dict[int, BatchUse]:
+    """How the codes of each batch stand now."""
     now = office().clock()
     over = (Voucher.state == "active") & (Voucher.expires_at <= now)
-    lapsed = (Voucher.state == "unused") & Voucher.batch_id.in_(
-        select(VoucherBatch.id).where(VoucherBatch.hard_expiry <= now)
-    )
-    state = case(
-        (Voucher.state == "revoked", "revoked"),
-        (over | lapsed, "expired"),
-        else_=Voucher.state,
-    )
-    return [
-        func.sum(case((state == name, 1), else_=0)).label(name)
-        for name in ("unused", "active", "expired", "revoked")
-    ]
+    lapsed = (Voucher.state == "unused") & (VoucherBatch.hard_expiry <= now)
+    state = case((over | lapsed, "expired"), else_=Voucher.state)
+    counted: dict[int, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
+    for batch_id, name, number in session.execute(
+        select(Voucher.batch_id, state, func.count())
+        .join(VoucherBatch, VoucherBatch.id == Voucher.batch_id)
+        .where(Voucher.batch_id.in_(batch_ids))
+        .group_by(Voucher.batch_id, state)
+    ):
+        counted[batch_id][name] = number
+    return {
+        batch_id: BatchUse(
+            unused=states.get("unused", 0),
+            active=states.get("active", 0),
+            expired=states.get("expired", 0),
+            revoked=states.get("revoked", 0),
+        )
+        for batch_id, states in counted.items()
+    }
 
 
 def _portal_url() -> tuple[str, bool]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 
+from common.errors import BackendUnavailable
+from db.engine import Database
 from identity.office import Office
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
@@ -121,3 +127,17 @@ def test_a_page_that_is_not_there_says_so(admin: Officer) -> None:
     response = admin.get("/nowhere")
     assert response.status_code == 404
     assert "Page not found" in response.text
+
+
+def test_a_database_that_is_down_is_said_plainly(
+    admin: Officer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_database: Database) -> Iterator[Session]:
+        raise BackendUnavailable("database")
+
+    monkeypatch.setattr(Database, "read", contextmanager(refuse))
+    for path in ("/", "/people/", "/lookup/"):
+        response = admin.get(path)
+        assert response.status_code == 503
+        assert "The system is not ready" in response.text
+    assert admin.get("/api/health").status_code == 503

@@ -37,8 +37,8 @@ def test_every_text_is_translated_with_the_same_placeholders() -> None:
         singular = text[0] if isinstance(text, tuple) else text
         found = catalogue.get(singular)
         assert found is not None, f"no Thai for {text!r}"
-        thai = found.string if isinstance(found.string, str) else found.string[0]
-        assert thai, f"no Thai for {text!r}"
+        thai = found.string[0] if isinstance(found.string, tuple) else found.string
+        assert isinstance(thai, str) and thai, f"no Thai for {text!r}"
         assert set(PLACEHOLDER.findall(singular)) == set(PLACEHOLDER.findall(thai)), text
 
 
