@@ -28,17 +28,17 @@ run: setup ## set up and run everything here, on SQLite under var/
 
 test: setup ## the whole suite; as root it installs what the tests need
 	@deploy/test-packages.sh
-	@deploy/run-tests.sh $(BIN)
+	@deploy/fast-tmp.sh deploy/run-tests.sh $(BIN)
 
 test-all: check test ## check, then test
 
-check: setup ## format, lint, types, import contracts, file lengths, unit tests
+check: setup ## format, lint, types, imports, file lengths, unit tests on SQLite
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(CODE) tests $(wildcard bench/*.py)
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/file_lengths.py
-	@$(BIN)/python -m pytest -q -n 2 tests/unit
+	@deploy/fast-tmp.sh $(BIN)/python -m pytest -q -n 2 -m 'not real' tests/unit
 
 bench: setup ## the project's own measurements, as tables
 	@for measurement in bench/*.py; do \
