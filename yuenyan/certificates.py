@@ -34,7 +34,7 @@ def make_lab_certificates(directory: Path, site: str) -> bool:
         return False
     directory.mkdir(mode=0o755, exist_ok=True)
     ca_key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{site} lab CA"[:64])])
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _shortened(f"Lab CA {site}"))])
     authority = _sign(ca_name, ca_key.public_key(), ca_name, ca_key, _CA_LIFETIME, None)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME)])
@@ -48,6 +48,11 @@ def make_lab_certificates(directory: Path, site: str) -> bool:
     (directory / "ca.pem").write_bytes(ca_pem)
     (directory / "server.pem").write_bytes(server.public_bytes(Encoding.PEM) + ca_pem)
     return True
+
+
+def _shortened(text: str) -> str:
+    """`text` cut to the 64 octets X.520 allows a common name; a Thai letter takes three."""
+    return text.encode()[:64].decode(errors="ignore")
 
 
 def _sign(
