@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -13,15 +14,14 @@ from types import FrameType
 
 from common import clock, logging
 from common.config import Config
-from common.errors import ConfigError, Refused
+from common.errors import Refused
 from common.metrics import Counters
 from db.engine import Database
 from traffic.archive.manifest import Manifest
-from traffic.archive.seals import make_seal
-from traffic.collectors.decoding import start_decoder, stop_decoder
+from traffic.collectors.decoding import Sealer, start_decoder, stop_decoder
 from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.receiver import Receiver
-from traffic.collectors.runs import GapCopier, Heartbeat
+from traffic.collectors.runs import Chronicler, GapCopier
 from traffic.collectors.spool import SpoolWriter, close_leftovers
 from traffic.moments import from_micros
 
@@ -30,6 +30,7 @@ _LOCK_SECONDS = 90
 
 _WATCH_SECONDS = 2.0
 _METRICS_SECONDS = 15.0
+_FAILED_SECONDS = 0.2
 
 log = logging.get_logger(__name__)
 
@@ -48,31 +49,38 @@ def run_collector(config: Config) -> int:
     decoder = start_decoder(config, lock)
     database = Database(config.database_url)
     copier = GapCopier(paths.archive, paths.state)
-    heartbeat = Heartbeat(database, paths.node, _alive_at(receiver, started_at), copier)
-    heartbeat.start(started_at)
+    chronicler = Chronicler(database, paths.node, _alive_at(receiver, started_at), copier)
+    chronicler.start()
     log.info("collector_started", node=paths.node, spool=str(paths.spool))
     metrics = config.data_dir / "metrics" / "collector.prom"
     watched = written = time.monotonic()
     while not stop.asked:
-        receiver.step()
-        now = time.monotonic()
-        if now - watched >= _WATCH_SECONDS:
-            watched = now
-            decoder = _watch(decoder, config, lock)
-        if now - written >= _METRICS_SECONDS:
-            written = now
-            counters.write(metrics)
+        try:
+            receiver.step()
+            now = time.monotonic()
+            if now - watched >= _WATCH_SECONDS:
+                watched = now
+                decoder = _watch(decoder, config, lock)
+            if now - written >= _METRICS_SECONDS:
+                written = now
+                counters.write(metrics)
+        except Exception:
+            # Nothing may end the receiving but a signal.
+            log.exception("collector_step_failed")
+            counters.add("collector_step_failures")
+            time.sleep(_FAILED_SECONDS)
     receiver.stop()
-    stopped_at = clock.utc_now()
     log.info("collector_draining")
     failed = stop_decoder(decoder)
     if failed:
         failed = stop_decoder(start_decoder(config, lock))
     if failed:
         log.error("decoder_failed", exit_code=failed, detail="the spool waits for the next start")
-    _seal(config, paths)
-    heartbeat.stop(stopped_at)
-    counters.write(metrics)
+    # What was archived last is sealed too, whenever the hour is.
+    Sealer(config, paths).turn(clock.unix_nanoseconds() / 1e9)
+    chronicler.stop()
+    with contextlib.suppress(OSError):
+        counters.write(metrics)
     database.dispose()
     os.close(lock)
     log.info("collector_stopped")
@@ -135,13 +143,3 @@ def _watch(decoder: subprocess.Popen[bytes], config: Config, lock: int) -> subpr
         return decoder
     log.error("decoder_died", exit_code=decoder.returncode)
     return start_decoder(config, lock)
-
-
-def _seal(config: Config, paths: CollectorPaths) -> None:
-    """Sign what this run has archived; a site without a key is told, not stopped."""
-    try:
-        make_seal(paths.archive, config.keys_dir, clock.unix_nanoseconds() // 1_000_000)
-    except Refused:
-        return
-    except ConfigError as error:
-        log.warning("archive_not_sealed", error=str(error))

@@ -94,12 +94,15 @@ class Receiver:
             time.sleep(_GATHER_SECONDS)
 
     def stop(self) -> None:
-        """Take everything the kernel still holds, then close the sockets and the spool."""
+        """Take what the kernel held when this was called, then close sockets and spool."""
+        asked_ns = clock.unix_nanoseconds()
         for source in self._sources.values():
-            while self._take(source):
+            # Exporters go on sending: what arrives from now on is the next run's, or lost.
+            while self._take(source) and source.last_ns < asked_ns:
                 pass
             source.sock.close()
-        self._tell_losses(clock.unix_nanoseconds())
+        self.alive_ns = clock.unix_nanoseconds()
+        self._tell_losses(self.alive_ns)
         self._writer.close()
         self._sources = {}
 

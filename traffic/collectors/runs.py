@@ -12,92 +12,66 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.errors import ArchiveError, NetAccessError
 from common.logging import get_logger
 from db.engine import Database
-from db.models import Gap, ServiceRun
+from db.models import Gap
+from db.service_run import Heartbeat
 from traffic.archive.entries import GapNote, decode_entry
 from traffic.archive.manifest import Manifest
 from traffic.moments import from_milliseconds
 
 PROCESS = "collector"
 BEAT_SECONDS = 5.0
+_PATIENCE_SECONDS = 30.0
 _POSITION = "gaps-copied.json"
 
 log = get_logger(__name__)
 
 
-class Heartbeat:
-    """One `service_run` row, kept alive; `start` and `stop` bracket the run."""
+class Chronicler:
+    """Keeps the `service_run` row alive and the gaps copied; `start` and `stop` bracket it.
+
+    Args:
+        alive_at: when the receive loop last came round, so that a loop that hangs is not
+            said to receive.
+    """
 
     def __init__(
-        self,
-        database: Database,
-        node: str,
-        alive_at: Callable[[], datetime],
-        copier: GapCopier,
+        self, database: Database, node: str, alive_at: Callable[[], datetime], copier: GapCopier
     ) -> None:
         self._database = database
-        self._node = node
-        self._alive_at = alive_at
         self._copier = copier
-        self._run_id: int | None = None
-        self._started_at: datetime | None = None
-        self._reachable = True
+        self._heartbeat = Heartbeat(database, PROCESS, node, clock=alive_at)
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="chronicler", daemon=True)
 
-    def start(self, started_at: datetime) -> None:
-        """Begin to beat; the row is written as soon as the database answers."""
-        self._started_at = started_at
+    def start(self) -> None:
+        """Begin; the row is written as soon as the database answers."""
         self._thread.start()
 
-    def stop(self, stopped_at: datetime) -> None:
+    def stop(self) -> None:
         """Write the end of the run; gives up when the database does not answer."""
         self._wake.set()
-        self._thread.join(timeout=30)
-        self._attempt(stopped_at, stopped_at)
+        self._thread.join(timeout=_PATIENCE_SECONDS)
+        self._copy()
+        self._heartbeat.stop()
 
     def _loop(self) -> None:
-        self._attempt(self._alive_at(), None)
-        while not self._wake.wait(BEAT_SECONDS):
-            self._attempt(self._alive_at(), None)
+        while True:
+            self._heartbeat.beat()
+            self._copy()
+            if self._wake.wait(BEAT_SECONDS):
+                return
 
-    def _attempt(self, alive_at: datetime, stopped_at: datetime | None) -> None:
+    def _copy(self) -> None:
         try:
-            self._write(alive_at, stopped_at)
             self._copier.copy(self._database)
         except (NetAccessError, SQLAlchemyError, OSError) as error:
-            if self._reachable:
-                log.warning("heartbeat_not_stored", error=str(error))
-            self._reachable = False
-        else:
-            self._reachable = True
-
-    def _write(self, alive_at: datetime, stopped_at: datetime | None) -> None:
-        with self._database.write() as session:
-            if self._run_id is None:
-                run = ServiceRun(
-                    process=PROCESS,
-                    node=self._node,
-                    started_at=self._started_at,
-                    alive_at=alive_at,
-                    stopped_at=stopped_at,
-                )
-                session.add(run)
-                session.flush()
-                run_id = run.id
-            else:
-                run_id = self._run_id
-                session.execute(
-                    update(ServiceRun)
-                    .where(ServiceRun.id == run_id)
-                    .values(alive_at=alive_at, stopped_at=stopped_at)
-                )
-        self._run_id = run_id
+            log.warning("gaps_not_copied", error=str(error))
 
 
 class GapCopier:

@@ -15,6 +15,9 @@ REORDER_WINDOW = 64
 LARGEST_LOSS = 1 << 24
 """A jump beyond this is a restart: no exporter loses sixteen million between two datagrams."""
 
+MAX_STREAMS = 20_000
+"""Over all exporters; a forger could otherwise fill the memory with Source IDs."""
+
 UPTIME_SLACK_MS = 60_000
 """sysUptime falling by more than this is a reboot; less is two datagrams out of order."""
 
@@ -72,6 +75,8 @@ class SequenceWatch:
         following = (number + step) % _MODULUS
         stream = self.streams.get(key)
         if stream is None:
+            if len(self.streams) >= MAX_STREAMS:
+                return
             source = f"{key[0]} v{key[1]} domain {key[2]}"
             self.streams[key] = Stream(source, following, received_ms, uptime_ms)
             return

@@ -5,7 +5,6 @@ Pure: the collector decides where it is written.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from common.errors import MalformedPacket
@@ -31,8 +30,7 @@ def dump_state(decoder: FlowDecoder) -> dict[str, Any]:
         ],
         "pending": [
             [*key, late.received_ms, late.exported_ms, late.uptime_ms, late.body.hex()]
-            for key, waiting in store.pending.items()
-            for late in waiting
+            for key, late in store.waiting()
         ],
     }
 
@@ -58,9 +56,7 @@ def load_state(tree: dict[str, Any]) -> FlowDecoder:
             )
         for exporter, domain, number, received_ms, exported_ms, uptime_ms, body in tree["pending"]:
             late = PendingSet(received_ms, exported_ms, uptime_ms, bytes.fromhex(body))
-            waiting = decoder.store.pending.setdefault((exporter, domain, number), deque())
-            waiting.append(late)
-            decoder.store.pending_octets += len(late.body)
+            decoder.store.wait((exporter, domain, number), late)
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedPacket(f"decoder state is damaged: {error}") from error
     return decoder

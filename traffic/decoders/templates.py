@@ -23,6 +23,9 @@ MAX_TEMPLATES = 20_000
 PENDING_OCTETS = 16 << 20
 """Data sets that wait for a template, over all exporters."""
 
+PENDING_OVERHEAD = 200
+"""What a waiting set costs besides its octets, so that empty ones are bounded too."""
+
 PENDING_MS = 2 * 3600 * 1000
 """Exporters repeat templates every few minutes, the slowest every 30 minutes."""
 
@@ -72,6 +75,7 @@ class TemplateStore:
     def __init__(self) -> None:
         self.templates: dict[Key, Template] = {}
         self.pending: dict[Key, deque[PendingSet]] = {}
+        self._order: deque[Key] = deque()
         self.pending_octets = 0
 
     def define(self, key: Key, template: Template) -> list[PendingSet]:
@@ -82,34 +86,48 @@ class TemplateStore:
         waiting = self.pending.pop(key, None)
         if waiting is None:
             return []
-        self.pending_octets -= sum(len(one.body) for one in waiting)
+        self.pending_octets -= sum(len(one.body) + PENDING_OVERHEAD for one in waiting)
+        self._order = deque(other for other in self._order if other != key)
         return list(waiting)
 
     def wait(self, key: Key, late: PendingSet) -> list[tuple[Key, PendingSet]]:
         """Keep `late` until its template comes; returns what had to go to make room."""
         self.pending.setdefault(key, deque()).append(late)
-        self.pending_octets += len(late.body)
+        self._order.append(key)
+        self.pending_octets += len(late.body) + PENDING_OVERHEAD
         dropped = []
         while self.pending_octets > PENDING_OCTETS:
-            oldest = min(self.pending, key=lambda one: self.pending[one][0].received_ms)
-            dropped.append((oldest, self._drop(oldest)))
+            dropped.append(self._drop_oldest())
         return dropped
 
     def expire(self, now_ms: int) -> list[tuple[Key, PendingSet]]:
         """Give up on sets that waited longer than PENDING_MS before `now_ms`."""
         dropped = []
-        for key in list(self.pending):
-            while key in self.pending and self.pending[key][0].received_ms < now_ms - PENDING_MS:
-                dropped.append((key, self._drop(key)))
+        while self._order and self._oldest_ms() < now_ms - PENDING_MS:
+            dropped.append(self._drop_oldest())
         return dropped
 
-    def _drop(self, key: Key) -> PendingSet:
+    def waiting(self) -> list[tuple[Key, PendingSet]]:
+        """Everything that waits, in the order of its arrival."""
+        places: dict[Key, int] = {}
+        found = []
+        for key in self._order:
+            place = places.get(key, 0)
+            places[key] = place + 1
+            found.append((key, self.pending[key][place]))
+        return found
+
+    def _oldest_ms(self) -> int:
+        return self.pending[self._order[0]][0].received_ms
+
+    def _drop_oldest(self) -> tuple[Key, PendingSet]:
+        key = self._order.popleft()
         waiting = self.pending[key]
         gone = waiting.popleft()
-        self.pending_octets -= len(gone.body)
+        self.pending_octets -= len(gone.body) + PENDING_OVERHEAD
         if not waiting:
             del self.pending[key]
-        return gone
+        return key, gone
 
 
 def make_template(fields: FieldSpecs, *, options: bool = False) -> Template:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +17,6 @@ from common.net import parse_address
 from traffic.lookup.attribution import Window
 from traffic.lookup.flows import DEFAULT_LIMIT, FlowQuestion, find_flows
 from traffic.lookup.question import read_question, require_purpose
-from yuenyan.commands.tables import print_json, print_table
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -29,6 +30,11 @@ _OUTCOMES = {
     "none": "Nobody had it: the records are complete for that time and name no one.",
     "gap": "Not known: records for that time are missing.",
 }
+
+
+def _print_json(answer: Mapping[str, Any]) -> None:
+    """One JSON document. Not by commands.tables, whose imports take as long as the reading."""
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
 @click.command("lookup")
@@ -51,8 +57,10 @@ def lookup_command(context: Context, /, as_json: bool, **asked: Any) -> None:
 
     answer = run_lookup(context.database, config, question, context.actor)
     if as_json:
-        print_json(answer)
+        _print_json(answer)
         return
+    from yuenyan.commands.tables import print_table
+
     click.echo(_OUTCOMES[answer["outcome"]])
     if answer["candidates"]:
         print_table(
@@ -120,11 +128,13 @@ def flows_command(
     answer = find_flows(None, config, question, context.actor)
     flows = answer["flows"]
     if as_json:
-        print_json(answer)
+        _print_json(answer)
         return
     if as_csv:
         _print_csv(flows)
     else:
+        from yuenyan.commands.tables import print_table
+
         print_table(
             ("start", "end", "protocol", "from", "to", "translated", "octets", "packets"),
             [
@@ -160,6 +170,8 @@ def _print_csv(flows: list[dict[str, Any]]) -> None:
 def _print_gaps(gaps: list[dict[str, Any]]) -> None:
     if not gaps:
         return
+    from yuenyan.commands.tables import print_table
+
     click.echo("Missing, or perhaps missing:")
     print_table(
         ("kind", "from", "to", "lost", "reason", "source"),
