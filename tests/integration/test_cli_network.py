@@ -262,7 +262,7 @@ def test_doctor_before_init_changes_nothing(tmp_path: Path) -> None:
     result = run_command("--config", str(config), "doctor")
     assert result.exit_code == 1
     assert "run: yuenyan init" in result.stdout
-    assert list(tmp_path.iterdir()) == [config]
+    assert [path.name for path in tmp_path.iterdir()] == [config.name]
 
 
 def test_doctor_warns_of_the_first_password_lying_about(site: Site) -> None:

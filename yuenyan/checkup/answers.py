@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from common.config import Config
 from common.errors import NetAccessError
 from common.net import parse_address, parse_listen, parse_prefix
@@ -14,6 +16,7 @@ from identity.services import nas
 from radius_server.pyrad_adapter import is_alive
 from yuenyan.checkup.finding import Finding, error, ok
 from yuenyan.checkup.machine import find_holder
+from yuenyan.checkup.site import has_database
 
 
 def check_answers(config: Config) -> Iterator[Finding]:
@@ -26,8 +29,10 @@ def check_answers(config: Config) -> Iterator[Finding]:
         for listen in listens:
             host, port = parse_listen(listen)
             address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+            if ":" in address or not find_holder(port, "udp"):
+                continue
             secret = _secret_for(config, address)
-            if ":" in address or secret is None or not find_holder(port, "udp"):
+            if secret is None:
                 continue
             check = f"radius.{kind} {listen}"
             if is_alive(address, port, secret, accounting=kind == "acct"):
@@ -44,12 +49,21 @@ def _secret_for(config: Config, address: str) -> bytes | None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((address, 9))
             source = parse_address(probe.getsockname()[0])
-        office = Office.open(config, Database(config.database_url))
-        with office.database.read() as session:
+    except OSError:
+        return None
+    if not has_database(config):
+        return None
+    database = Database(config.database_url)
+    try:
+        office = Office.open(config, database)
+        with database.read() as session:
             for client in nas.list_nas(session):
                 network = parse_prefix(client.prefix)
                 if network.version == source.version and source in network:
                     return nas.secret_of(office, client)
-    except (NetAccessError, OSError):
+    except (NetAccessError, SQLAlchemyError):
+        # check_database tells what is wrong with it.
         return None
+    finally:
+        database.dispose()
     return None

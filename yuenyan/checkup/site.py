@@ -84,9 +84,14 @@ def check_keys(config: Config) -> Iterator[Finding]:
         )
 
 
+def has_database(config: Config) -> bool:
+    """False when a SQLite file is not there yet; opening it would make it."""
+    return not config.is_sqlite or Path(config.database_url.removeprefix("sqlite:///")).exists()
+
+
 def check_database(config: Config) -> Iterator[Finding]:
     """The database answers, has today's tables, belongs to the keys, and knows somebody."""
-    if config.is_sqlite and not Path(config.database_url.removeprefix("sqlite:///")).exists():
+    if not has_database(config):
         yield error("database", "there is none yet", "run: yuenyan init")
         return
     database = Database(config.database_url)
