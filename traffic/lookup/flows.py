@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
@@ -18,7 +19,7 @@ from traffic.archive.reading import Asked, FlowReader
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.question import CLOCK_ERROR, CLOCK_ERROR_MS, FlowsAnswer
-from traffic.lookup.store import DatabaseStore, open_store, record_reading
+from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
 from traffic.lookup.trees import flow_tree, gap_tree, held_tree
 from traffic.moments import to_milliseconds
 
@@ -65,29 +66,32 @@ def find_flows(
     window = question.window.widened(CLOCK_ERROR)
     reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
     now = utc_now()
-    store = DatabaseStore(database) if database is not None else open_store(config)
-    held = _addresses(database, config, question.user, window) if question.user else []
-    processes = ["collector", "radius"] if question.user else ["collector"]
-    gaps = find_gaps(store, reader.entries, window, now, processes)
-    pending = find_pending(config, window, now)
-    flows, truncated = reader.find_flows(
-        _asked(question, held, window), question.limit, question.offset
+    opened: AbstractContextManager[Store] = (
+        nullcontext(DatabaseStore(database)) if database is not None else open_store(config)
     )
-    record_reading(
-        store,
-        utc_now(),
-        actor,
-        "flows:read",
-        question.user or str(question.address),
-        {
-            "case": question.case,
-            "reason": question.reason,
-            "window_from": to_rfc3339(question.window.from_at),
-            "window_to": to_rfc3339(question.window.to_at),
-            "flows": len(flows),
-            "truncated": truncated,
-        },
-    )
+    with opened as store:
+        held = _addresses(database, config, question.user, window) if question.user else []
+        processes = ["collector", "radius"] if question.user else ["collector"]
+        gaps = find_gaps(store, reader.entries, window, now, processes)
+        pending = find_pending(config, window, now)
+        flows, truncated = reader.find_flows(
+            _asked(question, held, window), question.limit, question.offset
+        )
+        record_reading(
+            store,
+            utc_now(),
+            actor,
+            "flows:read",
+            question.user or str(question.address),
+            {
+                "case": question.case,
+                "reason": question.reason,
+                "window_from": to_rfc3339(question.window.from_at),
+                "window_to": to_rfc3339(question.window.to_at),
+                "flows": len(flows),
+                "truncated": truncated,
+            },
+        )
     return {
         "asked": _asked_tree(question, zone),
         "addresses": [_held(one, zone) for one in held],

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -90,14 +90,20 @@ class SqliteStore:
             raise BackendUnavailable("database", str(error)) from error
 
 
-def open_store(config: Config) -> Store:
-    """The store of the configured database; nothing is connected yet."""
+@contextmanager
+def open_store(config: Config) -> Iterator[Store]:
+    """The store of the configured database; its connections are closed at the end."""
     url = config.database_url
     if url.startswith("sqlite:///"):
-        return SqliteStore(Path(url.removeprefix("sqlite:///")))
+        yield SqliteStore(Path(url.removeprefix("sqlite:///")))
+        return
     from db.engine import Database
 
-    return DatabaseStore(Database(url))
+    database = Database(url)
+    try:
+        yield DatabaseStore(database)
+    finally:
+        database.dispose()
 
 
 def record_reading(
