@@ -1,4 +1,4 @@
-"""A RADIUS server that runs for a whole file of tests, once on each kind of database."""
+"""A RADIUS server that many tests share, once on each kind of database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = [
 ]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="session", params=KINDS)
 def live(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveSite]:

@@ -1,0 +1,183 @@
+"""A client, a gateway and their link as network namespaces; a real exporter on the link.
+
+    client 10.77.0.0/24 --- gateway (203.0.113.10 behind it) --- 198.18.x.y --- this machine
+
+Everything is deleted by name at the end, and every process ended by number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import wait_until
+from tests.programs import require
+
+SERVER = "203.0.113.10"
+_LIMIT_SECONDS = 20
+_READY = "ready\n"
+
+_LISTEN = """
+import selectors, socket, sys
+server, port = sys.argv[1], int(sys.argv[2])
+tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+tcp.bind((server, port)); udp.bind((server, port)); tcp.listen(64)
+waiting = selectors.DefaultSelector()
+waiting.register(tcp, 1); waiting.register(udp, 1); waiting.register(sys.stdin, 1)
+print("ready", flush=True)
+while True:
+    for key, _ in waiting.select():
+        if key.fileobj is sys.stdin:
+            sys.exit(0)
+        if key.fileobj is udp:
+            udp.recv(2048)
+            continue
+        peer, _ = tcp.accept()
+        with peer:
+            while peer.recv(65536):
+                pass
+            peer.sendall(b"x" * 5000)
+"""
+
+_TALK = """
+import socket, sys
+client, server, port, tcp, udp = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+for _ in range(tcp):
+    with socket.create_connection((server, port), 10, source_address=(client, 0)) as one:
+        one.sendall(b"y" * 20000)
+        one.shutdown(socket.SHUT_WR)
+        while one.recv(65536):
+            pass
+for _ in range(udp):
+    with socket.socket(type=socket.SOCK_DGRAM) as one:
+        one.bind((client, 0))
+        one.sendto(b"z" * 100, (server, port))
+"""
+
+_PMACCTD = """\
+daemonize: false
+pcap_interface: {interface}
+pcap_filter: host {client}
+aggregate: src_host, dst_host, src_port, dst_port, proto, tos
+plugins: nfprobe
+nfprobe_receiver: {receiver}
+nfprobe_version: {version}
+nfprobe_timeouts: expint=1:tcp=2:tcp.fin=1:tcp.rst=1:udp=1:general=1:maxlife=5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The names of the two namespaces, and this machine's address towards the gateway."""
+
+    client: str
+    gateway: str
+    here: str
+
+    def talk(self, client: str, port: int, tcp: int, udp: int) -> None:
+        """Make `tcp` connections and send `udp` datagrams from `client` to the server."""
+        with self._listening(port):
+            _inside(self.client, sys.executable, "-c", _TALK, client, SERVER, str(port),
+                    str(tcp), str(udp))  # fmt: skip
+
+    @contextmanager
+    def exporting(self, client: str, port: int, version: int, folder: Path) -> Iterator[None]:
+        """pmacctd on the gateway, sending the flows of `client` here; it flushes at the end."""
+        program = require("pmacctd", "pmacct")
+        path = folder / f"pmacctd-{version}.conf"
+        path.write_text(
+            _PMACCTD.format(
+                interface="inside", client=client, version=version, receiver=f"{self.here}:{port}"
+            )
+        )
+        log = path.with_suffix(".log")
+        with log.open("wb") as stream:
+            running = subprocess.Popen(
+                ["ip", "netns", "exec", self.gateway, program, "-f", str(path)],
+                stdout=stream, stderr=stream, cwd="/",
+            )  # fmt: skip
+        try:
+            wait_until(
+                lambda: running.poll() is not None or b"link type is" in log.read_bytes(),
+                _LIMIT_SECONDS,
+                f"pmacctd does not start: {log.read_text()}",
+            )
+            assert running.poll() is None, log.read_text()
+            yield
+            running.send_signal(2)  # SIGINT: it sends what it still holds
+            running.wait(_LIMIT_SECONDS)
+        finally:
+            running.kill()
+            running.wait(_LIMIT_SECONDS)
+
+    @contextmanager
+    def _listening(self, port: int) -> Iterator[None]:
+        running = subprocess.Popen(
+            ["ip", "netns", "exec", self.gateway,
+             sys.executable, "-c", _LISTEN, SERVER, str(port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert running.stdin is not None and running.stdout is not None
+        try:
+            assert running.stdout.readline() == _READY
+            yield
+            running.stdin.close()
+            assert running.wait(_LIMIT_SECONDS) == 0
+        finally:
+            running.kill()
+            running.wait(_LIMIT_SECONDS)
+            running.stdout.close()
+
+
+@contextmanager
+def network(clients: Sequence[str]) -> Iterator[Network]:
+    """A fresh network whose client namespace has all of `clients` as its addresses."""
+    require("ip", "iproute2")
+    tag = secrets.token_hex(3)
+    client, gateway, link = f"yc-{tag}", f"yg-{tag}", f"yl-{tag}"
+    block = f"198.18.{secrets.randbelow(250) + 1}"
+    first = secrets.randbelow(60) * 4
+    here, there = f"{block}.{first + 1}", f"{block}.{first + 2}"
+    try:
+        for name in (client, gateway):
+            _ip("netns", "add", name)
+            _inside(name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+            _ip("-n", name, "link", "set", "lo", "up")
+        _ip("link", "add", "outside", "netns", client, "type", "veth",
+            "peer", "name", "inside", "netns", gateway)  # fmt: skip
+        _ip("link", "add", link, "type", "veth", "peer", "name", "uplink", "netns", gateway)
+        _ip("addr", "add", f"{here}/30", "dev", link)
+        _ip("link", "set", link, "up")
+        for address, device in (("10.77.0.1/24", "inside"), (f"{there}/30", "uplink"),
+                                (f"{SERVER}/32", "lo")):  # fmt: skip
+            _ip("-n", gateway, "addr", "add", address, "dev", device)
+        for address in clients:
+            _ip("-n", client, "addr", "add", f"{address}/24", "dev", "outside")
+        for name, device in ((gateway, "inside"), (gateway, "uplink"), (client, "outside")):
+            _ip("-n", name, "link", "set", device, "up")
+        _ip("-n", client, "route", "add", "default", "via", "10.77.0.1")
+        yield Network(client, gateway, here)
+    finally:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _ip("link", "del", link)
+        for name in (client, gateway):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                _ip("netns", "del", name)
+
+
+def _ip(*arguments: str) -> None:
+    _run("ip", *arguments)
+
+
+def _inside(namespace: str, *command: str) -> None:
+    _run("ip", "netns", "exec", namespace, *command)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, timeout=_LIMIT_SECONDS, capture_output=True)
