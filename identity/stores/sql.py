@@ -6,10 +6,13 @@ Values come out, never ORM rows. Every method may raise BackendUnavailable.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Connection, Executable, bindparam, select, update
+from sqlalchemy.exc import DBAPIError
 
+from common.errors import BackendUnavailable
 from common.net import IpNetwork, parse_prefix
 from db.models import (
     Account,
@@ -17,13 +20,14 @@ from db.models import (
     NasClient,
     NetworkSession,
     PortalToken,
+    Revision,
     Role,
     Voucher,
 )
-from identity.domain.access import AccountSnapshot, Decision
+from identity.domain.access import AccountSnapshot, Decision, RoleProfile
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import login, nas, roles
+from identity.services import login, nas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +42,82 @@ class NasFacts:
     secret: bytes = field(repr=False)
 
 
+_PROFILE = ("name", *(field.name for field in fields(RoleProfile) if field.name != "name"))
+_ACCOUNTS = (
+    select(
+        Account.id,
+        Account.username,
+        Account.kind,
+        Account.state,
+        Account.expires_at,
+        Credential.password_hash,
+        *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
+    )
+    .join(Role, Account.role_id == Role.id)
+    .outerjoin(Credential, Credential.account_id == Account.id)
+    .where(Account.username.in_(bindparam("usernames", expanding=True)))
+)
+_TOKENS = select(
+    PortalToken.id,
+    PortalToken.username,
+    PortalToken.token,
+    PortalToken.expires_at,
+    PortalToken.consumed_at,
+    PortalToken.client_mac,
+    PortalToken.nas_client_id,
+).where(PortalToken.username.in_(bindparam("usernames", expanding=True)))
+_OPEN_STATIONS = select(
+    NetworkSession.account_id, NetworkSession.calling_station_id, NetworkSession.session_key
+).where(
+    NetworkSession.account_id.in_(bindparam("account_ids", expanding=True)),
+    NetworkSession.stop_seen == 0,
+    NetworkSession.closed_at.is_(None),
+)
+_VOUCHERS = select(Voucher.code_hmac, Voucher.account_id).where(
+    Voucher.code_hmac.in_(bindparam("hashes", expanding=True)), Voucher.account_id.is_not(None)
+)
+_REVISION = select(Revision.number)
+
+
 class SqlStore:
-    """Reads for one office. Safe to use from many threads."""
+    """Reads for one worker.
+
+    `revision`, `accounts`, `voucher_accounts`, `tokens` and `open_stations` share one
+    connection, kept open, and belong to the worker's own thread. The others may be called
+    from any thread.
+    """
 
     def __init__(self, office: Office) -> None:
         self._office = office
         self._database = office.database
+        self._connection: Connection | None = None
+
+    def close(self) -> None:
+        """Give the kept connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _rows(self, statement: Executable, values: dict[str, Any]) -> Sequence[Any]:
+        """The rows of one read, outside any transaction that would hold on to a snapshot."""
+        try:
+            if self._connection is None:
+                self._connection = self._database.engine.connect().execution_options(
+                    isolation_level="AUTOCOMMIT"
+                )
+            rows = self._connection.execute(statement, values).all()
+            self._connection.rollback()
+        except DBAPIError as error:
+            if self._connection is not None:
+                self._connection.invalidate()
+            self.close()
+            raise BackendUnavailable("database", str(error.orig)) from error
+        return rows
 
     def revision(self) -> int:
         """A number that rises whenever an account, role or NAS changes."""
-        with self._database.read() as session:
-            return int(session.execute(text("SELECT number FROM revision")).scalar_one())
+        (row,) = self._rows(_REVISION, {})
+        return int(row.number)
 
     def nas_clients(self) -> Sequence[NasFacts]:
         """Every enabled NAS with its secret."""
@@ -67,66 +136,39 @@ class SqlStore:
 
     def accounts(self, usernames: Collection[str]) -> dict[str, AccountSnapshot]:
         """The accounts among `usernames`, which are in stored form; unknown ones are absent."""
-        columns = (
-            Account.id,
-            Account.username,
-            Account.kind,
-            Account.state,
-            Account.expires_at,
-            Credential.password_hash,
-            Role,
-        )
-        statement = (
-            select(*columns)
-            .join(Role, Account.role_id == Role.id)
-            .outerjoin(Credential, Credential.account_id == Account.id)
-            .where(Account.username.in_(usernames))
-        )
-        with self._database.read() as session:
-            return {
-                row.username: AccountSnapshot(
-                    account_id=row.id,
-                    username=row.username,
-                    kind=row.kind,
-                    state=row.state,
-                    expires_at=row.expires_at,
-                    role=roles.profile(row.Role),
-                    password_hash=row.password_hash,
-                )
-                for row in session.execute(statement)
-            }
+        return {
+            row.username: AccountSnapshot(
+                account_id=row.id,
+                username=row.username,
+                kind=row.kind,
+                state=row.state,
+                expires_at=row.expires_at,
+                role=RoleProfile(**{name: getattr(row, f"role_{name}") for name in _PROFILE}),
+                password_hash=row.password_hash,
+            )
+            for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
+        }
 
     def voucher_accounts(self, codes: Collection[str]) -> dict[str, int]:
         """The accounts behind voucher codes that have been used; for accounting."""
         hashes = {self._office.vault.lookup_hash(code): code for code in codes}
-        with self._database.read() as session:
-            rows = session.execute(
-                select(Voucher.code_hmac, Voucher.account_id).where(
-                    Voucher.code_hmac.in_(hashes), Voucher.account_id.is_not(None)
-                )
-            )
-            return {
-                hashes[code_hmac]: account_id
-                for code_hmac, account_id in rows
-                if account_id is not None
-            }
+        rows = self._rows(_VOUCHERS, {"hashes": list(hashes)})
+        return {hashes[row.code_hmac]: row.account_id for row in rows}
 
     def tokens(self, usernames: Collection[str]) -> dict[str, list[TokenFacts]]:
         """The one-time tokens of these names that housekeeping has not dropped yet."""
         found: dict[str, list[TokenFacts]] = {name: [] for name in usernames}
-        with self._database.read() as session:
-            rows = session.scalars(select(PortalToken).where(PortalToken.username.in_(usernames)))
-            for row in rows:
-                found[row.username].append(
-                    TokenFacts(
-                        token_id=row.id,
-                        token=row.token,
-                        expires_at=row.expires_at,
-                        spent=row.consumed_at is not None,
-                        client_mac=row.client_mac,
-                        nas_client_id=row.nas_client_id,
-                    )
+        for row in self._rows(_TOKENS, {"usernames": list(usernames)}):
+            found[row.username].append(
+                TokenFacts(
+                    token_id=row.id,
+                    token=row.token,
+                    expires_at=row.expires_at,
+                    spent=row.consumed_at is not None,
+                    client_mac=row.client_mac,
+                    nas_client_id=row.nas_client_id,
                 )
+            )
         return found
 
     def open_stations(self, account_ids: Collection[int]) -> dict[int, set[str]]:
@@ -135,19 +177,9 @@ class SqlStore:
         A session without a station counts as one of its own.
         """
         found: dict[int, set[str]] = {account_id: set() for account_id in account_ids}
-        statement = select(
-            NetworkSession.account_id,
-            NetworkSession.calling_station_id,
-            NetworkSession.session_key,
-        ).where(
-            NetworkSession.account_id.in_(account_ids),
-            NetworkSession.stop_seen == 0,
-            NetworkSession.closed_at.is_(None),
-        )
-        with self._database.read() as session:
-            for account_id, station, key in session.execute(statement):
-                if account_id is not None:
-                    found[account_id].add(station or key)
+        rows = self._rows(_OPEN_STATIONS, {"account_ids": list(account_ids)})
+        for account_id, station, key in rows:
+            found[account_id].add(station or key)
         return found
 
     def spend_token(self, token_id: int) -> bool:

@@ -7,9 +7,10 @@ with the stored hash it was checked against: a changed password cannot match.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import hmac
-import secrets
+import struct
 import time
 from collections.abc import Collection
 
@@ -21,6 +22,13 @@ POLL_SECONDS = 0.4
 
 VERIFIED_SECONDS = 3600.0
 STATIONS_SECONDS = 1.0
+_DIGEST_OCTETS = 32
+_SLOT = struct.Struct(f"={_DIGEST_OCTETS}sd")
+_SLOTS = 1 << 17
+TABLE_OCTETS = _SLOTS * _SLOT.size
+"""5 MB: room for the accounts of a province, one slot each; a clash costs one argon2."""
+
+VerifiedTable = bytearray | ctypes.Array[ctypes.c_ubyte]
 _MAXIMUM_ACCOUNTS = 100_000
 
 
@@ -75,29 +83,33 @@ class OpenStations:
 class VerifiedPasswords:
     """Passwords that argon2 has confirmed, so that it need not again for a while.
 
-    The key is random in each process and nothing is written anywhere.
+    A table of fixed slots in memory that the workers of one server share; nothing is
+    written anywhere, and the key is random in each start. Workers write without a lock: a
+    torn slot holds no digest that fits, and then argon2 is asked.
     """
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        self._verified: dict[int, tuple[bytes, float]] = {}
+    def __init__(self, key: bytes, table: VerifiedTable) -> None:
+        self._key = key
+        self._table = table
+        self._slots = len(table) // _SLOT.size
 
     def confirms(self, account: AccountSnapshot, password: bytes, now: float) -> bool:
         """Whether this very password was confirmed for this very stored hash."""
-        known = self._verified.get(account.account_id)
-        if known is None or known[1] < now or account.password_hash is None:
+        if account.password_hash is None:
             return False
-        return hmac.compare_digest(known[0], self._digest(account, password))
+        digest, until = _SLOT.unpack_from(self._table, self._offset(account))
+        return until > now and hmac.compare_digest(digest, self._digest(account, password))
 
     def remember(self, account: AccountSnapshot, password: bytes, now: float) -> None:
         """Note that argon2 confirmed `password`; `now` is monotonic seconds."""
-        if len(self._verified) >= _MAXIMUM_ACCOUNTS:
-            self._verified.clear()
         digest = self._digest(account, password)
-        self._verified[account.account_id] = (digest, now + VERIFIED_SECONDS)
+        _SLOT.pack_into(self._table, self._offset(account), digest, now + VERIFIED_SECONDS)
+
+    def _offset(self, account: AccountSnapshot) -> int:
+        return account.account_id % self._slots * _SLOT.size
 
     def _digest(self, account: AccountSnapshot, password: bytes) -> bytes:
         stored = (account.password_hash or "").encode()
-        hasher = hashlib.blake2b(stored, key=self._key, digest_size=32)
+        hasher = hashlib.blake2b(stored, key=self._key, digest_size=_DIGEST_OCTETS)
         hasher.update(account.account_id.to_bytes(8, "big") + password)
         return hasher.digest()

@@ -46,6 +46,7 @@ class Questions:
         self,
         store: SqlStore,
         directory: Directory,
+        verified: VerifiedPasswords,
         counters: Counters,
         threads: int,
         queue_limit: int,
@@ -55,7 +56,7 @@ class Questions:
         self._directory = directory
         self._counters = counters
         self._stations = OpenStations(store)
-        self._verified = VerifiedPasswords()
+        self._verified = verified
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._queue_limit = queue_limit
         self._wake = wake

@@ -33,7 +33,7 @@ from radius_server.process.access import AccessRequest, decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
 from radius_server.worker.clients import NasTable
-from radius_server.worker.directory import POLL_SECONDS, Directory
+from radius_server.worker.directory import POLL_SECONDS, Directory, VerifiedPasswords
 from radius_server.worker.duplicates import DuplicateCache
 from radius_server.worker.exchange import (
     ACCT_CODES,
@@ -71,6 +71,7 @@ class Worker:
         auth: list[socket.socket],
         acct: list[socket.socket],
         counters: Counters,
+        verified: VerifiedPasswords,
         threads: int,
         every_second: Callable[[], None] = lambda: None,
     ) -> None:
@@ -87,6 +88,7 @@ class Worker:
         self._questions = Questions(
             self._store,
             self._directory,
+            verified,
             counters,
             threads,
             config.radius.slow_queue,
@@ -127,6 +129,7 @@ class Worker:
         self._presence_only()
         self._questions.close()
         self._ledger.close()
+        self._store.close()
 
     def _turn_safely(self) -> int:
         """One turn; a fault in it is logged and counted, and the worker lives."""

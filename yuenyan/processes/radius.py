@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import secrets
 import signal
 import time
 from multiprocessing.context import SpawnProcess
@@ -18,6 +19,7 @@ from db.ledger import open_ledger
 from db.service_run import heartbeat
 from identity.office import Office
 from radius_server.udp import bind, claim
+from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.worker import Worker
 
 METRICS_SECONDS = 5.0
@@ -36,7 +38,8 @@ def run(config: Config) -> int:
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
     if count == 1:
-        _serve(config, 0, count)
+        verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
+        _serve(config, 0, count, verified)
     else:
         _Family(config, count).run()
     log.info("radius_stopped")
@@ -50,7 +53,7 @@ def worker_count(config: Config) -> int:
     return config.radius.workers or os.cpu_count() or 1
 
 
-def _serve(config: Config, number: int, count: int) -> None:
+def _serve(config: Config, number: int, count: int, verified: VerifiedPasswords) -> None:
     office = Office.open(config)
     counters = Counters()
     beat = heartbeat(office.database, "radius", f"{os.uname().nodename}/{number}")
@@ -72,6 +75,7 @@ def _serve(config: Config, number: int, count: int) -> None:
         [bind(listen) for listen in config.radius.auth],
         [bind(listen) for listen in config.radius.acct],
         counters,
+        verified,
         threads,
         every_second,
     )
@@ -88,11 +92,13 @@ def _serve(config: Config, number: int, count: int) -> None:
     office.database.dispose()
 
 
-def _child(config: Config, number: int, count: int) -> None:
+def _child(
+    config: Config, number: int, count: int, key: bytes, table: ctypes.Array[ctypes.c_ubyte]
+) -> None:
     # A worker must not outlive a killed parent: it would keep the ports.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     configure("radius")
-    _serve(config, number, count)
+    _serve(config, number, count, VerifiedPasswords(key, table))
 
 
 class _Family:
@@ -102,6 +108,8 @@ class _Family:
         self._config = config
         self._count = count
         self._context = multiprocessing.get_context("spawn")
+        self._key = secrets.token_bytes(32)
+        self._table = self._context.RawArray(ctypes.c_ubyte, TABLE_OCTETS)
         self._children: dict[int, SpawnProcess] = {}
         self._stopping = False
         self._log = get_logger("radius")
@@ -131,7 +139,9 @@ class _Family:
                 child.kill()
 
     def _start(self, number: int) -> SpawnProcess:
-        child = self._context.Process(target=_child, args=(self._config, number, self._count))
+        child = self._context.Process(
+            target=_child, args=(self._config, number, self._count, self._key, self._table)
+        )
         child.start()
         return child
 
