@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from captive_portal.public import throttle
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import page, portal, public_root, visit
-from captive_portal.public.visits import find_nas
+from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.security_headers import allow_form_target
 from identity.services.tokens import mint
 
@@ -31,7 +31,7 @@ def show() -> Response:
     current = holder()
     if current is None:
         return redirect(page("login.form"), 302)
-    nas = find_nas(visit().nas) if visit().nas else None
+    nas = nas_of_visit()
     if nas is None or not nas.login_url:
         return redirect(page("status.show", s=sign_in_text()), 302)
     checks = throttle.hand_off_checks(current.account.id)

@@ -14,6 +14,7 @@ from captive_portal.public.messages import (
     refusal_text,
 )
 from captive_portal.public.site import form_is_ours, portal, visit
+from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.i18n import gettext
 from common.errors import UsageError
 from db.models import Registration
@@ -58,7 +59,10 @@ def submit() -> Response:
     decision = check_password(portal().office, username, password)
     if isinstance(decision, Unavailable):
         return _page(503, username=username, problem=refusal_text(decision))
-    record_decision(portal().office, decision, username, visit().mac or None)
+    nas = nas_of_visit()
+    record_decision(
+        portal().office, decision, username, visit().mac or None, nas.id if nas else None
+    )
     if isinstance(decision, Granted):
         return sign_ins.begin(decision)
     portal().limits.count(*checks)

@@ -84,9 +84,10 @@ def submit() -> Response:
         notice_hash=accepted.sha256,
     )
     office = portal().office
+    hashed = registrations.hash_password(office, application)
     try:
         with office.database.write() as session:
-            stored = registrations.submit(session, office, application)
+            stored = registrations.submit(session, office, application, hashed)
     except Refused:
         return _page(
             422, typed, {"username": gettext("This user name is taken. Please choose another.")}

@@ -12,7 +12,7 @@ from flask import Blueprint, abort, redirect, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from captive_portal.public.site import page, portal, safe_return_url, set_visit
+from captive_portal.public.site import page, portal, safe_return_url, set_visit, visit
 from captive_portal.web.tokens import Visit
 from common.errors import UsageError
 from common.net import find_mac, parse_address
@@ -34,6 +34,12 @@ def find_nas(name: str) -> NasClient | None:
         return session.scalar(
             select(NasClient).where(NasClient.name == name, NasClient.enabled.is_(True))
         )
+
+
+def nas_of_visit() -> NasClient | None:
+    """The NAS this visitor came from, or None when the portal was opened by hand."""
+    name = visit().nas
+    return find_nas(name) if name else None
 
 
 @pages.get("/p/<nas>/")

@@ -9,6 +9,7 @@ from captive_portal.public import sign_ins, throttle
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.messages import has_thai_letters, keyboard_hint, refusal_text
 from captive_portal.public.site import form_is_ours, page, portal, visit
+from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.i18n import gettext
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from identity.domain.admission import find_code
@@ -56,7 +57,8 @@ def submit() -> Response:
         return _page(503, code=typed, problem=refusal_text(decision))
     # The code itself is as good as a password and stays out of the log.
     name = decision.account.username if isinstance(decision, Granted) else "voucher"
-    record_decision(office, decision, name, mac)
+    nas = nas_of_visit()
+    record_decision(office, decision, name, mac, nas.id if nas else None)
     if isinstance(decision, Granted):
         return sign_ins.begin(decision)
     portal().limits.count(*checks)

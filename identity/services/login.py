@@ -94,9 +94,17 @@ def check_voucher(office: Office, code: str, client_mac: str | None) -> Decision
 
 
 def record_decision(
-    office: Office, decision: Decision, user_name: str, client_mac: str | None
+    office: Office,
+    decision: Decision,
+    user_name: str,
+    client_mac: str | None,
+    nas_client_id: int | None = None,
 ) -> None:
-    """Write a portal decision to auth_event; an unavailable database is not recorded."""
+    """Write a portal decision to auth_event; an unavailable database is not recorded.
+
+    Args:
+        nas_client_id: the gateway the visitor came from, when it is known.
+    """
     if isinstance(decision, Unavailable):
         return
     granted = isinstance(decision, Granted)
@@ -104,6 +112,7 @@ def record_decision(
         session.add(
             AuthEvent(
                 at=office.clock(),
+                nas_client_id=nas_client_id,
                 user_name=user_name,
                 account_id=(
                     decision.account.account_id

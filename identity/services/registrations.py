@@ -38,15 +38,30 @@ class Application:
     notice_hash: str = ""
 
 
-def submit(session: Session, office: Office, application: Application) -> Registration:
+def hash_password(office: Office, application: Application) -> str:
+    """The hash of the password applied with; slow, so do it before a transaction is open.
+
+    Raises:
+        UsageError: the password is too weak or unusable.
+    """
+    office.passwords.check_strength(application.password)
+    return office.passwords.hash(application.password)
+
+
+def submit(
+    session: Session, office: Office, application: Application, password_hash: str | None = None
+) -> Registration:
     """Store an application as pending and return it with its reference number.
+
+    Args:
+        password_hash: of `hash_password`; made here when absent.
 
     Raises:
         UsageError: a field is missing or unusable; the message says which.
         Refused: the user name is taken by an account or a pending application.
     """
     username = people.free_username(application.username)
-    office.passwords.check_strength(application.password)
+    hashed = password_hash or hash_password(office, application)
     full_name, contact = application.full_name.strip(), application.contact.strip()
     if not full_name or not contact:
         raise UsageError("a name and a way to reach you are needed")
@@ -69,7 +84,7 @@ def submit(session: Session, office: Office, application: Application) -> Regist
         contact=contact,
         purpose=application.purpose.strip(),
         sponsor_name=application.sponsor_name.strip()[:200],
-        password_hash=office.passwords.hash(application.password),
+        password_hash=hashed,
         role_id=roles.get(session, office.config.portal.registration_role).id,
         client_address=application.client_address,
         client_mac=application.client_mac,
