@@ -18,6 +18,7 @@ from tests.clients.namespaces import SERVER, network
 from tests.clients.radclient import Nas
 from tests.conftest import wait_until
 from tests.integration.radius_site import (
+    KINDS,
     LOOPBACK,
     LiveSite,
     running_radius,
@@ -43,7 +44,7 @@ CHANGES = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def collecting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LiveSite]:
     """A site whose RADIUS server and collector run."""
     require_root()

@@ -39,6 +39,9 @@ from yuenyan.processes.radius import worker_count
 SECRET = "a shared secret of some length"
 LOOPBACK = "127.0.0.1/32"
 
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real)]
+"""Of databases, for `parametrize`."""
+
 START_SECONDS = 40.0
 STOP_SECONDS = 40.0
 

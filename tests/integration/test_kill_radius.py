@@ -21,6 +21,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.integration.radius_packets import START, accounting_request, reply_fits
 from tests.integration.radius_site import (
+    KINDS,
     LOOPBACK,
     SECRET,
     LiveSite,
@@ -135,7 +136,7 @@ def kill(number: int) -> None:
     wait_until(lambda: not is_alive(number), 10, "SIGKILL did not end it")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
@@ -198,7 +199,7 @@ def workers_of(server: Server) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_server_told_to_stop_under_load_drains_and_loses_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:

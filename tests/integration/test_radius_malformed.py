@@ -25,6 +25,7 @@ from tests.integration.radius_packets import (
     zero_length_sub_attribute,
 )
 from tests.integration.radius_site import (
+    KINDS,
     LOOPBACK,
     SECRET,
     LiveSite,
@@ -85,7 +86,7 @@ def _signed(body: bytes) -> bytes:
     return head + hashlib.md5(head + bytes(16) + body + KEY).digest() + body
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=KINDS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[LiveSite, Server]]:
