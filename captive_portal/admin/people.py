@@ -117,7 +117,7 @@ def show(account_id: int) -> ResponseReturnValue:
             rows = session.scalars(
                 select(NetworkSession)
                 .where(NetworkSession.account_id == account.id)
-                .order_by(NetworkSession.started_at.desc())
+                .order_by(NetworkSession.first_heard_at.desc())
                 .limit(_RECENT)
             ).all()
             connections = describe_sessions(session, rows)

@@ -35,7 +35,7 @@ def listing() -> ResponseReturnValue:
     if shown == "open":
         conditions += [NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)]
     elif SPANS[shown]:
-        conditions.append(NetworkSession.started_at >= _days_ago(SPANS[shown]))
+        conditions.append(NetworkSession.first_heard_at >= _days_ago(SPANS[shown]))
     if filters["user"]:
         conditions.append(_user(filters["user"]))
     if filters["mac"]:
@@ -54,7 +54,7 @@ def listing() -> ResponseReturnValue:
             error = gettext("%(value)s is not an IP address.", value=filters["address"])
     if filters["nas"].isdigit():
         conditions.append(NetworkSession.nas_client_id == int(filters["nas"]))
-    statement = select(NetworkSession).where(*conditions).order_by(NetworkSession.started_at.desc())
+    statement = select(NetworkSession).where(*conditions).order_by(NetworkSession.first_heard_at.desc())
     with office().database.read() as session:
         raw = fetch_page(session, statement, count=shown == "open")
         page = Page(

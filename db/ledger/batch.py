@@ -48,6 +48,7 @@ SESSION_COLUMNS = (
     "called_station_id",
     "nas_port",
     "started_at",
+    "first_heard_at",
     "last_heard_at",
     "session_seconds",
     "stop_seen",

@@ -19,6 +19,7 @@ class Join(Enum):
     MOST_TEXT = "most text"
 
 
+# first_heard_at is not among them: the first row to come keeps its own.
 SESSION_JOINS = {
     "account_id": Join.MOST,
     "session_ref": Join.MOST_TEXT,

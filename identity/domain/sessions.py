@@ -72,10 +72,6 @@ class SessionState:
     input_octets: int = 0
     output_octets: int = 0
 
-    def owned_by(self, account_id: int | None, session_ref: str | None) -> SessionState:
-        """The same session with the account and login reference that belong to it."""
-        return replace(self, account_id=account_id, session_ref=session_ref)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressState:

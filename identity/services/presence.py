@@ -46,7 +46,7 @@ def open_sessions(session: Session, account_id: int) -> Sequence[Presence]:
             NetworkSession.closed_at.is_(None),
             NetworkSession.stop_seen == 0,
         )
-        .order_by(NetworkSession.started_at.desc())
+        .order_by(NetworkSession.first_heard_at.desc())
     ).all()
     account = session.get(Account, account_id)
     return [_presence(row, _held(session, row), account) for row in rows]

@@ -59,7 +59,7 @@ def list_sessions(
     Raises:
         NotFound: nobody of that name has an account or ever had a session.
     """
-    query = select(NetworkSession).order_by(NetworkSession.started_at.desc()).limit(limit)
+    query = select(NetworkSession).order_by(NetworkSession.first_heard_at.desc()).limit(limit)
     if active:
         query = query.where(NetworkSession.closed_at.is_(None), NetworkSession.stop_seen == 0)
     if username is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from common.errors import MalformedPacket
 from common.net import find_mac
@@ -70,21 +71,10 @@ def read(packet: Packet, nas_client_id: int, received_at: datetime) -> Accountin
     session: SessionState | None = None
     addresses: tuple[AddressState, ...] = ()
     if status_type in _SESSION_STATUSES:
-        session = _session(
-            packet,
-            status_type,
-            nas_client_id,
-            nas_identity,
-            session_key(
-                f"{nas_client_id}/{nas_identity}",
-                packet.text(Attribute.ACCT_SESSION_ID) or "",
-                user_name or "",
-                station or "",
-            ),
-            at,
-            received_at,
-            seconds or 0,
+        facts = _Facts(
+            nas_client_id, nas_identity, user_name or "", station, at, received_at, seconds or 0
         )
+        session = _session(packet, status_type, facts)
         addresses = _addresses(packet, session.session_key, status_type, at, seconds)
     stamp = packet.integer(Attribute.EVENT_TIMESTAMP)
     return AccountingRecord(
@@ -100,38 +90,41 @@ def read(packet: Packet, nas_client_id: int, received_at: datetime) -> Accountin
     )
 
 
-def _session(
-    packet: Packet,
-    status_type: int,
-    nas_client_id: int,
-    nas_identity: str,
-    key: str,
-    at: datetime,
-    received_at: datetime,
-    seconds: int,
-) -> SessionState:
+class _Facts(NamedTuple):
+    """What `read` has found out before it makes a session."""
+
+    nas_client_id: int
+    nas_identity: str
+    user_name: str
+    station: str | None
+    at: datetime
+    received_at: datetime
+    seconds: int
+
+
+def _session(packet: Packet, status_type: int, facts: _Facts) -> SessionState:
     acct_session_id = packet.text(Attribute.ACCT_SESSION_ID)
     if not acct_session_id:
         raise MalformedPacket("no Acct-Session-Id")
-    station = packet.text(Attribute.CALLING_STATION_ID)
     stopped = status_type == StatusType.STOP
     port = packet.text(Attribute.NAS_PORT_ID)
     if port is None and Attribute.NAS_PORT in packet.values:
         port = str(packet.integer(Attribute.NAS_PORT))
+    nas, station = f"{facts.nas_client_id}/{facts.nas_identity}", facts.station
     return SessionState(
-        session_key=key,
-        nas_client_id=nas_client_id,
-        nas_identity=nas_identity,
+        session_key=session_key(nas, acct_session_id, facts.user_name, station or ""),
+        nas_client_id=facts.nas_client_id,
+        nas_identity=facts.nas_identity,
         acct_session_id=acct_session_id,
-        user_name=packet.text(Attribute.USER_NAME) or "",
-        calling_station_id=None if station is None else find_mac(station) or station,
+        user_name=facts.user_name,
+        calling_station_id=station,
         called_station_id=packet.text(Attribute.CALLED_STATION_ID),
         nas_port=port,
-        started_at=at - timedelta(seconds=seconds),
-        last_heard_at=received_at,
-        session_seconds=seconds,
+        started_at=facts.at - timedelta(seconds=facts.seconds),
+        last_heard_at=facts.received_at,
+        session_seconds=facts.seconds,
         stop_seen=int(stopped),
-        stop_at=at if stopped else None,
+        stop_at=facts.at if stopped else None,
         terminate_cause=packet.integer(Attribute.ACCT_TERMINATE_CAUSE),
         input_octets=_octets(packet, Attribute.ACCT_INPUT_OCTETS, Attribute.ACCT_INPUT_GIGAWORDS),
         output_octets=_octets(

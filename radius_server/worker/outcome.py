@@ -43,6 +43,7 @@ class Outcome:
         self.exchanges: list[Exchange] = []
         self._entries: list[Callable[[Outcome], None]] = []
         self._sessions: dict[str, SessionState] = {}
+        self._owners: dict[str, tuple[int | None, str | None]] = {}
         self._addresses: dict[tuple[str, str, str], AddressState] = {}
 
     def decided(self, exchange: Exchange, decision: Decision, user_name: str) -> None:
@@ -130,7 +131,9 @@ class Outcome:
 
     def finish(self) -> Batch:
         """The batch, with its sessions and addresses joined to one row each."""
-        self.batch.sessions = [_session_row(state) for state in self._sessions.values()]
+        self.batch.sessions = [
+            _session_row(state, self._owners.get(key)) for key, state in self._sessions.items()
+        ]
         self.batch.addresses = [_address_row(state) for state in self._addresses.values()]
         return self.batch
 
@@ -146,8 +149,12 @@ class Outcome:
     ) -> None:
         session = record.session
         assert session is not None
-        if account_id is not None or session_ref is not None:
-            session = session.owned_by(account_id, session_ref)
+        if account_id is not None:
+            # Class names the owner best; a packet without it must not take that away.
+            owner = (account_id, session_ref)
+            known_owner = self._owners.get(session.session_key)
+            if known_owner is None or session_ref is not None:
+                self._owners[session.session_key] = owner
         known = self._sessions.get(session.session_key)
         self._sessions[session.session_key] = (
             session if known is None else join_sessions(known, session)
@@ -179,20 +186,25 @@ def _micros(moment: datetime | None) -> int | None:
     return None if moment is None else to_micros(moment)
 
 
-def _session_row(state: SessionState) -> tuple[object, ...]:
+def _session_row(
+    state: SessionState, owner: tuple[int | None, str | None] | None
+) -> tuple[object, ...]:
+    heard = to_micros(state.last_heard_at)
+    account_id, session_ref = owner or (None, None)
     return (
         state.session_key,
         state.nas_client_id,
         state.nas_identity,
         state.acct_session_id,
         state.user_name,
-        state.account_id,
-        state.session_ref,
+        account_id,
+        session_ref,
         state.calling_station_id,
         state.called_station_id,
         state.nas_port,
         to_micros(state.started_at),
-        to_micros(state.last_heard_at),
+        heard,
+        heard,
         state.session_seconds,
         state.stop_seen,
         _micros(state.stop_at),

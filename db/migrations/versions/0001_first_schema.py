@@ -37,9 +37,6 @@ def upgrade() -> None:
         sa.Column("octets", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounting_event")),
     )
-    with op.batch_alter_table("accounting_event", schema=None) as batch_op:
-        batch_op.create_index("ix_accounting_event_session_key", ["session_key"], unique=False)
-
     op.create_table(
         "address_interval",
         sa.Column("session_key", sa.Text(), nullable=False),
@@ -60,11 +57,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "session_key", "address", "source", name=op.f("pk_address_interval")
         ),
+        postgresql_with={"fillfactor": 75},
     )
     with op.batch_alter_table("address_interval", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_address_interval_address_from_at", ["address", "from_at"], unique=False
-        )
+        batch_op.create_index("ix_address_interval_address", ["address"], unique=False)
 
     op.create_table(
         "audit_event",
@@ -161,6 +157,7 @@ def upgrade() -> None:
         sa.Column("called_station_id", sa.Text(), nullable=True),
         sa.Column("nas_port", sa.Text(), nullable=True),
         sa.Column("started_at", db.models.base.Instant(), nullable=False),
+        sa.Column("first_heard_at", db.models.base.Instant(), nullable=False),
         sa.Column("last_heard_at", db.models.base.Instant(), nullable=False),
         sa.Column(
             "session_seconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
@@ -179,11 +176,11 @@ def upgrade() -> None:
         sa.Column("closed_at", db.models.base.Instant(), nullable=True),
         sa.Column("close_cause", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("session_key", name=op.f("pk_network_session")),
+        postgresql_with={"fillfactor": 75},
     )
     with op.batch_alter_table("network_session", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_network_session_account_id_started_at", ["account_id", "started_at"], unique=False
-        )
+        batch_op.create_index("ix_network_session_account_id", ["account_id"], unique=False)
+        batch_op.create_index("ix_network_session_first_heard_at", ["first_heard_at"], unique=False)
         batch_op.create_index(
             "ix_network_session_open",
             ["account_id"],
@@ -191,14 +188,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
             sqlite_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
         )
-        batch_op.create_index(
-            "ix_network_session_open_nas",
-            ["nas_client_id"],
-            unique=False,
-            postgresql_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
-            sqlite_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
-        )
-        batch_op.create_index("ix_network_session_started_at", ["started_at"], unique=False)
 
     op.create_table(
         "organisation",
@@ -590,18 +579,13 @@ def downgrade() -> None:
     op.drop_table("revision")
     op.drop_table("organisation")
     with op.batch_alter_table("network_session", schema=None) as batch_op:
-        batch_op.drop_index("ix_network_session_started_at")
-        batch_op.drop_index(
-            "ix_network_session_open_nas",
-            postgresql_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
-            sqlite_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
-        )
         batch_op.drop_index(
             "ix_network_session_open",
             postgresql_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
             sqlite_where=sa.text("stop_seen = 0 AND closed_at IS NULL"),
         )
-        batch_op.drop_index("ix_network_session_account_id_started_at")
+        batch_op.drop_index("ix_network_session_first_heard_at")
+        batch_op.drop_index("ix_network_session_account_id")
 
     op.drop_table("network_session")
     with op.batch_alter_table("nas_boot", schema=None) as batch_op:
@@ -622,10 +606,7 @@ def downgrade() -> None:
 
     op.drop_table("audit_event")
     with op.batch_alter_table("address_interval", schema=None) as batch_op:
-        batch_op.drop_index("ix_address_interval_address_from_at")
+        batch_op.drop_index("ix_address_interval_address")
 
     op.drop_table("address_interval")
-    with op.batch_alter_table("accounting_event", schema=None) as batch_op:
-        batch_op.drop_index("ix_accounting_event_session_key")
-
     op.drop_table("accounting_event")

@@ -66,6 +66,7 @@ def _add_session(office: Office, key: str, **values: Any) -> None:
         "output_octets": 0,
         **values,
     }
+    fields.setdefault("first_heard_at", fields["started_at"])
     with office.database.write() as session:
         session.add(NetworkSession(**fields))
 
