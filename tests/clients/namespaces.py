@@ -8,7 +8,9 @@ Everything is deleted by name at the end, and every process ended by number.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -100,7 +102,7 @@ class Network:
         with log.open("wb") as stream:
             running = subprocess.Popen(
                 ["ip", "netns", "exec", self.gateway, program, "-f", str(path)],
-                stdout=stream, stderr=stream, cwd="/",
+                stdout=stream, stderr=stream, cwd="/", process_group=0,
             )  # fmt: skip
         try:
             wait_until(
@@ -110,10 +112,12 @@ class Network:
             )
             assert running.poll() is None, log.read_text()
             yield
-            running.send_signal(2)  # SIGINT: it sends what it still holds
+            running.send_signal(signal.SIGINT)  # it sends what it still holds
             running.wait(_LIMIT_SECONDS)
         finally:
-            running.kill()
+            # The plugin is a process of its own and outlives a pmacctd that was killed.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
             running.wait(_LIMIT_SECONDS)
 
     @contextmanager

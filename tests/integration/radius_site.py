@@ -239,6 +239,15 @@ def descendants_of(number: int) -> list[int]:
     return found
 
 
+def words_of(number: int) -> list[str]:
+    """The command line of a process; empty when it has just ended."""
+    try:
+        line = Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return line.rstrip(b"\0").decode().split("\0") if line else []
+
+
 def is_alive(number: int) -> bool:
     """Whether the process still runs; a zombie does not."""
     try:

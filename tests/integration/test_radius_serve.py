@@ -24,6 +24,7 @@ from tests.integration.radius_site import (
     site_of_kind,
     started,
     wait_for_workers,
+    words_of,
 )
 from tests.integration.test_kill_collector import Exporter
 from tests.programs import require
@@ -39,8 +40,9 @@ def processes_of(server: Server) -> dict[str, int]:
     """The process number of each of the five, by the last word of its command line."""
     found = {}
     for number in children_of(server.process.pid):
-        words = Path(f"/proc/{number}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        found[words[-1].decode()] = number
+        words = words_of(number)
+        if words:
+            found[words[-1]] = number
     return found
 
 
