@@ -155,8 +155,7 @@ class Receiver:
             # A full disk: the datagrams are gone, and that must be on record once it can be.
             log.error("spool_write_failed", error=error.strerror, datagrams=count)
             self._counters.add("collector_unspooled", count, listener=source.name)
-            lost = Loss(before_ns, source.last_ns, count)
-            self._unwritten.append((source.listener, lost))
+            self._note_loss(source.listener, Loss(before_ns, source.last_ns, count))
             self._abandon()
 
     def _abandon(self) -> None:
@@ -174,7 +173,23 @@ class Receiver:
             before_ns = before_ns or source.last_ns
             log.warning("socket_dropped", listener=source.name, datagrams=lost)
             self._counters.add("collector_socket_drops", lost, listener=source.name)
-            self._unwritten.append((source.listener, Loss(before_ns, source.last_ns, lost)))
+            self._note_loss(source.listener, Loss(before_ns, source.last_ns, lost))
+
+    def _note_loss(self, listener: Listener, loss: Loss) -> None:
+        """Keep a loss until it can be written; one that waits already takes up the next.
+
+        A disk may stay full for days, and every batch of them is a loss.
+        """
+        for index, (known, before) in enumerate(self._unwritten):
+            if known is listener:
+                merged = Loss(
+                    min(before.from_ns, loss.from_ns),
+                    max(before.to_ns, loss.to_ns),
+                    before.datagrams + loss.datagrams,
+                )
+                self._unwritten[index] = (listener, merged)
+                return
+        self._unwritten.append((listener, loss))
 
     def _tell_losses(self, now_ns: int) -> None:
         try:

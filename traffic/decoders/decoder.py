@@ -17,7 +17,7 @@ from common.errors import MalformedPacket
 from traffic.decoders import netflow5, netflow9
 from traffic.decoders.batch import FlowBatch, join
 from traffic.decoders.plan import Moments, Plan, read_columns
-from traffic.decoders.sequences import FlowGap, GapReason, SequenceWatch
+from traffic.decoders.sequences import FlowGap, GapList, GapReason, SequenceWatch, condense
 from traffic.decoders.templates import (
     PendingSet,
     Template,
@@ -76,12 +76,12 @@ class FlowDecoder:
         self._groups: dict[Plan, _Group] = {}
         self._exporters: dict[str, int] = {}
         self._counts = Counts()
-        self._gaps: list[FlowGap] = []
+        self._gaps = GapList()
 
     def decode(self, datagrams: Iterable[Datagram]) -> Decoded:
         """Every flow in `datagrams`, in no particular order, and what is known to be missing."""
         self._groups, self._exporters = {}, {}
-        self._counts, self._gaps = Counts(), []
+        self._counts, self._gaps = Counts(), GapList()
         counts = self._counts
         latest_ms = 0
         for datagram in datagrams:
@@ -105,7 +105,8 @@ class FlowDecoder:
         exporters = tuple(self._exporters)
         batch = join(parts, exporters) if parts else FlowBatch(0, {}, exporters)
         self._groups = {}
-        return Decoded(batch, self._gaps + self.watch.take_gaps(), counts)
+        gaps = condense([*self._gaps.take(), *self.watch.take_gaps()])
+        return Decoded(batch, gaps, counts)
 
     def _version_5(self, exporter: str, received_ms: int, payload: memoryview) -> None:
         head = netflow5.decode_datagram(payload)
@@ -121,10 +122,10 @@ class FlowDecoder:
         moments = (received_ms, head.exported_ms, head.uptime_ms)
         for number, body in netflow9.split_sets(payload):
             if number >= netflow9.FIRST_DATA_SET:
-                template = self.store.templates.get((exporter, domain, number))
-                if template is None:
+                template = self.store.find((exporter, domain, number))
+                if template is None and body:
                     self._wait(exporter, domain, number, PendingSet(*moments, bytes(body)))
-                else:
+                elif template is not None:
                     self._data(template, exporter, domain, moments, body)
             elif number == netflow9.TEMPLATE_SET:
                 self._define(exporter, domain, body, options=False)
@@ -135,7 +136,7 @@ class FlowDecoder:
         found = decode_options_templates(body) if options else decode_templates(body)
         for number, fields in found:
             key = (exporter, domain, number)
-            known = self.store.templates.get(key)
+            known = self.store.find(key)
             if known is not None and known.fields == fields and (known.plan is None) == options:
                 continue
             try:
@@ -188,7 +189,7 @@ class FlowDecoder:
     ) -> None:
         self._counts.dropped_sets += 1
         source = f"{exporter} v9 domain {domain} template {number}"
-        self._gaps.append(
+        self._gaps.add(
             FlowGap(
                 source=source,
                 from_ms=gone.received_ms,

@@ -48,7 +48,7 @@ class Moments:
     """sysUptime in the header."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def compile_plan(fields: FieldSpecs) -> Plan:
     """The plan for `fields`; their octets must sum to at least one."""
     offsets: dict[Field, tuple[int, int]] = {}

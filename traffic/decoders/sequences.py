@@ -6,6 +6,7 @@ Numbers wrap at 2**32. Does not know what the missing records held.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,6 +21,12 @@ MAX_STREAMS = 20_000
 
 UPTIME_SLACK_MS = 60_000
 """sysUptime falling by more than this is a reboot; less is two datagrams out of order."""
+
+MAX_GAPS = 1000
+"""Gaps told apart in one batch. Each is kept for good, and datagrams cost a forger nothing."""
+
+SEVERAL = "several exporters"
+"""The source of gaps that were put together because there were too many."""
 
 _MODULUS = 1 << 32
 
@@ -45,6 +52,50 @@ class FlowGap:
     reason: GapReason
 
 
+class GapList:
+    """Gaps as they are noticed; never many more than MAX_GAPS, however many are added."""
+
+    def __init__(self) -> None:
+        self._gaps: list[FlowGap] = []
+
+    def add(self, gap: FlowGap) -> None:
+        """Note one more."""
+        self._gaps.append(gap)
+        if len(self._gaps) >= 2 * MAX_GAPS:
+            self._gaps = condense(self._gaps)
+
+    def take(self) -> list[FlowGap]:
+        """The gaps since the last call."""
+        gaps, self._gaps = self._gaps, []
+        return gaps
+
+
+def condense(gaps: Sequence[FlowGap]) -> list[FlowGap]:
+    """At most MAX_GAPS gaps that cover all of `gaps`; a wider gap hides no less.
+
+    Those of one source and reason become one first, then those of one reason.
+    """
+    if len(gaps) <= MAX_GAPS:
+        return list(gaps)
+    merged = _together(gaps, lambda gap: gap.source)
+    return merged if len(merged) <= MAX_GAPS else _together(merged, lambda _gap: SEVERAL)
+
+
+def _together(gaps: Sequence[FlowGap], source_of: Callable[[FlowGap], str]) -> list[FlowGap]:
+    merged: dict[tuple[str, GapReason], FlowGap] = {}
+    for gap in gaps:
+        key = (source_of(gap), gap.reason)
+        known = merged.get(key)
+        merged[key] = FlowGap(
+            source=key[0],
+            from_ms=min(gap.from_ms, known.from_ms) if known else gap.from_ms,
+            to_ms=max(gap.to_ms, known.to_ms) if known else gap.to_ms,
+            lost=gap.lost + (known.lost if known else 0),
+            reason=gap.reason,
+        )
+    return list(merged.values())
+
+
 @dataclass(slots=True)
 class Stream:
     """What is expected next from one exporter's domain."""
@@ -60,7 +111,7 @@ class SequenceWatch:
 
     def __init__(self) -> None:
         self.streams: dict[tuple[str, int, int], Stream] = {}
-        self._gaps: list[FlowGap] = []
+        self._gaps = GapList()
         self._late: dict[str, int] = {}
 
     def observe(
@@ -76,10 +127,13 @@ class SequenceWatch:
         stream = self.streams.get(key)
         if stream is None:
             if len(self.streams) >= MAX_STREAMS:
-                return
+                # The one heard of longest ago goes, so that a flood of forged ones cannot
+                # keep out a real exporter for good.
+                del self.streams[next(iter(self.streams))]
             source = f"{key[0]} v{key[1]} domain {key[2]}"
             self.streams[key] = Stream(source, following, received_ms, uptime_ms)
             return
+        self.streams[key] = self.streams.pop(key)
         ahead = (number - stream.expected) % _MODULUS
         if ahead == 0:
             stream.expected = following
@@ -101,7 +155,7 @@ class SequenceWatch:
     def take_gaps(self) -> list[FlowGap]:
         """The gaps since the last call, less what came late after all."""
         kept = []
-        for gap in self._gaps:
+        for gap in self._gaps.take():
             late = 0
             if gap.reason is GapReason.SEQUENCE:
                 late = min(self._late.get(gap.source, 0), gap.lost)
@@ -111,7 +165,7 @@ class SequenceWatch:
                 kept.append(gap)
             elif late < gap.lost:
                 kept.append(replace(gap, lost=gap.lost - late))
-        self._gaps, self._late = [], {}
+        self._late = {}
         return kept
 
     @staticmethod
@@ -121,6 +175,6 @@ class SequenceWatch:
 
     def _add(self, stream: Stream, received_ms: int, lost: int, reason: GapReason) -> None:
         first, last = sorted((stream.last_ms, received_ms))
-        self._gaps.append(
+        self._gaps.add(
             FlowGap(source=stream.source, from_ms=first, to_ms=last, lost=lost, reason=reason)
         )

@@ -48,7 +48,7 @@ def load_state(tree: dict[str, Any]) -> FlowDecoder:
         for exporter, domain, number, options, fields in tree["templates"]:
             specs = tuple((int(kind), int(octets)) for kind, octets in fields)
             key = (str(exporter), int(domain), int(number))
-            decoder.store.templates[key] = make_template(specs, options=bool(options))
+            decoder.store.define(key, make_template(specs, options=bool(options)))
         for exporter, version, domain, expected, last_ms, uptime_ms in tree["streams"]:
             source = f"{exporter} v{version} domain {domain}"
             decoder.watch.streams[(exporter, version, domain)] = Stream(

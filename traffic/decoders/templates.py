@@ -20,6 +20,9 @@ MAX_FIELDS = 512
 MAX_TEMPLATES = 20_000
 """Over all exporters. A forger could otherwise fill the memory with templates."""
 
+MAX_TEMPLATE_FIELDS = 400_000
+"""Of all templates together: about 50 MB."""
+
 PENDING_OCTETS = 16 << 20
 """Data sets that wait for a template, over all exporters."""
 
@@ -31,6 +34,9 @@ PENDING_MS = 2 * 3600 * 1000
 
 Key = tuple[str, int, int]
 """Exporter address, Source ID, template id."""
+
+_STALE = 1000
+"""Passed-over entries of the order that are not worth a look at all of it."""
 
 _PAIR = struct.Struct("!HH")
 _OPTIONS_HEADER = struct.Struct("!HHH")
@@ -75,25 +81,52 @@ class TemplateStore:
     def __init__(self) -> None:
         self.templates: dict[Key, Template] = {}
         self.pending: dict[Key, deque[PendingSet]] = {}
-        self._order: deque[Key] = deque()
+        self._fields = 0
+        self._order: deque[tuple[Key, deque[PendingSet]]] = deque()
+        """One for each waiting set, oldest first, with the queue it is in. Those whose queue
+        has been taken away stay until they are passed over, because looking for them costs
+        more than they do."""
+        self._waiting = 0
         self.pending_octets = 0
 
+    def find(self, key: Key) -> Template | None:
+        """The template of `key`, which counts as used now."""
+        template = self.templates.pop(key, None)
+        if template is not None:
+            self.templates[key] = template
+        return template
+
     def define(self, key: Key, template: Template) -> list[PendingSet]:
-        """Remember `template`; returns the sets that waited for it, oldest first."""
-        if key not in self.templates and len(self.templates) >= MAX_TEMPLATES:
-            raise MalformedPacket("more templates than any network has")
+        """Remember `template`; returns the sets that waited for it, oldest first.
+
+        When there are too many, those used longest ago are forgotten: an exporter that still
+        lives sends its own again, and a flood of forged ones keeps nobody out for good.
+        """
+        known = self.templates.pop(key, None)
+        self._fields += len(template.fields) - (len(known.fields) if known else 0)
         self.templates[key] = template
+        while len(self.templates) > MAX_TEMPLATES or (
+            self._fields > MAX_TEMPLATE_FIELDS and len(self.templates) > 1
+        ):
+            oldest = next(iter(self.templates))
+            self._fields -= len(self.templates.pop(oldest).fields)
         waiting = self.pending.pop(key, None)
         if waiting is None:
             return []
         self.pending_octets -= sum(len(one.body) + PENDING_OVERHEAD for one in waiting)
-        self._order = deque(other for other in self._order if other != key)
-        return list(waiting)
+        self._waiting -= len(waiting)
+        if len(self._order) > 2 * self._waiting + _STALE:
+            self._order = deque(one for one in self._order if self._is_live(one))
+        found = list(waiting)
+        waiting.clear()
+        return found
 
     def wait(self, key: Key, late: PendingSet) -> list[tuple[Key, PendingSet]]:
         """Keep `late` until its template comes; returns what had to go to make room."""
-        self.pending.setdefault(key, deque()).append(late)
-        self._order.append(key)
+        queue = self.pending.setdefault(key, deque())
+        queue.append(late)
+        self._order.append((key, queue))
+        self._waiting += 1
         self.pending_octets += len(late.body) + PENDING_OVERHEAD
         dropped = []
         while self.pending_octets > PENDING_OCTETS:
@@ -103,7 +136,7 @@ class TemplateStore:
     def expire(self, now_ms: int) -> list[tuple[Key, PendingSet]]:
         """Give up on sets that waited longer than PENDING_MS before `now_ms`."""
         dropped = []
-        while self._order and self._oldest_ms() < now_ms - PENDING_MS:
+        while self._waiting and self._oldest_ms() < now_ms - PENDING_MS:
             dropped.append(self._drop_oldest())
         return dropped
 
@@ -111,19 +144,26 @@ class TemplateStore:
         """Everything that waits, in the order of its arrival."""
         places: dict[Key, int] = {}
         found = []
-        for key in self._order:
+        for key, queue in filter(self._is_live, self._order):
             place = places.get(key, 0)
             places[key] = place + 1
-            found.append((key, self.pending[key][place]))
+            found.append((key, queue[place]))
         return found
 
+    def _is_live(self, one: tuple[Key, deque[PendingSet]]) -> bool:
+        key, queue = one
+        return self.pending.get(key) is queue
+
     def _oldest_ms(self) -> int:
-        return self.pending[self._order[0]][0].received_ms
+        while not self._is_live(self._order[0]):
+            self._order.popleft()
+        return self._order[0][1][0].received_ms
 
     def _drop_oldest(self) -> tuple[Key, PendingSet]:
-        key = self._order.popleft()
-        waiting = self.pending[key]
+        self._oldest_ms()
+        key, waiting = self._order.popleft()
         gone = waiting.popleft()
+        self._waiting -= 1
         self.pending_octets -= len(gone.body) + PENDING_OVERHEAD
         if not waiting:
             del self.pending[key]

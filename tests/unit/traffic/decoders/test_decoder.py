@@ -19,6 +19,7 @@ from tests.vectors.flows.datagrams import (
     version_5,
     version_9,
 )
+from traffic.decoders import templates
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import GapReason
 from traffic.decoders.templates import PENDING_MS
@@ -246,3 +247,46 @@ def test_missing_datagrams_become_a_gap() -> None:
     (gap,) = found.gaps
     assert (gap.lost, gap.reason, gap.source) == (3, GapReason.SEQUENCE, "192.0.2.1 v9 domain 7")
     assert gap.to_ms - gap.from_ms == 1000
+
+
+def test_empty_sets_of_unknown_templates_are_nothing_to_wait_for() -> None:
+    decoder = FlowDecoder()
+    found = feed(decoder, version_9(*(data_set(256 + number, []) for number in range(1000))))
+    assert (found.counts.pending_sets, found.gaps) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_TEMPLATES", 2), ("MAX_TEMPLATE_FIELDS", 2 * len(STANDARD))]
+)
+def test_the_template_used_longest_ago_makes_room(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(templates, limit, value)
+    decoder = FlowDecoder()
+    feed(
+        decoder,
+        version_9(template_set(256, STANDARD), template_set(257, STANDARD)),
+        version_9(standard_data(Flow(), number=256), sequence=1),
+        version_9(template_set(258, STANDARD), sequence=2),
+    )
+    assert [number for _, _, number in decoder.store.templates] == [256, 258]
+
+
+def test_sets_that_waited_are_passed_over_once_their_template_came() -> None:
+    decoder = FlowDecoder()
+    for number in range(3000):
+        feed(
+            decoder,
+            version_9(
+                standard_data(Flow(), number=256 + number),
+                template_set(256 + number, STANDARD),
+                sequence=number,
+            ),
+        )
+    feed(decoder, version_9(standard_data(Flow(), number=9000), sequence=3000))
+    assert len(decoder.store.waiting()) == 1
+    assert len(decoder.store._order) < 1100
+    late_ns = RECEIVED_NS + (PENDING_MS + 1000) * 10**6
+    found = feed(decoder, version_9(sequence=3001), received_ns=late_ns)
+    assert [gap.reason for gap in found.gaps] == [GapReason.UNDECODABLE]
+    assert decoder.store.pending_octets == 0
