@@ -22,10 +22,9 @@ from captive_portal.admin.forms import at_most, between, needed, offer
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from captive_portal.web.dates import BUDDHIST_ERA
-from common.clock import parse_time
 from common.errors import BackendUnavailable, NetAccessError
 from common.net import parse_address
-from traffic.lookup.question import MAX_TOLERANCE_SECONDS
+from traffic.lookup.question import MAX_TOLERANCE_SECONDS, read_moment
 
 blueprint = Blueprint("lookups", __name__, url_prefix="/lookup")
 
@@ -106,7 +105,7 @@ def read_time(text: str, zone: str) -> ReadTime:
     Raises:
         UsageError: the text is not a time.
     """
-    moment = parse_time(_iso(text), zone)
+    moment = read_moment(_iso(text), zone)
     local = moment.astimezone(ZoneInfo(zone))
     rest = f"{local:%m-%d %H:%M:%S}"
     return ReadTime(

@@ -115,6 +115,7 @@ def attribute(
     holders: Sequence[Holder] = (),
     gaps: Sequence[GapSpan] = (),
     margin: timedelta = timedelta(0),
+    complete: bool = True,
 ) -> Attribution:
     """Attribute the address asked for to whoever may have had it during `window`.
 
@@ -125,6 +126,8 @@ def attribute(
         holders: sessions that had one of those inside addresses.
         gaps: what is missing and might hide a candidate of `window`.
         margin: how far the clock of the exporter may be from ours.
+        complete: False when there are more bindings than were read: then nobody is the only
+            one, and nobody can say that there is none.
     """
     found = [
         Candidate(holder=holder, binding=None, evidence=holder.evidence)
@@ -133,11 +136,11 @@ def attribute(
     ]
     found += _behind(window, bindings, holders, margin)
     if not any(candidate.holder for candidate in found):
-        outcome = Outcome.GAP if gaps else Outcome.NONE
+        outcome = Outcome.GAP if gaps or not complete else Outcome.NONE
         return Attribution(outcome=outcome, candidates=(), gaps=tuple(gaps))
     persons = {_identity(candidate) for candidate in found}
     return Attribution(
-        outcome=Outcome.SINGLE if len(persons) == 1 else Outcome.AMBIGUOUS,
+        outcome=Outcome.SINGLE if complete and len(persons) == 1 else Outcome.AMBIGUOUS,
         candidates=tuple(sorted(found, key=_order)),
         gaps=tuple(gaps),
     )
@@ -203,13 +206,19 @@ def _covers(held: str, address: str) -> bool:
     return ip_address(address) in ip_network(held)
 
 
-def _identity(candidate: Candidate) -> tuple[str, str]:
-    """What makes two candidates the same answer: the account, else the name that was sent."""
-    if candidate.holder is None:
+def _identity(candidate: Candidate) -> tuple[str, ...]:
+    """What makes two candidates the same answer: the account, else name and device.
+
+    A name without an account proves nobody: two devices may both send `anonymous`.
+    """
+    holder = candidate.holder
+    if holder is None:
         return "address", candidate.binding.inside_address if candidate.binding else ""
-    if candidate.holder.account_id is not None:
-        return "account", str(candidate.holder.account_id)
-    return "user", candidate.holder.user_name
+    if holder.account_id is not None:
+        return "account", str(holder.account_id)
+    if holder.mac is None:
+        return "session", holder.session_key
+    return "user", holder.user_name, holder.mac
 
 
 def _order(candidate: Candidate) -> tuple[bool, str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -10,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from common.net import find_mac, format_mac
 from db.models import Account, AddressInterval, NasClient, NetworkSession
-from identity.domain.sessions import AddressSpan, address_spans, ended_at
+from identity.domain.sessions import AddressSpan, CloseCause, address_spans, ended_at
+from identity.services.housekeeping import SILENT_AFTER, UNHEARD_AFTER
 from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
 
@@ -78,7 +80,7 @@ def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
         or_(
             unended,
             NetworkSession.stop_at >= window.from_at,
-            NetworkSession.closed_at >= window.from_at,
+            NetworkSession.closed_at >= window.from_at - UNHEARD_AFTER,
             NetworkSession.last_heard_at >= window.from_at,
         ),
     )
@@ -96,6 +98,7 @@ def _holders(session: Session, keys: set[str]) -> list[Holder]:
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
+        talkers = _talkers(session, rows)
         numbers = {row.account_id for row in rows if row.account_id is not None}
         accounts = {
             account.id: account
@@ -105,7 +108,7 @@ def _holders(session: Session, keys: set[str]) -> list[Holder]:
             account = accounts.get(row.account_id or 0)
             nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            for span in address_spans(session_state(row), states, row.closed_at):
+            for span in address_spans(session_state(row), states, _latest_end(row, talkers)):
                 found.append(_holder(row, span, account, nas))
     return found
 
@@ -130,6 +133,32 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
             f"address_interval:{row.session_key}/{span.address}",
         ),
     )
+
+
+def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
+    """Those NAS of silent sessions that send interim updates, so that silence means something."""
+    numbers = {row.nas_client_id for row in rows if _fell_silent(row)}
+    query = select(NetworkSession.nas_client_id).where(
+        NetworkSession.nas_client_id.in_(numbers),
+        NetworkSession.stop_seen == 0,
+        NetworkSession.session_seconds > 0,
+    )
+    return set(session.scalars(query.distinct())) if numbers else set()
+
+
+def _fell_silent(row: NetworkSession) -> bool:
+    return row.closed_at is not None and row.close_cause == CloseCause.SILENT
+
+
+def _latest_end(row: NetworkSession, talkers: set[int]) -> datetime | None:
+    """When a session without a stop was over for certain.
+
+    The housekeeper closes a silent one as of its last report, but the device may have kept
+    its address until the silence was long enough to be believed.
+    """
+    if row.closed_at is None or not _fell_silent(row):
+        return row.closed_at
+    return row.closed_at + (SILENT_AFTER if row.nas_client_id in talkers else UNHEARD_AFTER)
 
 
 def _closed_by(row: NetworkSession) -> str | None:

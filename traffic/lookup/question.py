@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypedDict
 
@@ -18,6 +18,10 @@ CLOCK_ERROR_MS = 1000
 by one even when both are right. The measured error of this machine comes with clock samples."""
 
 CLOCK_ERROR = timedelta(milliseconds=CLOCK_ERROR_MS)
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""No record is older or newer, and reckoning around a time in between stays in range."""
 
 MAX_TOLERANCE_SECONDS = 7 * 86_400
 
@@ -98,6 +102,25 @@ def require_purpose(case: str | None, reason: str | None) -> tuple[str, str]:
     return case, reason
 
 
+def read_moment(text: str, zone: str) -> datetime:
+    """The time in `text`, as `parse_time` reads it, when there can be records of it.
+
+    Raises:
+        UsageError: the text is not a time, or one that no record can have.
+    """
+    try:
+        moment = parse_time(text, zone)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is not a time") from error
+    return _recordable(moment, text)
+
+
+def _recordable(moment: datetime, text: str) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        raise UsageError(f"{text!r} is not a time between {EARLIEST.year} and {LATEST.year}")
+    return moment
+
+
 def read_question(tree: Mapping[str, Any], zone: str) -> Question:
     """The question in the keys address, port, protocol, at, tolerance_seconds, case, reason.
 
@@ -106,7 +129,9 @@ def read_question(tree: Mapping[str, Any], zone: str) -> Question:
     """
     case, reason = require_purpose(tree.get("case"), tree.get("reason"))
     at = tree.get("at")
-    moment = at if isinstance(at, datetime) else parse_time(str(at or ""), zone)
+    moment = (
+        _recordable(at, str(at)) if isinstance(at, datetime) else read_moment(str(at or ""), zone)
+    )
     port = tree.get("port")
     if port is not None and not 0 <= int(port) <= 65_535:
         raise UsageError(f"{port} is not a port; ports are 0 to 65535")

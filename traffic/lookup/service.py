@@ -92,6 +92,7 @@ def run_lookup(
         holders=evidence.holders,
         gaps=evidence.gaps,
         margin=CLOCK_ERROR,
+        complete=not evidence.truncated,
     )
     found, truncated, pending = evidence.translations, evidence.truncated, evidence.pending
     answer: LookupAnswer = {

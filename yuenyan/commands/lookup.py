@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from common.clock import parse_time
 from common.net import parse_address
 from traffic.lookup.attribution import Window
 from traffic.lookup.flows import DEFAULT_LIMIT, FlowQuestion, find_flows
-from traffic.lookup.question import read_question, require_purpose
+from traffic.lookup.question import read_moment, read_question, require_purpose
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -119,7 +118,7 @@ def flows_command(
     question = FlowQuestion(
         address=None if address is None else parse_address(address),
         user=user,
-        window=Window(parse_time(from_text, zone), parse_time(to_text, zone)),
+        window=Window(read_moment(from_text, zone), read_moment(to_text, zone)),
         case=case,
         reason=reason,
         limit=limit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -117,6 +118,22 @@ def test_a_name_without_an_account_is_somebody() -> None:
     assert attribute(window(5, 5), own=[stranger]).outcome is Outcome.SINGLE
     found = attribute(window(5, 5), own=[stranger, holder("ann", 0, 100)])
     assert found.outcome is Outcome.AMBIGUOUS
+
+
+def test_one_name_without_an_account_from_two_devices_is_ambiguous() -> None:
+    one = holder("anonymous", 0, 100, account_id=None)
+    other = replace(one, session_key="s-2", mac="02:00:00:00:00:02")
+    assert attribute(window(5, 5), own=[one, other]).outcome is Outcome.AMBIGUOUS
+    again = replace(one, session_key="s-3")
+    assert attribute(window(5, 5), own=[one, again]).outcome is Outcome.SINGLE
+    unnamed = [replace(one, mac=None), replace(other, mac=None)]
+    assert attribute(window(5, 5), own=unnamed).outcome is Outcome.AMBIGUOUS
+
+
+def test_what_was_not_read_to_the_end_names_nobody_for_certain() -> None:
+    found = attribute(window(5, 5), own=[holder("ann", 0, 100)], complete=False)
+    assert (found.outcome, names(found)) == (Outcome.AMBIGUOUS, ["ann"])
+    assert attribute(window(5, 5), complete=False).outcome is Outcome.GAP
 
 
 def test_without_candidates_a_gap_is_not_nobody() -> None:

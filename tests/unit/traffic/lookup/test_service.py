@@ -13,6 +13,7 @@ from sqlalchemy import select
 from common.metrics import Counters
 from db.engine import Database
 from db.models import AddressInterval, AuditEvent, Gap, NetworkSession, ServiceRun
+from identity.domain.sessions import CloseCause
 from tests.conftest import Site
 from tests.vectors.flows.datagrams import SECONDS, UPTIME_MS, Flow
 from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write_spool
@@ -162,6 +163,40 @@ def test_an_inside_address_is_resolved_straight(site: Site, database: Database) 
     assert ask(site, database, "10.9.9.9")["outcome"] == "none"
 
 
+def close_as_silent(database: Database, key: str) -> None:
+    with database.write() as session:
+        row = session.get_one(NetworkSession, key)
+        row.closed_at, row.close_cause = row.last_heard_at, CloseCause.SILENT
+
+
+@pytest.mark.parametrize(
+    ("reports", "after_minutes", "outcome"),
+    [
+        pytest.param(True, 20, "single", id="before-the-silence-was-long"),
+        pytest.param(True, 40, "none", id="after-it"),
+        pytest.param(False, 600, "single", id="a-gateway-that-never-reports"),
+    ],
+)
+def test_a_session_that_fell_silent_may_have_gone_on(
+    site: Site, database: Database, reports: bool, after_minutes: int, outcome: str
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -60 * after_minutes, None)
+    close_as_silent(database, "k1")
+    add_session(database, "k2", "malee", "10.1.2.9", -60, None)
+    with database.write() as session:
+        session.get_one(NetworkSession, "k2").session_seconds = 30 if reports else 0
+    found = ask(site, database, "10.1.2.3")
+    assert found["outcome"] == outcome
+    assert [one["user_name"] for one in found["candidates"]] == ["somchai"] * (outcome == "single")
+
+
+def test_an_address_given_anew_after_a_silence_is_ambiguous(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -1200, None)
+    close_as_silent(database, "k1")
+    add_session(database, "k2", "malee", "10.1.2.3", -60, None)
+    assert ask(site, database, "10.1.2.3")["outcome"] == "ambiguous"
+
+
 def test_an_ipv6_address_is_found_by_its_prefix(site: Site, database: Database) -> None:
     add_session(database, "k1", "somchai", "2001:db8:5::/56", -600, 600)
     found = ask(site, database, "2001:db8:5:22::7")
@@ -241,6 +276,11 @@ def test_the_commands_print_what_the_contract_says(site: Site, database: Databas
         pytest.param(("lookup", *TIMES, "--reason", "x"), 2, id="no-case"),
         pytest.param(("lookup", *TIMES, "--case", "x", "--reason", " "), 2, id="blank-reason"),
         pytest.param(("lookup", "--at", "soon", "--address", PUBLIC, *PURPOSE), 2, id="no-time"),
+        pytest.param(
+            ("lookup", "--at", "0001-01-01T00:00+14:00", "--address", PUBLIC, *PURPOSE),
+            2,
+            id="before-all-time",
+        ),
         pytest.param(
             ("flows", "--user", "nobody", "--from", "2026-01-01", "--to", "2026-01-02", *PURPOSE),
             1,
