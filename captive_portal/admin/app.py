@@ -34,6 +34,7 @@ from captive_portal.admin.officers import Nobody, Officer, load_officer
 from captive_portal.admin.presentation import init_presentation
 from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.errors import init_error_pages
+from captive_portal.web.input_checks import init_input_checks
 from captive_portal.web.security_headers import init_security_headers
 from common.errors import BackendUnavailable
 from common.secret import read_secret_file
@@ -76,6 +77,7 @@ def create_app(office: Office) -> Flask:
         proxies=TrustedProxies.of(config.admin.trusted_proxies),
         attempts=SignInAttempts(),
     )
+    init_input_checks(app)
     init_security_headers(app, {"style-src": "'self'", "script-src": "'self'"})
     init_language(app, config.site.languages, config.site.timezone)
     init_presentation(app, office)

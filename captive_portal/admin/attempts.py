@@ -7,11 +7,8 @@ requests sent at the same moment cannot slip through together.
 from __future__ import annotations
 
 import threading
-from ipaddress import IPv6Address, ip_network
 
-from captive_portal.web.limits import FailureLimits, Limit
-from common.errors import UsageError
-from common.net import parse_address
+from captive_portal.web.limits import FailureLimits, Limit, site_of
 
 PER_ACCOUNT = Limit.of("admin-account", "10 per 15 minutes")
 """Room for a person who mistypes; a guesser gets 960 tries a day at one account."""
@@ -30,7 +27,7 @@ class SignInAttempts:
 
     def admit(self, username: str, address: str) -> bool:
         """Count one attempt; False when the account or the address has had too many."""
-        checks = ((PER_ACCOUNT, username.strip().casefold()[:253]), (PER_ADDRESS, _site(address)))
+        checks = ((PER_ACCOUNT, username.strip().casefold()[:253]), (PER_ADDRESS, site_of(address)))
         with self._lock:
             if self._limits.wait_seconds(*checks):
                 return False
@@ -39,20 +36,9 @@ class SignInAttempts:
 
     def is_news(self, username: str, address: str) -> bool:
         """Whether stopping this account and address has not been recorded lately."""
-        check = (_TOLD, f"{username.strip().casefold()[:253]} {_site(address)}")
+        check = (_TOLD, f"{username.strip().casefold()[:253]} {site_of(address)}")
         with self._lock:
             if self._limits.wait_seconds(check):
                 return False
             self._limits.count(check)
             return True
-
-
-def _site(address: str) -> str:
-    """One IPv6 site is one /64, whatever address it picks."""
-    try:
-        parsed = parse_address(address)
-    except UsageError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network(f"{parsed}/64", strict=False))
-    return str(parsed)

@@ -95,7 +95,7 @@ def read_last_day(office: Office, text: str) -> datetime:
     """The end of the day `text` names, Thai or Western year."""
     try:
         day = parse_time(text, office.config.site.timezone)
-    except UsageError as error:
+    except (UsageError, ValueError, OverflowError) as error:
         raise UsageError(gettext("Write the date like 2026-11-30 or 2569-11-30.")) from error
     zone = ZoneInfo(office.config.site.timezone)
     end = datetime.combine(day.astimezone(zone).date(), time(23, 59, 59), zone)

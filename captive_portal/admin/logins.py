@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from captive_portal.admin.desk import office
-from captive_portal.admin.paging import fetch_page
+from captive_portal.admin.paging import fetch_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import REASONS
 from common.net import find_mac
@@ -49,8 +49,9 @@ def listing() -> ResponseReturnValue:
         statement = statement.where(AuthEvent.outcome == filters["outcome"])
     if filters["reason"] in REASONS:
         statement = statement.where(AuthEvent.reason == filters["reason"])
-    if filters["nas"].isdigit():
-        statement = statement.where(AuthEvent.nas_client_id == int(filters["nas"]))
+    nas = read_number(filters["nas"])
+    if nas is not None:
+        statement = statement.where(AuthEvent.nas_client_id == nas)
     with office().database.read() as session:
         page = fetch_page(session, statement)
         choices = session.execute(

@@ -10,6 +10,8 @@ from flask import request, url_for
 from sqlalchemy import ColumnElement, Select, false, func, or_
 from sqlalchemy.orm import Session
 
+from captive_portal.web.links import is_plain_name
+
 RowT = TypeVar("RowT")
 PAGE_SIZE = 50
 _LAST_PAGE = 2000
@@ -49,12 +51,19 @@ def page_number() -> int:
     return min(max(number, 1), _LAST_PAGE)
 
 
+def read_number(text: str) -> int | None:
+    """The row number in `text`, or None; a number no row can have is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def link_to_page(number: int) -> str:
     """This list with the same filters, at another page."""
     arguments: dict[str, Any] = {
-        key: value for key, value in request.args.items() if value and key not in ("page", "lang")
+        key: value for key, value in request.args.items() if value and is_plain_name(key)
     }
-    return url_for(str(request.endpoint), **(request.view_args or {}), **arguments, page=number)
+    arguments.pop("lang", None)
+    arguments |= {**(request.view_args or {}), "page": number}
+    return url_for(str(request.endpoint), **arguments)
 
 
 def contains(text: str, *columns: Any) -> ColumnElement[bool]:
@@ -77,4 +86,12 @@ def fetch_page(
     return Page(rows=rows[:PAGE_SIZE], number=number, has_next=len(rows) > PAGE_SIZE, total=total)
 
 
-__all__ = ["PAGE_SIZE", "Page", "contains", "fetch_page", "link_to_page", "page_number"]
+__all__ = [
+    "PAGE_SIZE",
+    "Page",
+    "contains",
+    "fetch_page",
+    "link_to_page",
+    "page_number",
+    "read_number",
+]

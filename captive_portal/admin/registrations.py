@@ -17,7 +17,7 @@ from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import REGISTRATION_STATES, explain, word
 from captive_portal.web.dates import format_moment
 from captive_portal.web.i18n import current_language
-from common.errors import BackendUnavailable, NetAccessError, UsageError
+from common.errors import BackendUnavailable, NetAccessError, NotFound, UsageError
 from db.models import Account, Person, Registration
 from identity.services import registrations
 
@@ -140,14 +140,17 @@ def _approve(reference: str) -> str | None:
         )
     except UsageError as error:
         return str(error)
+    role = request.form.get("role") or None
     try:
         with office().database.write() as session:
+            if role is not None and role not in dict(role_choices(session)):
+                raise NotFound(f"there is no role {role!r}")
             registrations.approve(
                 session,
                 office(),
                 reference,
                 officer().username,
-                role=request.form.get("role") or None,
+                role=role,
                 expires_at=expires_at,
             )
     except BackendUnavailable:

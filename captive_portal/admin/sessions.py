@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from captive_portal.admin.connections import describe_sessions
 from captive_portal.admin.desk import office
-from captive_portal.admin.paging import Page, contains, fetch_page
+from captive_portal.admin.paging import Page, contains, fetch_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from common.errors import UsageError
 from common.net import find_mac, parse_address
@@ -52,9 +52,12 @@ def listing() -> ResponseReturnValue:
             conditions.append(_address(filters["address"]))
         except UsageError:
             error = gettext("%(value)s is not an IP address.", value=filters["address"])
-    if filters["nas"].isdigit():
-        conditions.append(NetworkSession.nas_client_id == int(filters["nas"]))
-    statement = select(NetworkSession).where(*conditions).order_by(NetworkSession.first_heard_at.desc())
+    nas = read_number(filters["nas"])
+    if nas is not None:
+        conditions.append(NetworkSession.nas_client_id == nas)
+    statement = (
+        select(NetworkSession).where(*conditions).order_by(NetworkSession.first_heard_at.desc())
+    )
     with office().database.read() as session:
         raw = fetch_page(session, statement, count=shown == "open")
         page = Page(

@@ -18,6 +18,7 @@ from captive_portal.public.site import EXTENSION, Portal, StaleVisit
 from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.i18n import current_language, gettext, init_languages
+from captive_portal.web.input_checks import init_input_checks
 from captive_portal.web.security_headers import init_security_headers
 from common.net import format_mac
 from identity.office import Office
@@ -41,6 +42,7 @@ def create_app(office: Office) -> Flask:
     portal = Portal.open(office)
     app.extensions[EXTENSION] = portal
     zone = office.config.site.timezone
+    init_input_checks(app)
     init_languages(app, office.config.site.languages, zone)
     init_security_headers(app)
     init_error_pages(app, "error.html")

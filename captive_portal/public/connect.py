@@ -12,10 +12,13 @@ from flask import Blueprint, make_response, redirect, render_template
 from werkzeug.wrappers import Response
 
 from captive_portal.public import throttle
+from captive_portal.public.devices import may_join
+from captive_portal.public.messages import refusal_text
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import page, portal, public_root, visit
 from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.security_headers import allow_form_target
+from identity.domain.access import Denied, Method, Reason
 from identity.services.tokens import mint
 
 pages = Blueprint("connect", __name__)
@@ -41,6 +44,9 @@ def show() -> Response:
     portal().limits.count(*checks)
     office = portal().office
     with office.database.write() as session:
+        if not may_join(session, office, current.account.id, visit().mac):
+            refusal = refusal_text(Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER))
+            return make_response(render_template("connect.html", problem=refusal), 403)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
     parts = urlsplit(nas.login_url)
     allow_form_target(f"{parts.scheme}://{parts.netloc}")

@@ -123,7 +123,10 @@ def init_capture(app: Flask) -> None:
 
 def _is_foreign(host: str) -> bool:
     own = urlsplit(portal().office.config.portal.public_url).hostname
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return True
     if not own or name == own or name == "localhost":
         return False
     try:

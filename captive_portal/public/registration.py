@@ -27,6 +27,8 @@ from identity.services import people, registrations
 pages = Blueprint("registration", __name__)
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{2,31}")
+_OURS = re.compile(r"voucher-.*|housekeeper|anonymous|command-line")
+"""Names that the system gives to guests with a voucher, or to itself in the audit trail."""
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]{2,}")
 _PHONE_DIGITS = range(9, 16)
 _THAI_DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
@@ -46,8 +48,14 @@ class Form:
     def read(cls) -> Form:
         """From the request, trimmed."""
         return cls(
-            **{field.name: request.form.get(field.name, "").strip()[:600] for field in fields(cls)}
+            **{field.name: _clean(request.form.get(field.name, ""))[:600] for field in fields(cls)}
         )
+
+
+def _clean(text: str) -> str:
+    """`text` on one line, without what would turn or hide it in the officer's list."""
+    spaced = "".join(" " if symbol.isspace() else symbol for symbol in text)
+    return "".join(symbol for symbol in spaced if symbol.isprintable()).strip()
 
 
 @pages.get("/register")
@@ -188,6 +196,8 @@ def _username_problem(username: str) -> dict[str, str]:
             )
         }
     try:
+        if _OURS.fullmatch(username.casefold()):
+            raise UsageError("a name of the system")
         people.free_username(username)
     except UsageError:
         return {"username": gettext("This user name cannot be used. Please choose another.")}

@@ -13,6 +13,7 @@ from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.csrf import FIELD, FormTokens
 from captive_portal.web.i18n import prefer_language
 from captive_portal.web.limits import FailureLimits
+from captive_portal.web.links import is_plain_name
 from captive_portal.web.tokens import Signer, Visit
 from common.secret import read_secret_file
 from identity.office import Office
@@ -104,7 +105,8 @@ def page(endpoint: str, **values: str) -> str:
 
 def other_language(language: str) -> str:
     """This page, or the first one after a form, in another language."""
-    values: dict[str, str] = {**(request.view_args or {}), **request.args.to_dict()}
+    asked = {key: text for key, text in request.args.items() if is_plain_name(key)}
+    values: dict[str, str] = {**asked, **(request.view_args or {})}
     values.pop(VISIT_FIELD, None)
     values["lang"] = language
     if request.routing_exception is not None or request.endpoint is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from captive_portal.public.site import client_address, portal, visit
 from captive_portal.web.i18n import gettext
-from captive_portal.web.limits import Limit
+from captive_portal.web.limits import Limit, site_of
 
 _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes")
 """High, because a whole school may share one address behind a gateway that translates."""
@@ -32,7 +32,7 @@ Checks = tuple[tuple[Limit, str], ...]
 
 def login_checks(username: str) -> Checks:
     """What a login with a password is counted under."""
-    address, name = client_address(), username.strip().casefold()[:253]
+    address, name = site_of(client_address()), username.strip().casefold()[:253]
     return (
         (_BY_ADDRESS, address),
         (_BY_ACCOUNT_HERE, f"{name} {address}"),
@@ -42,7 +42,7 @@ def login_checks(username: str) -> Checks:
 
 def voucher_checks() -> Checks:
     """What a voucher code is counted under."""
-    checks: Checks = ((_VOUCHER_ADDRESS, client_address()), (_VOUCHER_SITE, "site"))
+    checks: Checks = ((_VOUCHER_ADDRESS, site_of(client_address())), (_VOUCHER_SITE, "site"))
     if visit().mac:
         checks = (*checks, (_VOUCHER_DEVICE, visit().mac))
     return checks
@@ -50,12 +50,12 @@ def voucher_checks() -> Checks:
 
 def registration_checks() -> Checks:
     """What an application is counted under, whether it is taken or not."""
-    return ((_REGISTER_ADDRESS, client_address()), (_REGISTER_SITE, "site"))
+    return ((_REGISTER_ADDRESS, site_of(client_address())), (_REGISTER_SITE, "site"))
 
 
 def reference_checks() -> Checks:
     """What asking for an unknown reference number is counted under."""
-    return ((_REFERENCE_ADDRESS, client_address()),)
+    return ((_REFERENCE_ADDRESS, site_of(client_address())),)
 
 
 def hand_off_checks(account_id: int) -> Checks:

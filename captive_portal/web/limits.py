@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_network
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+
+from common.errors import UsageError
+from common.net import parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,17 @@ class Limit:
     def of(cls, name: str, rate: str) -> Limit:
         """From the text form of the limits library."""
         return cls(name, parse(rate))
+
+
+def site_of(address: str) -> str:
+    """What an address is counted as: one IPv6 site is one /64, whatever address it picks."""
+    try:
+        parsed = parse_address(address)
+    except UsageError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 class FailureLimits:

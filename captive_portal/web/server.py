@@ -12,6 +12,8 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from captive_portal.web.worker import DeadlineWorker
+
 GRACEFUL_SECONDS = 20
 """What requests in progress get after SIGTERM; argon2 and a slow phone need a few."""
 
@@ -37,7 +39,7 @@ def serve(
     options = {
         "bind": [listen],
         "workers": workers,
-        "worker_class": "gthread",
+        "worker_class": DeadlineWorker,
         "threads": threads,
         "graceful_timeout": GRACEFUL_SECONDS,
         "timeout": 60,

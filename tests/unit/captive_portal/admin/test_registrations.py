@@ -135,3 +135,11 @@ def test_the_same_name_is_pointed_out(admin: Officer, office: Office) -> None:
             ),
         )
     assert "Perhaps the same person" in admin.get(f"/registrations/{twin.reference}").text
+
+
+def test_a_role_that_is_not_offered_is_refused(admin: Officer, office: Office) -> None:
+    reference = seed.apply(office)
+    page = f"/registrations/{reference}"
+    text = admin.follow(f"{page}/approve", page, role="device", expiry="7")
+    assert "There is no role device." in text
+    assert find(office, reference).state == "pending"

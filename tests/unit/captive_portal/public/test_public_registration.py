@@ -213,3 +213,27 @@ def test_the_empty_reference_form_explains_itself(visitor: Visitor) -> None:
 def test_an_account_of_somebody_else_cannot_be_taken_over(visitor: Visitor, office: Office) -> None:
     add_person(office, "somying.j", "password of the first")
     assert visitor.fill("/register", **GOOD).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["voucher-7", "Voucher-12", "housekeeper", "command-line"])
+def test_names_the_system_uses_are_not_given_away(
+    visitor: Visitor, office: Office, name: str
+) -> None:
+    answer = visitor.fill("/register?lang=en", **{**GOOD, "username": name})
+    assert answer.status_code == 422
+    assert "This user name cannot be used" in answer.text
+    with office.database.read() as session:
+        assert session.scalars(select(Registration)).all() == []
+
+
+def test_what_would_turn_or_break_an_officers_list_is_not_stored(
+    visitor: Visitor, office: Office
+) -> None:
+    answer = visitor.fill(
+        "/register",
+        **{**GOOD, "full_name": "a\u202eb\x1b[31m\r\nc", "purpose": "one\r\ntwo"},
+    )
+    assert answer.status_code == 303
+    with office.database.read() as session:
+        stored = session.scalars(select(Registration)).one()
+    assert (stored.full_name, stored.purpose) == ("ab[31m  c", "one  two")

@@ -106,3 +106,31 @@ def test_a_form_without_its_token_uses_up_nothing(
 ) -> None:
     assert visitor.post("/voucher", code=code).status_code == 400
     assert state(office) == "unused"
+
+
+def test_a_signed_in_page_does_not_let_further_devices_in(
+    visitor: Visitor, office: Office, code: str, nas: NasClient
+) -> None:
+    first = visitor.get(f"/p/{nas.name}/?mac={MAC}").location
+    answer = visitor.fill(first.replace("/?", "/voucher?"), code=code)
+    assert 'name="password"' in visitor.follow(answer).text
+    sign_in = answer.location.partition("s=")[2].partition("&")[0]
+    second = visitor.get(f"/p/{nas.name}/?mac=3c22fb010204").location
+    other = visitor.get(second.replace("/?", f"/connect?s={sign_in}&lang=en&"))
+    assert other.status_code == 403
+    assert 'name="password"' not in other.text
+    assert "as many devices" in other.text
+    again = visitor.get(first.replace("/?", f"/connect?s={sign_in}&"))
+    assert again.status_code == 200
+    with office.database.read() as session:
+        assert list(session.scalars(select(VoucherDevice.mac))) == [MAC]
+
+
+def test_wrong_codes_count_for_a_whole_ipv6_site(visitor: Visitor, code: str) -> None:
+    for number in range(10):
+        visitor.address = f"2001:db8::{number + 1:x}"
+        assert visitor.fill("/voucher?lang=en", code="AAAAA-BBBBB").status_code == 422
+    visitor.address = "2001:db8::ffff"
+    assert visitor.fill("/voucher?lang=en", code=code).status_code == 429
+    visitor.address = "2001:db8:0:1::1"
+    assert visitor.fill("/voucher?lang=en", code=code).status_code == 303

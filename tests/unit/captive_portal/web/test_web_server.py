@@ -9,6 +9,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from captive_portal.web import server
+from captive_portal.web.worker import DeadlineWorker
 
 
 def test_the_settings_given_reach_gunicorn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +25,7 @@ def test_the_settings_given_reach_gunicorn(monkeypatch: pytest.MonkeyPatch) -> N
     assert server.serve(lambda: app, "127.0.0.1:8080", 2, 3, "portal") == 0
     assert seen["app"] is app
     assert seen["bind"] == ["127.0.0.1:8080"]
-    assert (seen["workers"], seen["threads"], seen["worker_class"]) == (2, 3, "gthread")
+    assert (seen["workers"], seen["threads"], seen["worker_class"]) == (2, 3, DeadlineWorker)
     assert seen["secure_scheme_headers"] == {}
     assert seen["forwarded_allow_ips"] == []
 
