@@ -5,6 +5,7 @@ A heartbeat that cannot be written is logged and forgotten; receiving is more im
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime
 from typing import Any, cast
@@ -21,9 +22,18 @@ from db.models import ServiceRun
 EVERY_SECONDS = 5.0
 """How exactly the end of a run that was killed is known; one small commit each time."""
 
+OUTAGE_SECONDS = 30.0
+"""A NAS goes on repeating a packet about this long; after it, packets were lost."""
+
 
 class Heartbeat:
-    """Says that this process is receiving. Call `beat` as often as you like."""
+    """Says that this process is receiving. Call `beat` as often as you like.
+
+    Args:
+        outage_seconds: after so long without a beat a new run begins. For a process that
+            loses what it receives while the database is away: such a time must not look
+            like one in which it was receiving.
+    """
 
     def __init__(
         self,
@@ -32,6 +42,7 @@ class Heartbeat:
         node: str,
         clock: Clock = utc_now,
         every_seconds: float = EVERY_SECONDS,
+        outage_seconds: float = math.inf,
     ) -> None:
         self._database = database
         self._process = process
@@ -40,6 +51,8 @@ class Heartbeat:
         self._every_seconds = every_seconds
         self._started_at = clock()
         self._next = time.monotonic()
+        self._outage_seconds = outage_seconds
+        self._written = time.monotonic()
         self._run_id: int | None = None
         self._log = get_logger(__name__)
 
@@ -56,6 +69,8 @@ class Heartbeat:
 
     def _write(self, stopped_at: datetime | None) -> None:
         now = self._clock()
+        if time.monotonic() - self._written >= self._outage_seconds:
+            self._run_id, self._started_at = None, now
         values = {"alive_at": now, "stopped_at": stopped_at}
         try:
             with self._database.write() as session:
@@ -67,6 +82,7 @@ class Heartbeat:
                         ),
                     )
                     if result.rowcount:
+                        self._written = time.monotonic()
                         return
                 run = ServiceRun(
                     process=self._process,
@@ -77,13 +93,15 @@ class Heartbeat:
                 session.add(run)
                 session.flush()
                 run_id = run.id
-            self._run_id = run_id
+            self._run_id, self._written = run_id, time.monotonic()
         except (BackendUnavailable, SQLAlchemyError) as error:
             self._log.warning("heartbeat_not_written", of=self._process, error=str(error))
 
 
-def heartbeat(database: Database, process: str, node: str) -> Heartbeat:
+def heartbeat(
+    database: Database, process: str, node: str, outage_seconds: float = math.inf
+) -> Heartbeat:
     """The heartbeat of a run of `process` on `node` that begins now."""
-    beating = Heartbeat(database, process, node)
+    beating = Heartbeat(database, process, node, outage_seconds=outage_seconds)
     beating.beat()
     return beating

@@ -6,7 +6,9 @@ worker, so that its duplicates are always seen.
 
 from __future__ import annotations
 
+import errno
 import socket
+import time
 
 from common.errors import ConfigError
 from common.net import parse_listen
@@ -17,17 +19,32 @@ RECEIVE_BUFFER_OCTETS = 8 << 20
 _SO_RCVBUFFORCE = 33
 
 
-def claim(listen: str) -> None:
+_LOOK_AGAIN_SECONDS = 0.2
+
+
+def claim(listen: str, patience_seconds: float = 0.0) -> None:
     """Raise ConfigError when somebody else listens there already.
 
     Without this check SO_REUSEPORT would let two servers share a port and each see half.
+
+    Args:
+        patience_seconds: how long the port may stay taken; the workers of a server that was
+            killed keep it while they drain.
     """
     family, address = _address(listen)
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise ConfigError(f"cannot listen on {listen}: {error.strerror}", "radius") from error
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(address)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                    raise ConfigError(
+                        f"cannot listen on {listen}: {error.strerror}", "radius"
+                    ) from error
+            else:
+                return
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def bind(listen: str) -> socket.socket:

@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from common.errors import BackendUnavailable
+from db.engine import connection_options
 from db.ledger.batch import (
     ACCOUNTING_EVENT_COLUMNS,
     ADDRESS_COLUMNS,
@@ -50,16 +51,17 @@ _TYPES = {
     ),
 }
 
-CONNECT_SECONDS = 3
-"""A database that does not answer within this is down; the NAS asks again meanwhile."""
-
 STATEMENT_MILLISECONDS = 10_000
+
+_ATTEMPTS = 3
+"""For a batch that PostgreSQL gives up to end a deadlock; nothing of it was stored."""
 
 
 class PostgresLedger:
     """One connection that commits batches."""
 
     def __init__(self, url: str) -> None:
+        self._options = connection_options(url)
         parsed = make_url(url).set(drivername="postgresql")
         self._conninfo = parsed.render_as_string(hide_password=False)
         self._connection: psycopg.Connection[Any] | None = None
@@ -81,28 +83,43 @@ class PostgresLedger:
     def commit(self, batch: Batch) -> None:
         """See Ledger.commit."""
         try:
-            connection = self._connected()
-            if batch.boots or batch.nas_seen or batch.unknown:
-                with connection.transaction():
-                    self._write_rows(connection, batch)
-                    self._write_rare(connection, batch)
-            else:
-                self._write_rows(connection, batch)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self.close()
-            raise BackendUnavailable("database", str(error).strip()) from error
-        except (psycopg.Error, UnicodeEncodeError) as error:
+            self._write(batch)
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
             self.close()
             raise UnstorableError(str(error).strip()) from error
+        except psycopg.Error as error:
+            # Also what is no OperationalError: after a fail-over this may be a standby.
+            self.close()
+            raise BackendUnavailable("database", str(error).strip()) from error
+
+    def _write(self, batch: Batch) -> None:
+        """Write the batch, once more when it was the victim of a deadlock.
+
+        An Accounting-On and the housekeeper lock sessions in no particular order.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            connection = self._connected()
+            try:
+                if batch.boots or batch.nas_seen or batch.unknown:
+                    with connection.transaction():
+                        self._write_rows(connection, batch)
+                        self._write_rare(connection, batch)
+                else:
+                    self._write_rows(connection, batch)
+            except psycopg.errors.DeadlockDetected:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
                 self._conninfo,
                 autocommit=True,
-                connect_timeout=CONNECT_SECONDS,
                 prepare_threshold=2,
                 options=f"-c statement_timeout={STATEMENT_MILLISECONDS}",
+                **self._options,
             )
         return self._connection
 

@@ -76,13 +76,16 @@ def expire_accounts(session: Session, now: datetime) -> int:
         .order_by(Account.expires_at)
         .limit(_CHUNK)
     ).all()
-    for account in accounts:
-        # A suspended account ended when it was suspended; identity is kept from then (R38).
-        if account.state == "active":
-            account.ended_at = account.expires_at
-        account.state = "expired"
-        registrations.follow_account(session, account)
-        audit.record(session, now, ACTOR, "account:expired", account.username)
+    # One flush at the end: one account locked after the other, with the revision in between,
+    # would meet whoever changes a single account in a deadlock.
+    with session.no_autoflush:
+        for account in accounts:
+            # A suspended account ended when it was suspended; identity is kept from then (R38).
+            if account.state == "active":
+                account.ended_at = account.expires_at
+            account.state = "expired"
+            registrations.follow_account(session, account)
+            audit.record(session, now, ACTOR, "account:expired", account.username)
     return len(accounts)
 
 

@@ -158,6 +158,9 @@ def _bind(session: Session, voucher: Voucher, mac: str, now: datetime) -> bool:
         return True
     # The row lock makes two new devices count one after the other; SQLite has one writer anyway.
     session.execute(select(Voucher.id).where(Voucher.id == voucher.id).with_for_update())
+    # It may be the very device that the lock was waited for: NAS and portal ask at once.
+    if session.get(VoucherDevice, (voucher.id, mac)) is not None:
+        return True
     used = session.scalar(
         select(func.count())
         .select_from(VoucherDevice)

@@ -103,7 +103,8 @@ class SqlStore:
         try:
             if self._connection is None:
                 self._connection = self._database.engine.connect().execution_options(
-                    isolation_level="AUTOCOMMIT"
+                    isolation_level="AUTOCOMMIT",
+                    read_only=True,  # on SQLite a read must not wait for whoever writes
                 )
             rows = self._connection.execute(statement, values).all()
             self._connection.rollback()

@@ -29,6 +29,8 @@ class AccountingRecord:
     """What one packet says. `session` is None for On, Off and unknown status types."""
 
     status_type: int
+    occurred_at: datetime
+    """Our receive time less Acct-Delay-Time."""
     user_name: str | None
     calling_station_id: str | None
     nas_identity: str
@@ -79,6 +81,7 @@ def read(packet: Packet, nas_client_id: int, received_at: datetime) -> Accountin
     stamp = packet.integer(Attribute.EVENT_TIMESTAMP)
     return AccountingRecord(
         status_type=status_type,
+        occurred_at=at,
         user_name=user_name,
         calling_station_id=station,
         nas_identity=nas_identity,

@@ -16,6 +16,9 @@ from radius_server.packet.codes import Attribute
 INTERIM_SECONDS = 300
 """Acct-Interim-Interval: how far an address interval may lag; RFC 2869 5.16 wants >= 60."""
 
+_LARGEST = 2**32 - 1
+"""An integer attribute, RFC 2865 section 5."""
+
 _VLAN = 13  # Tunnel-Type, RFC 3580 section 3.31
 _IEEE_802 = 6  # Tunnel-Medium-Type
 _WISPR = 14122
@@ -33,7 +36,9 @@ def reply_attributes(granted: Granted, now: datetime, vendor: str, class_value: 
     role = granted.account.role
     seconds = role.session_seconds
     if granted.expires_at is not None:
-        left = max(1, int((granted.expires_at - now).total_seconds()))
+        left = int((granted.expires_at - now).total_seconds())
+        # An account that "never" ends, in the year 9999, has more than 32 bits of seconds.
+        left = min(max(1, left), _LARGEST)
         seconds = left if seconds is None else min(seconds, left)
     attributes = encode(Attribute.USER_NAME, granted.account.username.encode())
     attributes += encode(Attribute.CLASS, class_value) + _profile(role, vendor)
@@ -65,9 +70,7 @@ def _rates(role: RoleProfile, vendor: str) -> bytes:
     attributes = b""
     for kind, kbps in ((_WISPR_UP, role.up_kbps), (_WISPR_DOWN, role.down_kbps)):
         if kbps is not None:
-            attributes += encode_vendor(
-                _WISPR, kind, min(kbps * 1000, 2**32 - 1).to_bytes(4, "big")
-            )
+            attributes += encode_vendor(_WISPR, kind, min(kbps * 1000, _LARGEST).to_bytes(4, "big"))
     return attributes
 
 

@@ -25,8 +25,15 @@ class NasTable:
     """Finds the NAS of an address; made anew whenever a NAS changes."""
 
     def __init__(self, clients: Sequence[NasFacts]) -> None:
-        by_length = sorted(clients, key=lambda facts: -facts.network.prefixlen)
-        self._clients = [NasClient(facts) for facts in by_length]
+        lengths: dict[tuple[int, int], dict[int, NasClient]] = {}
+        for facts in clients:
+            network = facts.network
+            host_bits = network.max_prefixlen - network.prefixlen
+            of_length = lengths.setdefault((network.version, host_bits), {})
+            of_length[int(network.network_address) >> host_bits] = NasClient(facts)
+        # One look a prefix length, the longest first: a flood from forged addresses must not
+        # cost a walk over every NAS of a province each.
+        self._lengths = sorted(lengths.items())
         self._cache: dict[str, NasClient | None] = {}
 
     def find(self, address: str) -> NasClient | None:
@@ -38,13 +45,11 @@ class NasTable:
         if len(self._cache) >= _CACHE_LIMIT:
             self._cache.clear()
         value = parse_address(address.partition("%")[0])
-        found = next(
-            (
-                client
-                for client in self._clients
-                if client.facts.network.version == value.version and value in client.facts.network
-            ),
-            None,
-        )
+        number, found = int(value), None
+        for (version, host_bits), of_length in self._lengths:
+            if version == value.version:
+                found = of_length.get(number >> host_bits)
+                if found is not None:
+                    break
         self._cache[address] = found
         return found

@@ -13,13 +13,16 @@ from typing import Any
 from common.errors import MalformedPacket, NotAuthentic
 from common.net import find_mac
 from radius_server.packet.codes import CALL_CHECK, Attribute, Code
-from radius_server.packet.packet import Packet, decode
+from radius_server.packet.packet import MAXIMUM_OCTETS, Packet, decode
 from radius_server.process.access import AccessRequest
 from radius_server.worker.clients import NasClient
 
 _ACCESS = int(Code.ACCESS_REQUEST)
 _ACCOUNTING = int(Code.ACCOUNTING_REQUEST)
 _STATUS = int(Code.STATUS_SERVER)
+_LONG_OCTETS = MAXIMUM_OCTETS - 1024
+"""What Proxy-State may take of a reply; our own attributes need less than half of the rest."""
+
 AUTH_CODES = frozenset({_ACCESS, _STATUS})
 ACCT_CODES = frozenset({_ACCOUNTING, _STATUS})
 
@@ -69,10 +72,15 @@ def access_request(exchange: Exchange) -> AccessRequest:
     """The question an Access-Request asks.
 
     Raises:
-        MalformedPacket: an attribute has an impossible length.
+        MalformedPacket: an attribute has an impossible length, or so much Proxy-State must
+            be echoed (RFC 2865 section 5.33) that no reply could hold it.
     """
     packet = exchange.packet
     values = packet.values
+    if len(packet.octets) > _LONG_OCTETS and Attribute.PROXY_STATE in values:
+        echoed = sum(2 + len(value) for value in packet.all(Attribute.PROXY_STATE))
+        if echoed > _LONG_OCTETS:
+            raise MalformedPacket("Proxy-State leaves no room for a reply")
     hidden = values.get(Attribute.USER_PASSWORD)
     chap = values.get(Attribute.CHAP_PASSWORD)
     if chap is not None and len(chap) != 17:

@@ -49,7 +49,6 @@ class Outcome:
     def decided(self, exchange: Exchange, decision: Decision, user_name: str) -> None:
         """Add the row and the reply of an access decision; not for Unavailable."""
         assert not isinstance(decision, Unavailable)
-        self._entries.append(lambda other: other.decided(exchange, decision, user_name))
         packet, facts = exchange.packet, exchange.nas.facts
         reference = None
         if isinstance(decision, Granted):
@@ -86,6 +85,8 @@ class Outcome:
                 reference,
             )
         )
+        # Last: when a reply cannot be made, nothing of this decision is left behind.
+        self._entries.append(lambda other: other.decided(exchange, decision, user_name))
         self.exchanges.append(exchange)
 
     def accounted(
@@ -122,7 +123,8 @@ class Outcome:
                 (
                     nas_client_id,
                     record.nas_identity,
-                    to_micros(exchange.received_at),
+                    # Not when it came: sessions that began since the restart go on.
+                    to_micros(record.occurred_at),
                     record.status_type,
                 )
             )

@@ -26,6 +26,7 @@ class Presence:
         self._seen: dict[int, tuple[int, int | None]] = {}
         self._strangers: dict[str, tuple[int, int, int]] = {}
         self._next_write = 0.0
+        self._next_logs = 0.0
         self._logged = 0
 
     def seen(self, nas_client_id: int, packet: Packet, at: datetime) -> None:
@@ -52,12 +53,14 @@ class Presence:
 
     def fill(self, batch: Batch, at: datetime, now: float) -> None:
         """Put what was collected into `batch` when the period is over."""
+        if now >= self._next_logs:
+            self._next_logs = now + WRITE_SECONDS
+            self._logged = 0
         if now < self._next_write or not (self._seen or self._strangers):
             return
         self._next_write = now + WRITE_SECONDS
         batch.nas_seen, self._seen = self._seen, {}
         batch.unknown, self._strangers = self._strangers, {}
-        self._logged = 0
 
     def keep(self, batch: Batch) -> None:
         """Take back what a failed commit did not store."""

@@ -8,13 +8,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from common.errors import BackendUnavailable
 from common.logging import get_logger
 from common.metrics import Counters
-from identity.domain.access import Decision, Unavailable
+from identity.domain.access import (
+    AccountSnapshot,
+    Decision,
+    Denied,
+    Granted,
+    Reason,
+    Unavailable,
+)
 from identity.stores.sql import SqlStore
 from radius_server.process.access import (
     CheckPassword,
@@ -73,13 +81,49 @@ class Questions:
         """Begin dialogues; (decided now, dropped because the pool is full)."""
         return self._advance([(login, None) for login in logins])
 
-    def resume(self) -> tuple[list[Login], list[Login]]:
+    def resume(self, now: datetime) -> tuple[list[Login], list[Login]]:
         """Go on with the dialogues whose slow answers have come; as `start`."""
         ready = []
         while self._answered:
             ready.append(self._answered.popleft())
             self._waiting -= 1
-        return self._advance(ready) if ready else ([], [])
+        if not ready:
+            return [], []
+        decided, dropped = self._advance(ready)
+        return self._as_of_now(decided, dropped, now), dropped
+
+    def _as_of_now(self, decided: list[Login], dropped: list[Login], now: datetime) -> list[Login]:
+        """The same decisions, on the accounts as they are after the wait for the pool.
+
+        In a rush a login waits for seconds, and an account may be disabled meanwhile. One
+        whose password was changed is dropped: the NAS asks again and is decided anew.
+        """
+        names = {
+            login.decision.account.username
+            for login in decided
+            if isinstance(login.decision, Granted)
+        }
+        if not names:
+            return decided
+        try:
+            accounts = self._directory.load(names)
+        except BackendUnavailable as error:
+            self._counters.add("radius_backend_unavailable")
+            for login in decided:
+                if isinstance(login.decision, Granted):
+                    login.decision = Unavailable(error.backend)
+            return decided
+        kept = []
+        for login in decided:
+            if isinstance(login.decision, Granted):
+                granted = login.decision
+                account = accounts[granted.account.username]
+                if account is not None and account.password_hash != granted.account.password_hash:
+                    dropped.append(login)
+                    continue
+                login.decision = _renewed(granted, account, now)
+            kept.append(login)
+        return kept
 
     def close(self) -> None:
         """Let the threads end after what they are doing."""
@@ -173,3 +217,15 @@ class Questions:
             case RedeemVoucher(code, station):
                 return self._store.redeem_voucher(code, station)
         raise AssertionError(f"nobody answers {type(question).__name__}")
+
+
+def _renewed(granted: Granted, account: AccountSnapshot | None, now: datetime) -> Decision:
+    """What was granted, if `account` as it is now may still have it."""
+    if account == granted.account:
+        return granted
+    if account is None:
+        return Denied(Reason.UNKNOWN_ACCOUNT, granted.method, granted.account.account_id)
+    refusal = account.refusal(now)
+    if refusal is not None:
+        return Denied(refusal, granted.method, account.account_id)
+    return replace(granted, account=account, expires_at=account.expires_at)

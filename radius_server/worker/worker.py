@@ -50,7 +50,7 @@ DRAIN_LIMIT = 512
 """Datagrams taken from the sockets before a commit; more would only make replies late."""
 
 _RECEIVE_OCTETS = 4096
-_DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 10.0
 """How long a stopping worker waits for the logins it has begun."""
 
 
@@ -102,6 +102,7 @@ class Worker:
         self._revision = -1
         self._next_poll = 0.0
         self._next_second = 0.0
+        self._next_warning = 0.0
         self._stopping = False
         self._begun: list[Hashable] = []
         """Keys of the requests of this turn, to be forgotten when it goes wrong."""
@@ -122,7 +123,7 @@ class Worker:
             while not self._stopping:
                 selector.select(timeout=POLL_SECONDS)
                 self._turn_safely()
-        deadline = time.monotonic() + _DRAIN_SECONDS
+        deadline = time.monotonic() + DRAIN_SECONDS
         while (self._turn_safely() or self._questions.waiting) and time.monotonic() < deadline:
             if self._questions.waiting:
                 time.sleep(0.005)
@@ -174,7 +175,9 @@ class Worker:
                     self._counters.add("radius_dropped", reason=error.which)
                     self._log_drop(source, error.which)
         self._decided(outcome, *self._questions.start(logins))
-        self._decided(outcome, *self._questions.resume())
+        decided, dropped = self._questions.resume(received_at)
+        self._begun += [login.origin[0].key for login in decided]
+        self._decided(outcome, decided, dropped)
         if accounting:
             self._account(outcome, accounting)
         self._presence.fill(outcome.batch, received_at, now)
@@ -242,8 +245,14 @@ class Worker:
             assert decision is not None
             if isinstance(decision, Unavailable):
                 self._give_up([exchange])
-            else:
+                continue
+            try:
                 outcome.decided(exchange, decision, request.user_name)
+            except Exception:
+                # One reply that cannot be made must not take the others of its batch along.
+                self._log.exception("reply_not_made", nas=exchange.nas.facts.name)
+                self._counters.add("radius_internal_errors")
+                self._duplicates.forget(exchange.key)
 
     def _account(
         self, outcome: Outcome, accounting: list[tuple[Exchange, AccountingRecord]]
@@ -282,8 +291,7 @@ class Worker:
         try:
             self._ledger.commit(batch)
         except BackendUnavailable as error:
-            self._log.warning("commit_failed", backend=error.backend, error=str(error))
-            self._counters.add("radius_commits_failed")
+            self._commit_failed(error)
             self._presence.keep(batch)
             self._give_up(outcome.exchanges)
             return
@@ -296,6 +304,13 @@ class Worker:
         self._counters.add("radius_auth_decisions", len(batch.auth_events))
         self._counters.add("radius_acct_records", len(batch.accounting_events))
 
+    def _commit_failed(self, error: BackendUnavailable) -> None:
+        self._counters.add("radius_commits_failed")
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + 1.0
+            self._log.warning("commit_failed", backend=error.backend, error=str(error))
+
     def _one_by_one(self, outcome: Outcome, error: str) -> None:
         """The database refuses something in this batch: let each NAS ask again, one at a time.
 
@@ -303,14 +318,21 @@ class Worker:
         """
         self._log.error("batch_refused", error=error, exchanges=len(outcome.exchanges))
         self._counters.add("radius_batches_refused")
-        for single in outcome.split():
+        singles = outcome.split()
+        for single in singles:
             try:
                 self._ledger.commit(single.finish())
-            except (UnstorableError, BackendUnavailable):
+            except UnstorableError:
                 self._counters.add("radius_dropped", reason="unstorable")
                 for exchange in single.exchanges:
                     self._duplicates.forget(exchange.key)
                 continue
+            except BackendUnavailable as gone:
+                self._commit_failed(gone)
+                # Each of the others would wait for the database as long as this one did.
+                for rest in (single, *singles):
+                    self._give_up(rest.exchanges)
+                return
             for exchange in single.exchanges:
                 self._duplicates.finish(exchange.key, exchange.reply)
                 _send(exchange.socket, exchange.reply, exchange.source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import multiprocessing
@@ -17,11 +18,11 @@ from common.logging import configure, get_logger
 from common.metrics import Counters
 from db.engine import Database
 from db.ledger import open_ledger
-from db.service_run import heartbeat
+from db.service_run import OUTAGE_SECONDS, heartbeat
 from identity.office import Office
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
-from radius_server.worker.worker import Worker
+from radius_server.worker.worker import DRAIN_SECONDS, Worker
 
 METRICS_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
@@ -29,6 +30,8 @@ _GC_OBJECTS = 20_000
 """A turn of 512 packets makes and drops several thousand objects, none of them in cycles."""
 
 _PR_SET_PDEATHSIG = 1
+_CLAIM_SECONDS = DRAIN_SECONDS + 5.0
+"""The workers of a killed server drain before they leave its ports."""
 
 
 def run(config: Config) -> int:
@@ -38,7 +41,7 @@ def run(config: Config) -> int:
     Database(config.database_url).require_schema()
     Office.open(config).database.dispose()
     for listen in (*config.radius.auth, *config.radius.acct):
-        claim(listen)
+        claim(listen, _CLAIM_SECONDS)
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
     if count == 1:
@@ -60,16 +63,21 @@ def worker_count(config: Config) -> int:
 def _serve(config: Config, number: int, count: int, verified: VerifiedPasswords) -> None:
     office = Office.open(config)
     counters = Counters()
-    beat = heartbeat(office.database, "radius", f"{os.uname().nodename}/{number}")
+    beat = heartbeat(office.database, "radius", f"{os.uname().nodename}/{number}", OUTAGE_SECONDS)
     metrics = config.data_dir / "metrics" / f"radius-{number}.prom"
+    log = get_logger("radius")
     next_write = 0.0
 
     def every_second() -> None:
         nonlocal next_write
         if time.monotonic() >= next_write:
             next_write = time.monotonic() + METRICS_SECONDS
-            counters.write(metrics)
+            # A full disk must not make the site look as if nobody had listened.
             beat.beat()
+            try:
+                counters.write(metrics)
+            except OSError as error:
+                log.warning("metrics_not_written", error=str(error))
 
     threads = config.radius.slow_threads or max(1, (os.cpu_count() or 1) // count)
     worker = Worker(
@@ -92,18 +100,26 @@ def _serve(config: Config, number: int, count: int, verified: VerifiedPasswords)
     # What start-up made stays; collecting it over and over would stall the packet path.
     gc.freeze()
     gc.set_threshold(_GC_OBJECTS)
-    get_logger("radius").info("radius_listening", worker=number)
+    log.info("radius_listening", worker=number)
     worker.run()
-    counters.write(metrics)
     beat.stop()
+    with contextlib.suppress(OSError):
+        counters.write(metrics)
     office.database.dispose()
 
 
 def _child(
-    config: Config, number: int, count: int, key: bytes, table: ctypes.Array[ctypes.c_ubyte]
+    config: Config,
+    number: int,
+    count: int,
+    key: bytes,
+    table: ctypes.Array[ctypes.c_ubyte],
+    parent: int,
 ) -> None:
     # A worker must not outlive a killed parent: it would keep the ports.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # killed before the line above
+        return
     configure("radius")
     _serve(config, number, count, VerifiedPasswords(key, table))
 
@@ -147,7 +163,8 @@ class _Family:
 
     def _start(self, number: int) -> SpawnProcess:
         child = self._context.Process(
-            target=_child, args=(self._config, number, self._count, self._key, self._table)
+            target=_child,
+            args=(self._config, number, self._count, self._key, self._table, os.getpid()),
         )
         child.start()
         return child

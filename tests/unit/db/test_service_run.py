@@ -75,3 +75,17 @@ def test_a_database_that_fails_never_stops_the_caller(
     database.dispose()
     captured = capsys.readouterr()
     assert "heartbeat_not_written" in captured.out + captured.err
+
+
+def test_an_outage_ends_the_run_of_a_process_that_lost_what_it_received(
+    office: Office, clock: list[datetime]
+) -> None:
+    beating = Heartbeat(
+        office.database, "radius", "node1", lambda: clock[0], every_seconds=0, outage_seconds=0
+    )
+    beating.beat()
+    clock[0] += timedelta(minutes=20)
+    beating.beat()
+    first, second = _runs(office)
+    assert (first.alive_at, first.stopped_at) == (_START, None)
+    assert second.started_at == second.alive_at == _START + timedelta(minutes=20)

@@ -203,11 +203,23 @@ def test_a_voucher_is_redeemed_by_its_code_alone(password: bytes) -> None:
     )
 
 
-def test_a_voucher_with_another_password_is_denied() -> None:
+def test_a_voucher_with_another_password_is_denied_in_the_time_of_an_account() -> None:
     (
         Script(request(user_name="ABCDE-FGHJ2", password=b"guess"))
         .asked(FindAccount("abcde-fghj2"), None)
+        .asked(CheckPassword(None, b"guess"), False)
         .decides(Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER))
+    )
+
+
+def test_a_name_that_reads_as_a_code_costs_a_password_check_too() -> None:
+    denied = Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
+    (
+        Script(request(user_name="chatchawan", password=b"chatchawan"))
+        .asked(FindAccount("chatchawan"), None)
+        .asked(RedeemVoucher("CHATCHAWAN", STATION), denied)
+        .asked(CheckPassword(None, b"chatchawan"), False)
+        .decides(denied)
     )
 
 

@@ -67,3 +67,7 @@ def test_rates_are_bits_a_second_for_wispr_and_text_for_mikrotik() -> None:
 
 def test_idle_time_is_told() -> None:
     assert _reply(idle_seconds=900).integer(Attribute.IDLE_TIMEOUT) == 900
+
+
+def test_an_account_that_ends_in_the_year_9999_gets_the_longest_session_there_is() -> None:
+    assert _reply(left=7_000 * 365 * 86_400).integer(Attribute.SESSION_TIMEOUT) == 2**32 - 1

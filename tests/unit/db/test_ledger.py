@@ -1,0 +1,122 @@
+"""db.ledger and db.engine when PostgreSQL is in a bad way: deadlocks, standbys, dead machines."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from common.errors import BackendUnavailable
+from db.engine import Database, connection_options
+from db.ledger import Batch, open_ledger
+from tests.conftest import PostgresqlServer, wait_until
+
+
+def _batch(*keys: str) -> Batch:
+    sessions = [
+        (
+            key,
+            1,
+            "ap",
+            "1",
+            "somchai",
+            None,
+            None,
+            None,
+            None,
+            None,
+            1,
+            1,
+            1,
+            0,
+            0,
+            None,
+            None,
+            0,
+            0,
+        )
+        for key in keys
+    ]
+    event = (1, 1, "127.0.0.1#1", 1, keys[0], "somchai", None, None, 0, None, b"\x04")
+    return Batch(accounting_events=[event], sessions=list(sessions))
+
+
+def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(
+        make_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
+        autocommit=True,
+    )
+
+
+@pytest.mark.real
+def test_a_batch_that_lost_a_deadlock_is_written_again(postgresql: PostgresqlServer) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    ledger.commit(_batch("a", "b"))
+    failures: list[BaseException] = []
+
+    def commit() -> None:
+        try:
+            ledger.commit(_batch("a", "b"))
+        except BackendUnavailable as error:
+            failures.append(error)
+
+    touch = "UPDATE network_session SET nas_port = 'x' WHERE session_key = %s"
+    with _connect(url) as other, _connect(url) as observer:
+        other.execute("SET deadlock_timeout = '30s'")  # so that the ledger is the victim
+        writer = threading.Thread(target=commit)
+        with other.transaction():
+            other.execute(touch, ("b",))
+            writer.start()
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            wait_until(lambda: observer.execute(waiting).fetchone(), 10, "nobody waits")
+            other.execute(touch, ("a",))
+        writer.join(20)
+        assert failures == []
+        (events,) = observer.execute("SELECT count(*) FROM accounting_event").fetchone() or ()
+        assert events == 2
+    ledger.close()
+
+
+@pytest.mark.real
+def test_a_standby_is_an_unavailable_back_end_and_no_fault_of_the_batch(
+    postgresql: PostgresqlServer,
+) -> None:
+    url = postgresql.create_database("migrated")
+    with _connect(url) as connection:
+        name = make_url(url).database
+        connection.execute(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode()
+        )
+    ledger = open_ledger(url)
+    with pytest.raises(BackendUnavailable):
+        ledger.commit(_batch("a"))
+    ledger.close()
+    database = Database(url)
+    with pytest.raises(BackendUnavailable), database.write() as session:
+        session.connection().exec_driver_sql("UPDATE revision SET number = number + 1")
+    database.dispose()
+
+
+@pytest.mark.real
+def test_a_database_that_never_answers_is_given_up_in_seconds() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql+psycopg://postgres@127.0.0.1:{silent.getsockname()[1]}/none"
+        database = Database(url)
+        began = time.monotonic()
+        with pytest.raises(BackendUnavailable), database.read() as session:
+            session.connection()
+        assert time.monotonic() - began < 10
+        database.dispose()
+
+
+def test_what_the_url_says_about_waiting_comes_first() -> None:
+    options = connection_options("postgresql+psycopg://h/d?connect_timeout=9")
+    assert "connect_timeout" not in options
+    assert options["tcp_user_timeout"] == 10_000
