@@ -163,7 +163,9 @@ def address_spans(
     spans: list[AddressSpan] = []
     v4: dict[str, list[tuple[datetime, datetime, AddressState]]] = {}
     for state in addresses:
-        first = _moment(session, state.first_offset_seconds, state.from_at)
+        # Both tell no earlier than it was; packets without a stopwatch have only the one.
+        by_stopwatch = _moment(session, state.first_offset_seconds, state.from_at)
+        first = min(state.from_at, by_stopwatch)
         last = max(first, _moment(session, state.last_offset_seconds, state.to_at))
         if ":" in state.address:
             spans.append(_span(state, session.started_at, end))
@@ -171,10 +173,14 @@ def address_spans(
             v4.setdefault(state.source, []).append((first, last, state))
     for held in v4.values():
         held.sort(key=lambda item: (item[0], item[2].address))
+        latest = max(last for _, last, _ in held)
         for index, (first, last, state) in enumerate(held):
             begin = session.started_at if index == 0 else first
             following = held[index + 1][0] if index + 1 < len(held) else None
-            # The same address may come back after another: its last evidence counts too.
+            # The same address may come back after another: its last evidence counts too, and
+            # whichever was seen last is held on.
+            if last == latest:
+                following = None
             until = end if following is None else max(following, last)
             if end is not None and until is not None:
                 until = min(until, end)

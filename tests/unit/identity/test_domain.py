@@ -220,3 +220,28 @@ def test_addresses_reach_back_to_the_start_and_are_cut_by_the_next() -> None:
     assert (spans["2001:db8::1"].from_at, spans["2001:db8::1"].to_at) == (NOW, None)
     closed = address_spans(_session(), addresses, closed_at=NOW + 2 * minute)
     assert all(span.to_at is not None and span.to_at <= NOW + 5 * minute for span in closed)
+
+
+def _held(address: str, first: int, last: int, offset: int | None = None) -> AddressState:
+    return AddressState(
+        session_key="k",
+        address=address,
+        from_at=NOW + timedelta(seconds=first),
+        to_at=NOW + timedelta(seconds=last),
+        first_offset_seconds=offset,
+        last_offset_seconds=offset,
+    )
+
+
+def test_an_address_that_came_back_is_held_on() -> None:
+    states = [_held("10.0.0.7", 0, 300), _held("10.0.0.8", 100, 200)]
+    spans = {span.address: span for span in address_spans(_session(), states)}
+    assert spans["10.0.0.7"].to_at is None, "it was seen last"
+
+
+def test_an_address_begins_where_any_packet_saw_it_first() -> None:
+    # The packet at 100 s had no Acct-Session-Time, the one at 600 s had.
+    states = [_held("10.0.0.7", 0, 0, 0), _held("10.0.0.8", 100, 600, 600)]
+    spans = {span.address: span for span in address_spans(_session(), states)}
+    assert spans["10.0.0.7"].to_at == NOW + timedelta(seconds=100)
+    assert spans["10.0.0.8"].from_at == NOW + timedelta(seconds=100)
