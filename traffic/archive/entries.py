@@ -105,7 +105,7 @@ def decode_entry(line: bytes, number: int) -> Entry:
         tree["spools"] = tuple(tree["spools"])
         tree["gaps"] = tuple(GapNote(**gap) for gap in tree["gaps"])
         return Entry(**tree)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ArchiveError("manifest.jsonl", f"line {number} is damaged: {error}") from error
 
 

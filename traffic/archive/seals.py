@@ -61,7 +61,7 @@ def read_seals(archive: Path) -> list[Seal]:
     for number, line in enumerate(octets.splitlines(), 1):
         try:
             seals.append(Seal(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ArchiveError(NAME, f"line {number} is damaged") from error
     return seals
 
@@ -110,7 +110,7 @@ def check_signature(seal: Seal, public_key: bytes) -> bool:
     try:
         signature = bytes.fromhex(seal.signature)
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message(seal))
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, ValueError, TypeError):
         return False
     return True
 

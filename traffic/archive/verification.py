@@ -51,9 +51,12 @@ def verify_archive(archive: Path, keys: Path) -> Verified:
         present = _parquet_files(archive)
     if torn:
         raise ArchiveError(NAME, f"line {len(lines) + 1} is cut short")
-    entries = _check_chain(lines)
-    _check_files(archive, entries, present)
-    _check_seals(seals, entries, keys)
+    try:
+        entries = _check_chain(lines)
+        _check_files(archive, entries, present)
+        _check_seals(seals, entries, keys)
+    except TypeError as error:
+        raise ArchiveError(NAME, f"holds a value of the wrong kind: {error}") from error
     sealed = seals[-1].seq if seals else 0
     return Verified(
         entries=len(entries),
@@ -115,6 +118,8 @@ def _check_files(archive: Path, entries: list[Entry], present: set[str]) -> None
         path = archive / entry.path
         if entry.path not in present:
             raise ArchiveError(entry.path, "is missing")
+        if path.is_symlink():
+            raise ArchiveError(entry.path, "is a link: what it leads to may change unnoticed")
         octets = path.stat().st_size
         if octets != entry.octets:
             raise ArchiveError(entry.path, f"has {octets} octets instead of {entry.octets}")

@@ -11,6 +11,8 @@ from common.errors import ArchiveError
 from traffic.archive.seals import make_seal
 from traffic.archive.status import archive_status, time_text
 from traffic.archive.verification import Verified, mark_verified, verify_archive
+from traffic.collectors.paths import collector_paths
+from traffic.collectors.tail import check_tail
 from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -44,6 +46,7 @@ def verify(context: Context, as_json: bool) -> None:
     archive = config.data_dir / "archive"
     try:
         verified = verify_archive(archive, config.keys_dir)
+        check_tail(collector_paths(config))
     except ArchiveError as error:
         if as_json:
             print_json({"ok": False, "path": error.path, "error": str(error)})

@@ -21,6 +21,7 @@ from traffic.archive.verification import mark_verified, verified_at_ms, verify_a
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.spool import closed_files
+from traffic.collectors.tail import check_tail
 
 
 def make_keys(keys: Path) -> None:
@@ -216,3 +217,38 @@ def test_sealing_twice_seals_once(site: Path) -> None:
     before = read_seals(site / "archive")
     assert make_seal(site / "archive", site / "keys", 9000) == before[-1]
     assert read_seals(site / "archive") == before
+
+
+def test_an_end_that_was_cut_off_is_noticed_by_the_decoders_state(site: Path) -> None:
+    paths = CollectorPaths(site / "spool", site / "state", site / "archive", "node")
+    check_tail(paths)
+    manifest = site / "archive" / "manifest.jsonl"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"".join(whole.splitlines(keepends=True)[:1]))
+    with pytest.raises(ArchiveError, match="ends at spool 1, but spool 3 was archived"):
+        check_tail(paths)
+    manifest.unlink()
+    with pytest.raises(ArchiveError, match="ends at spool 0"):
+        check_tail(paths)
+    manifest.write_bytes(whole)
+    # A commit that was cut by a crash: its spool is still there to be done again.
+    (site / "state" / "state-000000000004.json").write_text("{}")
+    write_spool(site / "spool", 4, record(flow_datagram([Flow()], 4)))
+    check_tail(paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "octets"),
+    [
+        pytest.param(
+            "seals.jsonl", b'{"seq":1,"hash":"","at_ms":1,"prev":"","signature":[]}', id="a"
+        ),
+        pytest.param("seals.jsonl", b"[" * 100_000, id="deep-seal"),
+        pytest.param("manifest.jsonl", b"[" * 100_000, id="deep-line"),
+        pytest.param("manifest.jsonl", b"5", id="a-number"),
+    ],
+)
+def test_what_is_not_ours_is_an_answer_not_a_crash(site: Path, name: str, octets: bytes) -> None:
+    (site / "archive" / name).write_bytes(octets + b"\n")
+    with pytest.raises(ArchiveError):
+        verify_archive(site / "archive", site / "keys")
