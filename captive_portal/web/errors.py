@@ -6,6 +6,7 @@ The template gets `status`, `title` and `advice`; nothing of the error itself is
 from __future__ import annotations
 
 from flask import Flask, Response, make_response, render_template, request
+from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException
 
 from captive_portal.web.i18n import gettext
@@ -40,12 +41,18 @@ def init_error_pages(app: Flask, template: str) -> None:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
 
+    def contradicted(error: IntegrityError) -> Response:
+        # The check before it saw nothing yet: two people did the same thing at one moment.
+        log.warning("request_contradicted", path=request.path, detail=type(error.orig).__name__)
+        return page(409, *_words(409))
+
     def unexpected(error: Exception) -> Response:
         log.error("request_failed", path=request.path, exc_info=error)
         return page(500, *_words(500))
 
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(BackendUnavailable, unavailable)
+    app.register_error_handler(IntegrityError, contradicted)
     app.register_error_handler(Exception, unexpected)
 
 
@@ -63,6 +70,10 @@ def _words(status: int) -> tuple[str, str]:
         405: (
             gettext("This page cannot be used any more"),
             gettext("Please start again from the first page."),
+        ),
+        409: (
+            gettext("Somebody did the same thing at this moment"),
+            gettext("Please go back, look whether it is done, and try again if it is not."),
         ),
         413: (
             gettext("Too much was sent"),
