@@ -20,6 +20,7 @@ from identity.domain.access import (
     Decision,
     Denied,
     Granted,
+    Method,
     Reason,
     Unavailable,
 )
@@ -98,32 +99,30 @@ class Questions:
         In a rush a login waits for seconds, and an account may be disabled meanwhile. One
         whose password was changed is dropped: the NAS asks again and is decided anew.
         """
-        names = {
-            login.decision.account.username
+        waited = [
+            (login, login.decision)
             for login in decided
-            if isinstance(login.decision, Granted)
-        }
-        if not names:
+            # A voucher was looked at in the database itself, just now.
+            if isinstance(login.decision, Granted) and login.decision.method is not Method.VOUCHER
+        ]
+        if not waited:
             return decided
         try:
-            accounts = self._directory.load(names)
+            accounts = self._directory.load({granted.account.username for _, granted in waited})
         except BackendUnavailable as error:
             self._counters.add("radius_backend_unavailable")
-            for login in decided:
-                if isinstance(login.decision, Granted):
-                    login.decision = Unavailable(error.backend)
+            for login, _ in waited:
+                login.decision = Unavailable(error.backend)
             return decided
-        kept = []
-        for login in decided:
-            if isinstance(login.decision, Granted):
-                granted = login.decision
-                account = accounts[granted.account.username]
-                if account is not None and account.password_hash != granted.account.password_hash:
-                    dropped.append(login)
-                    continue
+        changed = []
+        for login, granted in waited:
+            account = accounts[granted.account.username]
+            if account is not None and account.password_hash != granted.account.password_hash:
+                changed.append(login)
+            else:
                 login.decision = _renewed(granted, account, now)
-            kept.append(login)
-        return kept
+        dropped += changed
+        return [login for login in decided if login not in changed] if changed else decided
 
     def close(self) -> None:
         """Let the threads end after what they are doing."""

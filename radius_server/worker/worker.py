@@ -196,7 +196,8 @@ class Worker:
         address = str(source[0])
         nas = self._nas.find(address)
         if nas is None:
-            self._presence.stranger(address, received_at)
+            if self._revision >= 0:  # else the table was never read, and nobody is known
+                self._presence.stranger(address, received_at)
             return None
         packet = authenticate(datagram, nas, ACCT_CODES if listener.accounting else AUTH_CODES)
         self._presence.seen(nas.facts.nas_client_id, packet, received_at)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from common.errors import BackendUnavailable
 from common.metrics import Counters
 from db.ledger import open_ledger
 from db.models import AuthEvent, NasBoot
@@ -173,3 +174,46 @@ def test_a_restart_that_is_told_late_is_noted_when_it_was(bench: Bench) -> None:
     with bench.office.database.read() as session:
         (at,) = session.scalars(select(NasBoot.at)).all()
     assert 599 <= (began - at).total_seconds() <= 600
+
+
+def test_a_login_whose_password_was_changed_while_it_waited_is_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = bench.worker._store.check_password
+
+    def slowly(*arguments: Any) -> bool:
+        with bench.office.database.write() as session:
+            hashed = bench.office.passwords.hash("another password")
+            people.set_password(session, bench.office, "somchai", hashed, "test")
+        return checked(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.worker._store, "check_password", slowly)
+        bench.auth.waiting = [first := _login(1)]
+        bench.turn()
+        wait_until(lambda: bench.worker._questions._answered, 20, "argon2 takes too long")
+    bench.worker._next_poll = 0.0  # half a second later
+    bench.turn()
+    assert bench.auth.sent == {}
+    bench.auth.waiting = [first]
+    assert bench.until_answered(1) == REJECT
+
+
+def test_a_worker_that_never_saw_the_database_calls_nobody_a_stranger(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(office)
+
+    def away() -> int:
+        raise BackendUnavailable("database")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.worker._store, "revision", away)
+        bench.auth.waiting = [_login(1)]
+        bench.turn()
+    assert bench.counters.get("radius_dropped", reason="unknown_nas") == 0
+    bench.worker._next_poll = 0.0
+    bench.auth.waiting = [_login(1)]
+    bench.turn()
+    assert bench.counters.get("radius_dropped", reason="unknown_nas") == 1
+    bench.close()
