@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 from wtforms import Form, SelectField, StringField
 from wtforms.validators import Optional
@@ -105,13 +107,7 @@ def show(account_id: int) -> ResponseReturnValue:
         account = session.get(Account, account_id)
         if account is None:
             abort(404)
-        logins = session.execute(
-            select(AuthEvent, NasClient.name)
-            .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
-            .where(AuthEvent.account_id == account.id)
-            .order_by(AuthEvent.at.desc())
-            .limit(_RECENT)
-        ).all()
+        may_see_logins = officer().may(Permission.VIEW_LOGINS)
         connections = []
         if officer().may(Permission.VIEW_SESSIONS):
             rows = session.scalars(
@@ -126,11 +122,22 @@ def show(account_id: int) -> ResponseReturnValue:
             account=account,
             facts=people.describe(session, account),
             answerable=_answerable(session, account),
-            logins=logins,
+            logins=_last_logins(session, account) if may_see_logins else [],
             connections=connections,
             is_self=account.id == officer().account_id,
             suggestion=suggest_password(),
         )
+
+
+def _last_logins(session: Session, account: Account) -> Sequence[Row[AuthEvent, str]]:
+    """The newest decisions on an account, each with the network device that asked."""
+    return session.execute(
+        select(AuthEvent, NasClient.name)
+        .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
+        .where(AuthEvent.account_id == account.id)
+        .order_by(AuthEvent.at.desc())
+        .limit(_RECENT)
+    ).all()
 
 
 def _answerable(session: Session, account: Account) -> Account | None:

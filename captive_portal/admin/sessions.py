@@ -11,12 +11,13 @@ from flask_babel import gettext
 from sqlalchemy import ColumnElement, or_, select
 
 from captive_portal.admin.connections import describe_sessions
-from captive_portal.admin.desk import office
+from captive_portal.admin.desk import office, officer
 from captive_portal.admin.paging import Page, contains, fetch_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from common.errors import UsageError
 from common.net import find_mac, parse_address
 from db.models import Account, AddressInterval, NasClient, NetworkSession, Person
+from identity.services import audit
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
@@ -55,6 +56,8 @@ def listing() -> ResponseReturnValue:
     nas = read_number(filters["nas"])
     if nas is not None:
         conditions.append(NetworkSession.nas_client_id == nas)
+    if filters["address"] and shown != "open" and error is None:
+        _note_search(filters["address"], shown)
     statement = (
         select(NetworkSession).where(*conditions).order_by(NetworkSession.first_heard_at.desc())
     )
@@ -72,6 +75,19 @@ def listing() -> ResponseReturnValue:
     return render_template(
         "sessions.html", page=page, filters=filters, show=shown, nas_choices=choices, error=error
     )
+
+
+def _note_search(address: str, span: str) -> None:
+    """Record who looked for the past holders of an address; a look-up also asks for the case."""
+    with office().database.write() as session:
+        audit.record(
+            session,
+            office().clock(),
+            officer().username,
+            "sessions:searched",
+            address,
+            days=span,
+        )
 
 
 def _days_ago(days: int) -> datetime:

@@ -153,6 +153,7 @@ ACTIONS: Words = {
     "registration:rejected": _("rejected a registration"),
     "registration:expired": _("a registration lapsed"),
     "role:set": _("set a role"),
+    "sessions:searched": _("searched past connections by address"),
     "voucher:created": _("issued vouchers"),
     "voucher:printed": _("printed vouchers"),
     "voucher:revoked": _("revoked vouchers"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+from sqlalchemy import select
+
+from db.models import AuditEvent, AuthEvent
 from identity.domain.access import Granted
 from identity.office import Office
 from identity.services import people, registrations
@@ -125,3 +129,31 @@ def test_a_new_password_works_at_once(admin: Officer, office: Office) -> None:
 def test_an_unknown_person_is_not_found(admin: Officer) -> None:
     assert admin.get("/people/999").status_code == 404
     assert admin.post("/people/999/state", state="active").status_code == 404
+
+
+def test_where_somebody_was_is_not_shown_to_approvers(
+    signed_in: Callable[[str], Officer], office: Office
+) -> None:
+    seed.add_school_day(office)
+    with office.database.read() as session:
+        number = session.scalars(
+            select(AuthEvent.account_id).where(AuthEvent.account_id.is_not(None))
+        ).first()
+    assert "Last logins" in signed_in("truat").get(f"/people/{number}").text
+    shown = signed_in("kruya").get(f"/people/{number}")
+    assert shown.status_code == 200
+    assert "Last logins" not in shown.text
+    assert "was refused" not in shown.text
+
+
+def test_a_search_for_past_holders_of_an_address_is_recorded(
+    admin: Officer, office: Office
+) -> None:
+    for path in ("/sessions/?address=10.1.2.3", "/sessions/?address=nonsense&show=7"):
+        assert admin.get(path).status_code == 200
+    assert admin.get("/sessions/?address=10.1.2.3&show=all").status_code == 200
+    with office.database.read() as session:
+        (event,) = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "sessions:searched")
+        )
+    assert (event.actor, event.target) == (ADMIN, "10.1.2.3")
