@@ -133,7 +133,8 @@ class SequenceWatch:
             source = f"{key[0]} v{key[1]} domain {key[2]}"
             self.streams[key] = Stream(source, following, received_ms, uptime_ms)
             return
-        self.streams[key] = self.streams.pop(key)
+        if len(self.streams) > MAX_STREAMS // 2:
+            self.streams[key] = self.streams.pop(key)  # the order matters when some must go
         ahead = (number - stream.expected) % _MODULUS
         if ahead == 0:
             stream.expected = following

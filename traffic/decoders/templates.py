@@ -91,10 +91,14 @@ class TemplateStore:
 
     def find(self, key: Key) -> Template | None:
         """The template of `key`, which counts as used now."""
-        template = self.templates.pop(key, None)
-        if template is not None:
-            self.templates[key] = template
+        template = self.templates.get(key)
+        if template is not None and self._is_crowded():
+            self.templates[key] = self.templates.pop(key)
         return template
+
+    def _is_crowded(self) -> bool:
+        """Whether it matters which template was used last, because some may have to go."""
+        return len(self.templates) > MAX_TEMPLATES // 2 or self._fields > MAX_TEMPLATE_FIELDS // 2
 
     def define(self, key: Key, template: Template) -> list[PendingSet]:
         """Remember `template`; returns the sets that waited for it, oldest first.
