@@ -103,6 +103,8 @@ class Worker:
         self._next_poll = 0.0
         self._next_second = 0.0
         self._next_warning = 0.0
+        self._is_blind = False
+        """The database did not answer when it was last asked."""
         self._stopping = False
         self._begun: list[Hashable] = []
         """Keys of the requests of this turn, to be forgotten when it goes wrong."""
@@ -131,6 +133,8 @@ class Worker:
         self._questions.close()
         self._ledger.close()
         self._store.close()
+        self._wake_in.close()
+        self._wake_out.close()
 
     def _turn_safely(self) -> int:
         """One turn; a fault in it is logged and counted, and the worker lives."""
@@ -222,6 +226,10 @@ class Worker:
         try:
             if packet.code == Code.STATUS_SERVER:
                 self._counters.add("radius_status_server")
+                if self._is_blind:
+                    # A proxy that hears nothing goes to its next server.
+                    self._duplicates.forget(exchange.key)
+                    return
                 exchange.reply = status_reply(packet, exchange, listener.accounting)
                 self._duplicates.finish(exchange.key, exchange.reply)
                 _send(exchange.socket, exchange.reply, exchange.source)
@@ -302,6 +310,7 @@ class Worker:
         for exchange in outcome.exchanges:
             self._duplicates.finish(exchange.key, exchange.reply)
             _send(exchange.socket, exchange.reply, exchange.source)
+        self._counters.add("radius_commits")
         self._counters.add("radius_auth_decisions", len(batch.auth_events))
         self._counters.add("radius_acct_records", len(batch.accounting_events))
 
@@ -357,7 +366,9 @@ class Worker:
                     self._nas = NasTable(self._store.nas_clients())
                     self._directory.forget()
                     self._revision = revision
+                self._is_blind = False
             except BackendUnavailable as error:
+                self._is_blind = True
                 self._counters.add("radius_backend_unavailable")
                 self._log.warning("database_unavailable", error=str(error))
                 self._next_poll = now + 1.0
@@ -375,7 +386,7 @@ class Worker:
             self._log.warning("request_dropped", nas=str(source[0]), reason=reason)
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: a wake is already waiting
+        with contextlib.suppress(OSError):  # full: a wake is already waiting; closed: at the end
             self._wake_in.send(b"\0")
 
     def _swallow_wakes(self) -> None:
