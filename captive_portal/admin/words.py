@@ -194,6 +194,10 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"'(?P<name>.+)' looks like a voucher code",
             _("%(name)s looks like a voucher code; choose another user name."),
         ),
+        (
+            r"'(?P<name>.+)' is a name the system uses",
+            _("%(name)s is a name the system uses itself; choose another user name."),
+        ),
         (r"a user name is needed", _("Enter a user name.")),
         (r"a user name may have at most", _("The user name is too long.")),
         (

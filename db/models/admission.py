@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, IntPk
@@ -19,6 +19,14 @@ class Registration(Base):
         CheckConstraint(
             "state IN ('draft', 'pending', 'active', 'suspended', 'expired', 'rejected')",
             name="state",
+        ),
+        # Two who apply for one name at the same moment cannot both wait for approval.
+        Index(
+            "uq_registration_open_username",
+            "username",
+            unique=True,
+            postgresql_where=text("state IN ('draft', 'pending')"),
+            sqlite_where=text("state IN ('draft', 'pending')"),
         ),
     )
 

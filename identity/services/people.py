@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +33,10 @@ class NewUser:
     admin_level: str | None = None
 
 
+_OURS = re.compile(r"voucher-\d+|housekeeper|command-line|anonymous")
+"""Names of guests by voucher, of actors in the audit trail, and of outer EAP identities."""
+
+
 def free_username(text: str) -> str:
     """The stored form of a name for a person; UsageError when it looks like something else.
 
@@ -42,6 +47,8 @@ def free_username(text: str) -> str:
         raise UsageError(f"{text!r} is a MAC address; add devices with: yuenyan device add")
     if find_code(username) is not None and any(symbol.isdigit() for symbol in username):
         raise UsageError(f"{text!r} looks like a voucher code; choose another user name")
+    if _OURS.fullmatch(username):
+        raise UsageError(f"{text!r} is a name the system uses itself; choose another user name")
     return username
 
 

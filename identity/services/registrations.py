@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
@@ -93,7 +94,10 @@ def submit(
         created_at=now,
     )
     session.add(registration)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:  # somebody applied for the same name at the same moment
+        raise Refused("this user name is taken; choose another") from error
     audit.record(
         session, now, username, "registration:submitted", registration.reference, name=full_name
     )

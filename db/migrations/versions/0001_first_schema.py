@@ -468,6 +468,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("registration", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_registration_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_registration_open_username",
+            ["username"],
+            unique=True,
+            postgresql_where=sa.text("state IN ('draft', 'pending')"),
+            sqlite_where=sa.text("state IN ('draft', 'pending')"),
+        )
 
     op.create_table(
         "voucher_batch",
@@ -551,6 +558,11 @@ def downgrade() -> None:
     op.drop_table("voucher")
     op.drop_table("voucher_batch")
     with op.batch_alter_table("registration", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_registration_open_username",
+            postgresql_where=sa.text("state IN ('draft', 'pending')"),
+            sqlite_where=sa.text("state IN ('draft', 'pending')"),
+        )
         batch_op.drop_index(batch_op.f("ix_registration_state"))
 
     op.drop_table("registration")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -297,3 +298,22 @@ def test_a_nas_secret_is_sealed_for_this_site_alone(timed: Office) -> None:
             nas.add_nas(session, timed, name, prefix, "s", "test")
     with pytest.raises(UsageError, match="http"), timed.database.write() as session:
         nas.add_nas(session, timed, "b", "10.1.0.0/16", "s", "test", login_url="ftp://x")
+
+
+@pytest.mark.parametrize("name", ["voucher-7", "housekeeper", "command-line", "Anonymous"])
+def test_names_the_system_uses_itself_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="uses itself"):
+        people.free_username(name)
+
+
+def test_two_applications_for_one_name_at_once_leave_one(office_on: Office) -> None:
+    def apply(number: int) -> str:
+        try:
+            with office_on.database.write() as session:
+                return registrations.submit(session, office_on, _application("somying")).reference
+        except Refused:
+            return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        references = [one for one in pool.map(apply, range(4)) if one]
+    assert len(references) == 1
