@@ -17,11 +17,13 @@ class Join(Enum):
     LEAST = "least"
     MOST = "most"
     MOST_TEXT = "most text"
+    OWNER = "owner"
+    """The account that goes with the greater session_ref, none being least."""
 
 
 # first_heard_at is not among them: the first row to come keeps its own.
 SESSION_JOINS = {
-    "account_id": Join.MOST,
+    "account_id": Join.OWNER,
     "session_ref": Join.MOST_TEXT,
     "called_station_id": Join.MOST_TEXT,
     "nas_port": Join.MOST_TEXT,
@@ -61,6 +63,9 @@ def postgres_joins(table: str, joins: dict[str, Join]) -> str:
     """The SET list for PostgreSQL, whose LEAST and GREATEST pass over NULL."""
     parts = []
     for column, join in joins.items():
+        if join is Join.OWNER:
+            parts.append(_owner(table, column, ' COLLATE "C"', "GREATEST({old}, {new})"))
+            continue
         function = "LEAST" if join is Join.LEAST else "GREATEST"
         collation = ' COLLATE "C"' if join is Join.MOST_TEXT else ""
         parts.append(
@@ -73,10 +78,24 @@ def sqlite_joins(table: str, joins: dict[str, Join]) -> str:
     """The SET list for SQLite, whose two-argument MIN and MAX give NULL for a NULL."""
     parts = []
     for column, join in joins.items():
+        if join is Join.OWNER:
+            most = "MAX(COALESCE({old}, {new}), COALESCE({new}, {old}))"
+            parts.append(_owner(table, column, "", most))
+            continue
         function = "MIN" if join is Join.LEAST else "MAX"
         old, new = f"{table}.{column}", f"excluded.{column}"
         parts.append(f"{column} = {function}(COALESCE({old}, {new}), COALESCE({new}, {old}))")
     return ", ".join(parts)
+
+
+def _owner(table: str, column: str, collation: str, most: str) -> str:
+    old = f"COALESCE({table}.session_ref, ''){collation}"
+    new = f"COALESCE(excluded.session_ref, ''){collation}"
+    either = most.format(old=f"{table}.{column}", new=f"excluded.{column}")
+    return (
+        f"{column} = CASE WHEN {old} > {new} THEN {table}.{column}"
+        f" WHEN {old} < {new} THEN excluded.{column} ELSE {either} END"
+    )
 
 
 SESSION_KEY = ("session_key",)

@@ -90,11 +90,16 @@ def join_sessions(left: SessionState, right: SessionState) -> SessionState:
     """The session known from both; same key on both sides.
 
     Texts that only some packets carry are joined by maximum, which prefers any to none.
+    The owner is joined with the login reference: what Class says outweighs what a user name
+    suggests, which may be somebody else's (an outer EAP identity).
     """
+    account_id, session_ref = join_owners(
+        (left.account_id, left.session_ref), (right.account_id, right.session_ref)
+    )
     return replace(
         left,
-        account_id=_most(left.account_id, right.account_id),
-        session_ref=_most(left.session_ref, right.session_ref),
+        account_id=account_id,
+        session_ref=session_ref,
         called_station_id=_most(left.called_station_id, right.called_station_id),
         nas_port=_most(left.nas_port, right.nas_port),
         started_at=min(left.started_at, right.started_at),
@@ -106,6 +111,15 @@ def join_sessions(left: SessionState, right: SessionState) -> SessionState:
         input_octets=max(left.input_octets, right.input_octets),
         output_octets=max(left.output_octets, right.output_octets),
     )
+
+
+Owner = tuple[int | None, str | None]
+"""Account, and the reference of the login that granted the session (from Class)."""
+
+
+def join_owners(left: Owner, right: Owner) -> Owner:
+    """The owner with the greater reference, none being least; then the greater account."""
+    return max(left, right, key=lambda owner: (owner[1] or "", owner[0] or 0))
 
 
 def join_addresses(left: AddressState, right: AddressState) -> AddressState:

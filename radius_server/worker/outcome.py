@@ -15,8 +15,10 @@ from db.models.base import to_micros
 from identity.domain.access import Decision, Granted, Method, Reason, Unavailable
 from identity.domain.sessions import (
     AddressState,
+    Owner,
     SessionState,
     join_addresses,
+    join_owners,
     join_sessions,
 )
 from radius_server.packet.authenticator import encode, encode_all
@@ -43,7 +45,7 @@ class Outcome:
         self.exchanges: list[Exchange] = []
         self._entries: list[Callable[[Outcome], None]] = []
         self._sessions: dict[str, SessionState] = {}
-        self._owners: dict[str, tuple[int | None, str | None]] = {}
+        self._owners: dict[str, Owner] = {}
         self._addresses: dict[tuple[str, str, str], AddressState] = {}
 
     def decided(self, exchange: Exchange, decision: Decision, user_name: str) -> None:
@@ -152,11 +154,11 @@ class Outcome:
         session = record.session
         assert session is not None
         if account_id is not None:
-            # Class names the owner best; a packet without it must not take that away.
             owner = (account_id, session_ref)
-            known_owner = self._owners.get(session.session_key)
-            if known_owner is None or session_ref is not None:
-                self._owners[session.session_key] = owner
+            held_by = self._owners.get(session.session_key)
+            self._owners[session.session_key] = (
+                owner if held_by is None else join_owners(held_by, owner)
+            )
         known = self._sessions.get(session.session_key)
         self._sessions[session.session_key] = (
             session if known is None else join_sessions(known, session)
@@ -188,9 +190,7 @@ def _micros(moment: datetime | None) -> int | None:
     return None if moment is None else to_micros(moment)
 
 
-def _session_row(
-    state: SessionState, owner: tuple[int | None, str | None] | None
-) -> tuple[object, ...]:
+def _session_row(state: SessionState, owner: Owner | None) -> tuple[object, ...]:
     heard = to_micros(state.last_heard_at)
     account_id, session_ref = owner or (None, None)
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
@@ -164,3 +165,11 @@ def test_an_address_that_comes_back_covers_the_time_between() -> None:
     assert spans["10.0.0.1"].to_at is not None
     assert spans["10.0.0.1"].to_at >= _at(600)
     assert spans["10.0.0.2"].from_at == _at(300)
+
+
+def test_what_class_says_outweighs_what_a_user_name_suggests() -> None:
+    named = Event(StatusType.START, 0, None, 0).session
+    by_name, by_class = replace(named, account_id=9), replace(named, account_id=3, session_ref="r")
+    assert join_sessions(by_name, by_class).account_id == 3
+    assert join_sessions(by_class, by_name).account_id == 3
+    assert join_sessions(named, by_name).account_id == 9
