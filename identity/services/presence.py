@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from common.net import parse_address
 from db.models import Account, AddressInterval, NetworkSession
-from identity.domain.sessions import AddressState, SessionState, address_spans
+from identity.domain.sessions import address_spans
+from identity.services.sessions import address_state, session_state
 
 _SHORTEST_PREFIX = 32
 """No site hands a client more than a /32 of IPv6."""
@@ -81,34 +82,8 @@ def _held(session: Session, row: NetworkSession) -> tuple[str, ...]:
     intervals = session.scalars(
         select(AddressInterval).where(AddressInterval.session_key == row.session_key)
     ).all()
-    spans = address_spans(_session_state(row), [_address_state(item) for item in intervals])
+    spans = address_spans(session_state(row), [address_state(item) for item in intervals])
     return tuple(sorted({span.address for span in spans if span.to_at is None}))
-
-
-def _session_state(row: NetworkSession) -> SessionState:
-    return SessionState(
-        session_key=row.session_key,
-        nas_client_id=row.nas_client_id,
-        acct_session_id=row.acct_session_id,
-        user_name=row.user_name,
-        started_at=row.started_at,
-        last_heard_at=row.last_heard_at,
-        session_seconds=row.session_seconds,
-        stop_seen=row.stop_seen,
-        stop_at=row.stop_at,
-    )
-
-
-def _address_state(row: AddressInterval) -> AddressState:
-    return AddressState(
-        session_key=row.session_key,
-        address=row.address,
-        source=row.source,
-        from_at=row.from_at,
-        to_at=row.to_at,
-        first_offset_seconds=row.first_offset_seconds,
-        last_offset_seconds=row.last_offset_seconds,
-    )
 
 
 def _presence(row: NetworkSession, addresses: tuple[str, ...], account: Account | None) -> Presence:
