@@ -22,6 +22,7 @@ AUTH_EVENT_COLUMNS = (
     "calling_station_id",
     "called_station_id",
     "session_ref",
+    "trace",
 )
 ACCOUNTING_EVENT_COLUMNS = (
     "received_at",

@@ -39,6 +39,7 @@ _TYPES = {
             "calling_station_id",
             "called_station_id",
             "session_ref",
+            "trace",
             "source",
             "session_key",
             "framed_address",

@@ -37,6 +37,8 @@ class AuthEvent(Base):
     called_station_id: Mapped[str | None]
     session_ref: Mapped[str | None]
     """The reference that Class carries; accounting brings it back."""
+    trace: Mapped[str | None]
+    """How it came to this, a step a line, for whoever asks why; no secret is in it."""
 
 
 class AccountingEvent(Base):

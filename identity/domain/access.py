@@ -19,6 +19,18 @@ class Method(StrEnum):
     TOKEN = "token"  # noqa: S105 - the name of a method
     VOUCHER = "voucher"
     PORTAL = "portal"
+    MSCHAP = "mschap"
+    MSCHAP2 = "mschapv2"
+    EAP = "eap"
+    EAP_TTLS = "eap-ttls"
+    EAP_PEAP = "eap-peap"
+    EAP_TLS = "eap-tls"
+    EAP_PWD = "eap-pwd"  # noqa: S105 - the name of a method
+    EAP_MD5 = "eap-md5"
+    EAP_GTC = "eap-gtc"
+    EAP_MSCHAP2 = "eap-mschapv2"
+    EAP_TEAP = "eap-teap"
+    PROXY = "proxy"
 
 
 class Reason(StrEnum):
@@ -46,6 +58,16 @@ class Reason(StrEnum):
     METHOD_UNSUPPORTED = "method_unsupported"
     BAD_REQUEST = "bad_request"
     BACKEND = "backend_unavailable"
+    EAP_PROTOCOL = "eap_protocol_error"
+    EAP_NO_METHOD = "eap_no_common_method"
+    EAP_LOST = "eap_conversation_lost"
+    TLS_FAILED = "tls_failed"
+    CERTIFICATE_REFUSED = "certificate_refused"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CERTIFICATE_UNBOUND = "certificate_of_no_account"
+    QUOTA = "quota_used_up"
+    OUTSIDE_HOURS = "outside_hours"
+    THROTTLED = "too_many_attempts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

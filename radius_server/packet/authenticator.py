@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import struct
 from collections.abc import Iterable
 
@@ -86,6 +87,31 @@ class SharedSecret:
             ).to_bytes(16, "big")
             previous = block
         return clear.rstrip(b"\0")
+
+    def hide_key(self, key: bytes, authenticator: bytes, number: int = 0) -> bytes:
+        """The value of an MS-MPPE-Send-Key or -Recv-Key: salt and encrypted key.
+
+        RFC 2548 section 2.4.2: the salt's first bit is set, and no two keys of one packet
+        share a salt, which `number` sees to.
+
+        Args:
+            key: 0..245 octets.
+            authenticator: of the Access-Request that is answered.
+            number: 0 or 1, another one for each key of the packet.
+        """
+        salt = bytes((secrets.randbits(7) | 0x80, secrets.randbits(7) << 1 | number))
+        clear = bytes((len(key),)) + key
+        clear = clear.ljust(-(-len(clear) // 16) * 16, b"\0")
+        hidden, previous = b"", authenticator + salt
+        for at in range(0, len(clear), 16):
+            stream = self._plain.copy()
+            stream.update(previous)
+            block = int.from_bytes(clear[at : at + 16], "big") ^ int.from_bytes(
+                stream.digest(), "big"
+            )
+            previous = block.to_bytes(16, "big")
+            hidden += previous
+        return salt + hidden
 
     def reply(self, request: Packet, code: Code, attributes: bytes) -> bytes:
         """A reply to `request`, Message-Authenticator first, Proxy-State echoed last.

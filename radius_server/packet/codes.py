@@ -27,6 +27,7 @@ class Attribute(IntEnum):
     NAS_PORT = 5  # RFC 2865 5.5
     SERVICE_TYPE = 6  # RFC 2865 5.6
     FRAMED_IP_ADDRESS = 8  # RFC 2865 5.8
+    FRAMED_MTU = 12  # RFC 2865 5.12
     REPLY_MESSAGE = 18  # RFC 2865 5.18
     STATE = 24  # RFC 2865 5.24
     CLASS = 25  # RFC 2865 5.25

@@ -14,7 +14,7 @@ from common.errors import MalformedPacket, NotAuthentic
 from common.net import find_mac
 from radius_server.packet.codes import CALL_CHECK, Attribute, Code
 from radius_server.packet.packet import MAXIMUM_OCTETS, Packet, decode
-from radius_server.process.access import AccessRequest
+from radius_server.process.questions import AccessRequest
 from radius_server.worker.clients import NasClient
 
 _ACCESS = int(Code.ACCESS_REQUEST)
@@ -99,6 +99,9 @@ def access_request(exchange: Exchange) -> AccessRequest:
         # RFC 2865 section 5.40: without CHAP-Challenge the Request Authenticator is it.
         chap_challenge=values.get(Attribute.CHAP_CHALLENGE, packet.authenticator),
         station=None if station is None else find_mac(station),
+        framed_mtu=packet.integer(Attribute.FRAMED_MTU),
         call_check=packet.integer(Attribute.SERVICE_TYPE) == CALL_CHECK,
-        eap=Attribute.EAP_MESSAGE in values,
+        eap_message=(
+            b"".join(packet.all(Attribute.EAP_MESSAGE)) if Attribute.EAP_MESSAGE in values else None
+        ),
     )

@@ -21,16 +21,20 @@ from identity.domain.sessions import (
     join_owners,
     join_sessions,
 )
-from radius_server.packet.authenticator import encode, encode_all
+from radius_server.packet.authenticator import encode, encode_all, encode_vendor
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.packet import Packet
 from radius_server.process import class_attribute
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.policy import reply_attributes
+from radius_server.process.questions import Answered
 from radius_server.worker.exchange import Exchange
 
 _REFERENCE_OCTETS = 8
 _EAP_FAILURE = 4
+_VALUE_OCTETS = 253
+_MICROSOFT = 311
+_MPPE_SEND_KEY, _MPPE_RECV_KEY = 16, 17  # RFC 2548 sections 2.4.2, 2.4.3
 
 REFUSAL_TEXT = "Login refused"
 """One sentence for every refusal: the reason is in auth_event, not on the air."""
@@ -48,8 +52,13 @@ class Outcome:
         self._owners: dict[str, Owner] = {}
         self._addresses: dict[tuple[str, str, str], AddressState] = {}
 
-    def decided(self, exchange: Exchange, decision: Decision, user_name: str) -> None:
+    def decided(self, exchange: Exchange, decision: Decision | Answered, user_name: str) -> None:
         """Add the row and the reply of an access decision; not for Unavailable."""
+        told = None
+        concluded = decision
+        if isinstance(decision, Answered):
+            told, decision = decision, decision.decision
+            user_name = told.identity or user_name
         assert not isinstance(decision, Unavailable)
         packet, facts = exchange.packet, exchange.nas.facts
         reference = None
@@ -58,15 +67,14 @@ class Outcome:
             reference = octets.hex()
             account_id: int | None = decision.account.account_id
             class_value = class_attribute.seal(self._class_key, decision.account.account_id, octets)
-            exchange.reply = exchange.nas.secret.reply(
-                packet,
-                Code.ACCESS_ACCEPT,
-                reply_attributes(decision, exchange.received_at, facts.vendor, class_value),
-            )
+            attributes = reply_attributes(decision, exchange.received_at, facts.vendor, class_value)
+            if told is not None:
+                attributes += protocol_attributes(exchange, told)
+            exchange.reply = exchange.nas.secret.reply(packet, Code.ACCESS_ACCEPT, attributes)
             outcome, reason = "accept", Reason.OK
         else:
             account_id = decision.account_id
-            exchange.reply = reject(exchange)
+            exchange.reply = reject(exchange, told)
             outcome, reason = "reject", decision.reason
         shown = user_name
         if decision.method is Method.VOUCHER:
@@ -85,10 +93,11 @@ class Outcome:
                 None if station is None else find_mac(station) or station,
                 packet.text(Attribute.CALLED_STATION_ID),
                 reference,
+                "\n".join(told.trace) if told is not None and told.trace else None,
             )
         )
         # Last: when a reply cannot be made, nothing of this decision is left behind.
-        self._entries.append(lambda other: other.decided(exchange, decision, user_name))
+        self._entries.append(lambda other: other.decided(exchange, concluded, user_name))
         self.exchanges.append(exchange)
 
     def accounted(
@@ -169,15 +178,43 @@ class Outcome:
             self._addresses[key] = address if held is None else join_addresses(held, address)
 
 
-def reject(exchange: Exchange) -> bytes:
+def reject(exchange: Exchange, told: Answered | None = None) -> bytes:
     """An Access-Reject; with EAP-Failure when the request spoke EAP (RFC 3579 section 2.6.3)."""
     attributes = encode(Attribute.REPLY_MESSAGE, REFUSAL_TEXT.encode())
     message = exchange.packet.values.get(Attribute.EAP_MESSAGE)
+    if told is not None:
+        attributes += told.attributes
     if message is not None and len(message) >= 4:
         failure = bytes((_EAP_FAILURE, message[1], 0, 4))
         # RFC 3579 section 2.6.5: no Reply-Message beside an EAP-Message.
-        attributes = encode_all([(Attribute.EAP_MESSAGE, failure)])
+        attributes = encode_eap((told.eap_message if told is not None else b"") or failure)
     return exchange.nas.secret.reply(exchange.packet, Code.ACCESS_REJECT, attributes)
+
+
+def challenge(exchange: Exchange, eap_message: bytes, state: bytes) -> bytes:
+    """An Access-Challenge that carries one EAP request. RFC 2865 section 4.4, RFC 3579."""
+    attributes = encode(Attribute.STATE, state) + encode_eap(eap_message)
+    return exchange.nas.secret.reply(exchange.packet, Code.ACCESS_CHALLENGE, attributes)
+
+
+def encode_eap(message: bytes) -> bytes:
+    """One EAP message in as many attributes as it needs. RFC 3579 section 3.1."""
+    return encode_all(
+        (Attribute.EAP_MESSAGE, message[at : at + _VALUE_OCTETS])
+        for at in range(0, len(message), _VALUE_OCTETS)
+    )
+
+
+def protocol_attributes(exchange: Exchange, told: Answered) -> bytes:
+    """What the protocol of an accepted login adds: EAP-Success, keys, MS-CHAP2-Success."""
+    attributes = told.attributes + encode_eap(told.eap_message)
+    secret, authenticator = exchange.nas.secret, exchange.packet.authenticator
+    keys = ((_MPPE_SEND_KEY, told.send_key), (_MPPE_RECV_KEY, told.receive_key))
+    for number, (kind, key) in enumerate(keys):
+        if key:
+            hidden = secret.hide_key(key, authenticator, number)
+            attributes += encode_vendor(_MICROSOFT, kind, hidden)
+    return attributes
 
 
 def status_reply(packet: Packet, exchange: Exchange, accounting: bool) -> bytes:

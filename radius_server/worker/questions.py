@@ -25,8 +25,11 @@ from identity.domain.access import (
     Unavailable,
 )
 from identity.stores.sql import SqlStore
-from radius_server.process.access import (
+from radius_server.process.questions import (
+    Answered,
+    Challenge,
     CheckPassword,
+    Compute,
     Dialogue,
     FindAccount,
     FindOpenStations,
@@ -44,8 +47,10 @@ class Login:
 
     dialogue: Dialogue
     origin: Any
+    answer: Any = None
+    """What the dialogue is sent when it starts or, a conversation, goes on."""
     question: Question | None = None
-    decision: Decision | None = None
+    decision: Decision | Answered | Challenge | None = None
 
 
 class Questions:
@@ -78,9 +83,14 @@ class Questions:
         """How many logins wait for the pool."""
         return self._waiting
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no new login may be put to the pool."""
+        return self._waiting >= self._queue_limit
+
     def start(self, logins: Iterable[Login]) -> tuple[list[Login], list[Login]]:
         """Begin dialogues; (decided now, dropped because the pool is full)."""
-        return self._advance([(login, None) for login in logins])
+        return self._advance([(login, login.answer) for login in logins])
 
     def resume(self, now: datetime) -> tuple[list[Login], list[Login]]:
         """Go on with the dialogues whose slow answers have come; as `start`."""
@@ -100,10 +110,10 @@ class Questions:
         whose password was changed is dropped: the NAS asks again and is decided anew.
         """
         waited = [
-            (login, login.decision)
+            (login, granted)
             for login in decided
             # A voucher was looked at in the database itself, just now.
-            if isinstance(login.decision, Granted) and login.decision.method is not Method.VOUCHER
+            if (granted := _granted(login)) is not None and granted.method is not Method.VOUCHER
         ]
         if not waited:
             return decided
@@ -120,7 +130,7 @@ class Questions:
             if account is not None and account.password_hash != granted.account.password_hash:
                 changed.append(login)
             else:
-                login.decision = _renewed(granted, account, now)
+                _renew(login, _renewed(granted, account, now))
         dropped += changed
         return [login for login in decided if login not in changed] if changed else decided
 
@@ -141,17 +151,22 @@ class Questions:
                     decided.append(login)
                 else:
                     asking.append(login)
-            ready = self._answer(asking, dropped)
+            ready = self._answer(asking, decided, dropped)
         return decided, dropped
 
-    def _answer(self, asking: list[Login], dropped: list[Login]) -> list[tuple[Login, Any]]:
+    def _answer(
+        self, asking: list[Login], decided: list[Login], dropped: list[Login]
+    ) -> list[tuple[Login, Any]]:
         """The answers that are to be had now; slow questions go to the pool."""
         answers: list[tuple[Login, Any]] = []
         accounts, tokens, stations = [], [], []
         now = time.monotonic()
         for login in asking:
             question = login.question
-            if type(question) is FindAccount:
+            if type(question) is Challenge:
+                login.decision = question
+                decided.append(login)
+            elif type(question) is FindAccount:
                 accounts.append((login, question.username))
             elif type(question) is FindOpenStations:
                 stations.append((login, question.account_id))
@@ -184,7 +199,8 @@ class Questions:
         return [(login, found[key]) for login, key in asking]
 
     def _submit(self, login: Login) -> bool:
-        if self._waiting >= self._queue_limit:
+        # A conversation under way has taken its turn already; their number is bounded.
+        if self.is_full and login.answer is None:
             self._counters.add("radius_dropped", reason="slow_queue_full")
             return False
         self._waiting += 1
@@ -215,7 +231,36 @@ class Questions:
                 return self._store.spend_token(token_id)
             case RedeemVoucher(code, station):
                 return self._store.redeem_voucher(code, station)
+            case Compute(work):
+                return work()
         raise AssertionError(f"nobody answers {type(question).__name__}")
+
+
+def settled(decision: Decision) -> Dialogue:
+    """A dialogue that asks nothing."""
+    return decision
+    yield  # makes it a generator
+
+
+def is_unavailable(decision: Decision | Answered) -> bool:
+    """Whether nobody can say now."""
+    concluded = decision.decision if isinstance(decision, Answered) else decision
+    return isinstance(concluded, Unavailable)
+
+
+def _granted(login: Login) -> Granted | None:
+    decision = login.decision
+    if isinstance(decision, Answered):
+        decision = decision.decision
+    return decision if isinstance(decision, Granted) else None
+
+
+def _renew(login: Login, decision: Decision) -> None:
+    if isinstance(login.decision, Answered) and isinstance(decision, Granted):
+        login.decision.decision = decision
+    else:
+        # What the protocol had to say was said for a grant; a refusal is told without it.
+        login.decision = decision
 
 
 def _renewed(granted: Granted, account: AccountSnapshot | None, now: datetime) -> Decision:

@@ -11,9 +11,11 @@ import contextlib
 import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 
 from common.clock import utc_now
 from common.config import Config
@@ -23,16 +25,18 @@ from common.metrics import Counters
 from common.net import find_mac
 from db.ledger import Ledger
 from db.ledger.batch import UnstorableError
-from identity.domain.access import Decision, Unavailable
+from identity.domain.access import Denied, Method, Reason
 from identity.domain.admission import find_code
 from identity.office import Office
 from identity.stores.sql import SqlStore
-from radius_server.packet.codes import Code
+from radius_server.packet.codes import Attribute, Code
 from radius_server.process import class_attribute
-from radius_server.process.access import AccessRequest, decide
+from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
-from radius_server.worker.clients import NasTable
+from radius_server.process.questions import AccessRequest, Challenge, Converses
+from radius_server.worker.clients import NasClient, NasTable
+from radius_server.worker.conversations import Conversations, holder
 from radius_server.worker.directory import POLL_SECONDS, Directory, VerifiedPasswords
 from radius_server.worker.duplicates import DuplicateCache
 from radius_server.worker.exchange import (
@@ -42,9 +46,10 @@ from radius_server.worker.exchange import (
     access_request,
     authenticate,
 )
-from radius_server.worker.outcome import Outcome, reject, status_reply
+from radius_server.worker.outcome import Outcome, challenge, reject, status_reply
 from radius_server.worker.presence import Presence
-from radius_server.worker.questions import Login, Questions
+from radius_server.worker.questions import Login, Questions, is_unavailable, settled
+from radius_server.worker.siblings import Siblings
 
 DRAIN_LIMIT = 512
 """Datagrams taken from the sockets before a commit; more would only make replies late."""
@@ -54,10 +59,38 @@ DRAIN_SECONDS = 10.0
 """How long a stopping worker waits for the logins it has begun."""
 
 
+class Sender(Protocol):
+    """Whatever takes a reply: a socket, or a RadSec connection."""
+
+    def sendto(self, reply: bytes, target: Any, /) -> object:
+        """Send `reply` to where the request came from; may drop it, must not block."""
+
+
 @dataclass(slots=True)
 class _Listener:
-    socket: socket.socket
+    socket: Any
     accounting: bool
+    index: int
+
+
+@dataclass(slots=True)
+class _Delivered:
+    datagram: bytes
+    source: tuple[Any, ...]
+    nas: NasClient
+    sender: Sender
+    accounting: bool
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What came in together."""
+
+    received_at: datetime
+    now: float
+    logins: list[Login] = field(default_factory=list)
+    accounting: list[tuple[Exchange, AccountingRecord]] = field(default_factory=list)
+    received: int = 0
 
 
 class Worker:
@@ -74,6 +107,8 @@ class Worker:
         verified: VerifiedPasswords,
         threads: int,
         every_second: Callable[[], None] = lambda: None,
+        siblings: Siblings | None = None,
+        eap: Converses | None = None,
     ) -> None:
         self._config = config
         self._office = office
@@ -82,6 +117,10 @@ class Worker:
         self._every_second = every_second
         self._store = SqlStore(office)
         self._directory = Directory(self._store)
+        self._siblings = siblings or Siblings(None, 0)
+        self._eap = eap
+        self._conversations: Conversations[Login] = Conversations(self._siblings.number)
+        self._delivered: deque[_Delivered] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -94,8 +133,8 @@ class Worker:
             config.radius.slow_queue,
             self._wake,
         )
-        self._listeners = [_Listener(item, False) for item in auth]
-        self._listeners += [_Listener(item, True) for item in acct]
+        self._listeners = [_Listener(item, False, at) for at, item in enumerate(auth)]
+        self._listeners += [_Listener(item, True, at) for at, item in enumerate(acct, len(auth))]
         self._duplicates = DuplicateCache()
         self._presence = Presence(counters)
         self._nas = NasTable([])
@@ -122,6 +161,8 @@ class Worker:
                 listener.socket.setblocking(False)
                 selector.register(listener.socket, selectors.EVENT_READ)
             selector.register(self._wake_out, selectors.EVENT_READ)
+            if self._siblings.socket is not None:
+                selector.register(self._siblings.socket, selectors.EVENT_READ)
             while not self._stopping:
                 selector.select(timeout=POLL_SECONDS)
                 self._turn_safely()
@@ -133,6 +174,7 @@ class Worker:
         self._questions.close()
         self._ledger.close()
         self._store.close()
+        self._siblings.close()
         self._wake_in.close()
         self._wake_out.close()
 
@@ -155,73 +197,103 @@ class Worker:
         received_at = self._office.clock()
         self._begun = []
         outcome = Outcome(self._office.vault.class_key)
-        logins: list[Login] = []
-        accounting: list[tuple[Exchange, AccountingRecord]] = []
-        received = 0
+        turn = _Turn(received_at, now)
         for listener in self._listeners:
+            receive = listener.socket.recvfrom
             for _ in range(DRAIN_LIMIT):
                 try:
-                    datagram, source = listener.socket.recvfrom(_RECEIVE_OCTETS)
+                    datagram, source = receive(_RECEIVE_OCTETS)
                 except (BlockingIOError, InterruptedError):
                     break
                 except ConnectionError:
                     continue  # an ICMP error of an earlier reply; the next datagram follows
-                received += 1
-                try:
-                    exchange = self._admit(listener, datagram, source, received_at, now)
-                    if exchange is None:
-                        continue
-                    self._dispatch(exchange, listener, logins, accounting)
-                except MalformedPacket as error:
-                    self._counters.add("radius_dropped", reason="malformed")
-                    self._log_drop(source, str(error))
-                except NotAuthentic as error:
-                    self._counters.add("radius_dropped", reason=error.which)
-                    self._log_drop(source, error.which)
-        self._decided(outcome, *self._questions.start(logins))
+                self._take(turn, listener, datagram, source)
+        for index, source, datagram in self._siblings.received():
+            self._take(turn, self._listeners[index], datagram, source, handed=True)
+        while self._delivered:
+            item = self._delivered.popleft()
+            listener = _Listener(item.sender, item.accounting, -1)
+            self._take(turn, listener, item.datagram, item.source, item.nas)
+        self._decided(outcome, now, *self._questions.start(turn.logins))
         decided, dropped = self._questions.resume(received_at)
         self._begun += [login.origin[0].key for login in decided]
-        self._decided(outcome, decided, dropped)
-        if accounting:
-            self._account(outcome, accounting)
+        self._decided(outcome, now, decided, dropped)
+        if turn.accounting:
+            self._account(outcome, turn.accounting)
         self._presence.fill(outcome.batch, received_at, now)
         self._commit(outcome)
-        return received
+        return turn.received
+
+    def deliver(
+        self,
+        datagram: bytes,
+        source: tuple[Any, ...],
+        nas: NasClient,
+        sender: Sender,
+        accounting: bool,
+    ) -> None:
+        """Take a packet that came over another transport; safe from any thread.
+
+        Args:
+            datagram: one RADIUS packet.
+            source: who sent it, its host first; with the packet it is the duplicate key.
+            nas: whose secret proves it, as the transport has established.
+            sender: its `sendto(reply, source)` is called from the worker's thread.
+            accounting: whether it is to be answered as the accounting port would.
+        """
+        self._delivered.append(_Delivered(datagram, source, nas, sender, accounting))
+        self._wake()
+
+    def _take(
+        self,
+        turn: _Turn,
+        listener: _Listener,
+        datagram: bytes,
+        source: tuple[Any, ...],
+        nas: NasClient | None = None,
+        handed: bool = False,
+    ) -> None:
+        """Prove one datagram and put it where its kind is worked on; bad ones are dropped."""
+        turn.received += 1
+        try:
+            exchange = self._admit(listener, datagram, source, turn, nas)
+            if exchange is not None:
+                self._dispatch(exchange, listener, turn, handed)
+        except MalformedPacket as error:
+            self._counters.add("radius_dropped", reason="malformed")
+            self._log_drop(source, str(error))
+        except NotAuthentic as error:
+            self._counters.add("radius_dropped", reason=error.which)
+            self._log_drop(source, error.which)
 
     def _admit(
         self,
         listener: _Listener,
         datagram: bytes,
-        source: tuple[object, ...],
-        received_at: datetime,
-        now: float,
+        source: tuple[Any, ...],
+        turn: _Turn,
+        nas: NasClient | None,
     ) -> Exchange | None:
         """A proven, new request; None for a stranger's and for a duplicate, which is answered."""
-        address = str(source[0])
-        nas = self._nas.find(address)
+        if nas is None:
+            nas = self._nas.find(source[0])
         if nas is None:
             if self._revision >= 0:  # else the table was never read, and nobody is known
-                self._presence.stranger(address, received_at)
+                self._presence.stranger(source[0], turn.received_at)
             return None
         packet = authenticate(datagram, nas, ACCT_CODES if listener.accounting else AUTH_CODES)
-        self._presence.seen(nas.facts.nas_client_id, packet, received_at)
+        self._presence.seen(nas.facts.nas_client_id, packet, turn.received_at)
         key = (source, packet.code, packet.identifier, packet.authenticator, listener.accounting)
-        new, reply = self._duplicates.begin(key, now)
+        new, reply = self._duplicates.begin(key, turn.now)
         if not new:
             self._counters.add("radius_duplicates")
             if reply:
                 _send(listener.socket, reply, source)
             return None
         self._begun.append(key)
-        return Exchange(listener.socket, source, packet, nas, received_at, key)
+        return Exchange(listener.socket, source, packet, nas, turn.received_at, key)
 
-    def _dispatch(
-        self,
-        exchange: Exchange,
-        listener: _Listener,
-        logins: list[Login],
-        accounting: list[tuple[Exchange, AccountingRecord]],
-    ) -> None:
+    def _dispatch(self, exchange: Exchange, listener: _Listener, turn: _Turn, handed: bool) -> None:
         packet = exchange.packet
         try:
             if packet.code == Code.STATUS_SERVER:
@@ -231,32 +303,85 @@ class Worker:
                     self._duplicates.forget(exchange.key)
                     return
                 exchange.reply = status_reply(packet, exchange, listener.accounting)
-                self._duplicates.finish(exchange.key, exchange.reply)
-                _send(exchange.socket, exchange.reply, exchange.source)
+                self._answer(exchange)
             elif listener.accounting:
                 facts = exchange.nas.facts
                 record = read_accounting(packet, facts.nas_client_id, exchange.received_at)
-                accounting.append((exchange, record))
+                turn.accounting.append((exchange, record))
             else:
                 request = access_request(exchange)
-                logins.append(Login(decide(request), (exchange, request)))
+                if request.eap_message is None:
+                    turn.logins.append(Login(decide(request), (exchange, request)))
+                else:
+                    self._converse(exchange, request, listener, turn, handed)
         except MalformedPacket:
             self._duplicates.forget(exchange.key)
             raise
 
-    def _decided(self, outcome: Outcome, decided: list[Login], dropped: list[Login]) -> None:
+    def _converse(
+        self,
+        exchange: Exchange,
+        request: AccessRequest,
+        listener: _Listener,
+        turn: _Turn,
+        handed: bool,
+    ) -> None:
+        """Begin an EAP conversation, or go on with the one that State names."""
+        state = exchange.packet.values.get(Attribute.STATE)
+        if state is None:
+            if self._questions.is_full:
+                # What is begun is finished first; the NAS asks again.
+                self._counters.add("radius_dropped", reason="slow_queue_full")
+                self._duplicates.forget(exchange.key)
+                return
+            turn.logins.append(Login(decide(request, self._eap), (exchange, request)))
+            return
+        worker = holder(state)
+        if (
+            worker is not None
+            and worker != self._siblings.number
+            and not handed
+            and self._siblings.hand_over(
+                worker, listener.index, exchange.source, exchange.packet.octets
+            )
+        ):
+            self._counters.add("radius_handed_over")
+            self._duplicates.forget(exchange.key)
+            return
+        login = self._conversations.take(state, turn.now)
+        if login is None or login.origin[0].nas.facts.nas_client_id != (
+            exchange.nas.facts.nas_client_id
+        ):
+            lost = Denied(Reason.EAP_LOST, Method.EAP)
+            turn.logins.append(Login(settled(lost), (exchange, request)))
+            return
+        login.origin, login.answer, login.decision = (exchange, request), request, None
+        turn.logins.append(login)
+
+    def _answer(self, exchange: Exchange) -> None:
+        self._duplicates.finish(exchange.key, exchange.reply)
+        _send(exchange.socket, exchange.reply, exchange.source)
+
+    def _decided(
+        self, outcome: Outcome, now: float, decided: list[Login], dropped: list[Login]
+    ) -> None:
         for login in dropped:
             self._duplicates.forget(login.origin[0].key)
         for login in decided:
             exchange: Exchange = login.origin[0]
             request: AccessRequest = login.origin[1]
-            decision: Decision | None = login.decision
+            decision = login.decision
             assert decision is not None
-            if isinstance(decision, Unavailable):
-                self._give_up([exchange])
-                continue
             try:
-                outcome.decided(exchange, decision, request.user_name)
+                if isinstance(decision, Challenge):
+                    # Nothing is decided yet, so nothing has to be durable before the reply.
+                    state = self._conversations.put(login, now)
+                    exchange.reply = challenge(exchange, decision.eap_message, state)
+                    self._answer(exchange)
+                elif is_unavailable(decision):
+                    self._give_up([exchange])
+                else:
+                    outcome.decided(exchange, decision, request.user_name)
             except Exception:
                 # One reply that cannot be made must not take the others of its batch along.
                 self._log.exception("reply_not_made", nas=exchange.nas.facts.name)
@@ -308,8 +433,7 @@ class Worker:
             self._one_by_one(outcome, str(error))
             return
         for exchange in outcome.exchanges:
-            self._duplicates.finish(exchange.key, exchange.reply)
-            _send(exchange.socket, exchange.reply, exchange.source)
+            self._answer(exchange)
         self._counters.add("radius_commits")
         self._counters.add("radius_auth_decisions", len(batch.auth_events))
         self._counters.add("radius_acct_records", len(batch.accounting_events))
@@ -344,8 +468,7 @@ class Worker:
                     self._give_up(rest.exchanges)
                 return
             for exchange in single.exchanges:
-                self._duplicates.finish(exchange.key, exchange.reply)
-                _send(exchange.socket, exchange.reply, exchange.source)
+                self._answer(exchange)
 
     def _give_up(self, exchanges: list[Exchange]) -> None:
         """No back end: silence, or a reject where the configuration says so. Never an accept."""

@@ -9,8 +9,10 @@ import multiprocessing
 import os
 import secrets
 import signal
+import tempfile
 import time
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import FrameType
 
 from common.config import Config
@@ -22,6 +24,7 @@ from db.service_run import OUTAGE_SECONDS, heartbeat
 from identity.office import Office
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
+from radius_server.worker.siblings import Siblings
 from radius_server.worker.worker import DRAIN_SECONDS, Worker
 
 METRICS_SECONDS = 5.0
@@ -48,7 +51,8 @@ def run(config: Config) -> int:
         verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
         _serve(config, 0, count, verified)
     else:
-        _Family(config, count).run()
+        with tempfile.TemporaryDirectory(prefix="yuenyan-") as folder:
+            _Family(config, count, Path(folder)).run()
     log.info("radius_stopped")
     return 0
 
@@ -60,7 +64,13 @@ def worker_count(config: Config) -> int:
     return config.radius.workers or os.cpu_count() or 1
 
 
-def _serve(config: Config, number: int, count: int, verified: VerifiedPasswords) -> None:
+def _serve(
+    config: Config,
+    number: int,
+    count: int,
+    verified: VerifiedPasswords,
+    folder: Path | None = None,
+) -> None:
     office = Office.open(config)
     counters = Counters()
     beat = heartbeat(office.database, "radius", f"{os.uname().nodename}/{number}", OUTAGE_SECONDS)
@@ -90,6 +100,7 @@ def _serve(config: Config, number: int, count: int, verified: VerifiedPasswords)
         verified,
         threads,
         every_second,
+        Siblings(folder, number),
     )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -115,20 +126,22 @@ def _child(
     key: bytes,
     table: ctypes.Array[ctypes.c_ubyte],
     parent: int,
+    folder: Path,
 ) -> None:
     # A worker must not outlive a killed parent: it would keep the ports.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # killed before the line above
         return
     configure("radius")
-    _serve(config, number, count, VerifiedPasswords(key, table))
+    _serve(config, number, count, VerifiedPasswords(key, table), folder)
 
 
 class _Family:
     """Workers as child processes; one that dies is started again."""
 
-    def __init__(self, config: Config, count: int) -> None:
+    def __init__(self, config: Config, count: int, folder: Path) -> None:
         self._config = config
+        self._folder = folder
         self._count = count
         self._context = multiprocessing.get_context("spawn")
         self._key = secrets.token_bytes(32)
@@ -164,7 +177,15 @@ class _Family:
     def _start(self, number: int) -> SpawnProcess:
         child = self._context.Process(
             target=_child,
-            args=(self._config, number, self._count, self._key, self._table, os.getpid()),
+            args=(
+                self._config,
+                number,
+                self._count,
+                self._key,
+                self._table,
+                os.getpid(),
+                self._folder,
+            ),
         )
         child.start()
         return child

@@ -7,7 +7,8 @@ from typing import Any
 
 from identity.domain.access import AccountSnapshot, Decision, RoleProfile
 from identity.domain.tokens import TokenFacts
-from radius_server.process.access import AccessRequest, Question, decide
+from radius_server.process.access import decide
+from radius_server.process.questions import AccessRequest, Question
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 STATION = "3c22fb010203"

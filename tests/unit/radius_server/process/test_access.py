@@ -16,7 +16,7 @@ from identity.domain.access import (
     RoleProfile,
     Unavailable,
 )
-from radius_server.process.access import (
+from radius_server.process.questions import (
     AccessRequest,
     CheckPassword,
     FindAccount,
@@ -275,7 +275,7 @@ def test_mac_authentication_needs_the_station_itself(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        pytest.param({"eap": True}, Reason.METHOD_UNSUPPORTED, id="eap"),
+        pytest.param({"eap_message": b"\x02\x01\x00\x05\x01"}, Reason.METHOD_UNSUPPORTED, id="eap"),
         pytest.param({"user_name": ""}, Reason.BAD_REQUEST, id="nobody"),
         pytest.param({"password": None}, Reason.BAD_REQUEST, id="nothing-to-prove"),
     ],

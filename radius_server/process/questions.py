@@ -1,0 +1,164 @@
+"""What a dialogue about one login is given, asks, and comes to.
+
+A dialogue is a generator: it yields a question, is sent the answer, and returns a decision.
+At most one question is open at a time (RADIUS is lock-step). An answer may be `Unavailable`,
+which ends the dialogue with itself. Values here are immutable by agreement; they are made
+for every packet, and a frozen dataclass costs three times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from identity.domain.access import AccountSnapshot, Decision
+
+
+@dataclass(slots=True, kw_only=True)
+class AccessRequest:
+    """What one Access-Request asks, after its authenticity is proven.
+
+    `station` is Calling-Station-Id as twelve hex digits when it is a MAC address.
+    `eap_message` is every EAP-Message value joined (RFC 3579 section 3.1), None without any.
+    """
+
+    user_name: str
+    nas_client_id: int
+    now: datetime
+    password: bytes | None = field(default=None, repr=False)
+    chap_password: bytes | None = None
+    chap_challenge: bytes = b""
+    station: str | None = None
+    call_check: bool = False
+    eap_message: bytes | None = field(default=None, repr=False)
+    framed_mtu: int | None = None
+    """Framed-MTU, RFC 2865 section 5.12: octets of the link the EAP messages travel on."""
+    mschap_challenge: bytes | None = None
+    """MS-CHAP-Challenge, RFC 2548 section 2.1.2: 8 octets (v1) or 16 (v2)."""
+    mschap_response: bytes | None = field(default=None, repr=False)
+    """MS-CHAP-Response, RFC 2548 section 2.1.3: 50 octets."""
+    mschap2_response: bytes | None = field(default=None, repr=False)
+    """MS-CHAP2-Response, RFC 2548 section 2.3.2: 50 octets."""
+
+
+@dataclass(slots=True)
+class FindAccount:
+    """Answer: AccountSnapshot or None."""
+
+    username: str
+
+
+@dataclass(slots=True)
+class FindTokens:
+    """Answer: a sequence of TokenFacts of this user name, spent ones included."""
+
+    username: str
+
+
+@dataclass(slots=True)
+class CheckPassword:
+    """Answer: bool. Slow (argon2); the same time with and without an account."""
+
+    account: AccountSnapshot | None
+    password: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class SpendToken:
+    """Answer: bool, False when somebody else spent it first."""
+
+    token_id: int
+
+
+@dataclass(slots=True)
+class RedeemVoucher:
+    """Answer: Granted or Denied. The first use starts the voucher's clock."""
+
+    code: str
+    station: str | None
+
+
+@dataclass(slots=True)
+class FindOpenStations:
+    """Answer: the set of stations with an open session of this account."""
+
+    account_id: int
+
+
+@dataclass(slots=True)
+class RecoverSecret:
+    """Answer: RecoveredSecret, or None when this account keeps nothing recoverable."""
+
+    account: AccountSnapshot
+
+
+@dataclass(slots=True)
+class RecoveredSecret:
+    """What CHAP, MS-CHAP, EAP-MD5 and EAP-PWD need; `password` only where that is kept."""
+
+    nt_hash: bytes | None = field(default=None, repr=False)
+    """MD4 of the password in UTF-16LE, 16 octets (RFC 2759 section 8.3)."""
+    password: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Compute:
+    """Answer: what `work()` returns. Off the packet path: OpenSSL, elliptic curves.
+
+    `work` touches nothing but what the dialogue owns, so it needs no lock; it raises nothing.
+    """
+
+    work: Callable[[], Any] = field(repr=False)
+
+
+@dataclass(slots=True)
+class Challenge:
+    """Send this EAP message in an Access-Challenge. Answer: the conversation's next request."""
+
+    eap_message: bytes = field(repr=False)
+
+
+Question = (
+    FindAccount
+    | FindTokens
+    | CheckPassword
+    | SpendToken
+    | RedeemVoucher
+    | FindOpenStations
+    | RecoverSecret
+    | Compute
+    | Challenge
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Answered:
+    """A decision and what the login's protocol says back beside it.
+
+    `attributes` are encoded already and hold no secret. `receive_key` and `send_key` are the
+    MS-MPPE keys as the NAS names them (RFC 2548 section 2.4): the worker encrypts them for
+    the NAS. `identity` is who proved to be, when the User-Name was only an outer identity.
+    `trace` tells step by step how it came to this, without any secret.
+    """
+
+    decision: Decision
+    eap_message: bytes = field(default=b"", repr=False)
+    attributes: bytes = b""
+    receive_key: bytes = field(default=b"", repr=False)
+    send_key: bytes = field(default=b"", repr=False)
+    identity: str = ""
+    trace: tuple[str, ...] = ()
+
+
+Dialogue = Generator[Question, Any, Decision | Answered]
+Proof = Generator[Question, Any, Decision]
+"""A dialogue that knows nothing of EAP."""
+
+
+class Converses(Protocol):
+    """Whoever speaks EAP: see radius_server.eap."""
+
+    def converse(self, request: AccessRequest) -> Dialogue:
+        """The conversation that begins with `request`; yields a Challenge for every round."""
