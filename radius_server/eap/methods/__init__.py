@@ -1,0 +1,46 @@
+"""EAP methods without a tunnel of their own, alone or inside TTLS and PEAP.
+
+A method is a generator. It yields `Send(type_data)`, the Type-Data of its next EAP-Request of
+its type, and is sent the Type-Data of the peer's EAP-Response; or it yields a Question and is
+sent the answer. It returns a `MethodResult`. Headers, Identifiers, Nak and the EAP-Success
+are no concern of a method; neither are the limits of the role (see process.admission).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from identity.domain.access import Decision
+from radius_server.process.questions import AccessRequest, Question
+
+
+@dataclass(slots=True)
+class Send:
+    """Send this Type-Data in the next EAP-Request. Answer: the Type-Data of the EAP-Response."""
+
+    type_data: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class MethodResult:
+    """What a method came to.
+
+    `msk` is 64 octets when the method makes keys (RFC 3748 section 7.10), else empty.
+    `identity` is who proved to be, when the method names somebody itself.
+    `failure` is the Type-Data of a last EAP-Request that tells of the failure; its answer
+    does not matter.
+    """
+
+    decision: Decision
+    msk: bytes = field(default=b"", repr=False)
+    identity: str = ""
+    trace: tuple[str, ...] = ()
+    failure: bytes = field(default=b"", repr=False)
+
+
+EapMethod = Generator[Question | Send, Any, MethodResult]
+
+MethodFunction = Callable[[AccessRequest, str], EapMethod]
+"""`def gtc(request, identity)`: `identity` is what the peer said in EAP-Response/Identity."""
