@@ -109,6 +109,8 @@ PROOFINGS: Words = {
 CLOSE_CAUSES: Words = {
     "nas_restarted": _("The access point restarted"),
     "silent": _("No more reports came"),
+    "disconnected": _("Disconnected by the system"),
+    "not_on_nas": _("The access point knew of no such connection"),
 }
 
 TERMINATE_CAUSES: Words = {

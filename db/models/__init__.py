@@ -2,6 +2,7 @@
 
 from db.models.admission import PortalToken, Registration, Voucher, VoucherBatch, VoucherDevice
 from db.models.base import Base
+from db.models.dynamic import CoaRequest
 from db.models.ledger import (
     AccountingEvent,
     AddressInterval,
@@ -20,6 +21,7 @@ __all__ = [
     "AuditEvent",
     "AuthEvent",
     "Base",
+    "CoaRequest",
     "Credential",
     "Gap",
     "NasBoot",

@@ -25,6 +25,10 @@ class NasClient(Base):
     require_message_authenticator: Mapped[bool] = mapped_column(default=True)
     login_url: Mapped[str | None]
     """Where a browser posts the one-time token; registered here, never taken from a query."""
+    coa_address: Mapped[str | None]
+    """Where it takes Disconnect- and CoA-Requests; NULL: where its accounting comes from."""
+    coa_port: Mapped[int | None]
+    """NULL: as its vendor profile says; 0: it takes none."""
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]

@@ -37,6 +37,10 @@ class CloseCause:
 
     NAS_RESTARTED = "nas_restarted"
     SILENT = "silent"
+    DISCONNECTED = "disconnected"
+    """The NAS acknowledged a Disconnect-Request (RFC 5176)."""
+    NOT_ON_NAS = "not_on_nas"
+    """The NAS said that it knows no such session."""
 
 
 def session_key(nas: str, acct_session_id: str, user_name: str, calling_station_id: str) -> str:
