@@ -7,6 +7,7 @@ the driver's own list adaptation costs several times as much as the insert.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -54,6 +55,9 @@ _TYPES = {
 
 STATEMENT_MILLISECONDS = 10_000
 
+_OPTIONS = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c plan_cache_mode=force_generic_plan"
+"""The plans do not depend on the values, and planning costs as much as some thirty rows."""
+
 _ATTEMPTS = 3
 """For a batch that PostgreSQL gives up to end a deadlock; nothing of it was stored."""
 
@@ -78,6 +82,7 @@ class PostgresLedger:
         ]
         self._auth = inserts[0]
         first, second, third, last = inserts
+        self._accounting = f"WITH b AS ({second}), c AS ({third}) {last}"
         self._all = f"WITH a AS ({first}), b AS ({second}), c AS ({third}) {last}"
         self._boot = CLOSE_BY_BOOT.format(at="%(at)s", nas="%(nas)s", identity="%(identity)s")
 
@@ -119,18 +124,20 @@ class PostgresLedger:
                 self._conninfo,
                 autocommit=True,
                 prepare_threshold=2,
-                options=f"-c statement_timeout={STATEMENT_MILLISECONDS}",
+                options=_OPTIONS,
                 **self._options,
             )
         return self._connection
 
     def _write_rows(self, connection: psycopg.Connection[Any], batch: Batch) -> None:
-        auth = _literals(batch.auth_events, AUTH_EVENT_COLUMNS)
+        has_auth = bool(batch.auth_events)
+        auth = _literals(batch.auth_events, AUTH_EVENT_COLUMNS) if has_auth else []
         if not batch.accounting_events:
-            connection.execute(self._auth, auth)
+            if has_auth:
+                connection.execute(self._auth, auth)
             return
         connection.execute(
-            self._all,
+            self._all if has_auth else self._accounting,
             [
                 *auth,
                 *_literals(batch.accounting_events, ACCOUNTING_EVENT_COLUMNS),
@@ -186,17 +193,29 @@ def _literals(rows: list[Row], columns: tuple[str, ...]) -> list[str]:
     """One array literal a column."""
     if not rows:
         return ["{}"] * len(columns)
-    literals = []
-    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-        kind = _TYPES.get(column, _BIG)
-        if kind == "text":
-            items = ["NULL" if value is None else _quote(value) for value in values]
-        elif kind == "bytea":
-            items = [f'"\\\\x{value.hex()}"' for value in values]
-        else:
-            items = ["NULL" if value is None else str(value) for value in values]
-        literals.append("{" + ",".join(items) + "}")
-    return literals
+    return [
+        _LITERALS[_TYPES.get(column, _BIG)](values)
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+
+
+def _numbers(values: tuple[Any, ...]) -> str:
+    text = ",".join(map(str, values))
+    return f"{{{text.replace('None', 'NULL')}}}"
+
+
+def _texts(values: tuple[Any, ...]) -> str:
+    """The values as an array literal; the usual column has nothing to escape."""
+    if None not in values:
+        text = '","'.join(values)
+        if "\\" not in text and text.count('"') == 2 * len(values) - 2:
+            return f'{{"{text}"}}'
+    return "{" + ",".join(["NULL" if value is None else _quote(value) for value in values]) + "}"
+
+
+def _octets(values: tuple[Any, ...]) -> str:
+    text = '","\\\\x'.join(map(bytes.hex, values))
+    return f'{{"\\\\x{text}"}}'
 
 
 def _quote(text: str) -> str:
@@ -204,3 +223,11 @@ def _quote(text: str) -> str:
     if "\\" in text or '"' in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
+
+
+_LITERALS: dict[str, Callable[[tuple[Any, ...]], str]] = {
+    _BIG: _numbers,
+    "smallint": _numbers,
+    "text": _texts,
+    "bytea": _octets,
+}

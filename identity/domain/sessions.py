@@ -53,9 +53,13 @@ def session_key(nas: str, acct_session_id: str, user_name: str, calling_station_
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SessionState:
-    """What is known of one session; see db.models.NetworkSession for the fields."""
+    """What is known of one session; see db.models.NetworkSession for the fields.
+
+    Immutable by agreement, as AddressState is: one of each is made for every accounting
+    packet, and a frozen dataclass takes three times as long to make.
+    """
 
     session_key: str
     nas_client_id: int
@@ -77,7 +81,7 @@ class SessionState:
     output_octets: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AddressState:
     """What is known of one address of one session."""
 

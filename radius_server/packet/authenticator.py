@@ -6,6 +6,7 @@ short MD5 runs (measured to be the cheapest correct way in Python).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import secrets
@@ -20,6 +21,9 @@ _ZEROS = bytes(AUTHENTICATOR_OCTETS)
 _MD5_BLOCK = 64
 _HEADER = struct.Struct("!BBH")
 _MESSAGE_AUTHENTICATOR_HEAD = bytes([Attribute.MESSAGE_AUTHENTICATOR, 18])
+_PROXY_STATE = int(Attribute.PROXY_STATE)
+_ACCOUNTING_REQUEST = int(Code.ACCOUNTING_REQUEST)
+_md5 = functools.partial(hashlib.md5, usedforsecurity=False)
 _INNER_PAD = bytes(value ^ 0x36 for value in range(256))
 _OUTER_PAD = bytes(value ^ 0x5C for value in range(256))
 
@@ -121,11 +125,9 @@ class SharedSecret:
         which authenticator it would be computed, real clients differ, and the request
         itself is already proven by its own authenticator (docs/decisions/0003).
         """
-        if Attribute.PROXY_STATE in request.values:
-            attributes += encode_all(
-                (Attribute.PROXY_STATE, value) for value in request.all(Attribute.PROXY_STATE)
-            )
-        if request.code == Code.ACCOUNTING_REQUEST:
+        if _PROXY_STATE in request.values:
+            attributes += encode_all((_PROXY_STATE, value) for value in request.all(_PROXY_STATE))
+        if request.code == _ACCOUNTING_REQUEST:
             return self._respond(request, code, attributes)
         length = 38 + len(attributes)
         if length > MAXIMUM_OCTETS:

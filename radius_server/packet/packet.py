@@ -32,6 +32,7 @@ class Packet:
     __slots__ = (
         "authenticator",
         "code",
+        "has_repeats",
         "identifier",
         "message_authenticator_at",
         "octets",
@@ -45,6 +46,7 @@ class Packet:
         identifier: int,
         values: dict[int, bytes],
         message_authenticator_at: int,
+        has_repeats: bool = True,
     ) -> None:
         self.octets = octets
         self.code = code
@@ -52,9 +54,14 @@ class Packet:
         self.authenticator = octets[4:20]
         self.values = values
         self.message_authenticator_at = message_authenticator_at
+        self.has_repeats = has_repeats
 
     def all(self, attribute: int) -> Iterator[bytes]:
         """Every value of `attribute`, in the order sent."""
+        if not self.has_repeats:
+            if attribute in self.values:
+                yield self.values[attribute]
+            return
         octets, at = self.octets, HEADER_OCTETS
         while at < len(octets):
             size = octets[at + 1]
@@ -67,7 +74,7 @@ class Packet:
         value = self.values.get(attribute)
         if value is None:
             return None
-        text = value.decode("utf-8", "backslashreplace")
+        text = str(value, "utf-8", "backslashreplace")
         return text.replace("\0", "\\x00") if "\0" in text else text
 
     def integer(self, attribute: int) -> int | None:
@@ -86,6 +93,8 @@ class Packet:
         (RFC 3162 section 2.3, RFC 4818). 0.0.0.0, 255.255.255.254 and 255.255.255.255 are no
         addresses (RFC 2865 section 5.8).
         """
+        if _ADDRESS_TYPES.isdisjoint(self.values):
+            return
         for attribute, read in _ADDRESS_READERS:
             if attribute in self.values:
                 for value in self.all(attribute):
@@ -120,11 +129,12 @@ def _prefix_text(value: bytes) -> str:
 
 
 _ADDRESS_READERS: tuple[tuple[int, Callable[[bytes], str | None]], ...] = (
-    (Attribute.FRAMED_IP_ADDRESS, _v4_text),
-    (Attribute.FRAMED_IPV6_ADDRESS, _v6_text),
-    (Attribute.FRAMED_IPV6_PREFIX, _prefix_text),
-    (Attribute.DELEGATED_IPV6_PREFIX, _prefix_text),
+    (int(Attribute.FRAMED_IP_ADDRESS), _v4_text),
+    (int(Attribute.FRAMED_IPV6_ADDRESS), _v6_text),
+    (int(Attribute.FRAMED_IPV6_PREFIX), _prefix_text),
+    (int(Attribute.DELEGATED_IPV6_PREFIX), _prefix_text),
 )
+_ADDRESS_TYPES = frozenset(attribute for attribute, _ in _ADDRESS_READERS)
 
 
 def decode(datagram: bytes) -> Packet:
@@ -147,24 +157,29 @@ def decode(datagram: bytes) -> Packet:
     octets = datagram if length == received else datagram[:length]
     values: dict[int, bytes] = {}
     message_authenticator_at = 0
+    has_repeats = False
     at = HEADER_OCTETS
-    while at < length:
-        if at + 2 > length:
-            raise MalformedPacket("attribute header cut off", at)
-        attribute = octets[at]
-        end = at + octets[at + 1]
-        if end < at + 2 or end > length:
-            raise MalformedPacket(f"attribute {attribute} has an impossible length", at)
-        if attribute not in values:
-            values[attribute] = octets[at + 2 : end]
-            if attribute == _MESSAGE_AUTHENTICATOR:
-                message_authenticator_at = at + 2
-        elif attribute == _MESSAGE_AUTHENTICATOR:
-            raise MalformedPacket("two Message-Authenticators (RFC 3579 section 3.2)", at)
-        at = end
+    try:
+        while at < length:
+            attribute = octets[at]
+            size = octets[at + 1]
+            end = at + size
+            if size < 2 or end > length:
+                raise MalformedPacket(f"attribute {attribute} has an impossible length", at)
+            if attribute in values:
+                has_repeats = True
+                if attribute == _MESSAGE_AUTHENTICATOR:
+                    raise MalformedPacket("two Message-Authenticators (RFC 3579 section 3.2)", at)
+            else:
+                values[attribute] = octets[at + 2 : end]
+                if attribute == _MESSAGE_AUTHENTICATOR:
+                    message_authenticator_at = at + 2
+            at = end
+    except IndexError:
+        raise MalformedPacket("attribute header cut off", at) from None
     if message_authenticator_at and len(values[_MESSAGE_AUTHENTICATOR]) != AUTHENTICATOR_OCTETS:
         raise MalformedPacket("Message-Authenticator is not 16 octets", message_authenticator_at)
-    return Packet(octets, code, identifier, values, message_authenticator_at)
+    return Packet(octets, code, identifier, values, message_authenticator_at, has_repeats)
 
 
 def sub_attributes(value: bytes) -> list[tuple[int, int, bytes]] | None:

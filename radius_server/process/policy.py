@@ -16,6 +16,7 @@ from radius_server.packet.codes import Attribute
 INTERIM_SECONDS = 300
 """Acct-Interim-Interval: how far an address interval may lag; RFC 2869 5.16 wants >= 60."""
 
+_USER_NAME, _CLASS = int(Attribute.USER_NAME), int(Attribute.CLASS)
 _LARGEST = 2**32 - 1
 """An integer attribute, RFC 2865 section 5."""
 
@@ -40,8 +41,8 @@ def reply_attributes(granted: Granted, now: datetime, vendor: str, class_value: 
         # An account that "never" ends, in the year 9999, has more than 32 bits of seconds.
         left = min(max(1, left), _LARGEST)
         seconds = left if seconds is None else min(seconds, left)
-    attributes = encode(Attribute.USER_NAME, granted.account.username.encode())
-    attributes += encode(Attribute.CLASS, class_value) + _profile(role, vendor)
+    attributes = encode(_USER_NAME, granted.account.username.encode())
+    attributes += encode(_CLASS, class_value) + _profile(role, vendor)
     if seconds is not None:
         attributes += _number(Attribute.SESSION_TIMEOUT, seconds)
     return attributes

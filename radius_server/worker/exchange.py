@@ -20,6 +20,15 @@ from radius_server.worker.clients import NasClient
 _ACCESS = int(Code.ACCESS_REQUEST)
 _ACCOUNTING = int(Code.ACCOUNTING_REQUEST)
 _STATUS = int(Code.STATUS_SERVER)
+_USER_PASSWORD = int(Attribute.USER_PASSWORD)
+_CHAP_PASSWORD = int(Attribute.CHAP_PASSWORD)
+_CALLING_STATION_ID = int(Attribute.CALLING_STATION_ID)
+_USER_NAME = int(Attribute.USER_NAME)
+_PROXY_STATE = int(Attribute.PROXY_STATE)
+_CHAP_CHALLENGE = int(Attribute.CHAP_CHALLENGE)
+_SERVICE_TYPE = int(Attribute.SERVICE_TYPE)
+_EAP_MESSAGE = int(Attribute.EAP_MESSAGE)
+_FRAMED_MTU = int(Attribute.FRAMED_MTU)
 _LONG_OCTETS = MAXIMUM_OCTETS - 1024
 """What Proxy-State may take of a reply; our own attributes need less than half of the rest."""
 
@@ -62,7 +71,7 @@ def authenticate(datagram: bytes, nas: NasClient, codes: frozenset[int]) -> Pack
             raise NotAuthentic("bad_message_authenticator")
         return packet
     # RFC 5997 section 3 and RFC 3579 section 3.2 demand it of these two whatever the NAS may do.
-    demanded = packet.code == _STATUS or Attribute.EAP_MESSAGE in packet.values
+    demanded = packet.code == _STATUS or _EAP_MESSAGE in packet.values
     if demanded or nas.facts.require_message_authenticator:
         raise NotAuthentic("no_message_authenticator")
     return packet
@@ -77,17 +86,17 @@ def access_request(exchange: Exchange) -> AccessRequest:
     """
     packet = exchange.packet
     values = packet.values
-    if len(packet.octets) > _LONG_OCTETS and Attribute.PROXY_STATE in values:
-        echoed = sum(2 + len(value) for value in packet.all(Attribute.PROXY_STATE))
+    if len(packet.octets) > _LONG_OCTETS and _PROXY_STATE in values:
+        echoed = sum(2 + len(value) for value in packet.all(_PROXY_STATE))
         if echoed > _LONG_OCTETS:
             raise MalformedPacket("Proxy-State leaves no room for a reply")
-    hidden = values.get(Attribute.USER_PASSWORD)
-    chap = values.get(Attribute.CHAP_PASSWORD)
+    hidden = values.get(_USER_PASSWORD)
+    chap = values.get(_CHAP_PASSWORD)
     if chap is not None and len(chap) != 17:
         raise MalformedPacket(f"CHAP-Password has {len(chap)} octets instead of 17")
-    station = packet.text(Attribute.CALLING_STATION_ID)
+    station = packet.text(_CALLING_STATION_ID)
     return AccessRequest(
-        user_name=packet.text(Attribute.USER_NAME) or "",
+        user_name=packet.text(_USER_NAME) or "",
         nas_client_id=exchange.nas.facts.nas_client_id,
         now=exchange.received_at,
         password=(
@@ -97,11 +106,9 @@ def access_request(exchange: Exchange) -> AccessRequest:
         ),
         chap_password=chap,
         # RFC 2865 section 5.40: without CHAP-Challenge the Request Authenticator is it.
-        chap_challenge=values.get(Attribute.CHAP_CHALLENGE, packet.authenticator),
+        chap_challenge=values.get(_CHAP_CHALLENGE, packet.authenticator),
         station=None if station is None else find_mac(station),
-        framed_mtu=packet.integer(Attribute.FRAMED_MTU),
-        call_check=packet.integer(Attribute.SERVICE_TYPE) == CALL_CHECK,
-        eap_message=(
-            b"".join(packet.all(Attribute.EAP_MESSAGE)) if Attribute.EAP_MESSAGE in values else None
-        ),
+        framed_mtu=packet.integer(_FRAMED_MTU),
+        call_check=packet.integer(_SERVICE_TYPE) == CALL_CHECK,
+        eap_message=(b"".join(packet.all(_EAP_MESSAGE)) if _EAP_MESSAGE in values else None),
     )

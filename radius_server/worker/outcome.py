@@ -6,8 +6,9 @@ Replies leave only after the batch is committed: `Outcome` holds both together.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from common.net import find_mac
 from db.ledger import Batch
@@ -31,6 +32,9 @@ from radius_server.process.questions import Answered
 from radius_server.worker.exchange import Exchange
 
 _REFERENCE_OCTETS = 8
+_REFERENCES_AT_ONCE = 32
+_CALLING_STATION_ID = int(Attribute.CALLING_STATION_ID)
+_CALLED_STATION_ID = int(Attribute.CALLED_STATION_ID)
 _EAP_FAILURE = 4
 _VALUE_OCTETS = 253
 _MICROSOFT = 311
@@ -47,7 +51,11 @@ class Outcome:
         self._class_key = class_key
         self.batch = Batch()
         self.exchanges: list[Exchange] = []
-        self._entries: list[Callable[[Outcome], None]] = []
+        self._entries: list[tuple[Any, ...]] = []
+        """The arguments of `decided` (3) and `accounted` (4), to do them again one by one."""
+        self._references = b""
+        self._moment: datetime | None = None
+        self._moment_micros = 0
         self._sessions: dict[str, SessionState] = {}
         self._owners: dict[str, Owner] = {}
         self._addresses: dict[tuple[str, str, str], AddressState] = {}
@@ -63,7 +71,7 @@ class Outcome:
         packet, facts = exchange.packet, exchange.nas.facts
         reference = None
         if isinstance(decision, Granted):
-            octets = secrets.token_bytes(_REFERENCE_OCTETS)
+            octets = self._new_reference()
             reference = octets.hex()
             account_id: int | None = decision.account.account_id
             class_value = class_attribute.seal(self._class_key, decision.account.account_id, octets)
@@ -80,24 +88,24 @@ class Outcome:
         if decision.method is Method.VOUCHER:
             # The code is a credential: the log must not hand it on.
             shown = f"voucher …{user_name.strip()[-3:]}"
-        station = packet.text(Attribute.CALLING_STATION_ID)
+        station = packet.text(_CALLING_STATION_ID)
         self.batch.auth_events.append(
             (
-                to_micros(exchange.received_at),
+                self._micros(exchange.received_at),
                 facts.nas_client_id,
                 shown,
                 account_id,
-                decision.method.value,
+                decision.method,
                 outcome,
-                reason.value,
+                reason,
                 None if station is None else find_mac(station) or station,
-                packet.text(Attribute.CALLED_STATION_ID),
+                packet.text(_CALLED_STATION_ID),
                 reference,
                 "\n".join(told.trace) if told is not None and told.trace else None,
             )
         )
         # Last: when a reply cannot be made, nothing of this decision is left behind.
-        self._entries.append(lambda other: other.decided(exchange, concluded, user_name))
+        self._entries.append((exchange, concluded, user_name))
         self.exchanges.append(exchange)
 
     def accounted(
@@ -108,27 +116,26 @@ class Outcome:
         session_ref: str | None,
     ) -> None:
         """Add the rows and the reply of an accounting packet."""
-        self._entries.append(
-            lambda other: other.accounted(exchange, record, account_id, session_ref)
-        )
+        self._entries.append((exchange, record, account_id, session_ref))
         nas_client_id = exchange.nas.facts.nas_client_id
+        session, stamp = record.session, record.event_timestamp
         self.batch.accounting_events.append(
             (
-                to_micros(exchange.received_at),
+                self._micros(exchange.received_at),
                 nas_client_id,
                 f"{exchange.source[0]}#{exchange.source[1]}",
                 record.status_type,
-                record.session.session_key if record.session else None,
+                None if session is None else session.session_key,
                 record.user_name,
                 record.calling_station_id,
                 record.addresses[0].address if record.addresses else None,
                 record.session_seconds,
-                _micros(record.event_timestamp),
+                None if stamp is None else stamp * 1_000_000,
                 exchange.packet.octets,
             )
         )
-        if record.session is not None:
-            self._join(record, account_id, session_ref)
+        if session is not None:
+            self._join(session, record.addresses, account_id, session_ref)
         elif record.is_boot:
             self.batch.boots.append(
                 (
@@ -145,37 +152,90 @@ class Outcome:
     def finish(self) -> Batch:
         """The batch, with its sessions and addresses joined to one row each."""
         self.batch.sessions = [
-            _session_row(state, self._owners.get(key)) for key, state in self._sessions.items()
+            self._session_row(state, self._owners.get(key)) for key, state in self._sessions.items()
         ]
-        self.batch.addresses = [_address_row(state) for state in self._addresses.values()]
+        self.batch.addresses = [self._address_row(state) for state in self._addresses.values()]
         return self.batch
 
     def split(self) -> Iterator[Outcome]:
         """The same, one exchange in each."""
         for entry in self._entries:
             single = Outcome(self._class_key)
-            entry(single)
+            if len(entry) == 3:
+                single.decided(*entry)
+            else:
+                single.accounted(*entry)
             yield single
 
     def _join(
-        self, record: AccountingRecord, account_id: int | None, session_ref: str | None
+        self,
+        session: SessionState,
+        addresses: tuple[AddressState, ...],
+        account_id: int | None,
+        session_ref: str | None,
     ) -> None:
-        session = record.session
-        assert session is not None
+        session_key = session.session_key
         if account_id is not None:
             owner = (account_id, session_ref)
-            held_by = self._owners.get(session.session_key)
-            self._owners[session.session_key] = (
-                owner if held_by is None else join_owners(held_by, owner)
-            )
-        known = self._sessions.get(session.session_key)
-        self._sessions[session.session_key] = (
-            session if known is None else join_sessions(known, session)
-        )
-        for address in record.addresses:
-            key = (address.session_key, address.address, address.source)
+            held_by = self._owners.get(session_key)
+            self._owners[session_key] = owner if held_by is None else join_owners(held_by, owner)
+        known = self._sessions.get(session_key)
+        self._sessions[session_key] = session if known is None else join_sessions(known, session)
+        for address in addresses:
+            key = (session_key, address.address, address.source)
             held = self._addresses.get(key)
             self._addresses[key] = address if held is None else join_addresses(held, address)
+
+    def _new_reference(self) -> bytes:
+        """Eight random octets; a question to the kernel for each would cost more than the MAC."""
+        if not self._references:
+            self._references = secrets.token_bytes(_REFERENCE_OCTETS * _REFERENCES_AT_ONCE)
+        octets = self._references[:_REFERENCE_OCTETS]
+        self._references = self._references[_REFERENCE_OCTETS:]
+        return octets
+
+    def _micros(self, moment: datetime) -> int:
+        """As `to_micros`; most moments of a turn are the one in which it began."""
+        if moment is not self._moment:
+            self._moment, self._moment_micros = moment, to_micros(moment)
+        return self._moment_micros
+
+    def _session_row(self, state: SessionState, owner: Owner | None) -> tuple[object, ...]:
+        heard = self._micros(state.last_heard_at)
+        started, stop = state.started_at, state.stop_at
+        account_id, session_ref = owner or (None, None)
+        return (
+            state.session_key,
+            state.nas_client_id,
+            state.nas_identity,
+            state.acct_session_id,
+            state.user_name,
+            account_id,
+            session_ref,
+            state.calling_station_id,
+            state.called_station_id,
+            state.nas_port,
+            heard if started is state.last_heard_at else to_micros(started),
+            heard,
+            heard,
+            state.session_seconds,
+            state.stop_seen,
+            None if stop is None else self._micros(stop),
+            state.terminate_cause,
+            state.input_octets,
+            state.output_octets,
+        )
+
+    def _address_row(self, state: AddressState) -> tuple[object, ...]:
+        return (
+            state.session_key,
+            state.address,
+            state.source,
+            self._micros(state.from_at),
+            self._micros(state.to_at),
+            state.first_offset_seconds,
+            state.last_offset_seconds,
+        )
 
 
 def reject(exchange: Exchange, told: Answered | None = None) -> bytes:
@@ -221,45 +281,3 @@ def status_reply(packet: Packet, exchange: Exchange, accounting: bool) -> bytes:
     """The answer to Status-Server: what this port would answer. RFC 5997 section 3."""
     code = Code.ACCOUNTING_RESPONSE if accounting else Code.ACCESS_ACCEPT
     return exchange.nas.secret.reply(packet, code, b"")
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
-
-
-def _session_row(state: SessionState, owner: Owner | None) -> tuple[object, ...]:
-    heard = to_micros(state.last_heard_at)
-    account_id, session_ref = owner or (None, None)
-    return (
-        state.session_key,
-        state.nas_client_id,
-        state.nas_identity,
-        state.acct_session_id,
-        state.user_name,
-        account_id,
-        session_ref,
-        state.calling_station_id,
-        state.called_station_id,
-        state.nas_port,
-        to_micros(state.started_at),
-        heard,
-        heard,
-        state.session_seconds,
-        state.stop_seen,
-        _micros(state.stop_at),
-        state.terminate_cause,
-        state.input_octets,
-        state.output_octets,
-    )
-
-
-def _address_row(state: AddressState) -> tuple[object, ...]:
-    return (
-        state.session_key,
-        state.address,
-        state.source,
-        to_micros(state.from_at),
-        to_micros(state.to_at),
-        state.first_offset_seconds,
-        state.last_offset_seconds,
-    )

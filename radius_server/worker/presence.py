@@ -16,6 +16,7 @@ from radius_server.packet.packet import Packet
 WRITE_SECONDS = 2.0
 MAXIMUM_STRANGERS = 1000
 _LOG_LIMIT_A_PERIOD = 20
+_ACCESS_REQUEST = int(Code.ACCESS_REQUEST)
 
 
 class Presence:
@@ -25,14 +26,18 @@ class Presence:
         self._counters = counters
         self._seen: dict[int, tuple[int, int | None]] = {}
         self._strangers: dict[str, tuple[int, int, int]] = {}
+        self._at: datetime | None = None
+        self._micros = 0
         self._next_write = 0.0
         self._next_logs = 0.0
         self._logged = 0
 
     def seen(self, nas_client_id: int, packet: Packet, at: datetime) -> None:
         """A proven packet of a NAS."""
-        micros = to_micros(at)
-        unsigned = packet.code == Code.ACCESS_REQUEST and not packet.message_authenticator_at
+        if at is not self._at:
+            self._at, self._micros = at, to_micros(at)
+        micros = self._micros
+        unsigned = not packet.message_authenticator_at and packet.code == _ACCESS_REQUEST
         known = self._seen.get(nas_client_id)
         self._seen[nas_client_id] = (micros, micros if unsigned else known[1] if known else None)
 
