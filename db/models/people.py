@@ -55,6 +55,8 @@ class Role(Base):
     idle_seconds: Mapped[int | None]
     simultaneous: Mapped[int | None]
     quota_mb_day: Mapped[int | None]
+    recoverable: Mapped[str] = mapped_column(default="none", server_default="none")
+    """What is kept of its accounts' passwords beside the hash: none | nt-hash | password."""
 
 
 class Account(Base):
@@ -114,3 +116,5 @@ class Credential(Base):
     recoverable_kind: Mapped[str | None]
     """NULL, or nt-hash | password: what `recoverable` holds, encrypted outside the database."""
     recoverable: Mapped[bytes | None] = mapped_column(LargeBinary)
+    recoverable_choice: Mapped[str | None]
+    """NULL: as the role says; otherwise none | nt-hash | password, for this account."""

@@ -95,6 +95,8 @@ class AccountSnapshot:
     expires_at: datetime | None
     role: RoleProfile
     password_hash: str | None = field(default=None, repr=False)
+    recoverable: str = "none"
+    """What is kept beside the hash, to be asked for: none | nt-hash | password."""
 
     def refusal(self, now: datetime) -> Reason | None:
         """Why this account may not log in at `now`, or None when it may."""

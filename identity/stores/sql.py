@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Executable, bindparam, select, update
 from sqlalchemy.exc import DBAPIError
 
 from common.errors import BackendUnavailable
-from common.net import IpNetwork, parse_prefix
+from common.net import IpNetwork
 from db.models import (
     Account,
     Credential,
@@ -27,7 +27,7 @@ from db.models import (
 from identity.domain.access import AccountSnapshot, Decision, RoleProfile
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import login, nas
+from identity.services import login, nas, recoverable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,22 @@ class NasFacts:
 
     nas_client_id: int
     name: str
-    network: IpNetwork
+    network: IpNetwork | None
+    """None: it is known by its certificate only."""
     vendor: str
     require_message_authenticator: bool
     secret: bytes = field(repr=False)
+    radsec_identity: str | None = None
+    """As `identity.services.nas` stores it: without case."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSecret:
+    """A secret as the database holds it: nt-hash or password, of this account, sealed."""
+
+    account_id: int
+    kind: str
+    sealed: bytes = field(repr=False)
 
 
 _PROFILE = ("name", *(field.name for field in fields(RoleProfile) if field.name != "name"))
@@ -51,11 +63,18 @@ _ACCOUNTS = (
         Account.state,
         Account.expires_at,
         Credential.password_hash,
+        Credential.recoverable_kind,
         *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
     )
     .join(Role, Account.role_id == Role.id)
     .outerjoin(Credential, Credential.account_id == Account.id)
     .where(Account.username.in_(bindparam("usernames", expanding=True)))
+)
+_RECOVERABLE = select(
+    Credential.account_id, Credential.recoverable_kind, Credential.recoverable
+).where(
+    Credential.account_id.in_(bindparam("account_ids", expanding=True)),
+    Credential.recoverable.is_not(None),
 )
 _TOKENS = select(
     PortalToken.id,
@@ -82,9 +101,9 @@ _REVISION = select(Revision.number)
 class SqlStore:
     """Reads for one worker.
 
-    `revision`, `accounts`, `voucher_accounts`, `tokens` and `open_stations` share one
-    connection, kept open, and belong to the worker's own thread. The others may be called
-    from any thread.
+    `revision`, `accounts`, `voucher_accounts`, `tokens`, `recoverable` and `open_stations`
+    share one connection, kept open, and belong to the worker's own thread. The others may be
+    called from any thread.
     """
 
     def __init__(self, office: Office) -> None:
@@ -127,10 +146,11 @@ class SqlStore:
                 NasFacts(
                     nas_client_id=row.id,
                     name=row.name,
-                    network=parse_prefix(row.prefix),
+                    network=row.network,
                     vendor=row.vendor,
                     require_message_authenticator=row.require_message_authenticator,
                     secret=nas.secret_of(self._office, row),
+                    radsec_identity=row.radsec_identity,
                 )
                 for row in session.scalars(select(NasClient).where(NasClient.enabled)).unique()
             ]
@@ -146,6 +166,7 @@ class SqlStore:
                 expires_at=row.expires_at,
                 role=RoleProfile(**{name: getattr(row, f"role_{name}") for name in _PROFILE}),
                 password_hash=row.password_hash,
+                recoverable=row.recoverable_kind or "none",
             )
             for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         }
@@ -171,6 +192,25 @@ class SqlStore:
                 )
             )
         return found
+
+    def recoverable(self, account_ids: Collection[int]) -> dict[int, KeptSecret | None]:
+        """What each account keeps in recoverable form; None where that is nothing."""
+        found: dict[int, KeptSecret | None] = dict.fromkeys(account_ids)
+        for row in self._rows(_RECOVERABLE, {"account_ids": list(account_ids)}):
+            found[row.account_id] = KeptSecret(
+                row.account_id, row.recoverable_kind, row.recoverable
+            )
+        return found
+
+    def open_secret(self, secret: KeptSecret) -> bytes:
+        """The NT hash or password itself.
+
+        Raises:
+            ConfigError: it was sealed with another key than this site's.
+        """
+        return recoverable.open_sealed(
+            self._office.vault, secret.account_id, secret.kind, secret.sealed
+        )
 
     def open_stations(self, account_ids: Collection[int]) -> dict[int, set[str]]:
         """For each account, the stations that have an open session.

@@ -7,10 +7,19 @@ which ends the dialogue with itself.
 
 from __future__ import annotations
 
+from functools import partial
+
 from common.net import find_mac
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from radius_server.process.admission import admit
-from radius_server.process.proofs import any_chap, if_active, prove
+from radius_server.process.known_secrets import first_fit, if_active
+from radius_server.process.mschap_login import (
+    is_mschap,
+    mschap_login,
+    mschap_station,
+    station_knows,
+)
+from radius_server.process.proofs import answers_chap, prove
 from radius_server.process.questions import AccessRequest, Converses, Dialogue, FindAccount, Proof
 
 
@@ -28,7 +37,12 @@ def decide(request: AccessRequest, eap: Converses | None = None) -> Dialogue:
         return Denied(Reason.BAD_REQUEST, Method.PAP)
     user_mac = find_mac(request.user_name)
     if user_mac is not None or request.call_check:
-        return (yield from _station(request, user_mac))
+        decision = yield from _station(request, user_mac)
+        if is_mschap(request) and user_mac is not None:
+            return mschap_station(request, (request.user_name, user_mac), decision)
+        return decision
+    if is_mschap(request):
+        return (yield from mschap_login(request))
     decision = yield from prove(request)
     if isinstance(decision, Granted):
         return (yield from admit(request, decision))
@@ -54,7 +68,10 @@ def _station(request: AccessRequest, user_mac: str | None) -> Proof:
 def _station_password_fits(request: AccessRequest, mac: str) -> bool:
     """The password of MAC authentication is the address again, or nothing, by vendor."""
     if request.chap_password is not None:
-        return any_chap(request, (request.user_name, mac))
+        answers = partial(answers_chap, request)
+        return first_fit(answers, (request.user_name, mac)) is not None
+    if is_mschap(request):
+        return station_knows(request, (request.user_name, mac))
     if not request.password:
         return True
     return find_mac(request.password.decode("utf-8", "replace")) == mac

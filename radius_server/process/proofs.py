@@ -6,11 +6,9 @@ Each proof is a dialogue; who is proven is not yet admitted (see `admission`).
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
 from typing import Any
 
 from identity.domain.access import (
-    AccountSnapshot,
     Decision,
     Denied,
     Granted,
@@ -18,17 +16,18 @@ from identity.domain.access import (
     Reason,
     Unavailable,
 )
-from identity.domain.admission import find_code, format_code
-from identity.domain.tokens import PREFIX, TokenFacts
+from identity.domain.admission import find_code
+from identity.domain.tokens import PREFIX
 from radius_server.packet.authenticator import chap_fits
+from radius_server.process.known_secrets import if_active, prove_knowledge, spend
 from radius_server.process.questions import (
     AccessRequest,
     CheckPassword,
     FindAccount,
     FindTokens,
     Proof,
+    RecoveredSecret,
     RedeemVoucher,
-    SpendToken,
 )
 
 
@@ -52,7 +51,7 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
             return tokens
         for facts in tokens:
             if hmac.compare_digest(facts.token.encode(), password):
-                return (yield from _spend(request, account, facts))
+                return (yield from spend(request, account, facts))
     code = find_code(request.user_name)
     if account is None and code is not None:
         decision: Decision = Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
@@ -79,60 +78,18 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
 
 
 def _chap(request: AccessRequest) -> Proof:
-    """CHAP needs the password itself (RFC 1994 2.2), which only tokens and vouchers have."""
-    username = request.user_name.strip().casefold()
-    account = yield FindAccount(username)
-    if isinstance(account, Unavailable):
-        return account
-    code = find_code(request.user_name)
-    if account is None and code is not None:
-        if not any_chap(request, (request.user_name, code, format_code(code))):
-            return Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
-        return _decision((yield RedeemVoucher(code, request.station)))
-    tokens = yield FindTokens(username)
-    if isinstance(tokens, Unavailable):
-        return tokens
-    for facts in tokens:
-        if any_chap(request, (facts.token,)):
-            return (yield from _spend(request, account, facts))
-    if account is None:
-        return Denied(Reason.UNKNOWN_ACCOUNT, Method.CHAP)
-    return Denied(Reason.NOT_RECOVERABLE, Method.CHAP, account.account_id)
-
-
-def _spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenFacts) -> Proof:
-    """Use up a one-time token that was presented rightly."""
-    if account is None:
-        return Denied(Reason.UNKNOWN_ACCOUNT, Method.TOKEN)
-    if facts.spent:
-        return Denied(Reason.TOKEN_SPENT, Method.TOKEN, account.account_id)
-    if facts.expires_at <= request.now:
-        return Denied(Reason.TOKEN_EXPIRED, Method.TOKEN, account.account_id)
-    elsewhere = facts.nas_client_id not in (None, request.nas_client_id) or (
-        facts.client_mac is not None and facts.client_mac != request.station
+    """CHAP needs the password itself, RFC 1994 section 2.2."""
+    decision, _ = yield from prove_knowledge(
+        request, Method.CHAP, lambda secret: answers_chap(request, secret)
     )
-    if elsewhere:
-        return Denied(Reason.TOKEN_ELSEWHERE, Method.TOKEN, account.account_id)
-    spent = yield SpendToken(facts.token_id)
-    if isinstance(spent, Unavailable):
-        return spent
-    if not spent:
-        return Denied(Reason.TOKEN_SPENT, Method.TOKEN, account.account_id)
-    return if_active(request, account, Method.TOKEN)
+    return decision
 
 
-def if_active(request: AccessRequest, account: AccountSnapshot, method: Method) -> Decision:
-    """Granted when the account may log in now."""
-    refusal = account.refusal(request.now)
-    if refusal is not None:
-        return Denied(refusal, method, account.account_id)
-    return Granted(account=account, method=method, expires_at=account.expires_at)
-
-
-def any_chap(request: AccessRequest, secrets: Iterable[str]) -> bool:
-    """Whether the request's CHAP-Password answers with one of `secrets`."""
-    value = request.chap_password or b""
-    return any(chap_fits(value, request.chap_challenge, secret.encode()) for secret in secrets)
+def answers_chap(request: AccessRequest, secret: RecoveredSecret) -> bool:
+    """Whether the request's CHAP-Password was made with `secret`; never with an NT hash."""
+    return secret.password is not None and chap_fits(
+        request.chap_password or b"", request.chap_challenge, secret.password
+    )
 
 
 def _decision(answer: Any) -> Decision:

@@ -148,6 +148,8 @@ class Answered:
     attributes: bytes = b""
     receive_key: bytes = field(default=b"", repr=False)
     send_key: bytes = field(default=b"", repr=False)
+    mschap_keys: bytes = field(default=b"", repr=False)
+    """MS-CHAP-MPPE-Keys, RFC 2548 section 2.4.1: 24 octets, encrypted by the worker too."""
     identity: str = ""
     trace: tuple[str, ...] = ()
 

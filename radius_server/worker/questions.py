@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from common.errors import BackendUnavailable
+from common.errors import BackendUnavailable, ConfigError
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import (
@@ -24,7 +24,8 @@ from identity.domain.access import (
     Reason,
     Unavailable,
 )
-from identity.stores.sql import SqlStore
+from identity.domain.recoverable import Recoverable
+from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
     Challenge,
@@ -35,6 +36,8 @@ from radius_server.process.questions import (
     FindOpenStations,
     FindTokens,
     Question,
+    RecoveredSecret,
+    RecoverSecret,
     RedeemVoucher,
     SpendToken,
 )
@@ -159,7 +162,7 @@ class Questions:
     ) -> list[tuple[Login, Any]]:
         """The answers that are to be had now; slow questions go to the pool."""
         answers: list[tuple[Login, Any]] = []
-        accounts, tokens, stations = [], [], []
+        accounts, tokens, stations, secrets = [], [], [], []
         now = time.monotonic()
         for login in asking:
             question = login.question
@@ -172,6 +175,8 @@ class Questions:
                 stations.append((login, question.account_id))
             elif type(question) is FindTokens:
                 tokens.append((login, question.username))
+            elif type(question) is RecoverSecret:
+                secrets.append((login, question.account.account_id))
             elif (
                 type(question) is CheckPassword
                 and question.account is not None
@@ -183,7 +188,27 @@ class Questions:
         answers += self._together(accounts, self._directory.load)
         answers += self._together(tokens, self._store.tokens)
         answers += self._together(stations, self._stations.load)
+        answers += self._together(secrets, self._recover)
         return answers
+
+    def _recover(self, account_ids: set[int]) -> dict[int, RecoveredSecret | Unavailable | None]:
+        """What these accounts keep. Read every time: a secret in the clear is not kept here."""
+        found = self._store.recoverable(account_ids)
+        return {
+            account_id: None if kept is None else self._open(kept)
+            for account_id, kept in found.items()
+        }
+
+    def _open(self, kept: KeptSecret) -> RecoveredSecret | Unavailable:
+        try:
+            octets = self._store.open_secret(kept)
+        except ConfigError as error:
+            self._log.error("secret_not_readable", account_id=kept.account_id, why=str(error))
+            self._counters.add("radius_backend_unavailable")
+            return Unavailable("vault")
+        if kept.kind == Recoverable.PASSWORD:
+            return RecoveredSecret(password=octets)
+        return RecoveredSecret(nt_hash=octets)
 
     def _together(
         self, asking: list[tuple[Login, Any]], load: Callable[[set[Any]], dict[Any, Any]]

@@ -1,0 +1,139 @@
+"""Proofs that never tell the password: the server must know it, or its NT hash, too.
+
+CHAP, MS-CHAP and the EAP methods like them share this search: a voucher's code, a one-time
+token, or what an account keeps in recoverable form. What fits is for the caller to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from identity.domain.access import (
+    AccountSnapshot,
+    Decision,
+    Denied,
+    Granted,
+    Method,
+    Reason,
+    Unavailable,
+)
+from identity.domain.admission import find_code, format_code
+from identity.domain.recoverable import nt_hash
+from identity.domain.tokens import TokenFacts
+from radius_server.process.questions import (
+    AccessRequest,
+    FindAccount,
+    FindTokens,
+    Proof,
+    Question,
+    RecoveredSecret,
+    RecoverSecret,
+    RedeemVoucher,
+    SpendToken,
+)
+
+Fits = Callable[[RecoveredSecret], bool]
+"""Whether a proof was made with this secret. A secret that lacks what it needs does not fit."""
+
+KnownProof = Generator[Question, Any, tuple[Decision, RecoveredSecret | None]]
+"""Comes to the decision and, with a good proof, the secret it was made with."""
+
+
+def prove_knowledge(request: AccessRequest, method: Method, fits: Fits) -> KnownProof:
+    """Who made the proof that `fits` knows how to check.
+
+    A token or voucher that fits is used up by it, and its own method is what is decided on.
+    """
+    username = request.user_name.strip().casefold()
+    account = yield FindAccount(username)
+    if isinstance(account, Unavailable):
+        return account, None
+    code = find_code(request.user_name)
+    if account is None and code is not None:
+        known = first_fit(fits, (request.user_name, code, format_code(code)))
+        if known is None:
+            return Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER), None
+        return (yield from _redeem(code, request)), known
+    secret = None
+    if account is not None and account.recoverable != "none":
+        secret = yield RecoverSecret(account)
+        if isinstance(secret, Unavailable):
+            return secret, None
+        if secret is not None and fits(secret):
+            return if_active(request, account, method), secret
+    tokens = yield FindTokens(username)
+    if isinstance(tokens, Unavailable):
+        return tokens, None
+    for facts in tokens:
+        known = first_fit(fits, (facts.token,))
+        if known is not None:
+            return (yield from spend(request, account, facts)), known
+    return _refusal(account, secret, method), None
+
+
+def first_fit(fits: Fits, passwords: Iterable[str]) -> RecoveredSecret | None:
+    """The first of these passwords that fits, as a secret."""
+    for password in passwords:
+        secret = RecoveredSecret(password=password.encode())
+        if fits(secret):
+            return secret
+    return None
+
+
+def nt_hash_of(secret: RecoveredSecret) -> bytes:
+    """The NT hash of any secret, kept or computed now."""
+    if secret.nt_hash is None:
+        return nt_hash((secret.password or b"").decode("utf-8", "surrogateescape"))
+    return secret.nt_hash
+
+
+def if_active(request: AccessRequest, account: AccountSnapshot, method: Method) -> Decision:
+    """Granted when the account may log in now."""
+    refusal = account.refusal(request.now)
+    if refusal is not None:
+        return Denied(refusal, method, account.account_id)
+    return Granted(account=account, method=method, expires_at=account.expires_at)
+
+
+def spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenFacts) -> Proof:
+    """Use up a one-time token that was presented rightly."""
+    if account is None:
+        return Denied(Reason.UNKNOWN_ACCOUNT, Method.TOKEN)
+    if facts.spent:
+        return Denied(Reason.TOKEN_SPENT, Method.TOKEN, account.account_id)
+    if facts.expires_at <= request.now:
+        return Denied(Reason.TOKEN_EXPIRED, Method.TOKEN, account.account_id)
+    elsewhere = facts.nas_client_id not in (None, request.nas_client_id) or (
+        facts.client_mac is not None and facts.client_mac != request.station
+    )
+    if elsewhere:
+        return Denied(Reason.TOKEN_ELSEWHERE, Method.TOKEN, account.account_id)
+    spent = yield SpendToken(facts.token_id)
+    if isinstance(spent, Unavailable):
+        return spent
+    if not spent:
+        return Denied(Reason.TOKEN_SPENT, Method.TOKEN, account.account_id)
+    return if_active(request, account, Method.TOKEN)
+
+
+def _redeem(code: str, request: AccessRequest) -> Proof:
+    answer = yield RedeemVoucher(code, request.station)
+    assert isinstance(answer, Granted | Denied | Unavailable)
+    return answer
+
+
+def _refusal(
+    account: AccountSnapshot | None, secret: RecoveredSecret | None, method: Method
+) -> Denied:
+    if account is None:
+        return Denied(Reason.UNKNOWN_ACCOUNT, method)
+    reason = Reason.WRONG_PASSWORD
+    if account.kind == "device":
+        reason = Reason.NOT_A_LOGIN
+    elif secret is None or (secret.password is None and method in _NEED_PASSWORD):
+        reason = Reason.NOT_RECOVERABLE
+    return Denied(reason, method, account.account_id)
+
+
+_NEED_PASSWORD = frozenset({Method.CHAP, Method.EAP_MD5})
