@@ -1,7 +1,7 @@
 """Sends what the outbox of dynamic authorization holds, and notes what each NAS answers.
 
 One thread beside the RADIUS workers. A round sends the same octets up to four times, so that
-a NAS can tell a copy (RFC 5080 section 2.2.1); rounds and leases are identity.services.dynamic's.
+a NAS can tell a copy (RFC 5080 section 2.2.1); rounds and leases are identity.services.outbox's.
 """
 
 from __future__ import annotations
@@ -14,24 +14,18 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Any
 
-from common.config import Config
 from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
 from common.metrics import Counters
-from common.net import parse_listen
-from db.engine import Database
 from identity.domain.dynamic import Kind, State
 from identity.office import Office
-from identity.services import dynamic
-from identity.services.dynamic import Order
-from identity.services.enforcement import Enforcement
+from identity.services import outbox
+from identity.services.outbox import Order
 from radius_server.packet.dynamic import (
     DynamicCode,
     DynamicReply,
@@ -42,27 +36,31 @@ from radius_server.packet.dynamic import (
 from radius_server.packet.packet import Packet, decode
 from radius_server.process.dynamic import SessionFacts, profile_of, request_attributes
 
-POLL_SECONDS = 1.0
-"""A change must reach its NAS within five seconds; a look at an empty outbox is cheap."""
-
-SEND_AFTER = (0.0, 1.0, 3.0, 7.0)
-"""Seconds after the first sending at which the octets are sent."""
-
-ROUND_SECONDS = 12.0
-"""The last copy too has five seconds to be answered; shorter than the lease."""
-
 WAIT_SECONDS = 5.0
 DRAIN_SECONDS = 1.0
-METRICS_SECONDS = 5.0
 MAXIMUM_FLIGHTS = 128
 MAXIMUM_FLIGHTS_A_NAS = 16
 """A school that closes ends a thousand sessions at once; an access point is a small computer."""
 
 _CODES = {Kind.DISCONNECT: DynamicCode.DISCONNECT_REQUEST, Kind.COA: DynamicCode.COA_REQUEST}
 _RESOURCES_UNAVAILABLE = 506
-_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - the route chooses
 
 Destination = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often the outbox is looked at and how patient a round is; shorter than a lease."""
+
+    send_after: tuple[float, ...] = (0.0, 1.0, 3.0, 7.0)
+    """Seconds after the first sending at which the octets are sent."""
+    round_seconds: float = 12.0
+    """The last copy too has five seconds to be answered."""
+    poll_seconds: float = 1.0
+    """A change must reach its NAS within five seconds; a look at an empty outbox is cheap."""
+
+
+PACE = Pace()
 
 
 @dataclass(slots=True)
@@ -76,11 +74,11 @@ class _Flight:
     begun_at: float
     sent: int = 0
 
-    def due_at(self) -> float:
+    def due_at(self, pace: Pace) -> float:
         """When to send it again, or to give it up."""
-        if self.sent < len(SEND_AFTER):
-            return self.begun_at + SEND_AFTER[self.sent]
-        return self.begun_at + ROUND_SECONDS
+        if self.sent < len(pace.send_after):
+            return self.begun_at + pace.send_after[self.sent]
+        return self.begun_at + pace.round_seconds
 
 
 class CoaSender:
@@ -92,11 +90,13 @@ class CoaSender:
         counters: Counters,
         sockets: Sequence[socket.socket],
         every_poll: Callable[[], object] = lambda: None,
+        pace: Pace = PACE,
     ) -> None:
         self._office = office
         self._counters = counters
         self._sockets = {item.family: item for item in sockets}
         self._every_poll = every_poll
+        self._pace = pace
         self._node = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
         self._flights: dict[tuple[Destination, int], _Flight] = {}
         self._waiting: list[tuple[float, Order]] = []
@@ -121,7 +121,7 @@ class CoaSender:
             while not self._stopping.is_set():
                 now = time.monotonic()
                 if now >= next_poll or (self._poll_now and not self._waiting):
-                    next_poll = now + POLL_SECONDS
+                    next_poll = now + self._pace.poll_seconds
                     self._poll_now = False
                     self._safely(self._poll)
                 self._wait(selector, next_poll)
@@ -133,7 +133,7 @@ class CoaSender:
     def _wait(self, selector: selectors.BaseSelector, until: float) -> None:
         """Send what is due, then listen until something is due again."""
         self._resend(time.monotonic())
-        due = min((flight.due_at() for flight in self._flights.values()), default=until)
+        due = min((flight.due_at(self._pace) for flight in self._flights.values()), default=until)
         heard = selector.select(max(0.0, min(due, until) - time.monotonic()))
         for key, _ in heard:
             self._receive(key.data)
@@ -157,10 +157,10 @@ class CoaSender:
         self._write()
         room = MAXIMUM_FLIGHTS - len(self._flights) - len(self._waiting)
         with self._office.database.read() as session:
-            due = room > 0 and dynamic.is_due(session, self._office.clock())
+            due = room > 0 and outbox.is_due(session, self._office.clock())
         if due:
             with self._office.database.write() as session:
-                claimed = dynamic.claim(session, self._office, self._node, room)
+                claimed = outbox.claim(session, self._office, self._node, room)
             now = time.monotonic()
             self._waiting += [(now, order) for order in claimed]
             self._poll_now = len(claimed) == room
@@ -185,7 +185,7 @@ class CoaSender:
         if late:
             again = self._office.clock() + timedelta(seconds=WAIT_SECONDS)
             with self._office.database.write() as session:
-                dynamic.release(session, again, self._node, late)
+                outbox.release(session, again, self._node, late)
             self._waiting = [entry for entry in self._waiting if entry[0] > before]
 
     def _begin(self, order: Order, destination: Destination | None) -> None:
@@ -234,9 +234,9 @@ class CoaSender:
 
     def _resend(self, now: float) -> None:
         for key, flight in list(self._flights.items()):
-            if now < flight.due_at():
+            if now < flight.due_at(self._pace):
                 continue
-            if flight.sent == len(SEND_AFTER):
+            if flight.sent == len(self._pace.send_after):
                 del self._flights[key]
                 self._note(flight.order, None)
                 continue
@@ -304,9 +304,9 @@ class CoaSender:
         with self._office.database.write() as session:
             for order, state, error_cause in self._unwritten:
                 if state is None:
-                    dynamic.put_off(session, now, self._node, order.request_id)
+                    outbox.put_off(session, now, self._node, order.request_id)
                 else:
-                    dynamic.finish(session, now, self._node, order.request_id, state, error_cause)
+                    outbox.finish(session, now, self._node, order.request_id, state, error_cause)
         self._unwritten.clear()
 
     def _let_go(self) -> None:
@@ -316,7 +316,7 @@ class CoaSender:
         numbers += [flight.order.request_id for flight in self._flights.values()]
         if numbers:
             with self._office.database.write() as session:
-                dynamic.release(session, self._office.clock(), self._node, numbers)
+                outbox.release(session, self._office.clock(), self._node, numbers)
 
 
 def _destination(order: Order) -> Destination | None:
@@ -325,56 +325,3 @@ def _destination(order: Order) -> Destination | None:
     if not port or order.address is None:
         return None
     return order.address, port
-
-
-@contextmanager
-def sending(config: Config) -> Iterator[None]:
-    """Serve the outbox in a thread of its own while the block runs."""
-    office = Office.open(config, Database(config.database_url))
-    counters = Counters()
-    sockets = _bound(config)
-    enforcement = Enforcement(office)
-    next_write = 0.0
-
-    def every_poll() -> None:
-        nonlocal next_write
-        for name, amount in enforcement.turn().items():
-            counters.add(name, amount)
-        if time.monotonic() >= next_write:
-            next_write = time.monotonic() + METRICS_SECONDS
-            with contextlib.suppress(OSError):
-                counters.write(config.data_dir / "metrics" / "radius-dynamic.prom")
-
-    sender = CoaSender(office, counters, sockets, every_poll)
-    thread = threading.Thread(target=sender.run, name="coa-sender", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        sender.stop()
-        thread.join(DRAIN_SECONDS + POLL_SECONDS + 5.0)
-        for item in sockets:
-            item.close()
-        office.database.dispose()
-
-
-def _bound(config: Config) -> list[socket.socket]:
-    """A socket of each family, on the address the NAS know this server by.
-
-    Some take requests only from the RADIUS server they are configured with.
-    """
-    hosts = [parse_listen(listen)[0] for listen in config.radius.auth]
-    sockets = []
-    for family, everywhere in _ANY.items():
-        is_v6 = family == socket.AF_INET6
-        ours = {host for host in hosts if (":" in host) == is_v6}
-        host = ours.pop() if len(ours) == 1 else everywhere
-        item = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            address: Any = (host, 0)
-            item.bind(address)
-        except OSError:  # a machine without IPv6
-            item.close()
-            continue
-        sockets.append(item)
-    return sockets

@@ -15,9 +15,10 @@ from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, or_, sel
 from sqlalchemy.orm import Session, aliased
 
 from db.models import Account, NasBoot, NetworkSession, PortalToken
+from identity.domain.dynamic import Cause
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import audit, registrations
+from identity.services import audit, dynamic, registrations
 
 ACTOR = "housekeeper"
 
@@ -86,6 +87,9 @@ def expire_accounts(session: Session, now: datetime) -> int:
             account.state = "expired"
             registrations.follow_account(session, account)
             audit.record(session, now, ACTOR, "account:expired", account.username)
+    dynamic.disconnect_accounts(
+        session, now, [account.id for account in accounts], Cause.EXPIRED, ACTOR
+    )
     return len(accounts)
 
 

@@ -26,7 +26,7 @@ from common.clock import parse_time
 from common.errors import NetAccessError, UsageError
 from db.models import Account, Credential, Organisation, Person, Role
 from identity.office import Office
-from identity.services import audit, people, roles
+from identity.services import audit, dynamic, people, roles
 
 COLUMNS = (
     "username",
@@ -373,7 +373,7 @@ def _update(
         organisation = roles.get_organisation(session, entry.organisation)
         person.organisation_id = account.organisation_id = organisation.id
     if entry.role:
-        account.role_id = roles.get(session, entry.role).id
+        dynamic.change_role(session, office, account, entry.role, actor)
     if entry.expires_at is not None:
         account.expires_at = entry.expires_at
     if hashed:

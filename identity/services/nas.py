@@ -8,12 +8,17 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
-from common.net import parse_prefix
+from common.net import parse_address, parse_prefix
 from db.models import NasClient, NetworkSession, PortalToken, UnknownNas
+from db.models.network import RADSEC_PREFIX
 from identity.office import Office
 from identity.services import audit, roles
 
 MAXIMUM_SECRET_OCTETS = 253
+MAXIMUM_IDENTITY = 253
+"""Characters of a DNS name."""
+
+NO_SECRET = "radsec"  # noqa: S105 - RFC 6614 section 2.3 fixes it; it protects nothing
 _PURPOSE = "nas secret"
 
 
@@ -29,20 +34,34 @@ def add_nas(
     organisation: str | None = None,
     require_message_authenticator: bool = True,
     login_url: str | None = None,
+    coa_address: str | None = None,
+    coa_port: int | None = None,
+    radsec_identity: str | None = None,
 ) -> NasClient:
-    """Register a NAS by the addresses it sends from.
+    """Register a NAS by the addresses it sends from, or by the name in its certificate.
+
+    Args:
+        prefix: or `radsec:IDENTITY`, for one without fixed addresses.
+        secret: may be empty for one without fixed addresses: TLS needs none.
+        radsec_identity: the DNS name (else the common name) in its certificate, RFC 6614.
 
     Raises:
-        UsageError: bad prefix or secret.
-        Refused: name or prefix is taken.
+        UsageError: bad prefix, identity, secret, address or port.
+        Refused: name, prefix or identity is taken.
     """
     name = name.strip()
-    network = str(parse_prefix(prefix))
+    if prefix.strip().startswith(RADSEC_PREFIX):
+        radsec_identity = parse_identity(prefix.strip().removeprefix(RADSEC_PREFIX))
+        network, secret = RADSEC_PREFIX + radsec_identity, secret or NO_SECRET
+    else:
+        network = str(parse_prefix(prefix))
+        radsec_identity = parse_identity(radsec_identity) if radsec_identity else None
     octets = _usable(secret)
     if not name or len(name) > 100:
         raise UsageError("a NAS needs a name of at most 100 characters")
     if login_url is not None and not login_url.startswith(("http://", "https://")):
         raise UsageError("the login address of a NAS starts with http:// or https://")
+    _refuse_taken_identity(session, radsec_identity)
     for column, value in ((NasClient.name, name), (NasClient.prefix, network)):
         if session.scalar(select(NasClient).where(column == value)) is not None:
             raise Refused(f"there is already a NAS with the {column.key} {value}")
@@ -56,6 +75,9 @@ def add_nas(
         ),
         require_message_authenticator=require_message_authenticator,
         login_url=login_url,
+        coa_address=_coa_address(coa_address),
+        coa_port=_coa_port(coa_port),
+        radsec_identity=radsec_identity,
         created_at=office.clock(),
     )
     session.add(nas)
@@ -123,6 +145,80 @@ def set_secret(session: Session, office: Office, name: str, secret: str, actor: 
     nas = get(session, name)
     nas.secret_encrypted = office.vault.encrypt(_usable(secret), _PURPOSE)
     audit.record(session, office.clock(), actor, "nas:secret_changed", nas.name)
+
+
+def set_coa(
+    session: Session,
+    office: Office,
+    name: str,
+    actor: str,
+    *,
+    address: str | None,
+    port: int | None,
+) -> None:
+    """Set where a NAS takes Disconnect- and CoA-Requests; None goes back to the usual place.
+
+    Raises:
+        UsageError: no address, or no port.
+    """
+    nas = get(session, name)
+    nas.coa_address, nas.coa_port = _coa_address(address), _coa_port(port)
+    audit.record(
+        session, office.clock(), actor, "nas:coa_set", nas.name, address=address, port=port
+    )
+
+
+def set_radsec_identity(
+    session: Session, office: Office, name: str, identity: str | None, actor: str
+) -> None:
+    """Say under which certificate a NAS comes over TLS; None: it no longer may.
+
+    Raises:
+        UsageError: no usable identity, or the NAS has no other way to be known.
+        Refused: another NAS has it.
+    """
+    nas = get(session, name)
+    if identity is None and nas.network is None:
+        raise UsageError(f"{nas.name} is known by its certificate only; remove it instead")
+    new = None if identity is None else parse_identity(identity)
+    if new != nas.radsec_identity:
+        _refuse_taken_identity(session, new)
+    if nas.network is None:
+        nas.prefix = f"{RADSEC_PREFIX}{new}"
+    nas.radsec_identity = new
+    audit.record(session, office.clock(), actor, "nas:radsec_set", nas.name, identity=new)
+
+
+def parse_identity(text: str) -> str:
+    """The name in a certificate as it is stored and compared: without case and final dot.
+
+    Raises:
+        UsageError: empty, too long, a wildcard, or unprintable.
+    """
+    identity = text.strip().casefold().rstrip(".")
+    if not identity or len(identity) > MAXIMUM_IDENTITY or "*" in identity:
+        raise UsageError("a RadSec identity is the one name in the certificate of the device")
+    if not identity.isprintable():
+        raise UsageError("a RadSec identity holds printable characters only")
+    return identity
+
+
+def _refuse_taken_identity(session: Session, identity: str | None) -> None:
+    if identity is None:
+        return
+    holder = session.scalar(select(NasClient).where(NasClient.radsec_identity == identity))
+    if holder is not None:
+        raise Refused(f"{holder.name} has the RadSec identity {identity} already")
+
+
+def _coa_address(text: str | None) -> str | None:
+    return None if text is None else str(parse_address(text))
+
+
+def _coa_port(port: int | None) -> int | None:
+    if port is not None and not 0 <= port <= 65535:
+        raise UsageError("the CoA port is 1..65535; 0 says that this NAS takes no requests")
+    return port
 
 
 def _usable(secret: str) -> bytes:

@@ -14,7 +14,7 @@ from common.net import find_mac
 from db.models import Account, Credential, Person
 from identity.domain.admission import clean_username, find_code
 from identity.office import Office
-from identity.services import audit, roles
+from identity.services import audit, dynamic, roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,7 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
         account.state = state
         account.ended_at = None if state == "active" else now
         audit.record(session, now, actor, f"account:{state}", account.username)
+        dynamic.follow_account(session, now, account, actor)
     return account
 
 

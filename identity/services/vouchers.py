@@ -17,8 +17,9 @@ from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch, VoucherDevice
 from identity.domain.access import Denied, Method, Reason
 from identity.domain.admission import format_code, new_code
+from identity.domain.dynamic import Cause
 from identity.office import Office
-from identity.services import audit, people, roles
+from identity.services import audit, dynamic, people, roles
 
 MAXIMUM_BATCH = 2000
 _PURPOSE = "voucher"
@@ -194,6 +195,7 @@ def revoke_batch(session: Session, office: Office, batch_id: int, actor: str) ->
     now = office.clock()
     rows = session.scalars(select(Voucher).where(Voucher.batch_id == batch_id)).all()
     changed = 0
+    guests = []
     for row in rows:
         if row.state != "revoked":
             row.state = "revoked"
@@ -203,5 +205,7 @@ def revoke_batch(session: Session, office: Office, batch_id: int, actor: str) ->
                 if account is not None and account.state == "active":
                     account.state = "suspended"
                     account.ended_at = now
+                    guests.append(account.id)
+    dynamic.disconnect_accounts(session, now, guests, Cause.SUSPENDED, actor)
     audit.record(session, now, actor, "voucher:revoked", f"batch {batch_id}", count=changed)
     return changed

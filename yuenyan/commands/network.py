@@ -9,6 +9,12 @@ from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
 from identity.services import nas, sessions, vouchers
+from yuenyan.commands.dynamic import (
+    nas_set,
+    session_change,
+    session_disconnect,
+    session_requests,
+)
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.context import Context
@@ -30,6 +36,8 @@ def nas_command() -> None:
 @click.option("--vendor", default="generic", show_default=True, metavar="PROFILE")
 @click.option("--org", metavar="CODE", help="The school it stands in.")
 @click.option("--login-url", metavar="URL", help="Where browsers post the one-time token.")
+@click.option("--coa-port", type=int, metavar="N", help="For Disconnect; else as its make does.")
+@click.option("--coa-address", metavar="IP", help="Else where its accounting comes from.")
 @click.option(
     "--allow-missing-message-authenticator",
     is_flag=True,
@@ -44,6 +52,8 @@ def nas_add(
     vendor: str,
     org: str | None,
     login_url: str | None,
+    coa_port: int | None,
+    coa_address: str | None,
     allow_missing_message_authenticator: bool,
 ) -> None:
     """Register equipment by the addresses it sends from: 10.1.0.7/32, or 10.1.0.0/24."""
@@ -61,6 +71,8 @@ def nas_add(
             organisation=org,
             require_message_authenticator=not allow_missing_message_authenticator,
             login_url=login_url,
+            coa_port=coa_port,
+            coa_address=coa_address,
         )
     click.echo(f"added {added.name} {added.prefix}")
 
@@ -88,6 +100,8 @@ def nas_list(context: Context, unknown: bool, as_json: bool) -> None:
                     "enabled": row.enabled,
                     "require_message_authenticator": row.require_message_authenticator,
                     "login_url": row.login_url,
+                    "coa_address": row.coa_address,
+                    "coa_port": row.coa_port,
                     "last_seen_at": moment(row.last_seen_at, zone),
                     "last_without_message_authenticator_at": moment(
                         row.last_without_message_authenticator_at, zone
@@ -190,6 +204,9 @@ def _secret(from_stdin: bool) -> str:
     if len(secret.encode()) < _SHORT_SECRET_OCTETS:
         click.echo(f"warning: the secret has fewer than {_SHORT_SECRET_OCTETS} octets", err=True)
     return secret
+
+
+nas_command.add_command(nas_set)
 
 
 @click.group("voucher")
@@ -364,6 +381,10 @@ def session_list(
             for view in found
         ),
     )
+
+
+for _command in (session_disconnect, session_change, session_requests):
+    session_command.add_command(_command)
 
 
 def _session_json(view: sessions.SessionView, zone: str) -> dict[str, object]:

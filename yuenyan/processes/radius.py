@@ -26,6 +26,7 @@ from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.worker import DRAIN_SECONDS, Worker
+from yuenyan.processes.dynamic import sending
 
 METRICS_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
@@ -47,12 +48,13 @@ def run(config: Config) -> int:
         claim(listen, _CLAIM_SECONDS)
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
-    if count == 1:
-        verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
-        _serve(config, 0, count, verified)
-    else:
-        with tempfile.TemporaryDirectory(prefix="yuenyan-") as folder:
-            _Family(config, count, Path(folder)).run()
+    with sending(config):
+        if count == 1:
+            verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
+            _serve(config, 0, count, verified)
+        else:
+            with tempfile.TemporaryDirectory(prefix="yuenyan-") as folder:
+                _Family(config, count, Path(folder)).run()
     log.info("radius_stopped")
     return 0
 

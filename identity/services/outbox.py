@@ -1,0 +1,212 @@
+"""The outbox of dynamic authorization, handed out for sending and finished with the outcome.
+
+Requests come from identity.services.dynamic; what is sent and how is radius_server.coa_sender's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from common.errors import UsageError
+from common.net import parse_prefix
+from db.models import CoaRequest, NasClient, NetworkSession
+from identity.domain.dynamic import Change, Kind, State
+from identity.domain.sessions import CloseCause
+from identity.office import Office
+from identity.services import nas
+from identity.services.packets import LastPacket, last_packet
+
+LEASE = timedelta(seconds=40)
+"""Longer than a round of sending takes; what a dead node had claimed is then taken up."""
+
+MAXIMUM_ROUNDS = 3
+BACK_OFF = (timedelta(seconds=15), timedelta(seconds=60))
+"""After the first and the second round without an answer: an access point that restarts."""
+
+_SESSION_CONTEXT_NOT_FOUND = 503
+"""Error-Cause, RFC 5176 section 3.5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One request as its sender needs it. `address` is None when nobody knows it."""
+
+    request_id: int
+    kind: Kind
+    change: Change
+    attempts: int
+    session_key: str
+    user_name: str
+    acct_session_id: str
+    calling_station_id: str | None
+    nas_name: str
+    vendor: str
+    address: str | None
+    port: int | None
+    """Of the NAS's own row; None leaves it to the vendor profile, 0 forbids."""
+    last_packet: LastPacket | None
+    secret: bytes = field(repr=False)
+
+
+def claim(session: Session, office: Office, node: str, limit: int) -> Sequence[Order]:
+    """Take up to `limit` requests that are due, for this node alone until the lease ends.
+
+    Those that need no asking any more are finished here: the session has ended, or they
+    have been tried often enough.
+    """
+    now = office.clock()
+    due = session.scalars(
+        select(CoaRequest)
+        .where(CoaRequest.state == State.QUEUED, CoaRequest.next_try_at <= now)
+        .order_by(CoaRequest.next_try_at, CoaRequest.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    orders = []
+    for request in due:
+        row = session.get(NetworkSession, request.session_key)
+        if row is None or row.stop_seen or row.closed_at is not None:
+            _finish(request, State.SUPERSEDED, now)
+        elif request.attempts >= MAXIMUM_ROUNDS:
+            _finish(request, State.TIMED_OUT, now)
+        else:
+            order = _order(session, office, request, row)
+            if order is None:
+                _finish(request, State.UNSUPPORTED, now)
+                continue
+            request.attempts += 1
+            request.claimed_by = node
+            request.next_try_at = now + LEASE
+            orders.append(order)
+    return orders
+
+
+def is_due(session: Session, now: datetime) -> bool:
+    """Whether any request waits to be sent."""
+    found = session.scalar(
+        select(CoaRequest.id)
+        .where(CoaRequest.state == State.QUEUED, CoaRequest.next_try_at <= now)
+        .limit(1)
+    )
+    return found is not None
+
+
+def finish(
+    session: Session,
+    now: datetime,
+    node: str,
+    request_id: int,
+    state: State,
+    error_cause: int | None = None,
+) -> None:
+    """Note what came of a request that `node` has claimed.
+
+    A session that the NAS has ended, or does not know, is closed here as well: its stop
+    may have been lost. Should it speak again, the ledger opens it again.
+    """
+    request = _claimed(session, node, request_id)
+    if request is None:
+        return
+    _finish(request, state, now, error_cause)
+    gone = error_cause == _SESSION_CONTEXT_NOT_FOUND
+    if request.kind != Kind.DISCONNECT or not (state is State.ACKED or gone):
+        return
+    session.execute(
+        update(NetworkSession)
+        .where(
+            NetworkSession.session_key == request.session_key,
+            NetworkSession.stop_seen == 0,
+            NetworkSession.closed_at.is_(None),
+        )
+        .values(
+            closed_at=now,
+            close_cause=CloseCause.NOT_ON_NAS if gone else CloseCause.DISCONNECTED,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def put_off(session: Session, now: datetime, node: str, request_id: int) -> None:
+    """Note that a round brought no answer: try again later, or give up."""
+    request = _claimed(session, node, request_id)
+    if request is None:
+        return
+    if request.attempts >= MAXIMUM_ROUNDS:
+        _finish(request, State.TIMED_OUT, now)
+        return
+    request.next_try_at = now + BACK_OFF[request.attempts - 1]
+    request.claimed_by = None
+
+
+def release(session: Session, again: datetime, node: str, request_ids: Collection[int]) -> None:
+    """Give back requests that `node` has claimed and not finished; they are due at `again`."""
+    session.execute(
+        update(CoaRequest)
+        .where(
+            CoaRequest.id.in_(request_ids),
+            CoaRequest.claimed_by == node,
+            CoaRequest.state == State.QUEUED,
+        )
+        .values(next_try_at=again, claimed_by=None, attempts=CoaRequest.attempts - 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _order(
+    session: Session, office: Office, request: CoaRequest, row: NetworkSession
+) -> Order | None:
+    client = session.get(NasClient, request.nas_client_id)
+    if client is None or not client.enabled:
+        return None
+    packet = last_packet(session, row.session_key, row.last_heard_at)
+    return Order(
+        request_id=request.id,
+        kind=Kind(request.kind),
+        change=Change.load(request.wanted),
+        attempts=request.attempts,
+        session_key=row.session_key,
+        user_name=row.user_name,
+        acct_session_id=row.acct_session_id,
+        calling_station_id=row.calling_station_id,
+        nas_name=client.name,
+        vendor=client.vendor,
+        address=client.coa_address or (packet.address if packet else _only_address(client)),
+        port=client.coa_port,
+        last_packet=packet,
+        secret=nas.secret_of(office, client),
+    )
+
+
+def _only_address(client: NasClient) -> str | None:
+    """The address of a NAS whose prefix holds just one."""
+    try:
+        network = parse_prefix(client.prefix)
+    except UsageError:  # known by its certificate, wherever it is
+        return None
+    return str(network.network_address) if network.num_addresses == 1 else None
+
+
+def _claimed(session: Session, node: str, request_id: int) -> CoaRequest | None:
+    """The request, when it is still this node's; somebody else may have taken it up since."""
+    return session.scalar(
+        select(CoaRequest)
+        .where(
+            CoaRequest.id == request_id,
+            CoaRequest.claimed_by == node,
+            CoaRequest.state == State.QUEUED,
+        )
+        .with_for_update()
+    )
+
+
+def _finish(
+    request: CoaRequest, state: State, now: datetime, error_cause: int | None = None
+) -> None:
+    request.state = state
+    request.error_cause = error_cause
+    request.finished_at = now
