@@ -30,6 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "nas": ("yuenyan.commands.network", "access points, switches and gateways"),
     "voucher": ("yuenyan.commands.network", "issue vouchers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),
+    "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),
     "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),

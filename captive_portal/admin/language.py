@@ -1,8 +1,13 @@
-"""The admin portal's own Thai texts, laid over those both portals share."""
+"""The admin portal's own Thai texts, laid over those both portals share.
+
+`speaking` lends the same words to the command line.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from babel import Locale
@@ -10,7 +15,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 from flask import Flask
-from flask_babel import get_babel
+from flask_babel import force_locale, get_babel
 
 from captive_portal.web.i18n import init_languages
 
@@ -23,9 +28,17 @@ def init_language(app: Flask, languages: tuple[str, ...], timezone: str) -> None
     with app.app_context():
         domain = get_babel().instance.domain_instance
     for language in languages:
-        path = TRANSLATIONS / language / "LC_MESSAGES" / "messages.po"
-        if path.exists():
+        for path in sorted((TRANSLATIONS / language / "LC_MESSAGES").glob("*.po")):
             domain.cache[str(Locale.parse(language)), "messages"].merge(_compile(path, language))
+
+
+@contextmanager
+def speaking(language: str, zone: str) -> Iterator[None]:
+    """Say the texts of this package in `language` without a request."""
+    app = Flask("captive_portal.admin")
+    init_language(app, (language,), zone)
+    with app.app_context(), force_locale(language):
+        yield
 
 
 def _compile(path: Path, language: str) -> Translations:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from captive_portal.admin.desk import office
-from captive_portal.admin.paging import fetch_page, read_number
+from captive_portal.admin.login_story import tell
+from captive_portal.admin.paging import fetch_ledger_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import REASONS
 from common.net import find_mac
 from db.models import Account, AuthEvent, NasClient
+from identity.services import login_log
 
 blueprint = Blueprint("logins", __name__, url_prefix="/logins")
 
@@ -35,7 +37,6 @@ def listing() -> ResponseReturnValue:
         select(AuthEvent, NasClient.name, Account)
         .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
         .outerjoin(Account, Account.id == AuthEvent.account_id)
-        .order_by(AuthEvent.at.desc(), AuthEvent.id.desc())
     )
     if SPANS[filters["span"]]:
         since = office().clock() - timedelta(days=SPANS[filters["span"]])
@@ -53,10 +54,24 @@ def listing() -> ResponseReturnValue:
     if nas is not None:
         statement = statement.where(AuthEvent.nas_client_id == nas)
     with office().database.read() as session:
-        page = fetch_page(session, statement)
+        page = fetch_ledger_page(session, statement, AuthEvent.at, AuthEvent.id)
         choices = session.execute(
             select(NasClient.id, NasClient.name).order_by(NasClient.name)
         ).all()
         return render_template(
             "logins.html", page=page, filters=filters, reasons=REASONS, nas_choices=choices
         )
+
+
+@blueprint.get("/<int:login_id>")
+@requires(Permission.VIEW_LOGINS)
+def show(login_id: int) -> ResponseReturnValue:
+    """One decision: what happened, step by step, and what to do."""
+    with office().database.read() as session:
+        login = login_log.find_login(session, login_id)
+        if login is None:
+            abort(404)
+        next_accept = login_log.find_next_accept(session, login)
+    return render_template(
+        "login_one.html", login=login, story=tell(login), next_accept=next_accept
+    )

@@ -49,6 +49,16 @@ REASONS: Words = {
     "method_unsupported": _("The device asked by a method this server does not offer"),
     "bad_request": _("The access point's request was incomplete"),
     "backend_unavailable": _("The database or directory did not answer; try again"),
+    "eap_protocol_error": _("The device sent something that does not belong into an EAP login"),
+    "eap_no_common_method": _("The device asked for no EAP method that this server offers"),
+    "eap_conversation_lost": _("The login was broken off half-way; the device begins again"),
+    "tls_failed": _("Device and server could not agree on an encrypted tunnel (TLS)"),
+    "certificate_refused": _("The certificate of the device was not accepted"),
+    "certificate_revoked": _("The certificate of the device was revoked"),
+    "certificate_of_no_account": _("The certificate of the device names no account"),
+    "quota_used_up": _("The account has used up its data or time"),
+    "outside_hours": _("The role may not use the network at this hour"),
+    "too_many_attempts": _("Too many wrong passwords came; the device has to wait a little"),
 }
 
 METHODS: Words = {
@@ -58,6 +68,18 @@ METHODS: Words = {
     "token": _("one-time pass"),
     "voucher": _("voucher"),
     "portal": _("portal page"),
+    "mschap": _("password (MS-CHAP)"),
+    "mschapv2": _("password (MS-CHAPv2)"),
+    "eap": _("EAP, method not agreed"),
+    "eap-ttls": _("password in a tunnel (EAP-TTLS)"),
+    "eap-peap": _("password in a tunnel (PEAP)"),
+    "eap-tls": _("certificate (EAP-TLS)"),
+    "eap-pwd": _("password (EAP-PWD)"),
+    "eap-md5": _("password (EAP-MD5)"),
+    "eap-gtc": _("password (EAP-GTC)"),
+    "eap-mschapv2": _("password (EAP-MSCHAPv2)"),
+    "eap-teap": _("tunnel (TEAP)"),
+    "proxy": _("another institution's server"),
 }
 
 OUTCOMES: Words = {"accept": _("accepted"), "reject": _("refused")}

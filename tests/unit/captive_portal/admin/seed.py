@@ -43,6 +43,9 @@ _REFUSALS = (
     ("kittipong", "simultaneous_limit"),
 )
 
+TRACE = "eap:identity=anonymous@school\neap:method=ttls\ntls:version=TLSv1.3\ntls:alert=unknown_ca"
+"""Of a device that does not trust the server."""
+
 
 def add_officers(office: Office) -> None:
     """An approver and an auditor beside the administrator."""
@@ -182,6 +185,20 @@ def _add_ledger(
                 called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi",
             )
         )
+    session.add(
+        AuthEvent(
+            at=now - timedelta(minutes=1),
+            nas_client_id=nas_id,
+            user_name="anonymous@school",
+            account_id=None,
+            method="eap-ttls",
+            outcome="reject",
+            reason="tls_failed",
+            calling_station_id="a6b4c6010299",
+            called_station_id="00-11-22-33-44-55:โรงเรียน-WiFi",
+            trace=TRACE,
+        )
+    )
     for index, (name, number) in enumerate(accounts.items()):
         started = now - timedelta(minutes=55 * index + 9)
         station = f"a6b4c60102{index:02x}" if index % 2 else f"3c22fb0102{index:02x}"

@@ -31,7 +31,7 @@ def test_the_first_page_counts_and_warns(admin: Officer, office: Office) -> None
     assert "records lost on the way" in page
     status = admin.get("/api/status").get_json()
     assert status["pending_registrations"] == 4
-    assert status["logins_refused_24h"] == 6
+    assert status["logins_refused_24h"] == 7
     assert status["open_sessions"] == 3
 
 

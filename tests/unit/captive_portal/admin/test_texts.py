@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from flask import Flask
@@ -27,8 +28,11 @@ FOLDER = Path(captive_portal.admin.__file__).parent
 
 
 def test_every_text_is_translated_with_the_same_placeholders() -> None:
-    with (FOLDER / "translations/th/LC_MESSAGES/messages.po").open("rb") as stream:
-        catalogue = read_po(stream, locale="th")
+    catalogue = Catalog(locale="th")
+    for path in sorted((FOLDER / "translations/th/LC_MESSAGES").glob("*.po")):
+        with path.open("rb") as stream:
+            for message in read_po(stream, locale="th"):
+                catalogue.add(message.id, message.string)
     keywords = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
     methods = [("**.py", "python"), ("**.html", "jinja2")]
     for _file, _line, text, _comments, _context in extract_from_dir(

@@ -1,0 +1,290 @@
+"""What is told about one login step by step, and what to do: the words for each code.
+
+A step of `auth_event.trace` is `STAGE:CODE` or `STAGE:NAME=VALUE`. The portal and
+`yuenyan login` use these words; nothing here knows how a login is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
+
+_ = lazy_gettext
+
+STEPS: Mapping[str, LazyString] = {
+    "eap:identity": _("The device announced itself as %(value)s"),
+    "eap:method": _("Device and server agreed on the method %(value)s"),
+    "eap:offered": _("The server offered the method %(value)s"),
+    "eap:nak": _("The device declined and asked for: %(value)s"),
+    "eap:rounds": _("%(value)s messages went back and forth"),
+    "eap:error": _("The EAP message did not fit: %(value)s"),
+    "tls:version": _("The tunnel uses %(value)s"),
+    "tls:cipher": _("The tunnel is encrypted with %(value)s"),
+    "tls:resumed": _("The device went on with its earlier tunnel; rights were checked again"),
+    "tls:established": _("The tunnel between device and server stands"),
+    "tls:error": _("The tunnel failed: %(value)s"),
+    "tls:certificate": _("The device showed the certificate %(value)s"),
+    "certificate:subject": _("The device showed the certificate %(value)s"),
+    "certificate:serial": _("The certificate has the serial number %(value)s"),
+    "certificate:issuer": _("The certificate was issued by %(value)s"),
+    "certificate:name": _("The certificate names %(value)s"),
+    "certificate:none": _("The device showed no certificate"),
+    "certificate:expired": _("The certificate has expired"),
+    "certificate:not_yet_valid": _("The certificate is not valid yet"),
+    "certificate:unknown_issuer": _("The certificate was not issued by an authority known here"),
+    "certificate:revoked": _("The certificate was revoked"),
+    "certificate:unbound": _("No account has a name that stands in the certificate"),
+    "certificate:error": _("The certificate was not accepted: %(value)s"),
+    "inner:identity": _("Inside the tunnel the user is %(value)s"),
+    "inner:method": _("Inside the tunnel they agreed on the method %(value)s"),
+    "proxy:realm": _("The name belongs to the institution %(value)s"),
+    "proxy:server": _("The server %(value)s was asked"),
+    "proxy:accept": _("The other institution accepted the login"),
+    "proxy:reject": _("The other institution refused the login"),
+    "proxy:timeout": _("The server of the other institution did not answer"),
+    "policy:ok": _("The rules of the role allow the login"),
+    "throttle:account_device": _("This device tried this account with a wrong password too often"),
+    "throttle:device": _("This device tried too many wrong passwords, whatever the account"),
+    "throttle:nas": _("Too many passwords are being checked for this access point at once"),
+    "quota:day": _("The quota of the day is used up"),
+    "quota:week": _("The quota of the week is used up"),
+    "quota:month": _("The quota of the month is used up"),
+    "quota:data": _("The quota of data is used up"),
+    "quota:time": _("The quota of time is used up"),
+}
+"""By stage and name; a value is filled in as it stands in the trace."""
+
+INNER = _("Inside the tunnel %(value)s logged in by %(method)s")
+"""`inner:pap=alice` and the like."""
+
+METHOD_NAMES: Mapping[str, str] = {
+    "ttls": "EAP-TTLS",
+    "peap": "PEAP",
+    "tls": "EAP-TLS",
+    "pwd": "EAP-PWD",
+    "md5": "EAP-MD5",
+    "gtc": "EAP-GTC",
+    "teap": "TEAP",
+    "pap": "PAP",
+    "chap": "CHAP",
+    "mschap": "MS-CHAP",
+    "mschapv2": "MS-CHAPv2",
+    "eap-md5": "EAP-MD5",
+    "eap-gtc": "EAP-GTC",
+    "eap-mschapv2": "EAP-MSCHAPv2",
+    "eap-tls": "EAP-TLS",
+    "4": "EAP-MD5",
+    "6": "EAP-GTC",
+    "13": "EAP-TLS",
+    "21": "EAP-TTLS",
+    "25": "PEAP",
+    "26": "EAP-MSCHAPv2",
+    "52": "EAP-PWD",
+    "55": "TEAP",
+}
+"""These are names, the same in every language; the numbers are IANA's EAP method types."""
+
+_DISTRUST = _("The device does not trust the certificate of our server")
+_TOO_OLD = _("Device and server have no version of TLS or no cipher in common")
+_OUR_DISTRUST = _("The server does not trust the certificate of the device")
+
+ALERTS: Mapping[str, LazyString] = {
+    "unknown_ca": _DISTRUST,
+    "bad_certificate": _DISTRUST,
+    "certificate_unknown": _DISTRUST,
+    "unsupported_certificate": _("The device cannot use the certificate of our server"),
+    "certificate_expired": _("The device holds the certificate of our server for expired"),
+    "certificate_revoked": _("The device holds the certificate of our server for revoked"),
+    "unrecognized_name": _("The device expects another name in the certificate of our server"),
+    "access_denied": _("The device or its user declined the server"),
+    "user_canceled": _("The user broke the login off"),
+    "close_notify": _("The device ended the tunnel"),
+    "handshake_failure": _TOO_OLD,
+    "insufficient_security": _TOO_OLD,
+    "protocol_version": _TOO_OLD,
+    "inappropriate_fallback": _TOO_OLD,
+    "certificate_required": _("The device has no certificate to show"),
+    "decrypt_error": _("Device and server do not find each other's encryption right"),
+    "internal_error": _("The device reported a fault of its own"),
+}
+"""Alerts of RFC 8446 section 6 that the device sent."""
+
+ALERTS_SENT: Mapping[str, LazyString] = {
+    "unknown_ca": _OUR_DISTRUST,
+    "bad_certificate": _OUR_DISTRUST,
+    "certificate_unknown": _OUR_DISTRUST,
+    "unsupported_certificate": _OUR_DISTRUST,
+    "certificate_expired": _("The certificate of the device has expired"),
+    "certificate_revoked": _("The certificate of the device was revoked"),
+    "certificate_required": _("The device showed no certificate"),
+    "handshake_failure": _TOO_OLD,
+    "insufficient_security": _TOO_OLD,
+    "protocol_version": _TOO_OLD,
+    "inappropriate_fallback": _TOO_OLD,
+}
+"""Alerts that our server sent."""
+
+ALERT = _("The device broke the tunnel off with the TLS alert %(value)s")
+ALERT_SENT = _("The server broke the tunnel off with the TLS alert %(value)s")
+
+_AGAIN = _("Let the user sign in again on the portal page; the pass is good once, for two minutes.")
+_NEW_VOUCHER = _("Hand out another voucher if the guest may still use the network.")
+_TUNNEL = _(
+    "Choose EAP-TTLS with PAP, or PEAP with GTC, in the Wi-Fi settings of the device; "
+    "then the password stays as it is."
+)
+_PROFILE = _(
+    "Install the Wi-Fi profile of this site on the device; it brings the certificate "
+    "authority and the name of the server along."
+)
+_CLOCK = _("Look at date and time of the device; a wrong clock makes every certificate invalid.")
+_SERVER_CERTIFICATE = _("Look whether the certificate of the server is still good: yuenyan doctor.")
+_NEW_CERTIFICATE = _("Issue a new certificate for the device: yuenyan cert.")
+_UPDATE = _("Update the device; what is too old for TLS 1.2 cannot log in safely.")
+
+ADVICE: Mapping[str, tuple[LazyString, ...]] = {
+    "ok": (),
+    "unknown_account": (
+        _("Compare the spelling with the list of people; a space or the other keyboard slips in."),
+        _("Who has no account yet is added under People, or applies on the portal page."),
+    ),
+    "wrong_password": (
+        _("Let the user type the password again; look at capitals and the keyboard language."),
+        _("Let the device forget this Wi-Fi and join anew; it may have kept an old password."),
+        _("If the password is forgotten, set a new one on the page of the account."),
+    ),
+    "no_password": (_("Set a password on the page of the account and tell it to the user."),),
+    "suspended": (
+        _("Ask who suspended the account and why; the audit trail names them."),
+        _("If the person may use the network again, enable it on the page of the account."),
+    ),
+    "expired": (
+        _("If the person still belongs here, give the account a later last day."),
+        _("A guest may apply again on the portal page."),
+    ),
+    "not_a_login": (_("Sign in with the account of a person; a device's lets in that device."),),
+    "unknown_device": (
+        _("Register the device: yuenyan device add MAC --role ROLE --owner NAME."),
+        _("If the address is random, switch the private address off for this Wi-Fi first."),
+    ),
+    "mac_mismatch": (
+        _("Set the access point to send the MAC address of the device as the user name."),
+        _("If this goes on, somebody may be copying the address of another device."),
+    ),
+    "no_calling_station_id": (
+        _("Switch Calling-Station-Id on in the RADIUS settings of the access point."),
+    ),
+    "method_needs_recoverable_secret": (
+        _TUNNEL,
+        _(
+            "If the equipment can do nothing else, store the password in recoverable form: "
+            "yuenyan user password NAME --recoverable nt-hash."
+        ),
+    ),
+    "token_spent": (_AGAIN,),
+    "token_expired": (
+        _AGAIN,
+        _("If this happens often, the gateway answers slowly or its clock is wrong."),
+    ),
+    "token_for_another_device_or_nas": (
+        _AGAIN,
+        _("The page must be opened on the device that shall get on line."),
+    ),
+    "voucher_unknown": (
+        _("Compare the code with the slip, letter by letter."),
+        _("Look whether the slip is of this school and its sheet was not revoked."),
+    ),
+    "voucher_expired": (_NEW_VOUCHER,),
+    "voucher_revoked": (_NEW_VOUCHER,),
+    "voucher_device_limit": (_("Sign another device of this voucher off first."), _NEW_VOUCHER),
+    "simultaneous_limit": (
+        _("Sign a device off that is not in use; Connections shows which are on line."),
+        _("If the number is too small for the role: yuenyan role set ROLE --simultaneous N."),
+    ),
+    "method_unsupported": (
+        _TUNNEL,
+        _("Which methods the server offers stands in its configuration: [eap] methods."),
+    ),
+    "bad_request": (
+        _("Look at the RADIUS settings of the access point, and update its firmware."),
+    ),
+    "backend_unavailable": (
+        _("Let the user try again; nothing is wrong with the password."),
+        _("If it goes on, ask the server what is wrong: yuenyan doctor."),
+    ),
+    "eap_protocol_error": (
+        _("Let the user try again; if only this device fails, update it."),
+        _("If many devices fail at one access point, update its firmware."),
+    ),
+    "eap_no_common_method": (
+        _TUNNEL,
+        _("Which methods the server offers stands in its configuration: [eap] methods."),
+    ),
+    "eap_conversation_lost": (
+        _("Once in a while this is nothing: the device begins again by itself."),
+        _("If it happens often in one place, packets get lost between access point and server."),
+        _("Perhaps the device shows a question about a certificate that nobody answers."),
+    ),
+    "tls_failed": (_PROFILE, _CLOCK, _SERVER_CERTIFICATE),
+    "certificate_refused": (
+        _("Look whether the certificate was issued here and is still valid."),
+        _NEW_CERTIFICATE,
+        _CLOCK,
+    ),
+    "certificate_revoked": (
+        _("Ask why it was revoked; the device may have been lost or stolen."),
+        _("If it is in the right hands again, issue a new certificate: yuenyan cert."),
+    ),
+    "certificate_of_no_account": (
+        _("The certificate must carry the user name of an account as its alternative name."),
+        _NEW_CERTIFICATE,
+    ),
+    "quota_used_up": (
+        _("The quota begins anew with the next day, week or month."),
+        _("If it is too small for the role: yuenyan role set ROLE --quota-mb-day N."),
+    ),
+    "outside_hours": (
+        _("Try again within the hours of the role."),
+        _("If the hours are wrong, change them for the role: yuenyan role set ROLE."),
+    ),
+    "too_many_attempts": (
+        _("Wait a minute, then type the password once, with care."),
+        _("If nobody was typing, a device keeps an old password: let it forget this Wi-Fi."),
+        _("Other devices of the same account are not kept waiting."),
+    ),
+}
+"""What to do, the likeliest first, by reason."""
+
+ALERT_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
+    **dict.fromkeys(
+        ("unknown_ca", "bad_certificate", "certificate_unknown", "unrecognized_name"),
+        (_PROFILE, _SERVER_CERTIFICATE),
+    ),
+    "certificate_expired": (_CLOCK, _SERVER_CERTIFICATE),
+    "certificate_revoked": (_SERVER_CERTIFICATE,),
+    "unsupported_certificate": (_UPDATE, _SERVER_CERTIFICATE),
+    **dict.fromkeys(("access_denied", "user_canceled", "close_notify"), (_PROFILE,)),
+    **dict.fromkeys(
+        (
+            "handshake_failure",
+            "insufficient_security",
+            "protocol_version",
+            "inappropriate_fallback",
+        ),
+        (_UPDATE,),
+    ),
+    "certificate_required": (_NEW_CERTIFICATE,),
+}
+"""What to do when the device sent this alert, instead of what the reason alone suggests."""
+
+ASKED = _("The access point %(nas)s asked for the device %(station)s")
+ASKED_SOMEWHERE = _("The access point %(nas)s asked without naming the device")
+ASKED_BY_PORTAL = _("Somebody asked on the portal page")
+NAMED = _("The name was %(name)s, the method: %(method)s")
+ACCOUNT = _("The name belongs to the account %(account)s of %(full_name)s, role %(role)s")
+ACCOUNT_ALONE = _("The name belongs to the account %(account)s, role %(role)s")
+STATE_NOW = _("The account is now: %(state)s")
+NO_ACCOUNT = _("No account was found for this name")
+LET_IN = _("Let in")
