@@ -112,6 +112,11 @@ class Eap(_Section):
     crl: Path | None = None
     tls_min: Literal["1.2", "1.3"] = "1.2"
     tls_max: Literal["1.2", "1.3"] = "1.3"
+    fragment_octets: int = Field(default=1024, ge=64, le=3000)
+    """The longest EAP packet sent; a Framed-MTU of the NAS may make it less. Of 1024, with the
+    RADIUS around it, no router on the way has to cut anything."""
+    maximum_rounds: int = Field(default=50, ge=10, le=500)
+    """Requests in one conversation, not counting acknowledged fragments."""
 
 
 class RadSec(_Section):

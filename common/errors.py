@@ -8,6 +8,7 @@
       ProtocolError                        a peer broke a rule
         MalformedPacket(reason, offset)    drop, count, never answer
         NotAuthentic(which)                wrong secret or no Message-Authenticator: drop, count
+        EapViolation(reason)               end the conversation with EAP-Failure
       BackendUnavailable(backend)          SQL, LDAP or disk: not the user's fault; exit 3
       ArchiveError(path, message)          an archive file does not say what it should
 
@@ -66,6 +67,14 @@ class NotAuthentic(ProtocolError):  # noqa: N818
     def __init__(self, which: str) -> None:
         super().__init__(which)
         self.which = which
+
+
+class EapViolation(ProtocolError):  # noqa: N818
+    """An EAP peer said what its method does not allow; `reason` is a short machine code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class BackendUnavailable(NetAccessError):  # noqa: N818 - the field says "unavailable"

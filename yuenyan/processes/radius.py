@@ -22,6 +22,7 @@ from db.engine import Database
 from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, heartbeat
 from identity.office import Office
+from radius_server.eap.server import EapServer
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.siblings import Siblings
@@ -103,6 +104,7 @@ def _serve(
         threads,
         every_second,
         Siblings(folder, number),
+        EapServer.open(config),
     )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
