@@ -58,6 +58,9 @@ class Course:
     next_identifier: int = 0
 
 
+InnerOffers = Callable[[Course], Sequence[Offer]]
+"""The methods that may be spoken inside of a tunnel, in order."""
+
 Negotiation = Generator[Question | Ask, Any, MethodResult]
 
 

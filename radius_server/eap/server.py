@@ -20,9 +20,12 @@ from identity.domain.access import Method
 from radius_server.eap import openssl_adapter as openssl
 from radius_server.eap.conversation import Ceilings, converse
 from radius_server.eap.framing import link_octets
+from radius_server.eap.methods.gtc import gtc
+from radius_server.eap.methods.md5 import md5
 from radius_server.eap.methods.mschapv2 import mschapv2
 from radius_server.eap.negotiation import Course, Offer
 from radius_server.eap.packet import Type
+from radius_server.eap.peap import peap
 from radius_server.eap.sessions import LIFETIME, TlsSessions
 from radius_server.eap.ttls import ttls
 from radius_server.eap.tunnel import Contexts, Tools
@@ -65,18 +68,18 @@ class EapServer:
     def _offers(self, request: AccessRequest, course: Course) -> list[Offer]:
         octets = link_octets(request.framed_mtu, self._config.eap.fragment_octets)
         tools = Tools(octets, self._tunnel, self._sessions, course)
-        inner = [_INNER[name] for name in ("mschapv2",)]
-        known = {
-            **_INNER,
-            "ttls": Offer(
-                Type.TTLS,
-                "ttls",
-                Method.EAP_TTLS,
-                partial(ttls, tools=tools, inner_offers=inner),
-                is_tunnel=True,
-            ),
-        }
-        return [known[name] for name in self._config.eap.methods if name in known]
+        return [
+            offer
+            for name in self._config.eap.methods
+            if (offer := _plain(name, course) or self._tunnelled(name, tools)) is not None
+        ]
+
+    def _tunnelled(self, name: str, tools: Tools) -> Offer | None:
+        if name not in _TUNNELS:
+            return None
+        kind, method, start = _TUNNELS[name]
+        begin = partial(start, tools=tools, inner_offers=_inner_offers)
+        return Offer(kind, name, method, begin, is_tunnel=True)
 
     def _look_again(self, now: datetime) -> None:
         """Take new certificates up as soon as all their files fit together."""
@@ -97,9 +100,28 @@ class EapServer:
         self._log.info("certificates_taken_up")
 
 
-_INNER = {
-    "mschapv2": Offer(Type.MSCHAPV2, "mschapv2", Method.EAP_MSCHAP2, mschapv2),
+_TUNNELS = {
+    "ttls": (Type.TTLS, Method.EAP_TTLS, ttls),
+    "peap": (Type.PEAP, Method.EAP_PEAP, peap),
 }
+_INNER = ("mschapv2", "gtc", "md5")
+"""Inside of a tunnel, in this order: what most phones and laptops speak comes first."""
+
+
+def _plain(name: str, course: Course) -> Offer | None:
+    """A method without a tunnel of its own."""
+    if name == "mschapv2":
+        return Offer(Type.MSCHAPV2, name, Method.EAP_MSCHAP2, mschapv2)
+    if name == "gtc":
+        return Offer(Type.GTC, name, Method.EAP_GTC, gtc)
+    if name == "md5":
+        start = partial(md5, next_identifier=lambda: course.next_identifier)
+        return Offer(Type.MD5, name, Method.EAP_MD5, start)
+    return None
+
+
+def _inner_offers(course: Course) -> list[Offer]:
+    return [offer for name in _INNER if (offer := _plain(name, course)) is not None]
 
 
 def _files(config: Config) -> list[Path]:

@@ -6,7 +6,7 @@ Who is proven by them is decided by the same dialogues as outside of a tunnel.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from common.errors import EapViolation, MalformedPacket
 from identity.domain.access import Decision, Granted, Method
 from radius_server.eap.avp import Avp, decode_avps, encode_avp
 from radius_server.eap.methods import EapMethod, MethodResult, Send
-from radius_server.eap.negotiation import Ask, Offer, negotiate, shown
+from radius_server.eap.negotiation import Ask, Course, InnerOffers, negotiate, shown
 from radius_server.eap.packet import (
     Response,
     Type,
@@ -48,7 +48,7 @@ Steps = Generator[Question | Send, Any, MethodResult]
 
 
 def ttls(
-    request: AccessRequest, identity: str, tools: Tools, inner_offers: Sequence[Offer]
+    request: AccessRequest, identity: str, tools: Tools, inner_offers: InnerOffers
 ) -> EapMethod:
     """The method, as TTLS version 0.
 
@@ -60,9 +60,7 @@ def ttls(
     return (yield from guarded(Method.EAP_TTLS, _ttls(request, tunnel, tools, inner_offers)))
 
 
-def _ttls(
-    request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: Sequence[Offer]
-) -> Steps:
+def _ttls(request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: InnerOffers) -> Steps:
     yield from tunnel.open()
     if tunnel.session is not None:
         decision = yield from tunnel.resumed_decision()
@@ -145,7 +143,7 @@ def _eap(
     request: AccessRequest,
     tunnel: Tunnel,
     tools: Tools,
-    offers: Sequence[Offer],
+    inner_offers: InnerOffers,
     message: bytes,
 ) -> Steps:
     """EAP inside. RFC 5281 section 11.2.1: the peer begins with its Identity."""
@@ -155,8 +153,9 @@ def _eap(
     name = peer_identity(response.type_data)
     tools.course.trace.append(f"inner:identity={shown(name)}")
     inner = replace(request, user_name=name, eap_message=None, call_check=False)
-    negotiation = negotiate(inner, name, offers, tools.course, "inner")
-    number, answer = response.identifier, None
+    course = Course(tools.course.trace, (response.identifier + 1) & 0xFF)
+    negotiation = negotiate(inner, name, inner_offers(course), course, "inner")
+    answer: Any = None
     while True:
         try:
             step = negotiation.send(answer)
@@ -164,11 +163,12 @@ def _eap(
             result: MethodResult = ended.value
             break
         if isinstance(step, Ask):
-            number = (number + 1) & 0xFF
+            number = course.next_identifier
             octets = encode_request(number, step.type, step.type_data)
             avp = encode_avp(Avp(0, Attribute.EAP_MESSAGE, octets))
             said = _read((yield from tunnel.exchange(avp)))
             answer = _inner_response(said.get((0, Attribute.EAP_MESSAGE), b""), number)
+            course.next_identifier = (number + 1) & 0xFF
         else:
             answer = yield step
     tools.course.trace.extend(result.trace)
