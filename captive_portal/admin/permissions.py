@@ -34,6 +34,7 @@ class Permission(StrEnum):
     VIEW_VOUCHERS = "view vouchers"
     ISSUE_VOUCHERS = "issue vouchers"
     VIEW_SESSIONS = "view sessions"
+    END_SESSIONS = "end sessions"
     VIEW_LOGINS = "view logins"
     VIEW_NAS = "view nas"
     CHANGE_NAS = "change nas"
@@ -55,6 +56,7 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.ISSUE_VOUCHERS: _DESK,
     # Where somebody was and when is more than an approver needs to admit them.
     Permission.VIEW_SESSIONS: _OVERSIGHT,
+    Permission.END_SESSIONS: _ADMIN,
     Permission.VIEW_LOGINS: _OVERSIGHT,
     Permission.VIEW_NAS: _OVERSIGHT,
     Permission.CHANGE_NAS: _ADMIN,

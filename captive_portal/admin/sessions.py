@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from captive_portal.admin.connections import describe_sessions
 from captive_portal.admin.desk import office, officer
+from captive_portal.admin.disconnects import outcomes_of
 from captive_portal.admin.paging import Page, contains, fetch_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from common.errors import UsageError
@@ -69,11 +70,18 @@ def listing() -> ResponseReturnValue:
             has_next=raw.has_next,
             total=raw.total,
         )
+        asked = outcomes_of(session, [row.session_key for row in page.rows if not row.ended_at])
         choices = session.execute(
             select(NasClient.id, NasClient.name).order_by(NasClient.name)
         ).all()
     return render_template(
-        "sessions.html", page=page, filters=filters, show=shown, nas_choices=choices, error=error
+        "sessions.html",
+        page=page,
+        asked=asked,
+        filters=filters,
+        show=shown,
+        nas_choices=choices,
+        error=error,
     )
 
 

@@ -216,19 +216,6 @@ def not_asked_lately(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def find_request(session: Session, request_id: int) -> CoaRequest | None:
-    """A request by its number."""
-    return session.get(CoaRequest, request_id)
-
-
-def latest_requests(session: Session, session_keys: Collection[str]) -> dict[str, CoaRequest]:
-    """The newest request about each of these sessions."""
-    rows = session.scalars(
-        select(CoaRequest).where(CoaRequest.session_key.in_(session_keys)).order_by(CoaRequest.id)
-    ).all()
-    return {row.session_key: row for row in rows}
-
-
 def open_conditions() -> tuple[ColumnElement[bool], ...]:
     """Hold for sessions that are open."""
     return (NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))

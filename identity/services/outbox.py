@@ -157,6 +157,19 @@ def release(session: Session, again: datetime, node: str, request_ids: Collectio
     )
 
 
+def find_request(session: Session, request_id: int) -> CoaRequest | None:
+    """A request by its number."""
+    return session.get(CoaRequest, request_id)
+
+
+def latest_requests(session: Session, session_keys: Collection[str]) -> dict[str, CoaRequest]:
+    """The newest request about each of these sessions."""
+    rows = session.scalars(
+        select(CoaRequest).where(CoaRequest.session_key.in_(session_keys)).order_by(CoaRequest.id)
+    ).all()
+    return {row.session_key: row for row in rows}
+
+
 def _order(
     session: Session, office: Office, request: CoaRequest, row: NetworkSession
 ) -> Order | None:
