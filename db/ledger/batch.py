@@ -98,7 +98,11 @@ class Batch:
 
 
 class Ledger(Protocol):
-    """Writes batches durably. One per worker; not shared between threads."""
+    """Writes batches durably. One per worker; not shared between threads.
+
+    `start` and `finished` let the worker go on reading while the disk writes; `commit` is
+    both in one. One batch at a time is under way.
+    """
 
     def commit(self, batch: Batch) -> None:
         """Write the whole batch and return once it would survive a power cut.
@@ -107,6 +111,18 @@ class Ledger(Protocol):
             BackendUnavailable: the database did not take it; nothing of it is stored.
             UnstorableError: it refused a value; nothing of it is stored.
         """
+
+    def start(self, batch: Batch) -> bool:
+        """Begin to write the whole batch. True when it is durable already; raises as `commit`.
+
+        When False, ask `finished` whenever `fileno` becomes readable, and now and then.
+        """
+
+    def finished(self) -> bool:
+        """Whether the batch that was started is durable now; raises as `commit`."""
+
+    def fileno(self) -> int:
+        """What becomes readable when the batch under way is done; -1 when nothing does."""
 
     def close(self) -> None:
         """Give the connection back."""

@@ -6,7 +6,6 @@ short MD5 runs (measured to be the cheapest correct way in Python).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
 import secrets
@@ -23,7 +22,6 @@ _HEADER = struct.Struct("!BBH")
 _MESSAGE_AUTHENTICATOR_HEAD = bytes([Attribute.MESSAGE_AUTHENTICATOR, 18])
 _PROXY_STATE = int(Attribute.PROXY_STATE)
 _ACCOUNTING_REQUEST = int(Code.ACCOUNTING_REQUEST)
-_md5 = functools.partial(hashlib.md5, usedforsecurity=False)
 _INNER_PAD = bytes(value ^ 0x36 for value in range(256))
 _OUTER_PAD = bytes(value ^ 0x5C for value in range(256))
 

@@ -1,7 +1,7 @@
 """Accounts and verified passwords a worker keeps in memory, and when it drops them.
 
 Accounts are dropped whenever the database's revision number moves, which is polled, so a
-change is seen within `POLL_SECONDS`. A verified password is kept as a keyed hash together
+change is seen within a second. A verified password is kept as a keyed hash together
 with the stored hash it was checked against: a changed password cannot match.
 """
 
@@ -16,9 +16,6 @@ from collections.abc import Collection
 
 from identity.domain.access import AccountSnapshot
 from identity.stores.sql import SqlStore
-
-POLL_SECONDS = 0.4
-"""Half of the second within which a change must be seen."""
 
 VERIFIED_SECONDS = 3600.0
 STATIONS_SECONDS = 1.0

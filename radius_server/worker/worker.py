@@ -8,11 +8,12 @@ forgotten, so that the NAS's next copy is a new request (docs/decisions/0002, 00
 from __future__ import annotations
 
 import contextlib
+import gc
 import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,7 +25,6 @@ from common.logging import get_logger
 from common.metrics import Counters
 from common.net import find_mac
 from db.ledger import Ledger
-from db.ledger.batch import UnstorableError
 from identity.domain.access import Denied, Method, Reason
 from identity.domain.admission import find_code
 from identity.office import Office
@@ -36,8 +36,9 @@ from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
 from radius_server.process.questions import AccessRequest, Challenge, Converses
 from radius_server.worker.clients import NasClient, NasTable
+from radius_server.worker.committer import Committer
 from radius_server.worker.conversations import Conversations, holder
-from radius_server.worker.directory import POLL_SECONDS, Directory, VerifiedPasswords
+from radius_server.worker.directory import Directory, VerifiedPasswords
 from radius_server.worker.duplicates import DuplicateCache
 from radius_server.worker.exchange import (
     ACCT_CODES,
@@ -49,10 +50,16 @@ from radius_server.worker.exchange import (
 from radius_server.worker.outcome import Outcome, challenge, reject, status_reply
 from radius_server.worker.presence import Presence
 from radius_server.worker.questions import Login, Questions, is_unavailable, settled
+from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
 from radius_server.worker.siblings import Siblings
 
 DRAIN_LIMIT = 512
 """Datagrams taken from the sockets before a commit; more would only make replies late."""
+
+LOOK_SECONDS = 0.2
+COLLECT_SECONDS = 60.0
+COLLECT_BUSY_SECONDS = 600.0
+"""A site that is never idle for a second has its garbage collected this much later."""
 
 _RECEIVE_OCTETS = 4096
 DRAIN_SECONDS = 10.0
@@ -112,7 +119,6 @@ class Worker:
     ) -> None:
         self._config = config
         self._office = office
-        self._ledger = ledger
         self._counters = counters
         self._every_second = every_second
         self._store = SqlStore(office)
@@ -137,11 +143,23 @@ class Worker:
         self._listeners += [_Listener(item, True, at) for at, item in enumerate(acct, len(auth))]
         self._duplicates = DuplicateCache()
         self._presence = Presence(counters)
+        self._committer = Committer(
+            ledger,
+            self._presence,
+            counters,
+            office.vault.class_key,
+            self._answer,
+            self._give_up,
+            self._forget,
+        )
         self._nas = NasTable([])
+        self._watch = RevisionWatch(SqlStore(office))
         self._revision = -1
         self._next_poll = 0.0
         self._next_second = 0.0
-        self._next_warning = 0.0
+        self._next_collection = time.monotonic() + COLLECT_SECONDS
+        self._received = 0
+        """Datagrams of this second."""
         self._is_blind = False
         """The database did not answer when it was last asked."""
         self._stopping = False
@@ -163,16 +181,20 @@ class Worker:
             selector.register(self._wake_out, selectors.EVENT_READ)
             if self._siblings.socket is not None:
                 selector.register(self._siblings.socket, selectors.EVENT_READ)
+            self._watch.start()
             while not self._stopping:
-                selector.select(timeout=POLL_SECONDS)
+                if not self._committer.wait():
+                    selector.select(timeout=POLL_SECONDS)
                 self._turn_safely()
         deadline = time.monotonic() + DRAIN_SECONDS
-        while (self._turn_safely() or self._questions.waiting) and time.monotonic() < deadline:
-            if self._questions.waiting:
+        while (
+            self._turn_safely() or self._questions.waiting or self._committer.is_busy
+        ) and time.monotonic() < deadline:
+            if not self._committer.wait() and self._questions.waiting:
                 time.sleep(0.005)
-        self._presence_only()
+        self._committer.finish(utc_now(), deadline + 1.0)
+        self._watch.stop()
         self._questions.close()
-        self._ledger.close()
         self._store.close()
         self._siblings.close()
         self._wake_in.close()
@@ -196,8 +218,11 @@ class Worker:
         now = time.monotonic()
         received_at = self._office.clock()
         self._begun = []
-        outcome = Outcome(self._office.vault.class_key)
         turn = _Turn(received_at, now)
+        self._committer.land(received_at, now)
+        if self._committer.is_full:
+            return 1  # what has come stays in the sockets meanwhile
+        outcome = self._committer.pending
         for listener in self._listeners:
             receive = listener.socket.recvfrom
             for _ in range(DRAIN_LIMIT):
@@ -220,8 +245,8 @@ class Worker:
         self._decided(outcome, now, decided, dropped)
         if turn.accounting:
             self._account(outcome, turn.accounting)
-        self._presence.fill(outcome.batch, received_at, now)
-        self._commit(outcome)
+        self._committer.take_off(received_at, now)
+        self._received += turn.received
         return turn.received
 
     def deliver(
@@ -418,59 +443,11 @@ class Worker:
                 )
             outcome.accounted(exchange, record, account_id, reference)
 
-    def _commit(self, outcome: Outcome) -> None:
-        batch = outcome.finish()
-        if batch.is_empty():
-            return
-        try:
-            self._ledger.commit(batch)
-        except BackendUnavailable as error:
-            self._commit_failed(error)
-            self._presence.keep(batch)
-            self._give_up(outcome.exchanges)
-            return
-        except UnstorableError as error:
-            self._one_by_one(outcome, str(error))
-            return
-        for exchange in outcome.exchanges:
-            self._answer(exchange)
-        self._counters.add("radius_commits")
-        self._counters.add("radius_auth_decisions", len(batch.auth_events))
-        self._counters.add("radius_acct_records", len(batch.accounting_events))
+    def _forget(self, exchanges: Iterable[Exchange]) -> None:
+        for exchange in exchanges:
+            self._duplicates.forget(exchange.key)
 
-    def _commit_failed(self, error: BackendUnavailable) -> None:
-        self._counters.add("radius_commits_failed")
-        now = time.monotonic()
-        if now >= self._next_warning:
-            self._next_warning = now + 1.0
-            self._log.warning("commit_failed", backend=error.backend, error=str(error))
-
-    def _one_by_one(self, outcome: Outcome, error: str) -> None:
-        """The database refuses something in this batch: let each NAS ask again, one at a time.
-
-        Without this one odd packet would keep every packet that arrives with it unanswered.
-        """
-        self._log.error("batch_refused", error=error, exchanges=len(outcome.exchanges))
-        self._counters.add("radius_batches_refused")
-        singles = outcome.split()
-        for single in singles:
-            try:
-                self._ledger.commit(single.finish())
-            except UnstorableError:
-                self._counters.add("radius_dropped", reason="unstorable")
-                for exchange in single.exchanges:
-                    self._duplicates.forget(exchange.key)
-                continue
-            except BackendUnavailable as gone:
-                self._commit_failed(gone)
-                # Each of the others would wait for the database as long as this one did.
-                for rest in (single, *singles):
-                    self._give_up(rest.exchanges)
-                return
-            for exchange in single.exchanges:
-                self._answer(exchange)
-
-    def _give_up(self, exchanges: list[Exchange]) -> None:
+    def _give_up(self, exchanges: Iterable[Exchange]) -> None:
         """No back end: silence, or a reject where the configuration says so. Never an accept."""
         for exchange in exchanges:
             self._duplicates.forget(exchange.key)
@@ -482,9 +459,11 @@ class Worker:
     def _refresh(self, now: float) -> None:
         """See what changed in the database, and let once-a-second work run."""
         if now >= self._next_poll:
-            self._next_poll = now + POLL_SECONDS
+            self._next_poll = now + LOOK_SECONDS
             try:
-                revision = self._store.revision()
+                revision = self._watch.look(now) if self._watch.is_running else None
+                if revision is None:
+                    revision = self._store.revision()
                 if revision != self._revision:
                     self._nas = NasTable(self._store.nas_clients())
                     self._directory.forget()
@@ -498,11 +477,19 @@ class Worker:
         if now >= self._next_second:
             self._next_second = now + 1.0
             self._every_second()
+            self._tidy(now)
 
-    def _presence_only(self) -> None:
-        outcome = Outcome(self._office.vault.class_key)
-        self._presence.fill(outcome.batch, utc_now(), float("inf"))
-        self._commit(outcome)
+    def _tidy(self, now: float) -> None:
+        """Collect cyclic garbage when nobody waits: in a rush it would stall everybody.
+
+        The packet path makes no cycles, so little is there to collect; see `yuenyan radius`.
+        """
+        idle, self._received = self._received == 0, 0
+        if now >= self._next_collection and (
+            idle or now >= self._next_collection + COLLECT_BUSY_SECONDS
+        ):
+            self._next_collection = now + COLLECT_SECONDS
+            gc.collect()
 
     def _log_drop(self, source: tuple[object, ...], reason: str) -> None:
         if self._presence.may_log(str(source[0])):
@@ -524,7 +511,7 @@ def _stored_name(user_name: str) -> str:
 
 
 def _send(listener: socket.socket, reply: bytes, source: tuple[object, ...]) -> None:
-    try:  # contextlib.suppress costs half as much as the call itself
+    try:  # noqa: SIM105 - contextlib.suppress costs half as much as the call itself
         listener.sendto(reply, source)
     except OSError:
         pass  # the NAS asks again and gets it from the duplicate cache

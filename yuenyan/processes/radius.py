@@ -31,9 +31,6 @@ from yuenyan.processes.dynamic import sending
 
 METRICS_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
-_GC_OBJECTS = 20_000
-"""A turn of 512 packets makes and drops several thousand objects, none of them in cycles."""
-
 _PR_SET_PDEATHSIG = 1
 _CLAIM_SECONDS = DRAIN_SECONDS + 5.0
 """The workers of a killed server drain before they leave its ports."""
@@ -112,9 +109,9 @@ def _serve(
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    # What start-up made stays; collecting it over and over would stall the packet path.
+    # What start-up made stays; the worker collects the rest when nobody waits for it.
     gc.freeze()
-    gc.set_threshold(_GC_OBJECTS)
+    gc.disable()
     log.info("radius_listening", worker=number)
     worker.run()
     beat.stop()

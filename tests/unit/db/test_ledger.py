@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -12,7 +13,8 @@ from sqlalchemy.engine import make_url
 
 from common.errors import BackendUnavailable
 from db.engine import Database, connection_options
-from db.ledger import Batch, open_ledger
+from db.ledger import Batch, Ledger, open_ledger
+from db.ledger.batch import UnstorableError
 from tests.conftest import PostgresqlServer, wait_until
 
 
@@ -43,6 +45,9 @@ def _batch(*keys: str) -> Batch:
     ]
     event = (1, 1, "127.0.0.1#1", 1, keys[0], "somchai", None, None, 0, None, b"\x04")
     return Batch(accounting_events=[event], sessions=list(sessions))
+
+
+_AUTH_EVENT = (1, 1, "somchai", None, "pap", "reject", "unknown_account", None, None, None, None)
 
 
 def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -79,6 +84,87 @@ def test_a_batch_that_lost_a_deadlock_is_written_again(postgresql: PostgresqlSer
         assert failures == []
         (events,) = observer.execute("SELECT count(*) FROM accounting_event").fetchone() or ()
         assert events == 2
+    ledger.close()
+
+
+def _finish(ledger: Ledger) -> None:
+    def done() -> bool:
+        select.select([ledger], [], [], 0.1)
+        return ledger.finished()
+
+    wait_until(done, 20, "the batch is not written")
+
+
+@pytest.mark.real
+def test_a_started_batch_leaves_the_worker_free_until_it_is_durable(
+    postgresql: PostgresqlServer,
+) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    ledger.commit(_batch("a"))
+    with _connect(url) as other:
+        with other.transaction():
+            other.execute("UPDATE network_session SET nas_port = 'x'")  # the row is locked
+            assert not ledger.start(_batch("a"))
+            assert not ledger.finished()
+        _finish(ledger)
+        assert other.execute("SELECT count(*) FROM accounting_event").fetchone() == (2,)
+    assert not ledger.start(Batch(auth_events=[_AUTH_EVENT]))
+    _finish(ledger)
+    # Rare rows go in a transaction of several statements, which is waited for.
+    assert ledger.start(Batch(auth_events=[_AUTH_EVENT], nas_seen={1: (5, None)}))
+    ledger.close()
+
+
+@pytest.mark.real
+def test_a_started_batch_says_when_it_cannot_be_stored(postgresql: PostgresqlServer) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    too_big = (2**70, *_AUTH_EVENT[1:])
+    ledger.start(Batch(auth_events=[too_big]))
+    with pytest.raises(UnstorableError):
+        _finish(ledger)
+    ledger.start(Batch(auth_events=[_AUTH_EVENT]))
+    _finish(ledger)
+    with _connect(url) as other:
+        assert other.execute("SELECT count(*) FROM auth_event").fetchone() == (1,)
+    ledger.close()
+
+
+@pytest.mark.real
+def test_a_started_batch_whose_connection_is_cut_is_not_stored(
+    postgresql: PostgresqlServer,
+) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    ledger.commit(_batch("a"))
+    with _connect(url) as other:
+        with other.transaction():
+            other.execute("UPDATE network_session SET nas_port = 'x'")
+            ledger.start(_batch("a"))
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> %s"
+            other.execute(others + " AND datname = current_database()", (other.info.backend_pid,))
+            with pytest.raises(BackendUnavailable):
+                _finish(ledger)
+        ledger.commit(_batch("a"))
+        assert other.execute("SELECT count(*) FROM accounting_event").fetchone() == (2,)
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "text", ['a "quoted" name', "back\\slash", "{1,2}", "NULL", "", "ไทย", None]
+)
+@pytest.mark.real
+def test_every_text_arrives_as_it_was(postgresql: PostgresqlServer, text: str | None) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    rows = [(*_AUTH_EVENT[:7], text, other, None, None) for other in ("plain", 'od"d', None)]
+    ledger.commit(Batch(auth_events=rows))
+    with _connect(url) as connection:
+        found = connection.execute(
+            "SELECT calling_station_id, called_station_id FROM auth_event ORDER BY id"
+        ).fetchall()
+    assert found == [(text, "plain"), (text, 'od"d'), (text, None)]
     ledger.close()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import struct
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -71,7 +72,7 @@ class Bench:
     def close(self) -> None:
         worker = self.worker
         worker._questions.close()
-        worker._ledger.close()
+        worker._committer.finish(datetime.now(UTC), time.monotonic() + 5)
         worker._store.close()
         worker._wake_in.close()
         worker._wake_out.close()
