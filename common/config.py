@@ -123,6 +123,12 @@ class RadSec(_Section):
     certificate: Path | None = None
     private_key: Path | None = None
     ca: Path | None = None
+    crl: Path | None = None
+    tls_min: Literal["1.2", "1.3"] = "1.2"
+    idle_seconds: int = Field(default=900, ge=30)
+    """A connection that says nothing for so long is closed; clients that watch it say more."""
+    connections: int = Field(default=1000, ge=1, le=20_000)
+    """Each worker's; an office has a handful, a province hundreds."""
 
 
 class Web(_Section):
@@ -223,6 +229,43 @@ class Config(_Section):
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+    @property
+    def ca_dir(self) -> Path:
+        """Where `yuenyan init` and `yuenyan cert` keep the site's own CA and certificates."""
+        return self.data_dir / "ca"
+
+    @property
+    def eap_certificate(self) -> Path:
+        """The chain the server presents in EAP: of [eap], or the site's own."""
+        return self.eap.certificate or self.ca_dir / "server.pem"
+
+    @property
+    def eap_private_key(self) -> Path:
+        """Its key; a certificate from elsewhere without one holds it in the same file."""
+        return self.eap.private_key or self.eap.certificate or self.ca_dir / "server.key"
+
+    @property
+    def eap_ca(self) -> Path:
+        """The issuers of client certificates: of [eap], or the site's own."""
+        return self.eap.ca or self.ca_dir / "ca.pem"
+
+    @property
+    def eap_crl(self) -> Path | None:
+        """Their revocation lists; None for issuers from elsewhere without any."""
+        return self.eap.crl or (None if self.eap.ca else self.ca_dir / "crl.pem")
+
+    @property
+    def radsec_certificate(self) -> Path:
+        return self.radsec.certificate or self.eap_certificate
+
+    @property
+    def radsec_private_key(self) -> Path:
+        return self.radsec.private_key or self.radsec.certificate or self.eap_private_key
+
+    @property
+    def radsec_ca(self) -> Path:
+        return self.radsec.ca or self.eap_ca
 
     @property
     def database_url(self) -> str:

@@ -7,6 +7,8 @@ set -euo pipefail
 needed=(
   radclient:freeradius-utils
   pmacctd:pmacct
+  radsecproxy:radsecproxy
+  openssl:openssl
   ip:iproute2
   nft:nftables
   tcpdump:tcpdump

@@ -265,6 +265,14 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             _("There is already a network device at %(value)s."),
         ),
         (
+            r"(?P<name>.+) has the RadSec identity (?P<value>.+) already",
+            _("%(name)s has the certificate name %(value)s already."),
+        ),
+        (
+            r"a RadSec identity (is|holds)",
+            _("Write the one name that stands in the device's certificate."),
+        ),
+        (
             r"'(?P<value>.+)' is not a network prefix",
             _("%(value)s is not a network prefix; write it like 10.1.0.0/24 or 10.1.0.7."),
         ),

@@ -7,8 +7,12 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from common.net import IpNetwork, parse_prefix
 from db.models.base import Base, IntPk, Long
 from db.models.people import Organisation
+
+RADSEC_PREFIX = "radsec:"
+"""`prefix` of a NAS without fixed addresses: this and its RadSec identity."""
 
 
 class NasClient(Base):
@@ -29,12 +33,19 @@ class NasClient(Base):
     """Where it takes Disconnect- and CoA-Requests; NULL: where its accounting comes from."""
     coa_port: Mapped[int | None]
     """NULL: as its vendor profile says; 0: it takes none."""
+    radsec_identity: Mapped[str | None] = mapped_column(index=True, unique=True)
+    """The name in its certificate when it comes over TLS, without case (RFC 6614 2.3)."""
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
     last_without_message_authenticator_at: Mapped[datetime | None]
 
     organisation: Mapped[Organisation | None] = relationship(lazy="joined")
+
+    @property
+    def network(self) -> IpNetwork | None:
+        """The addresses it sends from; None when it is known by its certificate only."""
+        return None if self.prefix.startswith(RADSEC_PREFIX) else parse_prefix(self.prefix)
 
 
 class UnknownNas(Base):

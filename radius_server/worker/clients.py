@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from common.net import parse_address
 from identity.stores.sql import NasFacts
 from radius_server.packet.authenticator import SharedSecret
 
 _CACHE_LIMIT = 50_000
+RADSEC_SECRET = b"radsec"
+"""The shared secret of every RADIUS packet inside TLS, RFC 6614 section 2.3."""
 
 
 class NasClient:
@@ -26,8 +29,15 @@ class NasTable:
 
     def __init__(self, clients: Sequence[NasFacts]) -> None:
         lengths: dict[tuple[int, int], dict[int, NasClient]] = {}
+        self._named: dict[str, NasClient] = {}
         for facts in clients:
+            if facts.radsec_identity is not None:
+                # TLS proves every octet: what Message-Authenticator would add is there.
+                inside = replace(facts, secret=RADSEC_SECRET, require_message_authenticator=False)
+                self._named[facts.radsec_identity] = NasClient(inside)
             network = facts.network
+            if network is None:
+                continue
             host_bits = network.max_prefixlen - network.prefixlen
             of_length = lengths.setdefault((network.version, host_bits), {})
             of_length[int(network.network_address) >> host_bits] = NasClient(facts)
@@ -35,6 +45,10 @@ class NasTable:
         # cost a walk over every NAS of a province each.
         self._lengths = sorted(lengths.items())
         self._cache: dict[str, NasClient | None] = {}
+
+    def named(self, identity: str) -> NasClient | None:
+        """The NAS whose certificate says `identity`, with the secret of RADIUS over TLS."""
+        return self._named.get(identity)
 
     def find(self, address: str) -> NasClient | None:
         """The NAS that sends from `address` (as recvfrom gives it), or None."""

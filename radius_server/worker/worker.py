@@ -167,6 +167,16 @@ class Worker:
         """Keys of the requests of this turn, to be forgotten when it goes wrong."""
         self._log = get_logger("radius.worker")
 
+    @property
+    def clients(self) -> NasTable | None:
+        """Who may speak RADIUS; None until the database has told. For any thread."""
+        return self._nas if self._revision >= 0 else None
+
+    @property
+    def backlog(self) -> int:
+        """How many delivered packets wait to be looked at. For any thread."""
+        return len(self._delivered)
+
     def stop(self) -> None:
         """Ask `run` to end; safe from a signal handler."""
         self._stopping = True
@@ -366,6 +376,7 @@ class Worker:
             worker is not None
             and worker != self._siblings.number
             and not handed
+            and listener.index >= 0  # a sibling could not answer on this transport
             and self._siblings.hand_over(
                 worker, listener.index, exchange.source, exchange.packet.octets
             )

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from common.config import Config
 from common.errors import NetAccessError
-from common.net import parse_address, parse_listen, parse_prefix
+from common.net import parse_address, parse_listen
 from db.engine import Database
 from identity.office import Office
 from identity.services import nas
@@ -58,7 +58,9 @@ def _secret_for(config: Config, address: str) -> bytes | None:
         office = Office.open(config, database)
         with database.read() as session:
             for client in nas.list_nas(session):
-                network = parse_prefix(client.prefix)
+                network = client.network
+                if network is None:
+                    continue
                 if network.version == source.version and source in network:
                     return nas.secret_of(office, client)
     except (NetAccessError, SQLAlchemyError):

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
+from db.models.network import RADSEC_PREFIX
 from identity.services import nas, sessions, vouchers
 from yuenyan.commands.dynamic import (
     nas_set,
@@ -36,6 +37,7 @@ def nas_command() -> None:
 @click.option("--vendor", default="generic", show_default=True, metavar="PROFILE")
 @click.option("--org", metavar="CODE", help="The school it stands in.")
 @click.option("--login-url", metavar="URL", help="Where browsers post the one-time token.")
+@click.option("--radsec", metavar="IDENTITY", help="It also comes over TLS, with this certificate.")
 @click.option("--coa-port", type=int, metavar="N", help="For Disconnect; else as its make does.")
 @click.option("--coa-address", metavar="IP", help="Else where its accounting comes from.")
 @click.option(
@@ -52,13 +54,19 @@ def nas_add(
     vendor: str,
     org: str | None,
     login_url: str | None,
+    radsec: str | None,
     coa_port: int | None,
     coa_address: str | None,
     allow_missing_message_authenticator: bool,
 ) -> None:
-    """Register equipment by the addresses it sends from: 10.1.0.7/32, or 10.1.0.0/24."""
+    """Register equipment by the addresses it sends from: 10.1.0.7/32, or 10.1.0.0/24.
+
+    Equipment on changing addresses comes over TLS and is registered by the name in its
+    certificate: radsec:ap.school-1.example. It needs no shared secret.
+    """
     office = context.office
-    secret = _secret(secret_stdin)
+    by_name = prefix.startswith(RADSEC_PREFIX)
+    secret = "" if by_name and not secret_stdin else _secret(secret_stdin)
     with office.database.write() as session:
         added = nas.add_nas(
             session,
@@ -73,6 +81,7 @@ def nas_add(
             login_url=login_url,
             coa_port=coa_port,
             coa_address=coa_address,
+            radsec_identity=radsec,
         )
     click.echo(f"added {added.name} {added.prefix}")
 
@@ -95,6 +104,7 @@ def nas_list(context: Context, unknown: bool, as_json: bool) -> None:
                 {
                     "name": row.name,
                     "prefix": row.prefix,
+                    "radsec_identity": row.radsec_identity,
                     "vendor": row.vendor,
                     "org": row.organisation.code if row.organisation else None,
                     "enabled": row.enabled,
@@ -112,11 +122,15 @@ def nas_list(context: Context, unknown: bool, as_json: bool) -> None:
         )
         return
     print_table(
-        ("name", "prefix", "vendor", "org", "enabled", "message-authenticator", "last seen"),
+        (
+            *("name", "prefix", "radsec", "vendor", "org"),
+            *("enabled", "message-authenticator", "last seen"),
+        ),
         (
             (
                 row.name,
                 row.prefix,
+                row.radsec_identity,
                 row.vendor,
                 row.organisation.code if row.organisation else None,
                 row.enabled,
@@ -182,6 +196,21 @@ def nas_enable(context: Context, name: str) -> None:
     with office.database.write() as session:
         nas.enable_nas(session, office, name, context.actor)
     click.echo(f"enabled {name}")
+
+
+@nas_command.command("radsec")
+@click.argument("name")
+@click.argument("identity", required=False)
+@click.option("--none", "nothing", is_flag=True, help="It no longer comes over TLS.")
+@click.pass_obj
+def nas_radsec(context: Context, name: str, identity: str | None, nothing: bool) -> None:
+    """Say which name its certificate has when it comes over TLS (RadSec)."""
+    if nothing == bool(identity):
+        raise UsageError("give the name in its certificate, or --none")
+    office = context.office
+    with office.database.write() as session:
+        nas.set_radsec_identity(session, office, name, identity or None, context.actor)
+    click.echo(f"changed the RadSec identity of {name}")
 
 
 @nas_command.command("secret")

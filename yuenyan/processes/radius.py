@@ -23,6 +23,8 @@ from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, heartbeat
 from identity.office import Office
 from radius_server.eap.server import EapServer
+from radius_server.radsec import listening
+from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.siblings import Siblings
@@ -44,6 +46,8 @@ def run(config: Config) -> int:
     Office.open(config).database.dispose()
     for listen in (*config.radius.auth, *config.radius.acct):
         claim(listen, _CLAIM_SECONDS)
+    for listen in config.radius.radsec:
+        listening.claim(listen, _CLAIM_SECONDS)
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
     with sending(config):
@@ -104,7 +108,12 @@ def _serve(
         EapServer.open(config),
     )
 
+    listeners = [listening.bind(listen) for listen in config.radius.radsec]
+    radsec = RadSecServer(config, listeners, worker, counters) if listeners else None
+
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        if radsec is not None:
+            radsec.pause()
         worker.stop()
 
     signal.signal(signal.SIGTERM, stop)
@@ -112,8 +121,12 @@ def _serve(
     # What start-up made stays; the worker collects the rest when nobody waits for it.
     gc.freeze()
     gc.disable()
+    if radsec is not None:
+        radsec.start()
     log.info("radius_listening", worker=number)
     worker.run()
+    if radsec is not None:
+        radsec.stop()
     beat.stop()
     with contextlib.suppress(OSError):
         counters.write(metrics)

@@ -1,0 +1,225 @@
+"""TLS contexts made from files, and made again when the files change.
+
+A file that cannot be used leaves the context as it was: a half-copied certificate must not
+take the service down. New connections get the new context; revoked ones are ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from common.config import Config
+from common.errors import ConfigError
+from radius_server.radsec.stream import NoCommonProtocol, TlsStream
+
+CLASSIC, MODERN = b"radius/1.0", b"radius/1.1"
+"""ALPN names, RFC 9765 section 3.2."""
+
+_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+_REFUSALS = {
+    SSL.X509VerificationCodes.ERR_CERT_HAS_EXPIRED: "certificate has expired",
+    SSL.X509VerificationCodes.ERR_CERT_NOT_YET_VALID: "certificate is not valid yet",
+    SSL.X509VerificationCodes.ERR_CERT_REVOKED: "certificate is revoked",
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_CRL: "no revocation list of its issuer",
+    SSL.X509VerificationCodes.ERR_CRL_HAS_EXPIRED: "the revocation list has expired",
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "unknown issuer",
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_ISSUER_CERT: "unknown issuer",
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: "unknown issuer",
+    SSL.X509VerificationCodes.ERR_DEPTH_ZERO_SELF_SIGNED_CERT: "certificate signed itself",
+    SSL.X509VerificationCodes.ERR_SELF_SIGNED_CERT_IN_CHAIN: "unknown issuer",
+    SSL.X509VerificationCodes.ERR_INVALID_PURPOSE: "certificate is not for this purpose",
+    SSL.X509VerificationCodes.ERR_CERT_SIGNATURE_FAILURE: "certificate has a wrong signature",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Where one end of RadSec has its certificates; `crl` None: revocation is not looked at.
+
+    The list beside the site's own authority need not be there: none was revoked then.
+    """
+
+    certificate: Path
+    private_key: Path
+    ca: Path
+    crl: Path | None = None
+    crl_needed: bool = True
+
+    @classmethod
+    def of(cls, config: Config) -> TlsFiles:
+        """[radsec], else [eap], else the site's own authority.
+
+        Issuers and revocations go together: a list holds for the issuers it came with.
+        """
+        inherited = None if config.radsec.ca else config.eap_crl
+        return cls(
+            certificate=config.radsec_certificate,
+            private_key=config.radsec_private_key,
+            ca=config.radsec_ca,
+            crl=config.radsec.crl or inherited,
+            crl_needed=config.radsec.crl is not None or config.eap.crl is not None,
+        )
+
+    def stamps(self) -> tuple[object, ...]:
+        """What changes when a file does."""
+        return tuple(
+            _stamp(path) for path in (self.certificate, self.private_key, self.ca, self.crl)
+        )
+
+
+def _stamp(path: Path | None) -> object:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return "missing"
+    return found and (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+class Revocations:
+    """The certificates that the issuers have taken back."""
+
+    def __init__(self, lists: tuple[x509.CertificateRevocationList, ...] = ()) -> None:
+        self.lists = lists
+
+    @classmethod
+    def read(cls, path: Path | None, needed: bool = True) -> Revocations:
+        """From a file of PEM lists one after another, or one in DER.
+
+        Args:
+            needed: whether a file that is not there is an error.
+
+        Raises:
+            ValueError, OSError: it is none.
+        """
+        if path is None or (not needed and not path.exists()):
+            return cls()
+        octets, mark = path.read_bytes(), b"-----BEGIN X509 CRL-----"
+        if mark not in octets:
+            return cls((x509.load_der_x509_crl(octets),))
+        pems = (mark + part for part in octets.split(mark)[1:])
+        return cls(tuple(x509.load_pem_x509_crl(pem) for pem in pems))
+
+    def hold(self, certificate: x509.Certificate) -> bool:
+        """Whether `certificate` is revoked."""
+        return any(
+            found.issuer == certificate.issuer
+            and found.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            for found in self.lists
+        )
+
+
+class Contexts:
+    """The present context of one end, and what it was made from."""
+
+    def __init__(self, make: Callable[[Revocations], SSL.Context], files: TlsFiles) -> None:
+        """Raises ConfigError when the files cannot be used."""
+        self._make = make
+        self._files = files
+        self._stamps = files.stamps()
+        self.failure = ""
+        self.revocations, self.current = self._made()
+
+    def refresh(self) -> bool:
+        """Look at the files; True when there is a new context, or a new `failure`."""
+        stamps = self._files.stamps()
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
+        try:
+            self.revocations, self.current = self._made()
+            self.failure = ""
+        except ConfigError as error:
+            self.failure = str(error)
+        return True
+
+    def _made(self) -> tuple[Revocations, SSL.Context]:
+        try:
+            revocations = Revocations.read(self._files.crl, self._files.crl_needed)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{self._files.crl} is no revocation list: {error}", "radsec.crl"
+            ) from error
+        return revocations, self._make(revocations)
+
+
+def server_context(files: TlsFiles, revocations: Revocations, lowest: str = "1.2") -> SSL.Context:
+    """What every RadSec client of ours meets: its certificate is demanded and verified.
+
+    Args:
+        lowest: TLS version, 1.2 or 1.3.
+
+    Raises:
+        ConfigError: a file cannot be read or does not fit the others.
+    """
+    context = _context(files, revocations, lowest)
+    context.set_alpn_select_callback(_select)
+    # A session that is resumed would not be asked for its certificate again.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_options(SSL.OP_NO_TICKET)
+    try:
+        context.load_client_ca(str(files.ca).encode())
+    except SSL.Error as error:
+        raise ConfigError(f"{files.ca} holds no certificates", "radsec.ca") from error
+    return context
+
+
+def client_context(files: TlsFiles, revocations: Revocations, lowest: str = "1.2") -> SSL.Context:
+    """What we meet a home server with; raises as `server_context`."""
+    context = _context(files, revocations, lowest)
+    context.set_alpn_protos([CLASSIC])
+    return context
+
+
+def _context(files: TlsFiles, revocations: Revocations, lowest: str) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(_VERSIONS[lowest])
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verified)
+    _use(files.certificate, "radsec.certificate", context.use_certificate_chain_file)
+    _use(files.private_key, "radsec.private_key", context.use_privatekey_file)
+    _use(files.ca, "radsec.ca", context.load_verify_locations)
+    try:
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise ConfigError(
+            f"{files.private_key} is not the key of {files.certificate}", "radsec.private_key"
+        ) from error
+    store = context.get_cert_store()
+    if revocations.lists and store is not None:
+        for found in revocations.lists:
+            store.add_crl(found)
+        store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
+    return context
+
+
+def _use(path: Path, key: str, load: Callable[[str], Any]) -> None:
+    try:
+        with path.open("rb"):  # OpenSSL's own message does not name the file
+            load(str(path))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", key) from error
+    except SSL.Error as error:
+        raise ConfigError(f"{path} is not what it should be (PEM)", key) from error
+
+
+def _verified(tls: SSL.Connection, _certificate: Any, error: int, depth: int, ok: int) -> bool:
+    stream = tls.get_app_data()
+    if not ok and isinstance(stream, TlsStream) and not stream.refusal:
+        whose = "" if depth == 0 else f" (issuer {depth} above it)"
+        stream.refusal = _REFUSALS.get(error, f"certificate refused, OpenSSL says {error}") + whose
+    return bool(ok)
+
+
+def _select(tls: SSL.Connection, offered: list[bytes]) -> bytes:
+    """Which RADIUS to speak; RFC 9765 section 3.3. 1.1 is for TLS 1.3 and later."""
+    if MODERN in offered and tls.get_protocol_version() >= SSL.TLS1_3_VERSION:
+        return MODERN
+    if CLASSIC in offered:
+        return CLASSIC
+    raise NoCommonProtocol

@@ -1,0 +1,33 @@
+"""Whose certificate it is, as NAS clients are registered. RFC 6614 section 2.3. Pure."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+
+def normal(identity: str) -> str:
+    """An identity as it is compared: without case, without the dot at a DNS name's end."""
+    return identity.strip().casefold().rstrip(".")
+
+
+def names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The names in a certificate that may be a NAS's, the best first.
+
+    The DNS names of subjectAltName; only a certificate without any is known by its common
+    name (RFC 6125 section 6.4.4). No wildcard: one certificate is one NAS.
+    """
+    try:
+        alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found = alternative.value.get_values_for_type(x509.DNSName)
+    except (x509.ExtensionNotFound, ValueError):  # ValueError: an extension that is no such thing
+        found = []
+    if not found:
+        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        found = [str(attribute.value) for attribute in attributes]
+    return tuple(dict.fromkeys(normal(name) for name in found if name and "*" not in name))
+
+
+def matches(certificate: x509.Certificate, wanted: str) -> bool:
+    """Whether the certificate is that of `wanted`."""
+    return normal(wanted) in names(certificate)

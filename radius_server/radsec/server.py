@@ -1,0 +1,440 @@
+"""The RadSec server of one worker: a thread that turns TLS connections into packets.
+
+RFC 6614, RFC 6613, RFC 9765. Packets go to the worker, which proves, decides, stores and
+replies as ever; replies come back from its thread. Knows nothing of logins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from common.clock import utc_now
+from common.config import Config
+from common.errors import MalformedPacket
+from common.logging import get_logger
+from common.metrics import Counters
+from radius_server.packet.authenticator import SharedSecret, encode
+from radius_server.packet.codes import Code
+from radius_server.packet.dynamic import ERROR_CAUSE, DynamicCode, ErrorCause
+from radius_server.packet.forming import modern_of
+from radius_server.packet.hiding import Hop
+from radius_server.packet.packet import decode
+from radius_server.radsec import identity
+from radius_server.radsec.connection import Connection, Lost, is_request
+from radius_server.radsec.contexts import Contexts, TlsFiles, server_context
+from radius_server.radsec.listening import prepare
+from radius_server.radsec.stream import TlsFailure, TlsStream
+from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
+
+HANDSHAKE_SECONDS = 10.0
+GOODBYE_SECONDS = 2.0
+"""How long a client has, at the end, to take its last replies."""
+
+BACKLOG_PACKETS = 2048
+"""Packets a worker has not taken up yet; beyond it nothing more is read, and TCP tells."""
+
+_TICK_SECONDS = 0.5
+_ACCEPT_AT_ONCE = 64
+_LEAVE_SECONDS = 1.0
+_LEAVING_LIMIT = 200
+_HANDSHAKES_PART = 4
+"""A quarter of the connections may be in their handshake; beyond that the oldest goes."""
+
+
+class Worker(Protocol):
+    """What a RADIUS worker offers to other transports; any thread may use it."""
+
+    @property
+    def clients(self) -> NasTable | None:
+        """Who may speak RADIUS; None until the database has told."""
+
+    @property
+    def backlog(self) -> int:
+        """How many delivered packets it has not looked at."""
+
+    def deliver(
+        self,
+        datagram: bytes,
+        source: tuple[Any, ...],
+        nas: NasClient,
+        sender: Any,
+        accounting: bool,
+    ) -> None:
+        """Take one packet."""
+
+
+class RadSecServer:
+    """Listens from `start` on; `pause` stops reading, `stop` says goodbye and ends."""
+
+    def __init__(
+        self,
+        config: Config,
+        listeners: Sequence[socket.socket],
+        worker: Worker,
+        counters: Counters,
+    ) -> None:
+        """Raises ConfigError when the certificates cannot be used."""
+        files, lowest = TlsFiles.of(config), config.radsec.tls_min
+        self._contexts = Contexts(lambda crl: server_context(files, crl, lowest), files)
+        self._idle_seconds = config.radsec.idle_seconds
+        self._limit = config.radsec.connections
+        self._listeners = listeners
+        self._worker = worker
+        self._counters = counters
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._is_woken = False
+        self._replies: deque[tuple[bytes, tuple[Any, ...]]] = deque()
+        self._connections: dict[int, Connection] = {}
+        self._leaving: deque[tuple[float, socket.socket]] = deque()
+        self._serial = 0
+        self._next_tick = 0.0
+        self._is_listening = False
+        self._is_paused = False
+        self._is_stopping = False
+        self._secret = SharedSecret(RADSEC_SECRET)
+        self._thread = threading.Thread(target=self._run, name="radsec", daemon=True)
+        self._log = get_logger("radius.radsec")
+
+    def start(self) -> None:
+        """Begin to serve, once the worker knows its clients."""
+        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._thread.start()
+
+    def pause(self) -> None:
+        """Take nothing more in; safe from a signal handler."""
+        self._is_paused = True
+        self._wake()
+
+    def stop(self) -> None:
+        """Send the last replies, close every connection and end; after the worker has ended."""
+        self._is_paused = self._is_stopping = True
+        self._wake()
+        self._thread.join(GOODBYE_SECONDS + 3.0)
+
+    def sendto(self, reply: bytes, source: tuple[Any, ...]) -> None:
+        """Take a reply from the worker's thread; for a client that has gone it is dropped."""
+        self._replies.append((reply, source))
+        if not self._is_woken:
+            self._is_woken = True
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: a wake is already waiting; closed: at the end
+            self._wake_in.send(b"\0")
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            try:
+                self._turn()
+            except Exception:
+                self._log.exception("radsec_turn_failed")
+                self._counters.add("radius_internal_errors")
+                time.sleep(0.05)
+        with contextlib.suppress(Exception):
+            self._say_goodbye()
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_tick:
+            self._next_tick = now + _TICK_SECONDS
+            self._tick(now)
+        is_full = self._worker.backlog > BACKLOG_PACKETS
+        for key, ready in self._selector.select(_TICK_SECONDS):
+            if key.fileobj is self._wake_out:
+                self._swallow_wakes()
+            elif key.data is None:
+                self._accept(key.fileobj, now)
+            else:
+                self._serve(key.data, ready, now, is_full)
+        if is_full:
+            time.sleep(0.002)  # level-triggered: what is not read shows up at once again
+        self._send_replies()
+
+    def _serve(self, connection: Connection, ready: int, now: float, is_full: bool) -> None:
+        if connection.serial not in self._connections:
+            return  # ended earlier in this turn
+        try:
+            if ready & selectors.EVENT_WRITE:
+                connection.flush()
+            if ready & selectors.EVENT_READ and not self._is_paused and not is_full:
+                self._read(connection, now)
+            self._watch(connection)
+        except Lost as lost:
+            self._end(connection, str(lost))
+        except TlsFailure as failure:
+            self._counters.add("radsec_tls_failures")
+            self._end(connection, failure.reason, alarming=not connection.identity)
+        except MalformedPacket as error:
+            self._counters.add("radius_dropped", reason="malformed")
+            self._end(connection, f"malformed: {error}", alarming=True)
+        except Exception:
+            self._log.exception("radsec_connection_failed", nas=connection.identity)
+            self._counters.add("radius_internal_errors")
+            self._end(connection, "internal error")
+
+    def _read(self, connection: Connection, now: float) -> None:
+        packets = connection.read(now)
+        if not connection.identity and connection.stream.is_open:
+            self._identify(connection)
+        for octets in packets:
+            self._take(connection, octets)
+        connection.flush()
+        if connection.stream.peer_closed:
+            raise Lost
+
+    def _identify(self, connection: Connection) -> None:
+        certificate = connection.stream.certificate
+        if certificate is None:
+            raise Lost("it showed no certificate")
+        connection.names = identity.names(certificate)
+        connection.not_after = certificate.not_valid_after_utc
+        clients = self._worker.clients
+        for name in connection.names:
+            if clients is not None and clients.named(name) is not None:
+                connection.identity = name
+                break
+        else:
+            self._counters.add("radsec_unknown_identities")
+            self._log.warning(
+                "radsec_identity_unknown",
+                address=connection.source[0],
+                names=list(connection.names),
+                hint="yuenyan nas add NAME radsec:IDENTITY",
+            )
+            raise Lost
+        self._counters.add("radsec_connections")
+        self._log.info(
+            "radsec_connected",
+            nas=connection.identity,
+            address=connection.source[0],
+            tls=connection.stream.protocol,
+            application=connection.stream.application or "radius/1.0",
+        )
+
+    def _take(self, connection: Connection, octets: bytes) -> None:
+        client = self._client(connection)
+        if client is None:
+            raise Lost("no longer registered")
+        code = octets[0]
+        if is_request(code):
+            datagram, source = connection.request(octets, secrets.token_bytes(16))
+            accounting = code == Code.ACCOUNTING_REQUEST
+            self._worker.deliver(datagram, source, client, self, accounting)
+        elif code in (DynamicCode.COA_REQUEST, DynamicCode.DISCONNECT_REQUEST):
+            self._refuse(connection, octets)
+        else:
+            decode(octets)
+            self._counters.add("radius_dropped", reason="wrong_code")
+
+    def _refuse(self, connection: Connection, octets: bytes) -> None:
+        """This end takes no dynamic authorization. RFC 6614 section 2.5."""
+        cause = ErrorCause.UNSUPPORTED_EXTENSION.to_bytes(4, "big")
+        datagram, source = connection.request(octets, bytes(16))
+        packet = decode(datagram)
+        nak: Any = packet.code + 2
+        self.sendto(self._secret.reply(packet, nak, encode(ERROR_CAUSE, cause)), source)
+
+    def _client(self, connection: Connection) -> NasClient | None:
+        clients = self._worker.clients
+        return clients.named(connection.identity) if clients is not None else None
+
+    def _send_replies(self) -> None:
+        touched: dict[int, Connection] = {}
+        while self._replies:
+            reply, source = self._replies.popleft()
+            connection = self._connections.get(source[2])
+            if connection is None:
+                self._counters.add("radsec_replies_late")
+                continue
+            touched[connection.serial] = connection
+            try:
+                if connection.is_modern:
+                    token, authenticator = source[3:5]
+                    reply = modern_of(reply, token, Hop(RADSEC_SECRET, authenticator))
+                connection.stream.send(reply)
+            except (TlsFailure, MalformedPacket) as failure:
+                self._end(connection, str(failure))
+        for connection in touched.values():
+            if connection.serial not in self._connections:
+                continue
+            try:
+                connection.flush()
+                self._watch(connection)
+            except Lost as lost:
+                self._end(connection, str(lost))
+
+    def _accept(self, listener: Any, now: float) -> None:
+        for _ in range(_ACCEPT_AT_ONCE):
+            try:
+                connected, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # out of descriptors, or the client is gone already
+                self._log.warning("radsec_accept_failed", error=str(error))
+                return
+            if not self._has_room():
+                self._counters.add("radsec_refused", reason="connections")
+                connected.close()
+                continue
+            prepare(connected)
+            self._serial += 1
+            stream = TlsStream(self._contexts.current, server=True)
+            connection = Connection(connected, address, self._serial, stream, now)
+            self._connections[self._serial] = connection
+            self._selector.register(connected, selectors.EVENT_READ, connection)
+
+    def _has_room(self) -> bool:
+        """Whether one more may come; strangers that only hold a place make room."""
+        unknown = [item for item in self._connections.values() if not item.identity]
+        if len(unknown) >= max(1, self._limit // _HANDSHAKES_PART):
+            self._end(unknown[0], "")
+        return len(self._connections) < self._limit
+
+    def _watch(self, connection: Connection) -> None:
+        wanted = selectors.EVENT_READ
+        if connection.waits_to_write:
+            wanted |= selectors.EVENT_WRITE
+        if self._is_paused:
+            wanted &= ~selectors.EVENT_READ
+        known = self._selector.get_map().get(connection.socket.fileno())
+        if known is not None and wanted == 0:
+            self._selector.unregister(connection.socket)
+        elif known is None and wanted:
+            self._selector.register(connection.socket, wanted, connection)
+        elif known is not None and known.events != wanted:
+            self._selector.modify(connection.socket, wanted, connection)
+
+    def _end(self, connection: Connection, why: str, *, alarming: bool = False) -> None:
+        """Close one connection, with close_notify or the alert where that still goes."""
+        if self._connections.pop(connection.serial, None) is None:
+            return
+        with contextlib.suppress(Exception):
+            self._selector.unregister(connection.socket)
+        with contextlib.suppress(Exception):
+            connection.stream.close()
+            connection.flush()
+        with contextlib.suppress(OSError):
+            connection.socket.shutdown(socket.SHUT_WR)
+        # Closed at once, octets that were not read would reset it, and the alert were lost.
+        self._leaving.append((time.monotonic() + _LEAVE_SECONDS, connection.socket))
+        tell = self._log.warning if alarming else self._log.info
+        if connection.identity or why:
+            tell(
+                "radsec_closed",
+                nas=connection.identity,
+                address=connection.source[0],
+                reason=why or "the client went",
+            )
+
+    def _tick(self, now: float) -> None:
+        """What is looked at twice a second: time-outs, files, who is still welcome."""
+        while self._leaving and (self._leaving[0][0] <= now or len(self._leaving) > _LEAVING_LIMIT):
+            self._leaving.popleft()[1].close()
+        if self._is_paused:
+            self._listen_no_more()
+            for connection in self._connections.values():
+                self._watch(connection)
+            return
+        if not self._is_listening and self._worker.clients is not None:
+            self._listen()
+        is_new = self._contexts.refresh()
+        if is_new:
+            self._told_of_files()
+        today = utc_now()
+        for connection in list(self._connections.values()):
+            if not connection.identity:
+                if now - connection.began_at > HANDSHAKE_SECONDS:
+                    self._end(connection, "the handshake took too long")
+            elif now - connection.heard_at > self._idle_seconds:
+                self._end(connection, "idle")
+            elif self._client(connection) is None:
+                self._end(connection, "no longer registered")
+            elif connection.not_after is not None and connection.not_after <= today:
+                self._end(connection, "its certificate has expired", alarming=True)
+            elif is_new and self._is_revoked(connection):
+                self._end(connection, "its certificate is revoked", alarming=True)
+
+    def _is_revoked(self, connection: Connection) -> bool:
+        certificate = connection.stream.certificate
+        return certificate is not None and self._contexts.revocations.hold(certificate)
+
+    def _told_of_files(self) -> None:
+        if self._contexts.failure:
+            self._log.error("radsec_certificates_unusable", error=self._contexts.failure)
+            self._counters.add("radsec_reload_failures")
+        else:
+            self._log.info("radsec_certificates_reloaded")
+
+    def _listen(self) -> None:
+        self._is_listening = True
+        for listener in self._listeners:
+            self._selector.register(listener, selectors.EVENT_READ)
+
+    def _listen_no_more(self) -> None:
+        for listener in self._listeners:
+            if self._is_listening:
+                self._selector.unregister(listener)
+            listener.close()
+        self._listeners, self._is_listening = (), False
+
+    def _swallow_wakes(self) -> None:
+        self._is_woken = False
+        with contextlib.suppress(BlockingIOError):
+            while self._wake_out.recv(4096):
+                pass
+        if self._is_paused:
+            self._next_tick = 0.0
+
+    def _say_goodbye(self) -> None:
+        """The last replies, then close_notify, then an end that loses none of them."""
+        self._listen_no_more()
+        self._send_replies()
+        waiting = list(self._connections.values())
+        for connection in waiting:
+            with contextlib.suppress(Exception):
+                connection.stream.close()
+        deadline = time.monotonic() + GOODBYE_SECONDS
+        while waiting and time.monotonic() < deadline:
+            waiting = [connection for connection in waiting if not _gone(connection)]
+            if waiting:
+                time.sleep(0.01)
+        for connection in self._connections.values():
+            connection.socket.close()
+        for _, leaving in self._leaving:
+            leaving.close()
+        self._connections.clear()
+
+
+def _gone(connection: Connection) -> bool:
+    """Whether everything was sent and the client has closed as well.
+
+    Closing a socket with unread octets resets the connection, and what the client has not
+    read yet would be lost with it.
+    """
+    try:
+        connection.flush()
+        if connection.waits_to_write:
+            return False
+        with contextlib.suppress(OSError):
+            connection.socket.shutdown(socket.SHUT_WR)
+        while connection.socket.recv(65536):
+            pass
+    except (BlockingIOError, InterruptedError):
+        return False
+    except (OSError, Lost):
+        return True
+    return True

@@ -1,0 +1,276 @@
+"""RADIUS over TLS against a running server: who is let in, both versions, and every end."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.certificates import Authority, Issued
+from tests.conftest import wait_until
+from tests.integration.radius_packets import ACCOUNTING_RESPONSE, START, reply_fits
+from tests.integration.radius_site import KINDS, Server
+from tests.integration.radsec_site import TLS_SECRET, RadSecSite, running_radsec
+from tests.programs import require
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+
+PASSWORD = "seven green elephants"
+CHANGE_SECONDS = 1.2
+"""A changed NAS is noticed within 0.4 s, and connections are looked at every 0.5 s."""
+
+ACCEPT, REJECT = 2, 3
+VERSIONS = [
+    pytest.param(ssl.TLSVersion.TLSv1_2, id="tls1.2"),
+    pytest.param(ssl.TLSVersion.TLSv1_3, id="tls1.3"),
+]
+
+
+@pytest.fixture(scope="module")
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RadSecSite, Server]]:
+    """A server that the tests of this file share."""
+    with running_radsec(request, tmp_path_factory.mktemp("radsec"), "sqlite") as running:
+        running[0].live.add_person("somchai", PASSWORD)
+        yield running
+
+
+@pytest.fixture
+def site(served: tuple[RadSecSite, Server]) -> RadSecSite:
+    return served[0]
+
+
+@pytest.fixture(scope="module")
+def school(served: tuple[RadSecSite, Server]) -> Issued:
+    """The certificate of a NAS without fixed addresses."""
+    issued = served[0].enrol("school-1")
+    time.sleep(CHANGE_SECONDS)
+    return issued
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_login_over_tls(site: RadSecSite, school: Issued, version: ssl.TLSVersion) -> None:
+    with site.client(school, version=version) as client:
+        for password, code in ((PASSWORD, ACCEPT), ("another", REJECT)):
+            asked = client.access("somchai", password)
+            reply = client.receive()
+            assert reply[0] == code
+            assert reply_fits(asked, reply, TLS_SECRET)
+    rows = site.live.rows(
+        "SELECT n.name FROM auth_event e JOIN nas_client n ON n.id = e.nas_client_id"
+        " WHERE e.user_name = 'somchai' ORDER BY e.id DESC LIMIT 1"
+    )
+    assert rows == [("school-1",)]
+
+
+def test_accounting_and_status_server_over_the_same_connection(
+    site: RadSecSite, school: Issued
+) -> None:
+    with site.client(school) as client:
+        asked = client.account(START, "tls-1", "somchai")
+        reply = client.receive()
+        assert reply[0] == ACCOUNTING_RESPONSE and reply_fits(asked, reply, TLS_SECRET)
+    assert site.live.rows("SELECT user_name FROM network_session") == [("somchai",)]
+
+
+def test_many_requests_at_once_are_all_answered(site: RadSecSite, school: Issued) -> None:
+    with site.client(school) as client:
+        asked = {
+            octets[1]: octets
+            for octets in (client.account(START, f"many-{n}", "somchai") for n in range(200))
+        }
+        for _ in range(200):
+            reply = client.receive()
+            assert reply_fits(asked.pop(reply[1]), reply, TLS_SECRET)
+
+
+def test_radius_1_1_has_tokens_and_nothing_of_md5(site: RadSecSite, school: Issued) -> None:
+    with site.client(school, alpn=("radius/1.1", "radius/1.0")) as client:
+        assert client.application == "radius/1.1"
+        first = client.modern(1, (1, b"somchai"), (2, PASSWORD.encode()))
+        second = client.modern(1, (1, b"somchai"), (2, b"another"))
+        third = client.modern(12)
+        replies = {reply[4:8]: reply for reply in (client.receive() for _ in range(3))}
+        assert [replies[token][0] for token in (first, second, third)] == [ACCEPT, REJECT, ACCEPT]
+        for reply in replies.values():
+            assert reply[1] == 0 and reply[8:20] == bytes(12)
+            assert 80 not in kinds(reply)
+        assert {1, 25} <= kinds(replies[first])
+
+
+def kinds(packet: bytes) -> set[int]:
+    found, at = set(), 20
+    while at < len(packet):
+        found.add(packet[at])
+        at += packet[at + 1]
+    return found
+
+
+def test_radius_1_1_wants_tls_1_3_and_falls_back(site: RadSecSite, school: Issued) -> None:
+    both = ("radius/1.1", "radius/1.0")
+    with site.client(school, alpn=both, version=ssl.TLSVersion.TLSv1_2) as client:
+        assert client.application == "radius/1.0"
+        asked = client.access("somchai", PASSWORD)
+        assert reply_fits(asked, client.receive(), TLS_SECRET)
+    with pytest.raises(ssl.SSLError, match="no application protocol"):
+        site.client(school, alpn=("http/1.1",))
+
+
+def refused(site: RadSecSite, issued: Issued | None, *options: str) -> str:
+    """What openssl s_client says about a connection that must not come about."""
+    certificate = ["-cert", str(issued.chain), "-key", str(issued.key)] if issued else []
+    run = subprocess.run(
+        [
+            *(require("openssl", "openssl"), "s_client", "-connect", f"127.0.0.1:{site.port}"),
+            *(*certificate, *options),
+        ],
+        input=b"",
+        capture_output=True,
+        timeout=20,
+    )
+    return (run.stdout + run.stderr).decode(errors="replace")
+
+
+def test_a_certificate_that_is_not_good_is_refused_and_the_log_says_why(
+    site: RadSecSite,
+    school: Issued,
+    served: tuple[RadSecSite, Server],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    stranger = Authority(tmp_path_factory.mktemp("stranger"), "Another CA")
+    names = ["ap.school-1.example"]
+    cases = {
+        "unknown issuer": (stranger.issue("school-1", names), "unknown ca"),
+        "certificate has expired": (
+            site.authority.issue("school-1", names, expired=True),
+            "certificate expired",
+        ),
+        "certificate is not for this purpose": (
+            site.authority.issue("school-1", names, usages=[ExtendedKeyUsageOID.SERVER_AUTH]),
+            "unsupported certificate",
+        ),
+        "peer did not return a certificate": (None, "certificate required"),
+    }
+    for reason, (issued, alert) in cases.items():
+        said = refused(site, issued, "-ign_eof")
+        assert alert in said, said
+        assert_logged(served[1], reason)
+
+
+def assert_logged(server: Server, words: str) -> None:
+    wait_until(lambda: words in server.log(), 5, f"the log does not say: {words}")
+
+
+def test_a_good_certificate_of_nobody_is_turned_away(
+    site: RadSecSite, served: tuple[RadSecSite, Server]
+) -> None:
+    issued = site.authority.issue("lost", ["ap.nowhere.example"])
+    with site.client(issued) as client:
+        client.access("somchai", PASSWORD)
+        assert client.receive() == b""
+    assert_logged(served[1], "ap.nowhere.example")
+
+
+def test_what_is_no_radius_ends_the_connection(site: RadSecSite, school: Issued) -> None:
+    for octets in (
+        b"\x01\x00\x00\x05",
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"\x01\x00\x00\x16" + bytes(16) + b"\x01\x09",
+    ):
+        with site.client(school) as client:
+            client.tls.sendall(octets)
+            assert client.receive() == b""
+
+
+def test_a_coa_request_to_the_server_is_refused_as_such(site: RadSecSite, school: Issued) -> None:
+    with site.client(school) as client:
+        client.tls.sendall(b"\x2b\x07\x00\x14" + bytes(16))
+        reply = client.receive()
+        assert reply[:2] == b"\x2d\x07"
+        assert (101).to_bytes(1, "big") + b"\x06" + (406).to_bytes(4, "big") in reply
+
+
+def test_a_nas_that_is_removed_loses_its_connection_within_two_seconds(site: RadSecSite) -> None:
+    issued = site.enrol("leaving", "ap.leaving.example")
+    time.sleep(CHANGE_SECONDS)
+    with site.client(issued) as client:
+        client.access("somchai", PASSWORD)
+        assert client.receive()[0] == ACCEPT
+        began = time.monotonic()
+        site.live.yuenyan("nas", "remove", "leaving")
+        assert client.receive() == b""
+        assert time.monotonic() - began < 3.0
+    with site.client(issued) as client:
+        assert client.receive() == b""
+
+
+def test_a_certificate_that_is_revoked_loses_its_connection_and_cannot_come_back(
+    site: RadSecSite,
+) -> None:
+    issued = site.enrol("revoked", "ap.revoked.example")
+    time.sleep(CHANGE_SECONDS)
+    with site.client(issued) as client:
+        client.access("somchai", PASSWORD)
+        assert client.receive()[0] == ACCEPT
+        site.authority.revoke(issued)
+        site.authority.write_list(site.revoked)
+        assert client.receive() == b""
+    assert "certificate revoked" in refused(site, issued, "-ign_eof")
+    fresh = site.authority.issue("revoked", ["ap.revoked.example"])
+    with site.client(fresh) as client:
+        client.access("somchai", PASSWORD)
+        assert client.receive()[0] == ACCEPT
+
+
+def test_a_session_is_never_resumed(site: RadSecSite, school: Issued) -> None:
+    said = refused(site, school, "-reconnect", "-tls1_2")
+    assert "Reused" not in said and said.count("New, TLSv1.2") >= 2, said
+
+
+def test_a_client_that_does_not_read_is_let_go_and_holds_nobody_up(
+    site: RadSecSite, school: Issued, served: tuple[RadSecSite, Server]
+) -> None:
+    with site.client(school, receive_octets=4096) as slow, site.client(school) as other:
+        slow.tls.settimeout(2)
+        status = b"\x0c\x01\x00\x26"
+        with pytest.raises((TimeoutError, OSError)):
+            for _ in range(4000):
+                slow.tls.sendall(b"".join(signed_status(status) for _ in range(100)))
+        other.access("somchai", PASSWORD)
+        assert other.receive()[0] == ACCEPT
+    wait_until(lambda: "reads too slowly" in served[1].log(), 10, served[1].log())
+
+
+def signed_status(head: bytes) -> bytes:
+    start = head + secrets.token_bytes(16) + b"\x50\x12"
+    return start + hmac.digest(TLS_SECRET, start + bytes(16), "md5")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sigterm_answers_what_has_come_and_says_goodbye(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> None:
+    with running_radsec(request, tmp_path_factory.mktemp("drain"), kind) as (site, server):
+        site.live.add_person("somchai", PASSWORD)
+        issued = site.enrol("school-1")
+        time.sleep(CHANGE_SECONDS)
+        with site.client(issued) as client:
+            asked = {client.account(START, f"s-{n}", "somchai")[1] for n in range(50)}
+            # The last of these waits for argon2 while SIGTERM comes.
+            asked.add(client.access("somchai", PASSWORD)[1])
+            answered = {client.receive()[1]}
+            server.process.terminate()
+            while reply := client.receive():
+                answered.add(reply[1])
+            assert answered == asked
+        assert server.process.wait(20) == 0, server.log()
+    assert site.live.rows("SELECT count(*) FROM network_session") == [(50,)]
+    assert not re.search(r"Traceback|radsec_turn_failed", server.log()), server.log()

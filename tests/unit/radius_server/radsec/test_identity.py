@@ -1,0 +1,32 @@
+"""Which names of a certificate may be a NAS's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from radius_server.radsec.identity import matches, names
+from tests.certificates import Authority
+
+
+@pytest.mark.parametrize(
+    ("common_name", "dns", "found"),
+    [
+        pytest.param("AP of school 1", (), ("ap of school 1",), id="common name only"),
+        pytest.param("x", ("AP.School-1.Example",), ("ap.school-1.example",), id="dns goes before"),
+        pytest.param("x", ("a.example", "b.example"), ("a.example", "b.example"), id="several"),
+        pytest.param("x", ("*.example",), (), id="a wildcard is nobody"),
+    ],
+)
+def test_names(
+    tmp_path: Path, common_name: str, dns: tuple[str, ...], found: tuple[str, ...]
+) -> None:
+    issued = Authority(tmp_path).issue(common_name, dns)
+    assert names(issued.certificate) == found
+
+
+def test_a_name_is_compared_without_case_and_final_dot(tmp_path: Path) -> None:
+    certificate = Authority(tmp_path).issue("x", ["home.example"]).certificate
+    assert matches(certificate, "Home.Example.")
+    assert not matches(certificate, "x")
