@@ -90,6 +90,21 @@ class SharedSecret:
             previous = block
         return clear.rstrip(b"\0")
 
+    def hide_password(self, clear: bytes, authenticator: bytes) -> bytes:
+        """`clear`, padded with NUL to whole blocks of 16 and encrypted. RFC 2865 section 5.2.
+
+        Args:
+            authenticator: of the Access-Request, whichever way the value travels.
+        """
+        hidden, previous = b"", authenticator
+        for at in range(0, max(len(clear), 1), 16):
+            stream = self._plain.copy()
+            stream.update(previous)
+            block = int.from_bytes(clear[at : at + 16].ljust(16, b"\0"), "big")
+            previous = (block ^ int.from_bytes(stream.digest(), "big")).to_bytes(16, "big")
+            hidden += previous
+        return hidden
+
     def hide_key(self, key: bytes, authenticator: bytes, number: int = 0) -> bytes:
         """The value of an MS-MPPE-Send-Key or -Recv-Key: salt and encrypted key.
 

@@ -96,6 +96,19 @@ def if_active(request: AccessRequest, account: AccountSnapshot, method: Method) 
     return Granted(account=account, method=method, expires_at=account.expires_at)
 
 
+def as_of_now(request: AccessRequest, granted: Granted) -> Proof:
+    """What was granted, on the account as it is by now: a peer may take a minute to answer."""
+    account = yield FindAccount(granted.account.username)
+    if isinstance(account, Unavailable):
+        return account
+    method, account_id = granted.method, granted.account.account_id
+    if account is None:
+        return Denied(Reason.UNKNOWN_ACCOUNT, method, account_id)
+    if account.password_hash != granted.account.password_hash:
+        return Denied(Reason.WRONG_PASSWORD, method, account_id)
+    return if_active(request, account, method)
+
+
 def spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenFacts) -> Proof:
     """Use up a one-time token that was presented rightly."""
     if account is None:

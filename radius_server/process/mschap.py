@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from Crypto.Cipher import DES
 
+from common.errors import MalformedPacket
 from identity.domain.recoverable import hash_nt_hash
 
 CHALLENGE_OCTETS = 16
@@ -49,7 +50,8 @@ class Response1:
 
     @classmethod
     def of_attribute(cls, value: bytes) -> Response1:
-        """The response in the 50 octets of an MS-CHAP-Response."""
+        """The response in an MS-CHAP-Response; MalformedPacket unless it has 50 octets."""
+        _check_size("MS-CHAP-Response", value)
         return cls(value[26:], value[0], bool(value[1] & _USE_NT_RESPONSE))
 
     def fits(self, challenge: bytes, nt_hash: bytes) -> bool:
@@ -71,7 +73,8 @@ class Response2:
 
     @classmethod
     def of_attribute(cls, value: bytes) -> Response2:
-        """The response in the 50 octets of an MS-CHAP2-Response."""
+        """The response in an MS-CHAP2-Response; MalformedPacket unless it has 50 octets."""
+        _check_size("MS-CHAP2-Response", value)
         return cls(value[2:18], value[26:], value[0])
 
     def fits(self, challenge: bytes, user_name: bytes, nt_hash: bytes) -> bool:
@@ -154,6 +157,11 @@ def failure_message(code: int, challenge: bytes, version: int) -> str:
         version: 2 with MS-CHAP, 3 with MS-CHAPv2.
     """
     return f"E={code} R=0 C={challenge.hex().upper()} V={version}"
+
+
+def _check_size(name: str, value: bytes) -> None:
+    if len(value) != RESPONSE_OCTETS:
+        raise MalformedPacket(f"{name} has {len(value)} octets instead of {RESPONSE_OCTETS}")
 
 
 def _start_key(master: bytes, text: bytes) -> bytes:

@@ -13,7 +13,13 @@ from typing import Any
 from common.errors import MalformedPacket, NotAuthentic
 from common.net import find_mac
 from radius_server.packet.codes import CALL_CHECK, Attribute, Code
-from radius_server.packet.packet import MAXIMUM_OCTETS, Packet, decode
+from radius_server.packet.packet import MAXIMUM_OCTETS, Packet, decode, sub_attributes
+from radius_server.process.mschap_login import (
+    MICROSOFT,
+    MS_CHAP2_RESPONSE,
+    MS_CHAP_CHALLENGE,
+    MS_CHAP_RESPONSE,
+)
 from radius_server.process.questions import AccessRequest
 from radius_server.worker.clients import NasClient
 
@@ -29,6 +35,8 @@ _CHAP_CHALLENGE = int(Attribute.CHAP_CHALLENGE)
 _SERVICE_TYPE = int(Attribute.SERVICE_TYPE)
 _EAP_MESSAGE = int(Attribute.EAP_MESSAGE)
 _FRAMED_MTU = int(Attribute.FRAMED_MTU)
+_VENDOR_SPECIFIC = int(Attribute.VENDOR_SPECIFIC)
+_MICROSOFT_OCTETS = MICROSOFT.to_bytes(4, "big")
 _LONG_OCTETS = MAXIMUM_OCTETS - 1024
 """What Proxy-State may take of a reply; our own attributes need less than half of the rest."""
 
@@ -95,7 +103,7 @@ def access_request(exchange: Exchange) -> AccessRequest:
     if chap is not None and len(chap) != 17:
         raise MalformedPacket(f"CHAP-Password has {len(chap)} octets instead of 17")
     station = packet.text(_CALLING_STATION_ID)
-    return AccessRequest(
+    request = AccessRequest(
         user_name=packet.text(_USER_NAME) or "",
         nas_client_id=exchange.nas.facts.nas_client_id,
         now=exchange.received_at,
@@ -112,3 +120,21 @@ def access_request(exchange: Exchange) -> AccessRequest:
         call_check=packet.integer(_SERVICE_TYPE) == CALL_CHECK,
         eap_message=(b"".join(packet.all(_EAP_MESSAGE)) if _EAP_MESSAGE in values else None),
     )
+    # Most NAS send attributes of their vendor; Microsoft's come with MS-CHAP alone.
+    if _VENDOR_SPECIFIC in values and _MICROSOFT_OCTETS in packet.octets:
+        _add_mschap(request, packet)
+    return request
+
+
+def _add_mschap(request: AccessRequest, packet: Packet) -> None:
+    """RFC 2548 sections 2.1 and 2.3: a challenge and the answer to it."""
+    for value in packet.all(_VENDOR_SPECIFIC):
+        for vendor, kind, content in sub_attributes(value) or ():
+            if vendor != MICROSOFT:
+                continue
+            if kind == MS_CHAP_CHALLENGE:
+                request.mschap_challenge = content
+            elif kind == MS_CHAP_RESPONSE:
+                request.mschap_response = content
+            elif kind == MS_CHAP2_RESPONSE:
+                request.mschap2_response = content

@@ -38,6 +38,7 @@ _CALLED_STATION_ID = int(Attribute.CALLED_STATION_ID)
 _EAP_FAILURE = 4
 _VALUE_OCTETS = 253
 _MICROSOFT = 311
+_MS_CHAP_MPPE_KEYS = 12  # RFC 2548 section 2.4.1
 _MPPE_SEND_KEY, _MPPE_RECV_KEY = 16, 17  # RFC 2548 sections 2.4.2, 2.4.3
 
 REFUSAL_TEXT = "Login refused"
@@ -274,6 +275,9 @@ def protocol_attributes(exchange: Exchange, told: Answered) -> bytes:
         if key:
             hidden = secret.hide_key(key, authenticator, number)
             attributes += encode_vendor(_MICROSOFT, kind, hidden)
+    if told.mschap_keys:
+        hidden = secret.hide_password(told.mschap_keys, authenticator)
+        attributes += encode_vendor(_MICROSOFT, _MS_CHAP_MPPE_KEYS, hidden)
     return attributes
 
 

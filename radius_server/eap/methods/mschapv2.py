@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
 
-from identity.domain.access import Denied, Granted, Method, Reason
+from common.errors import EapViolation
+from identity.domain.access import Granted, Method
 from radius_server.eap.methods import EapMethod, MethodResult, Send
+from radius_server.process.known_secrets import as_of_now
 from radius_server.process.mschap import (
     CHALLENGE_OCTETS,
     NT_RESPONSE_OCTETS,
@@ -47,6 +49,10 @@ def mschapv2(
     Args:
         identity: whose account is looked for; the Name of the Response must be the same,
             but for a domain.
+
+    Raises:
+        EapViolation: the peer's words have another form, name somebody else, or say that
+            it does not believe in us.
     """
     challenge = random(CHALLENGE_OCTETS)
     number = random(1)[0]
@@ -54,23 +60,24 @@ def mschapv2(
     answer = yield Send(packet(OpCode.CHALLENGE, number, value + SERVER_NAME))
     found = parse_response(answer)
     if found is None:
-        return _broken("the answer to the challenge is no MS-CHAPv2 response")
+        raise EapViolation("mschapv2_response_wrong")
     response, name = found
     if _folded(name) != _folded(identity.encode()):
-        return _broken("the name in the MS-CHAPv2 response is not the identity")
+        raise EapViolation("mschapv2_name_is_not_the_identity")
     asked = replace(request, user_name=identity)
     proof = yield from mschap2(asked, name, response, challenge, Method.EAP_MSCHAP2)
     if not isinstance(proof.decision, Granted):
         told = f"{proof.message} M=Login refused".encode()
         failure = packet(OpCode.FAILURE, response.identifier, told)
-        return MethodResult(proof.decision, failure=failure)
+        return MethodResult(proof.decision, identity=identity, failure=failure)
     told = f"{proof.message} M=OK".encode()
     acknowledged = yield Send(packet(OpCode.SUCCESS, response.identifier, told))
     if acknowledged[:1] != bytes((OpCode.SUCCESS,)):
         # A peer that cannot check our proof takes us for a false server, rightly.
-        return _broken("the peer did not accept the server's MS-CHAPv2 proof")
+        raise EapViolation("mschapv2_server_not_believed")
+    decision = yield from as_of_now(request, proof.decision)
     msk = (proof.receive_key + proof.send_key).ljust(_MSK_OCTETS, b"\0")
-    return MethodResult(proof.decision, msk=msk, identity=proof.decision.account.username)
+    return MethodResult(decision, msk=msk, identity=identity)
 
 
 def packet(op_code: OpCode, number: int, rest: bytes) -> bytes:
@@ -97,7 +104,3 @@ def parse_response(type_data: bytes) -> tuple[Response2, bytes] | None:
 
 def _folded(name: bytes) -> str:
     return without_domain(name).decode("utf-8", "backslashreplace").strip().casefold()
-
-
-def _broken(why: str) -> MethodResult:
-    return MethodResult(Denied(Reason.EAP_PROTOCOL, Method.EAP_MSCHAP2), trace=(why,))
