@@ -34,7 +34,6 @@ class TlsSession:
     password_hash: str | None = field(repr=False)
     """What the account's password was stored as: another one ends the session."""
     ends_at: datetime
-    certificate: bytes | None = field(default=None, repr=False)
 
 
 class TlsSessions:

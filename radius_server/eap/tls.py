@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from radius_server.eap import openssl_adapter as openssl
@@ -103,8 +104,6 @@ class TlsEngine:
         certificate = self._connection.get_peer_certificate(as_cryptography=True)
         if certificate is None:
             return None
-        from cryptography.hazmat.primitives.serialization import Encoding
-
         return certificate.public_bytes(Encoding.DER)
 
     def key_material(self, kind: Type) -> bytes:
@@ -154,5 +153,7 @@ class TlsEngine:
         _, is_alert, alert = reason.partition(" alert ")
         if is_alert:
             return f"tls:alert={alert.replace(' ', '_')}"
-        doubt = openssl.verify_result(self._connection) if "verify" in reason else ""
-        return f"tls:error={(doubt or reason).replace(' ', '_')}"
+        doubt = openssl.verify_result(self._connection) if "verify failed" in reason else ""
+        if doubt:
+            return f"tls:certificate={doubt.replace(' ', '_')}"
+        return f"tls:error={reason.replace(' ', '_')}"

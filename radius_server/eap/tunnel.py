@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -56,6 +57,8 @@ class Contexts:
 
     resuming: SSL.Context
     full: SSL.Context
+    good_until: datetime | None = None
+    """When what client certificates are checked against, a revocation list, grows stale."""
 
 
 @dataclass(slots=True)
@@ -84,6 +87,8 @@ class Tunnel:
         self.session: TlsSession | None = None
         """The session this tunnel resumes, if it does."""
         self._account: AccountSnapshot | None = None
+        self.ends_at: datetime | None = None
+        """When its session may no longer be resumed, if that is earlier than for others."""
 
     @property
     def engine(self) -> TlsEngine:
@@ -166,13 +171,13 @@ class Tunnel:
         return self._engine.key_material(self._kind)
 
     def _remember(self, granted: Granted) -> None:
+        ends = (self._request.now + LIFETIME, self.ends_at, self._tools.contexts.good_until)
         session = self.session or TlsSession(
             kind=self._kind,
             username=granted.account.username,
             method=granted.method,
             password_hash=granted.account.password_hash,
-            ends_at=self._request.now + LIFETIME,
-            certificate=self._engine.peer_certificate() if self._kind == Type.TLS else None,
+            ends_at=min(end for end in ends if end is not None),
         )
         self._tools.sessions.remember(self._engine.keep(), session)
 
@@ -236,8 +241,8 @@ def guarded(method: Method, course: EapMethod) -> EapMethod:
 
 
 def _reason(failure: str) -> Reason:
-    if failure.startswith("tls:error=certificate_revoked"):
+    if failure == "tls:certificate=certificate_revoked":
         return Reason.CERTIFICATE_REVOKED
-    if "certificate" in failure and failure.startswith("tls:error"):
+    if failure.startswith(("tls:certificate=", "tls:error=peer_did_not_return_a_certificate")):
         return Reason.CERTIFICATE_REFUSED
     return Reason.TLS_FAILED

@@ -1,0 +1,140 @@
+"""TLS contexts from the files that [eap] names: read at the start, and again when they change.
+
+The only place where EAP touches files. What the contexts are used for is not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from common.config import Config
+from common.errors import ConfigError
+from radius_server.eap import openssl_adapter as openssl
+from radius_server.eap.sessions import LIFETIME
+from radius_server.eap.tunnel import Contexts
+
+_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+_SESSION_ID_CONTEXT = b"yuenyan"
+_CRL_MARK = b"-----BEGIN X509 CRL-----"
+
+
+@dataclass(frozen=True, slots=True)
+class AllContexts:
+    """`tunnel` asks for no client certificate, `client` demands one."""
+
+    tunnel: Contexts
+    client: Contexts | None
+
+
+def read_contexts(config: Config) -> AllContexts:
+    """The contexts of a configuration.
+
+    Raises:
+        ConfigError: a file is missing or cannot be used; the message names it.
+    """
+    tunnel = Contexts(_context(config, resumes=True), _context(config, resumes=False))
+    if "tls" not in config.eap.methods:
+        return AllContexts(tunnel, None)
+    lists = _revocation_lists(config)
+    ends = [item.next_update_utc for item in lists if item.next_update_utc is not None]
+    client = Contexts(
+        _demanding(config, lists, _context(config, resumes=True)),
+        _demanding(config, lists, _context(config, resumes=False)),
+        min(ends, default=None),
+    )
+    return AllContexts(tunnel, client)
+
+
+def watched_files(config: Config) -> list[Path]:
+    """The files whose change makes new contexts necessary."""
+    named = (config.eap_certificate, config.eap_private_key, config.eap_ca, config.eap_crl)
+    return [path for path in named if path is not None]
+
+
+def stamps(files: list[Path]) -> list[tuple[int, int] | None]:
+    """When each file changed, and its size; None for one that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for path in files:
+        try:
+            facts = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((facts.st_mtime_ns, facts.st_size))
+    return found
+
+
+def _context(config: Config, *, resumes: bool) -> SSL.Context:
+    chain, key = config.eap_certificate, config.eap_private_key
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(_VERSIONS[config.eap.tls_min])
+    context.set_max_proto_version(_VERSIONS[config.eap.tls_max])
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    context.set_session_id(_SESSION_ID_CONTEXT)
+    if resumes:
+        context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        context.set_timeout(int(LIFETIME.total_seconds()))
+        openssl.report_tickets(context)
+    else:
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_options(SSL.OP_NO_TICKET)
+    try:
+        context.use_certificate_chain_file(str(chain))
+    except SSL.Error as error:
+        raise ConfigError(f"cannot use the certificate {chain}", "eap.certificate") from error
+    try:
+        context.use_privatekey_file(str(key))
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise ConfigError(
+            f"the private key {key} cannot be used, or is not that of {chain}", "eap.private_key"
+        ) from error
+    return context
+
+
+def _demanding(
+    config: Config, lists: list[x509.CertificateRevocationList], context: SSL.Context
+) -> SSL.Context:
+    """`context`, demanding a client certificate of the configured issuers."""
+    path = config.eap_ca
+    try:
+        context.load_verify_locations(str(path))
+        authorities = x509.load_pem_x509_certificates(path.read_bytes())
+    except (SSL.Error, OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot use the issuers of client certificates {path}", "eap.ca"
+        ) from error
+    context.set_client_ca_list([_subject(authority) for authority in authorities])
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    store = context.get_cert_store()
+    assert store is not None
+    # An intermediate that is named as issuer is trusted without its root.
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    if lists:
+        for item in lists:
+            store.add_crl(item)
+        store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
+    return context
+
+
+def _subject(certificate: x509.Certificate) -> crypto.X509Name:
+    return crypto.X509.from_cryptography(certificate).get_subject()
+
+
+def _revocation_lists(config: Config) -> list[x509.CertificateRevocationList]:
+    """The lists in the file, PEM or DER. The site's own may not be there yet."""
+    path = config.eap_crl
+    if path is None or (config.eap.crl is None and not path.exists()):
+        return []
+    try:
+        octets = path.read_bytes()
+        if _CRL_MARK not in octets:
+            return [x509.load_der_x509_crl(octets)]
+        parts = octets.split(_CRL_MARK)[1:]
+        return [x509.load_pem_x509_crl(_CRL_MARK + part) for part in parts]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot use the revocation list {path}", "eap.crl") from error
