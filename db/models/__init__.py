@@ -2,6 +2,7 @@
 
 from db.models.admission import PortalToken, Registration, Voucher, VoucherBatch, VoucherDevice
 from db.models.base import Base
+from db.models.certificates import Certificate
 from db.models.dynamic import CoaRequest
 from db.models.ledger import (
     AccountingEvent,
@@ -21,6 +22,7 @@ __all__ = [
     "AuditEvent",
     "AuthEvent",
     "Base",
+    "Certificate",
     "CoaRequest",
     "Credential",
     "Gap",

@@ -1,0 +1,1 @@
+"""Certificates: how they are made, what names they bear, where they lie, when they end."""

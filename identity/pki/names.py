@@ -1,0 +1,131 @@
+"""The names in a certificate: who it is for, written in one way and read in one way.
+
+RFC 5280 section 4.2.1.6; the user principal name is Microsoft's otherName, which Windows
+sends as the EAP identity. Knows nothing of accounts, and verifies no signature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from cryptography import x509
+from cryptography.hazmat import asn1
+from cryptography.x509.oid import NameOID
+
+from common.errors import UsageError
+
+USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+
+COMMON_NAME_OCTETS = 64
+"""The bound of X.520; a Thai letter takes three octets."""
+
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})+")
+_DNS_OCTETS = 253
+_MAILBOX = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+
+
+def cut(text: str, octets: int = COMMON_NAME_OCTETS) -> str:
+    """`text` cut to `octets` of UTF-8, between letters."""
+    return text.encode()[:octets].decode(errors="ignore").strip()
+
+
+def common_name(text: str) -> x509.Name:
+    """A subject that is nothing but this common name, cut to what X.520 allows."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cut(text))])
+
+
+def check_dns_name(text: str) -> str:
+    """`text` as a DNS name in lower case.
+
+    Raises:
+        UsageError: it is none that phones accept. Wildcards are refused: Windows takes none
+            for EAP.
+    """
+    name = text.strip().rstrip(".").lower()
+    if len(name) > _DNS_OCTETS or not _DNS_NAME.fullmatch(name):
+        raise UsageError(
+            f"{text!r} is not the DNS name of one server; write it like radius.school.ac.th"
+        )
+    return name
+
+
+def server_names(names: Sequence[str]) -> x509.SubjectAlternativeName:
+    """The DNS names of a server."""
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+
+
+def account_alternatives(username: str) -> x509.SubjectAlternativeName:
+    """The names of an account: its user principal name, and the mailbox if it reads as one."""
+    names: list[x509.GeneralName] = [x509.OtherName(USER_PRINCIPAL_NAME, asn1.encode_der(username))]
+    if _MAILBOX.fullmatch(username):
+        names.append(x509.RFC822Name(username))
+    return x509.SubjectAlternativeName(names)
+
+
+def nas_alternatives(name: str) -> x509.SubjectAlternativeName | None:
+    """A NAS whose name is a DNS name bears it as such (RFC 6614 section 2.3); others bear none."""
+    lower = name.lower()
+    return server_names([lower]) if _DNS_NAME.fullmatch(lower) else None
+
+
+def account_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The account names a client certificate may stand for, the most telling first.
+
+    User principal names, then mailboxes, then the common name. Who binds a certificate to an
+    account takes the first; a certificate that has alternative names is not known by its
+    common name, so that the two cannot be played against each other.
+    """
+    found = (*_principals(certificate), *_alternatives(certificate, x509.RFC822Name))
+    return found or _common_names(certificate)
+
+
+def nas_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The NAS names a RadSec client certificate may stand for: DNS names, else common name."""
+    return _alternatives(certificate, x509.DNSName) or _common_names(certificate)
+
+
+def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names in the subject alternative name."""
+    return _alternatives(certificate, x509.DNSName)
+
+
+def describe(certificate: x509.Certificate) -> str:
+    """Every name in the certificate once, for a list."""
+    every = (
+        *_alternatives(certificate, x509.DNSName),
+        *account_names(certificate),
+        *_common_names(certificate),
+    )
+    return ", ".join(dict.fromkeys(every))
+
+
+def _san(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        # ValueError: an extension that is not what it says. Such a certificate has no names.
+        return None
+
+
+def _alternatives(
+    certificate: x509.Certificate, kind: type[x509.DNSName | x509.RFC822Name]
+) -> tuple[str, ...]:
+    san = _san(certificate)
+    return () if san is None else tuple(san.get_values_for_type(kind))
+
+
+def _principals(certificate: x509.Certificate) -> Iterator[str]:
+    san = _san(certificate)
+    for name in () if san is None else san:
+        if isinstance(name, x509.OtherName) and name.type_id == USER_PRINCIPAL_NAME:
+            try:
+                yield asn1.decode_der(str, name.value)
+            except ValueError:
+                continue
+
+
+def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return tuple(str(attribute.value) for attribute in attributes)
