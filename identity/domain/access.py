@@ -83,6 +83,9 @@ class RoleProfile:
     simultaneous: int | None = None
     quota_mb_day: int | None = None
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # of all the fields it would cost more than what it looks up
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:

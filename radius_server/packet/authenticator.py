@@ -140,20 +140,19 @@ class SharedSecret:
         """
         if _PROXY_STATE in request.values:
             attributes += encode_all((_PROXY_STATE, value) for value in request.all(_PROXY_STATE))
+        authenticator = request.authenticator
         if request.code == _ACCOUNTING_REQUEST:
-            return self._respond(request, code, attributes)
-        length = 38 + len(attributes)
-        if length > MAXIMUM_OCTETS:
-            raise ValueError(f"a reply of {length} octets does not fit in a RADIUS packet")
-        head = _HEADER.pack(code, request.identifier, length)
-        start = head + request.authenticator + _MESSAGE_AUTHENTICATOR_HEAD
-        signature = self.hmac_md5(start + _ZEROS + attributes)
-        return self._respond(request, code, _MESSAGE_AUTHENTICATOR_HEAD + signature + attributes)
-
-    def _respond(self, request: Packet, code: Code, attributes: bytes) -> bytes:
-        head = _HEADER.pack(code, request.identifier, 20 + len(attributes))
+            head = _HEADER.pack(code, request.identifier, 20 + len(attributes))
+        else:
+            length = 38 + len(attributes)
+            if length > MAXIMUM_OCTETS:
+                raise ValueError(f"a reply of {length} octets does not fit in a RADIUS packet")
+            head = _HEADER.pack(code, request.identifier, length)
+            start = head + authenticator + _MESSAGE_AUTHENTICATOR_HEAD
+            signature = self.hmac_md5(start + _ZEROS + attributes)
+            attributes = _MESSAGE_AUTHENTICATOR_HEAD + signature + attributes
         digest = hashlib.md5(
-            head + request.authenticator + attributes + self._secret, usedforsecurity=False
+            head + authenticator + attributes + self._secret, usedforsecurity=False
         )
         return head + digest.digest() + attributes
 

@@ -179,8 +179,10 @@ def _addresses(
 
 def _octets(packet: Packet, low: int, high: int) -> int:
     """A counter with its gigawords, RFC 2869 sections 5.1 and 5.2."""
-    total = (packet.integer(low) or 0) + ((packet.integer(high) or 0) << 32)
-    return min(total, _MAXIMUM_OCTETS)
+    total = packet.integer(low) or 0
+    if high in packet.values:
+        total = min(total + ((packet.integer(high) or 0) << 32), _MAXIMUM_OCTETS)
+    return total
 
 
 def _nas_identity(packet: Packet) -> str:

@@ -41,11 +41,17 @@ def reply_attributes(granted: Granted, now: datetime, vendor: str, class_value: 
         # An account that "never" ends, in the year 9999, has more than 32 bits of seconds.
         left = min(max(1, left), _LARGEST)
         seconds = left if seconds is None else min(seconds, left)
-    attributes = encode(_USER_NAME, granted.account.username.encode())
-    attributes += encode(_CLASS, class_value) + _profile(role, vendor)
-    if seconds is not None:
-        attributes += _number(Attribute.SESSION_TIMEOUT, seconds)
-    return attributes
+    attributes = (
+        encode(_USER_NAME, granted.account.username.encode())
+        + encode(_CLASS, class_value)
+        + _profile(role, vendor)
+    )
+    return attributes if seconds is None else attributes + _session_timeout(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _session_timeout(seconds: int) -> bytes:
+    return _number(Attribute.SESSION_TIMEOUT, seconds)
 
 
 @lru_cache(maxsize=1024)

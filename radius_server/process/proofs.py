@@ -30,6 +30,8 @@ from radius_server.process.questions import (
     RedeemVoucher,
 )
 
+_PREFIX = PREFIX.encode()
+
 
 def prove(request: AccessRequest) -> Proof:
     """Who asks, by whatever proof the request carries; also for the inside of a tunnel."""
@@ -45,15 +47,14 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
     account = yield FindAccount(username)
     if isinstance(account, Unavailable):
         return account
-    if password.startswith(PREFIX.encode()):
+    if password.startswith(_PREFIX):
         tokens = yield FindTokens(username)
         if isinstance(tokens, Unavailable):
             return tokens
         for facts in tokens:
             if hmac.compare_digest(facts.token.encode(), password):
                 return (yield from spend(request, account, facts))
-    code = find_code(request.user_name)
-    if account is None and code is not None:
+    if account is None and (code := find_code(request.user_name)) is not None:
         decision: Decision = Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
         if not password or find_code(password.decode("utf-8", "replace")) == code:
             decision = _decision((yield RedeemVoucher(code, request.station)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from typing import Any
 
 LIFETIME_SECONDS = 30.0
 """Longer than any NAS goes on repeating one request."""
@@ -22,7 +23,8 @@ class DuplicateCache:
     def __init__(self, lifetime: float = LIFETIME_SECONDS, maximum: int = MAXIMUM_ENTRIES) -> None:
         self._lifetime = lifetime
         self._maximum = maximum
-        self._replies: dict[Hashable, tuple[float, bytes | None]] = {}
+        self._replies: dict[Hashable, list[Any]] = {}
+        """When it began (monotonic seconds), and its reply or None; changed in place."""
         # In order of time. A dict would do, but its front is slow to reach after deletions.
         self._order: deque[tuple[float, Hashable]] = deque()
 
@@ -34,10 +36,12 @@ class DuplicateCache:
         Args:
             now: monotonic seconds.
         """
-        known = self._replies.get(key)
-        if known is not None and now - known[0] < self._lifetime:
-            return False, known[1]
-        self._replies[key] = (now, None)
+        entry = [now, None]
+        known = self._replies.setdefault(key, entry)
+        if known is not entry:
+            if now - known[0] < self._lifetime:
+                return False, known[1]
+            self._replies[key] = entry
         self._order.append((now, key))
         if now - self._order[0][0] >= self._lifetime or len(self._order) > self._maximum:
             self._expire(now)
@@ -47,7 +51,7 @@ class DuplicateCache:
         """Remember the reply of a request begun before."""
         known = self._replies.get(key)
         if known is not None:
-            self._replies[key] = (known[0], reply)
+            known[1] = reply
 
     def forget(self, key: Hashable) -> None:
         """Let the next copy of this request be new: nothing durable came of this one."""
