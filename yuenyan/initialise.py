@@ -97,7 +97,13 @@ def _make_admin(office: Office, name: str, password: str) -> bool:
         people.add_user(
             session,
             office,
-            people.NewUser(username=name, password_hash=hashed, role="staff", admin_level="admin"),
+            people.NewUser(
+                username=name,
+                password_hash=hashed,
+                role="staff",
+                admin_level="admin",
+                password=password,
+            ),
             actor="command-line",
         )
     return True

@@ -187,7 +187,9 @@ def set_password(account_id: int) -> ResponseReturnValue:
         with office().database.write() as session:
             if people.get(session, username).kind == "device":
                 abort(400)
-            people.set_password(session, office(), username, hashed, officer().username)
+            people.set_password(
+                session, office(), username, hashed, officer().username, password=password
+            )
     except BackendUnavailable:
         raise
     except NetAccessError as error:
@@ -237,6 +239,7 @@ def _add(form: NewPerson) -> int | str:
         new = people.NewUser(
             username=form.username.data or "",
             password_hash=office().passwords.hash(password),
+            password=password,
             full_name=form.full_name.data or "",
             role=form.role.data,
             organisation=form.organisation.data or None,

@@ -100,6 +100,8 @@ class AccountSnapshot:
     password_hash: str | None = field(default=None, repr=False)
     recoverable: str = "none"
     """What is kept beside the hash, to be asked for: none | nt-hash | password."""
+    to_keep: str = "none"
+    """What ought to be kept and is not yet; the next login that tells the password sees to it."""
 
     def refusal(self, now: datetime) -> Reason | None:
         """Why this account may not log in at `now`, or None when it may."""

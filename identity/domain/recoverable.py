@@ -47,5 +47,5 @@ def hash_nt_hash(octets: bytes) -> bytes:
 def kept(kind: Recoverable, password: str) -> bytes:
     """What of `password` is to be sealed; nothing for NONE."""
     if kind is Recoverable.PASSWORD:
-        return password.encode()
+        return password.encode("utf-8", "surrogateescape")
     return nt_hash(password) if kind is Recoverable.NT_HASH else b""

@@ -25,8 +25,9 @@ from sqlalchemy.orm import Session
 from common.clock import parse_time
 from common.errors import NetAccessError, UsageError
 from db.models import Account, Credential, Organisation, Person, Role
+from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import audit, dynamic, people, roles
+from identity.services import audit, dynamic, people, recoverable, roles
 
 COLUMNS = (
     "username",
@@ -242,8 +243,12 @@ def apply(
     roster: Roster,
     actor: str,
     progress: Progress = lambda done: None,
+    keep: Recoverable | None = None,
 ) -> Report:
     """Write the entries of a checked roster.
+
+    Args:
+        keep: what each account is to keep of its password, whatever its role says.
 
     Passwords are hashed by one thread a core (argon2 releases the interpreter), and a chunk
     is committed as soon as it is hashed, while the next one is being hashed.
@@ -258,7 +263,7 @@ def apply(
         hashed = zip(roster.entries, hashes, strict=True)
         try:
             while chunk := list(islice(hashed, CHUNK)):
-                for written in _write(office, chunk, actor):
+                for written in _write(office, chunk, actor, keep):
                     if isinstance(written, BadRow):
                         bad.append(written)
                     elif written:
@@ -275,12 +280,12 @@ def apply(
 
 
 def _write(
-    office: Office, chunk: Sequence[tuple[Entry, str]], actor: str
+    office: Office, chunk: Sequence[tuple[Entry, str]], actor: str, keep: Recoverable | None
 ) -> Iterator[bool | BadRow]:
     """Write a chunk in one transaction: True for an added row, False for an updated one."""
     try:
         with office.database.write() as session:
-            outcome = _write_chunk(session, office, chunk, actor)
+            outcome = _write_chunk(session, office, chunk, actor, keep)
         yield from outcome
         return
     except IntegrityError:
@@ -290,11 +295,15 @@ def _write(
             return
     # Somebody else took one of the names since the check: find out which.
     for single in chunk:
-        yield from _write(office, [single], actor)
+        yield from _write(office, [single], actor, keep)
 
 
 def _write_chunk(
-    session: Session, office: Office, chunk: Sequence[tuple[Entry, str]], actor: str
+    session: Session,
+    office: Office,
+    chunk: Sequence[tuple[Entry, str]],
+    actor: str,
+    keep: Recoverable | None,
 ) -> Sequence[bool]:
     now = office.clock()
     # Only what was there at the check is changed: an account that came since then belongs to
@@ -304,7 +313,9 @@ def _write_chunk(
         account.username: account
         for account in session.scalars(select(Account).where(Account.username.in_(names)))
     }
-    role_ids = {name: number for name, number in session.execute(select(Role.name, Role.id))}
+    # The list keeps the rows in the session, where every account finds its own.
+    known_roles = session.scalars(select(Role)).all()
+    role_ids = {role.name: role.id for role in known_roles}
     organisation_ids = {
         code: number for code, number in session.execute(select(Organisation.code, Organisation.id))
     }
@@ -312,7 +323,7 @@ def _write_chunk(
     for entry, hashed in chunk:
         account = existing.get(entry.username)
         if account is not None:
-            _update(session, office, account, entry, hashed, actor)
+            _update(session, office, account, entry, hashed, actor, keep)
             continue
         person = Person(
             organisation_id=organisation_ids[entry.organisation] if entry.organisation else None,
@@ -344,7 +355,14 @@ def _write_chunk(
     session.add_all(accounts)
     session.flush()
     for account, (entry, hashed, _) in zip(accounts, new, strict=True):
-        session.add(Credential(account_id=account.id, password_hash=hashed, changed_at=now))
+        credential = Credential(
+            account_id=account.id,
+            password_hash=hashed,
+            changed_at=now,
+            recoverable_choice=keep,
+        )
+        session.add(credential)
+        recoverable.password_changed(session, office, account, credential, entry.password, actor)
         audit.record(
             session,
             now,
@@ -358,7 +376,13 @@ def _write_chunk(
 
 
 def _update(
-    session: Session, office: Office, account: Account, entry: Entry, hashed: str, actor: str
+    session: Session,
+    office: Office,
+    account: Account,
+    entry: Entry,
+    hashed: str,
+    actor: str,
+    keep: Recoverable | None,
 ) -> None:
     """Bring an account to what its row says; an empty cell leaves what is there."""
     person = account.person
@@ -374,8 +398,13 @@ def _update(
         person.organisation_id = account.organisation_id = organisation.id
     if entry.role:
         dynamic.change_role(session, office, account, entry.role, actor)
+        recoverable.follow(session, office, account, actor)
     if entry.expires_at is not None:
         account.expires_at = entry.expires_at
     if hashed:
-        people.set_password(session, office, account.username, hashed, actor)
+        if keep is not None:
+            recoverable.choose(session, office, account, keep, actor)
+        people.set_password(
+            session, office, account.username, hashed, actor, password=entry.password
+        )
     audit.record(session, office.clock(), actor, "account:updated", account.username, row=entry.row)

@@ -18,7 +18,7 @@ from identity.domain.access import (
     Unavailable,
 )
 from identity.office import Office
-from identity.services import people, roles, vouchers
+from identity.services import people, recoverable, roles, vouchers
 
 
 def snapshot(session: Session, account: Account) -> AccountSnapshot:
@@ -32,6 +32,8 @@ def snapshot(session: Session, account: Account) -> AccountSnapshot:
         expires_at=account.expires_at,
         role=roles.profile(account.role),
         password_hash=credential.password_hash if credential else None,
+        recoverable=(credential.recoverable_kind if credential else None) or "none",
+        to_keep=recoverable.missing(account.role, credential),
     )
 
 
@@ -57,6 +59,8 @@ def check_password(
             return Denied(Reason.NO_PASSWORD, method, facts.account_id)
         if not proven:
             return Denied(Reason.WRONG_PASSWORD, method, facts.account_id)
+        if facts.to_keep != "none":
+            recoverable.keep_now(office, facts.account_id, facts.password_hash, password)
         renew_hash(office, facts.account_id, facts.password_hash, password, now)
     except BackendUnavailable as error:
         return Unavailable(error.backend)

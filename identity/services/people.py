@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,8 +13,9 @@ from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
 from db.models import Account, Credential, Person
 from identity.domain.admission import clean_username, find_code
+from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import audit, dynamic, roles
+from identity.services import audit, dynamic, recoverable, roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,10 @@ class NewUser:
     expires_at: datetime | None = None
     proofing_method: str = "operator"
     admin_level: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """In the clear, for what is kept of it where role or account say so."""
+    recoverable: Recoverable | None = None
+    """The account's own choice of that; None is the role's."""
 
 
 _OURS = re.compile(r"voucher-\d+|housekeeper|command-line|anonymous")
@@ -102,8 +107,15 @@ def add_user(session: Session, office: Office, new: NewUser, actor: str) -> Acco
     )
     session.add(account)
     session.flush()
-    session.add(Credential(account_id=account.id, password_hash=new.password_hash, changed_at=now))
+    credential = Credential(
+        account_id=account.id,
+        password_hash=new.password_hash,
+        changed_at=now,
+        recoverable_choice=new.recoverable,
+    )
+    session.add(credential)
     audit.record(session, now, actor, "account:added", username, role=new.role)
+    recoverable.password_changed(session, office, account, credential, new.password, actor)
     return account
 
 
@@ -140,17 +152,31 @@ def set_expiry(
     return account
 
 
-def set_password(session: Session, office: Office, username: str, hashed: str, actor: str) -> None:
-    """Replace the password hash of an account that has one or may have one."""
+def set_password(
+    session: Session,
+    office: Office,
+    username: str,
+    hashed: str,
+    actor: str,
+    password: str | None = None,
+) -> None:
+    """Replace the password hash of an account that has one or may have one.
+
+    Args:
+        password: in the clear, for what is kept of it where role or account say so; without
+            it nothing is kept.
+    """
     account = get(session, username)
     credential = session.get(Credential, account.id)
     now = office.clock()
     if credential is None:
-        session.add(Credential(account_id=account.id, password_hash=hashed, changed_at=now))
+        credential = Credential(account_id=account.id, password_hash=hashed, changed_at=now)
+        session.add(credential)
     else:
         credential.password_hash = hashed
         credential.changed_at = now
     audit.record(session, now, actor, "account:password_changed", account.username)
+    recoverable.password_changed(session, office, account, credential, password, actor)
 
 
 def describe(session: Session, account: Account) -> dict[str, object]:
@@ -182,4 +208,5 @@ def describe(session: Session, account: Account) -> dict[str, object]:
             else None
         ),
         "has_password": session.get(Credential, account.id) is not None,
+        "recoverable": recoverable.describe(session, account),
     }

@@ -13,7 +13,7 @@ from common.errors import Refused
 from db.models import Account, Credential, Role
 from identity.domain.recoverable import Recoverable, kept, lesser
 from identity.office import Office
-from identity.services import audit
+from identity.services import audit, roles
 from identity.vault import Vault
 
 PRICE = (
@@ -39,6 +39,13 @@ def wanted(role: Role, credential: Credential | None) -> Recoverable:
     if credential is not None and credential.recoverable_choice is not None:
         return Recoverable(credential.recoverable_choice)
     return Recoverable(role.recoverable)
+
+
+def missing(role: Role, credential: Credential | None) -> str:
+    """What ought to be kept and is not yet; `none` when all is as it ought to be."""
+    kind = wanted(role, credential)
+    held = credential.recoverable_kind if credential is not None else None
+    return Recoverable.NONE.value if kind == held else kind.value
 
 
 def describe(session: Session, account: Account) -> dict[str, str]:
@@ -68,6 +75,21 @@ def password_changed(
     role = session.get_one(Role, account.role_id)
     kind = Recoverable.NONE if password is None else wanted(role, credential)
     _store(session, office, account, credential, kind, password or "", actor)
+
+
+def keep_now(office: Office, account_id: int, stored_hash: str, password: str) -> None:
+    """Keep of a password that a login has just proven what is wanted and not kept yet.
+
+    Args:
+        stored_hash: the hash it was proven against; after a change of it nothing is done.
+    """
+    with office.database.write() as session:
+        account = session.get(Account, account_id)
+        credential = session.get(Credential, account_id)
+        if account is None or credential is None or credential.password_hash != stored_hash:
+            return
+        if missing(account.role, credential) != Recoverable.NONE:
+            password_changed(session, office, account, credential, password, account.username)
 
 
 def choose(
@@ -108,12 +130,26 @@ def follow(session: Session, office: Office, account: Account, actor: str) -> No
     password = ""
     if allowed is Recoverable.NT_HASH:
         sealed = credential.recoverable
-        password = open_sealed(office.vault, account.id, held, sealed).decode()
+        octets = open_sealed(office.vault, account.id, held, sealed)
+        password = octets.decode("utf-8", "surrogateescape")
     _store(session, office, account, credential, allowed, password, actor)
 
 
-def role_changed(session: Session, office: Office, role: Role, actor: str) -> int:
-    """Remove at once what accounts of `role` may no longer keep; how many had something."""
+def choose_for_role(
+    session: Session, office: Office, name: str, kind: Recoverable, actor: str
+) -> None:
+    """Keep `kind` of the passwords of a role's accounts that have made no choice of their own.
+
+    Less is removed at once; more waits for the next login or change of each password.
+
+    Raises:
+        NotFound: there is no such role.
+    """
+    role = roles.get(session, name)
+    if role.recoverable == kind:
+        return
+    role.recoverable = kind.value
+    audit.record(session, office.clock(), actor, "role:recoverable_chosen", name, kind=kind.value)
     session.flush()
     holders = session.scalars(
         select(Account)
@@ -122,7 +158,6 @@ def role_changed(session: Session, office: Office, role: Role, actor: str) -> in
     ).all()
     for account in holders:
         follow(session, office, account, actor)
-    return len(holders)
 
 
 def _store(

@@ -64,6 +64,7 @@ _ACCOUNTS = (
         Account.expires_at,
         Credential.password_hash,
         Credential.recoverable_kind,
+        func.coalesce(Credential.recoverable_choice, Role.recoverable).label("wanted"),
         *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
     )
     .join(Role, Account.role_id == Role.id)
@@ -167,6 +168,7 @@ class SqlStore:
                 role=RoleProfile(**{name: getattr(row, f"role_{name}") for name in _PROFILE}),
                 password_hash=row.password_hash,
                 recoverable=row.recoverable_kind or "none",
+                to_keep="none" if row.wanted == row.recoverable_kind else row.wanted,
             )
             for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         }
@@ -242,11 +244,8 @@ class SqlStore:
         stored = account.password_hash if account is not None else None
         proven = self._office.passwords.verify(stored, password)
         if proven and account is not None and stored is not None:
-            login.renew_hash(
-                self._office,
-                account.account_id,
-                stored,
-                password.decode("utf-8", "surrogateescape"),
-                self._office.clock(),
-            )
+            clear = password.decode("utf-8", "surrogateescape")
+            if account.to_keep != "none":
+                recoverable.keep_now(self._office, account.account_id, stored, clear)
+            login.renew_hash(self._office, account.account_id, stored, clear, self._office.clock())
         return proven

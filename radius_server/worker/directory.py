@@ -99,8 +99,8 @@ class VerifiedPasswords:
 
     def confirms(self, account: AccountSnapshot, password: bytes, now: float) -> bool:
         """Whether this very password was confirmed for this very stored hash."""
-        if account.password_hash is None:
-            return False
+        if account.password_hash is None or account.to_keep != "none":
+            return False  # what is to be kept is kept where argon2 has confirmed it
         digest, until = _SLOT.unpack_from(self._table, self._offset(account))
         return until > now and hmac.compare_digest(digest, self._digest(account, password))
 

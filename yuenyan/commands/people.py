@@ -14,8 +14,10 @@ from sqlalchemy import select
 from common.errors import Refused, UsageError
 from common.net import find_mac, format_mac
 from db.models import Account
+from identity.domain.recoverable import Recoverable
 from identity.office import Office
 from identity.services import devices, importing, people, registrations, roles
+from identity.services import recoverable as kept_secrets
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
@@ -48,7 +50,7 @@ def user_command() -> None:
 @click.option(
     "--recoverable",
     type=click.Choice(["nt-hash", "password"]),
-    help="Keep the secret for CHAP and MS-CHAP; not in this release.",
+    help="Keep what MS-CHAP (nt-hash), or CHAP as well (password), cannot do without.",
 )
 @click.pass_obj
 def user_add(
@@ -65,13 +67,16 @@ def user_add(
     recoverable: str | None,
 ) -> None:
     """Make an account for a person."""
-    _refuse_recoverable(recoverable)
+    keep = _chosen(recoverable)
     _need(password_stdin, "--password-stdin")
     office = context.office
     zone = context.config.site.timezone
+    password = _password(office, admin_level is not None)
     new = people.NewUser(
         username=name,
-        password_hash=office.passwords.hash(_password(office, admin_level is not None)),
+        password_hash=office.passwords.hash(password),
+        password=password,
+        recoverable=keep,
         full_name=full_name,
         role=role,
         organisation=org,
@@ -106,7 +111,7 @@ def user_import(
     columns are dropped. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Exit code 1
     when any row was bad.
     """
-    _refuse_recoverable(recoverable)
+    keep = _chosen(recoverable)
     office = context.office
     roster = importing.read(file.read(importing.MAXIMUM_OCTETS + 1), context.config.site.timezone)
     with office.database.read() as session:
@@ -120,7 +125,8 @@ def user_import(
     if dry_run:
         report = importing.Report(added=0, updated=0, bad=roster.bad)
     else:
-        report = importing.apply(office, roster, context.actor, _progress(len(roster.entries)))
+        progress = _progress(len(roster.entries))
+        report = importing.apply(office, roster, context.actor, progress, keep)
     if as_json:
         print_json(
             {
@@ -257,17 +263,40 @@ def user_password(
     context: Context, name: str, password_stdin: bool, recoverable: str | None
 ) -> None:
     """Replace the password of an account."""
-    _refuse_recoverable(recoverable)
+    keep = _chosen(recoverable)
     _need(password_stdin, "--password-stdin")
     office = context.office
     with office.database.read() as session:
         account = people.get(session, name)
     if account.kind == "device":
         raise Refused(f"{name} is a device, which has no password")
-    hashed = office.passwords.hash(_password(office, account.admin_level is not None))
+    password = _password(office, account.admin_level is not None)
+    hashed = office.passwords.hash(password)
     with office.database.write() as session:
-        people.set_password(session, office, name, hashed, context.actor)
+        if keep is not None:
+            kept_secrets.choose(session, office, people.get(session, name), keep, context.actor)
+        people.set_password(session, office, name, hashed, context.actor, password=password)
     click.echo(f"changed the password of {account.username}")
+
+
+@user_command.command("recoverable")
+@click.argument("name")
+@click.argument("kind", type=click.Choice(["role", "none", "nt-hash", "password"]))
+@click.pass_obj
+def user_recoverable(context: Context, name: str, kind: str) -> None:
+    """Keep the NT hash or the password of an account, or nothing, or what its role says.
+
+    CHAP, MS-CHAP, EAP-MD5 and EAP-pwd need it; docs/methods.md tells which needs what. Less
+    is removed at once. More is kept with the next login that tells the password (PAP, GTC,
+    the portal) or the next change of it.
+    """
+    keep = _chosen(None if kind == "role" else kind)
+    office = context.office
+    with office.database.write() as session:
+        account = people.get(session, name)
+        kept_secrets.choose(session, office, account, keep, context.actor)
+        described = kept_secrets.describe(session, account)
+    click.echo(f"{account.username} keeps {described['kept']}, wanted {described['wanted']}")
 
 
 @user_command.command("expiry")
@@ -370,12 +399,13 @@ def _password(office: Office, for_admin: bool) -> str:
     return password
 
 
-def _refuse_recoverable(kind: str | None) -> None:
-    if kind is not None:
-        raise Refused(
-            "--recoverable comes with the EAP methods, which this release does not have; "
-            "PAP and the portal work without it"
-        )
+def _chosen(kind: str | None) -> Recoverable | None:
+    """What `--recoverable` asks for; its price is told."""
+    if kind is None:
+        return None
+    if kind != Recoverable.NONE:
+        _warn(kept_secrets.PRICE)
+    return Recoverable(kind)
 
 
 def _need(given: bool, option: str) -> None:
