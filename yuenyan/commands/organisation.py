@@ -7,6 +7,8 @@ from sqlalchemy import func, select
 
 from common.errors import UsageError
 from db.models import Organisation, Person, Role
+from identity.domain.recoverable import Recoverable
+from identity.services import recoverable as kept_secrets
 from identity.services import roles
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.context import Context
@@ -75,6 +77,11 @@ def role_command() -> None:
 @click.option("--simultaneous", type=int, metavar="N", help="Sessions at the same time.")
 @click.option("--quota-mb-day", type=int, metavar="N")
 @click.option(
+    "--recoverable",
+    type=click.Choice(["none", "nt-hash", "password"]),
+    help="What to keep of its accounts' passwords for CHAP and MS-CHAP.",
+)
+@click.option(
     "--no-limit",
     multiple=True,
     type=click.Choice([name.replace("_", "-") for name in _LIMITS]),
@@ -92,6 +99,7 @@ def role_set(
     simultaneous: int | None,
     quota_mb_day: int | None,
     no_limit: tuple[str, ...],
+    recoverable: str | None,
 ) -> None:
     """Make a role or change the given limits of one; the others stay."""
     given = {
@@ -111,6 +119,12 @@ def role_set(
     office = context.office
     with office.database.write() as session:
         roles.set_role(session, office, role, changes, context.actor)
+        if recoverable is not None:
+            session.flush()
+            kind = Recoverable(recoverable)
+            kept_secrets.choose_for_role(session, office, role, kind, context.actor)
+    if recoverable not in (None, "none"):
+        click.echo(f"warning: {kept_secrets.PRICE}", err=True)
     click.echo(f"set {role}")
 
 
