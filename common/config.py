@@ -97,7 +97,16 @@ class Radius(_Section):
     slow_threads: int = Field(default=0, ge=0, le=64)
     """Threads for argon2; 0: one a core, which is all the processor it can use."""
     slow_queue: int = Field(default=256, ge=1)
-    """Logins that may wait for argon2; beyond it a request is dropped and the NAS retries."""
+    """Logins that may wait for argon2; beyond it a request is dropped and the NAS retries.
+    One NAS alone may hold two thirds of it, and each is served in its turn."""
+    throttle_account_failures: int = Field(default=10, ge=0)
+    """Wrong passwords of one device at one account before that device waits there; 0: never."""
+    throttle_device_failures: int = Field(default=100, ge=0)
+    """Wrong passwords of one device at any account; a class may share the one at the desk."""
+    throttle_longest_seconds: float = Field(default=60.0, ge=1.0, le=3600.0)
+    """Waits double from one second to this; whoever forges a device's address slows it no more."""
+    throttle_forget_seconds: float = Field(default=60.0, ge=1.0)
+    """One wrong password is forgotten in this time, so that a waiting guesser gets one in it."""
 
 
 class Eap(_Section):

@@ -128,6 +128,8 @@ class Denied:
     reason: Reason
     method: Method
     account_id: int | None = None
+    step: str = ""
+    """A line for the trace that says more than the reason, such as `throttle:device`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ token, or what an account keeps in recoverable form. What fits is for the caller
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from typing import Any
 
 from identity.domain.access import (
@@ -57,9 +58,11 @@ def prove_knowledge(request: AccessRequest, method: Method, fits: Fits) -> Known
         return (yield from _redeem(code, request)), known
     secret = None
     if account is not None and account.recoverable != "none":
-        secret = yield RecoverSecret(account)
+        secret = yield RecoverSecret(account, request)
         if isinstance(secret, Unavailable):
             return secret, None
+        if isinstance(secret, Denied):
+            return replace(secret, method=method), None
         if secret is not None and fits(secret):
             return if_active(request, account, method), secret
     tokens = yield FindTokens(username)

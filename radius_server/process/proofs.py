@@ -60,12 +60,12 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
             decision = _decision((yield RedeemVoucher(code, request.station)))
         if isinstance(decision, Denied) and decision.reason is Reason.VOUCHER_UNKNOWN:
             # Many a name reads as a code; the time must not tell that nobody has it.
-            proven = yield CheckPassword(None, password)
-            if isinstance(proven, Unavailable):
+            proven = yield CheckPassword(None, password, request)
+            if isinstance(proven, Unavailable | Denied):
                 return proven
         return decision
-    proven = yield CheckPassword(account, password)
-    if isinstance(proven, Unavailable):
+    proven = yield CheckPassword(account, password, request)
+    if isinstance(proven, Unavailable | Denied):
         return proven
     if account is None:
         return Denied(Reason.UNKNOWN_ACCOUNT, Method.PAP)

@@ -59,10 +59,12 @@ class FindTokens:
 
 @dataclass(slots=True)
 class CheckPassword:
-    """Answer: bool. Slow (argon2); the same time with and without an account."""
+    """Answer: bool, or Denied. Slow (argon2); the same time with and without an account."""
 
     account: AccountSnapshot | None
     password: bytes = field(repr=False)
+    request: AccessRequest | None = field(default=None, repr=False, compare=False)
+    """Which device asks, and where: who fails too often is answered Denied (throttled)."""
 
 
 @dataclass(slots=True)
@@ -89,9 +91,11 @@ class FindOpenStations:
 
 @dataclass(slots=True)
 class RecoverSecret:
-    """Answer: RecoveredSecret, or None when this account keeps nothing recoverable."""
+    """Answer: RecoveredSecret, None when this account keeps nothing recoverable, or Denied."""
 
     account: AccountSnapshot
+    request: AccessRequest | None = field(default=None, repr=False, compare=False)
+    """As in CheckPassword."""
 
 
 @dataclass(slots=True)

@@ -71,6 +71,7 @@ class Outcome:
         assert not isinstance(decision, Unavailable)
         packet, facts = exchange.packet, exchange.nas.facts
         reference = None
+        trace = told.trace if told is not None else ()
         if isinstance(decision, Granted):
             octets = self._new_reference()
             reference = octets.hex()
@@ -83,6 +84,8 @@ class Outcome:
             outcome, reason = "accept", Reason.OK
         else:
             account_id = decision.account_id
+            if decision.step:
+                trace = (*trace, decision.step)
             exchange.reply = reject(exchange, told)
             outcome, reason = "reject", decision.reason
         shown = user_name
@@ -102,7 +105,7 @@ class Outcome:
                 None if station is None else find_mac(station) or station,
                 packet.text(_CALLED_STATION_ID),
                 reference,
-                "\n".join(told.trace) if told is not None and told.trace else None,
+                "\n".join(trace) if trace else None,
             )
         )
         # Last: when a reply cannot be made, nothing of this decision is left behind.

@@ -25,6 +25,7 @@ from identity.domain.access import (
     Unavailable,
 )
 from identity.domain.recoverable import Recoverable
+from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
@@ -42,6 +43,8 @@ from radius_server.process.questions import (
     SpendToken,
 )
 from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
+from radius_server.worker.fair_queue import FairQueue
+from radius_server.worker.throttle import Throttle
 
 
 @dataclass(slots=True)
@@ -54,6 +57,12 @@ class Login:
     """What the dialogue is sent when it starts or, a conversation, goes on."""
     question: Question | None = None
     decision: Decision | Answered | Challenge | None = None
+
+    @property
+    def nas(self) -> int:
+        """The number of the NAS that asks; the origin is an exchange and its request."""
+        nas_client_id: int = self.origin[1].nas_client_id
+        return nas_client_id
 
 
 class Questions:
@@ -68,6 +77,7 @@ class Questions:
         threads: int,
         queue_limit: int,
         wake: Callable[[], None],
+        penalties: Penalties,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -75,35 +85,39 @@ class Questions:
         self._stations = OpenStations(store)
         self._verified = verified
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
-        self._queue_limit = queue_limit
         self._wake = wake
-        self._waiting = 0
+        self._queue: FairQueue[Login] = FairQueue(queue_limit)
+        self._throttle = Throttle(penalties, counters)
         self._answered: deque[tuple[Login, Any]] = deque()
         self._log = get_logger("radius.questions")
 
     @property
     def waiting(self) -> int:
         """How many logins wait for the pool."""
-        return self._waiting
+        return self._queue.waiting
 
     @property
     def is_full(self) -> bool:
         """Whether no new login may be put to the pool."""
-        return self._waiting >= self._queue_limit
+        return self._queue.is_full
 
     def start(self, logins: Iterable[Login]) -> tuple[list[Login], list[Login]]:
         """Begin dialogues; (decided now, dropped because the pool is full)."""
-        return self._advance([(login, login.answer) for login in logins])
+        decided, dropped = self._advance([(login, login.answer) for login in logins])
+        self._throttle.learn(decided)
+        return decided, dropped
 
     def resume(self, now: datetime) -> tuple[list[Login], list[Login]]:
         """Go on with the dialogues whose slow answers have come; as `start`."""
         ready = []
         while self._answered:
-            ready.append(self._answered.popleft())
-            self._waiting -= 1
+            login, answer = self._answered.popleft()
+            ready.append((login, answer))
+            self._queue.done(login.nas)
         if not ready:
             return [], []
         decided, dropped = self._advance(ready)
+        self._throttle.learn(decided)
         return self._as_of_now(decided, dropped, now), dropped
 
     def _as_of_now(self, decided: list[Login], dropped: list[Login], now: datetime) -> list[Login]:
@@ -162,11 +176,15 @@ class Questions:
     ) -> list[tuple[Login, Any]]:
         """The answers that are to be had now; slow questions go to the pool."""
         answers: list[tuple[Login, Any]] = []
-        accounts, tokens, stations, secrets = [], [], [], []
+        accounts, tokens, stations, kept = [], [], [], []
         now = time.monotonic()
+        throttle = self._throttle
+        throttles = not throttle.is_idle(now)
         for login in asking:
             question = login.question
-            if type(question) is Challenge:
+            if throttles and (refusal := throttle.refusal(question, now)) is not None:
+                answers.append((login, refusal))
+            elif type(question) is Challenge:
                 login.decision = question
                 decided.append(login)
             elif type(question) is FindAccount:
@@ -176,19 +194,21 @@ class Questions:
             elif type(question) is FindTokens:
                 tokens.append((login, question.username))
             elif type(question) is RecoverSecret:
-                secrets.append((login, question.account.account_id))
+                kept.append((login, question.account.account_id))
             elif (
                 type(question) is CheckPassword
                 and question.account is not None
                 and self._verified.confirms(question.account, question.password, now)
             ):
                 answers.append((login, True))
+            elif throttles and (refusal := throttle.device_refusal(question, now)) is not None:
+                answers.append((login, refusal))
             elif not self._submit(login):
                 dropped.append(login)
         answers += self._together(accounts, self._directory.load)
         answers += self._together(tokens, self._store.tokens)
         answers += self._together(stations, self._stations.load)
-        answers += self._together(secrets, self._recover)
+        answers += self._together(kept, self._recover)
         return answers
 
     def _recover(self, account_ids: set[int]) -> dict[int, RecoveredSecret | Unavailable | None]:
@@ -225,15 +245,21 @@ class Questions:
 
     def _submit(self, login: Login) -> bool:
         # A conversation under way has taken its turn already; their number is bounded.
-        if self.is_full and login.answer is None:
-            self._counters.add("radius_dropped", reason="slow_queue_full")
-            return False
-        self._waiting += 1
-        self._pool.submit(self._work, login)
+        if login.answer is None:
+            if self.is_full:
+                self._counters.add("radius_dropped", reason="slow_queue_full")
+                return False
+            if not self._queue.has_room(login.nas):
+                # Silence, not a reject: nobody's password is wrong, and the NAS asks again.
+                self._counters.add("radius_throttled", by="nas")
+                return False
+        self._queue.put(login.nas, login)
+        self._pool.submit(self._work)
         return True
 
-    def _work(self, login: Login) -> None:
+    def _work(self) -> None:
         """Runs on a pool thread."""
+        login = self._queue.take()
         try:
             answer = self._slow_answer(login.question)
         except BackendUnavailable as error:

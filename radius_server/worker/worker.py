@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import secrets
 import selectors
 import socket
 import time
@@ -27,6 +28,7 @@ from common.net import find_mac
 from db.ledger import Ledger
 from identity.domain.access import Denied, Method, Reason
 from identity.domain.admission import find_code
+from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
 from radius_server.packet.codes import Attribute, Code
@@ -52,6 +54,7 @@ from radius_server.worker.presence import Presence
 from radius_server.worker.questions import Login, Questions, is_unavailable, settled
 from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
 from radius_server.worker.siblings import Siblings
+from radius_server.worker.throttle import throttle_limits
 
 DRAIN_LIMIT = 512
 """Datagrams taken from the sockets before a commit; more would only make replies late."""
@@ -116,6 +119,7 @@ class Worker:
         every_second: Callable[[], None] = lambda: None,
         siblings: Siblings | None = None,
         eap: Converses | None = None,
+        penalties: Penalties | None = None,
     ) -> None:
         self._config = config
         self._office = office
@@ -138,6 +142,7 @@ class Worker:
             threads,
             config.radius.slow_queue,
             self._wake,
+            penalties or Penalties(secrets.token_bytes(32), limits=throttle_limits(config)),
         )
         self._listeners = [_Listener(item, False, at) for at, item in enumerate(auth)]
         self._listeners += [_Listener(item, True, at) for at, item in enumerate(acct, len(auth))]

@@ -20,7 +20,13 @@ def attribute(kind: int, value: bytes) -> bytes:
     return bytes((kind, len(value) + 2)) + value
 
 
-def access_request(identifier: int, secret: bytes, name: bytes, password: bytes) -> bytes:
+def access_request(
+    identifier: int,
+    secret: bytes,
+    name: bytes,
+    password: bytes,
+    station: bytes = b"3C-22-FB-00-00-01",
+) -> bytes:
     """An Access-Request by PAP with a Message-Authenticator, RFC 2865 5.2 and RFC 3579 3.2."""
     authenticator = secrets.token_bytes(16)
     padded = password.ljust(-(-max(len(password), 1) // 16) * 16, b"\0")
@@ -35,7 +41,7 @@ def access_request(identifier: int, secret: bytes, name: bytes, password: bytes)
         + attribute(_USER_PASSWORD, hidden)
         + attribute(_NAS_IP, bytes((127, 0, 0, 1)))
         + attribute(_CALLED, b"02-00-00-00-00-01:School")
-        + attribute(_CALLING, b"3C-22-FB-00-00-01")
+        + attribute(_CALLING, station)
     )
     head = struct.pack("!BBH", ACCESS_REQUEST, identifier, 20 + len(body)) + authenticator
     signature = hmac.digest(secret, head + body, "md5")

@@ -21,6 +21,7 @@ from common.metrics import Counters
 from db.engine import Database
 from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, heartbeat
+from identity.domain.throttle import PENALTY_OCTETS, Penalties
 from identity.office import Office
 from radius_server.eap.server import EapServer
 from radius_server.radsec import listening
@@ -28,6 +29,7 @@ from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.siblings import Siblings
+from radius_server.worker.throttle import throttle_limits
 from radius_server.worker.worker import DRAIN_SECONDS, Worker
 from yuenyan.processes.dynamic import sending
 
@@ -74,6 +76,7 @@ def _serve(
     count: int,
     verified: VerifiedPasswords,
     folder: Path | None = None,
+    penalties: Penalties | None = None,
 ) -> None:
     office = Office.open(config)
     counters = Counters()
@@ -106,6 +109,7 @@ def _serve(
         every_second,
         Siblings(folder, number),
         EapServer.open(config),
+        penalties,
     )
 
     listeners = [listening.bind(listen) for listen in config.radius.radsec]
@@ -139,6 +143,7 @@ def _child(
     count: int,
     key: bytes,
     table: ctypes.Array[ctypes.c_ubyte],
+    waits: ctypes.Array[ctypes.c_ubyte],
     parent: int,
     folder: Path,
 ) -> None:
@@ -147,7 +152,8 @@ def _child(
     if os.getppid() != parent:  # killed before the line above
         return
     configure("radius")
-    _serve(config, number, count, VerifiedPasswords(key, table), folder)
+    penalties = Penalties(key, waits, throttle_limits(config))
+    _serve(config, number, count, VerifiedPasswords(key, table), folder, penalties)
 
 
 class _Family:
@@ -160,6 +166,7 @@ class _Family:
         self._context = multiprocessing.get_context("spawn")
         self._key = secrets.token_bytes(32)
         self._table = self._context.RawArray(ctypes.c_ubyte, TABLE_OCTETS)
+        self._waits = self._context.RawArray(ctypes.c_ubyte, PENALTY_OCTETS)
         self._children: dict[int, SpawnProcess] = {}
         self._stopping = False
         self._log = get_logger("radius")
@@ -197,6 +204,7 @@ class _Family:
                 self._count,
                 self._key,
                 self._table,
+                self._waits,
                 os.getpid(),
                 self._folder,
             ),

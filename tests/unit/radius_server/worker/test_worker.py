@@ -37,11 +37,12 @@ class Wire:
     def __init__(self) -> None:
         self.waiting: list[bytes] = []
         self.sent: dict[int, int] = {}
+        self.source = ("127.0.0.1", 40_000)
 
     def recvfrom(self, _limit: int) -> tuple[bytes, tuple[str, int]]:
         if not self.waiting:
             raise BlockingIOError
-        return self.waiting.pop(0), ("127.0.0.1", 40_000)
+        return self.waiting.pop(0), self.source
 
     def sendto(self, octets: bytes, _target: object) -> None:
         self.sent[octets[1]] = octets[0]
