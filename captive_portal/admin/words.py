@@ -180,6 +180,7 @@ ACTIONS: Words = {
     "session:disconnect_requested": _("ended a connection"),
     "session:change_requested": _("changed a connection"),
     "nas:coa_set": _("set where a network device takes orders"),
+    "role:hours_set": _("set the hours of a role"),
     "account:role_set": _("gave an account another role"),
     "sessions:searched": _("searched past connections by address"),
     "voucher:created": _("issued vouchers"),

@@ -14,6 +14,7 @@ from db.models.ledger import (
 from db.models.network import NasClient, UnknownNas
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
+from db.models.usage import UsageDay
 
 __all__ = [
     "Account",
@@ -37,6 +38,7 @@ __all__ = [
     "Role",
     "ServiceRun",
     "UnknownNas",
+    "UsageDay",
     "Voucher",
     "VoucherBatch",
     "VoucherDevice",

@@ -55,6 +55,13 @@ class Role(Base):
     idle_seconds: Mapped[int | None]
     simultaneous: Mapped[int | None]
     quota_mb_day: Mapped[int | None]
+    quota_mb_week: Mapped[int | None]
+    quota_mb_month: Mapped[int | None]
+    quota_minutes_day: Mapped[int | None]
+    quota_minutes_week: Mapped[int | None]
+    quota_minutes_month: Mapped[int | None]
+    hours: Mapped[str | None]
+    """When it is open, as identity.domain.hours reads it; NULL is always."""
     recoverable: Mapped[str] = mapped_column(default="none", server_default="none")
     """What is kept of its accounts' passwords beside the hash: none | nt-hash | password."""
 

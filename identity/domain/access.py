@@ -82,6 +82,13 @@ class RoleProfile:
     idle_seconds: int | None = None
     simultaneous: int | None = None
     quota_mb_day: int | None = None
+    quota_mb_week: int | None = None
+    quota_mb_month: int | None = None
+    quota_minutes_day: int | None = None
+    quota_minutes_week: int | None = None
+    quota_minutes_month: int | None = None
+    hours: str | None = None
+    """When it is open, as identity.domain.hours reads it; None is always."""
 
     def __hash__(self) -> int:
         return hash(self.name)  # of all the fields it would cost more than what it looks up

@@ -185,6 +185,36 @@ def end_unentitled(session: Session, now: datetime) -> int:
     return asked
 
 
+def end_accounts(
+    session: Session, now: datetime, account_ids: Collection[int], cause: Cause
+) -> int:
+    """Like `disconnect_accounts`, but a NAS that has been asked lately is left alone."""
+    numbers, asked = sorted(account_ids), 0
+    for start in range(0, len(numbers), _KEYS_A_QUERY):
+        some = NetworkSession.account_id.in_(numbers[start : start + _KEYS_A_QUERY])
+        rows = _open_sessions(session, some, not_asked_lately(now))
+        asked += request_disconnect(session, now, rows, cause)
+    return asked
+
+
+def end_roles(session: Session, now: datetime, role_ids: Collection[int], cause: Cause) -> int:
+    """Let every open session of these roles end; how many were asked for."""
+    rows = _open_sessions(session, _has_role(role_ids), not_asked_lately(now))
+    return request_disconnect(session, now, rows, cause)
+
+
+def open_accounts(session: Session, role_ids: Collection[int]) -> set[int]:
+    """The accounts of these roles that have an open session."""
+    found = session.scalars(
+        select(NetworkSession.account_id).where(*open_conditions(), _has_role(role_ids)).distinct()
+    )
+    return {account_id for account_id in found if account_id is not None}
+
+
+def _has_role(role_ids: Collection[int]) -> ColumnElement[bool]:
+    return NetworkSession.account_id.in_(select(Account.id).where(Account.role_id.in_(role_ids)))
+
+
 def any_unentitled(session: Session, now: datetime) -> bool:
     """Whether `end_unentitled` would find something; takes no write lock."""
     return session.execute(_unentitled(now).limit(1)).first() is not None

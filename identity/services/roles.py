@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from common.errors import NotFound, UsageError
 from db.models import Organisation, Role
 from identity.domain.access import RoleProfile
+from identity.domain.hours import parse_hours
 from identity.office import Office
 from identity.services import audit
 
@@ -27,12 +28,18 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "idle_seconds": (60, 2**31 - 1),
     "simultaneous": (1, 1000),
     "quota_mb_day": (1, 2**31 - 1),
+    "quota_mb_week": (1, 2**31 - 1),
+    "quota_mb_month": (1, 2**31 - 1),
+    "quota_minutes_day": (1, 24 * 60),
+    "quota_minutes_week": (1, 7 * 24 * 60),
+    "quota_minutes_month": (1, 31 * 24 * 60),
 }
 
 
 def profile(role: Role) -> RoleProfile:
     """The access profile of a role row."""
-    return RoleProfile(name=role.name, **{field: getattr(role, field) for field in _LIMITS})
+    limits = {field: getattr(role, field) for field in _LIMITS}
+    return RoleProfile(name=role.name, hours=role.hours, **limits)
 
 
 def seed(session: Session) -> None:
@@ -78,6 +85,20 @@ def set_role(
         setattr(role, field, value)
     audit.record(session, office.clock(), actor, "role:set", name, **limits)
     return role
+
+
+def set_hours(session: Session, office: Office, name: str, hours: str | None, actor: str) -> None:
+    """Let a role in at these hours only; None is always.
+
+    Raises:
+        NotFound: there is no such role.
+        UsageError: the text says no hours.
+    """
+    role = get(session, name)
+    if hours is not None:
+        parse_hours(hours)
+    role.hours = hours
+    audit.record(session, office.clock(), actor, "role:hours_set", name, hours=hours)
 
 
 def get_organisation(session: Session, code: str) -> Organisation:

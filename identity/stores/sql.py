@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Executable, bindparam, select, update
+from sqlalchemy import Connection, Executable, bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from common.errors import BackendUnavailable
@@ -22,9 +23,11 @@ from db.models import (
     PortalToken,
     Revision,
     Role,
+    UsageDay,
     Voucher,
 )
 from identity.domain.access import AccountSnapshot, Decision, RoleProfile
+from identity.domain.quota import DayUsage, first_day
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
 from identity.services import login, nas, recoverable
@@ -92,6 +95,14 @@ _OPEN_STATIONS = select(
     NetworkSession.account_id.in_(bindparam("account_ids", expanding=True)),
     NetworkSession.stop_seen == 0,
     NetworkSession.closed_at.is_(None),
+)
+_USAGE = (
+    select(UsageDay.account_id, UsageDay.day, func.sum(UsageDay.octets), func.sum(UsageDay.seconds))
+    .where(
+        UsageDay.account_id.in_(bindparam("account_ids", expanding=True)),
+        UsageDay.day >= bindparam("since"),
+    )
+    .group_by(UsageDay.account_id, UsageDay.day)
 )
 _VOUCHERS = select(Voucher.code_hmac, Voucher.account_id).where(
     Voucher.code_hmac.in_(bindparam("hashes", expanding=True)), Voucher.account_id.is_not(None)
@@ -224,6 +235,19 @@ class SqlStore:
         for account_id, station, key in rows:
             found[account_id].add(station or key)
         return found
+
+    def usage(self, account_ids: Collection[int]) -> dict[int, tuple[DayUsage, ...]]:
+        """What each account has used since the first day any quota looks at, by local day.
+
+        An account that used nothing has no days.
+        """
+        zone = ZoneInfo(self._office.config.site.timezone)
+        since = first_day(self._office.clock().astimezone(zone).date())
+        found: dict[int, list[DayUsage]] = {account_id: [] for account_id in account_ids}
+        rows = self._rows(_USAGE, {"account_ids": list(account_ids), "since": since})
+        for account_id, day, octets, seconds in rows:
+            found[account_id].append(DayUsage(day, int(octets), int(seconds)))
+        return {account_id: tuple(days) for account_id, days in found.items()}
 
     def spend_token(self, token_id: int) -> bool:
         """Use up a token; False when it was spent before."""

@@ -22,6 +22,11 @@ _LIMITS = (
     "idle_seconds",
     "simultaneous",
     "quota_mb_day",
+    "quota_mb_week",
+    "quota_mb_month",
+    "quota_minutes_day",
+    "quota_minutes_week",
+    "quota_minutes_month",
 )
 
 
@@ -75,7 +80,13 @@ def role_command() -> None:
 @click.option("--session-seconds", type=int, metavar="N", help="Longest session.")
 @click.option("--idle-seconds", type=int, metavar="N")
 @click.option("--simultaneous", type=int, metavar="N", help="Sessions at the same time.")
-@click.option("--quota-mb-day", type=int, metavar="N")
+@click.option("--quota-mb-day", type=int, metavar="N", help="Both directions together.")
+@click.option("--quota-mb-week", type=int, metavar="N", help="From Monday.")
+@click.option("--quota-mb-month", type=int, metavar="N")
+@click.option("--quota-minutes-day", type=int, metavar="N", help="All its devices together.")
+@click.option("--quota-minutes-week", type=int, metavar="N")
+@click.option("--quota-minutes-month", type=int, metavar="N")
+@click.option("--hours", metavar="TEXT", help="'mon-fri 07:30-17:00; sat 08:00-12:00'; `always`.")
 @click.option(
     "--recoverable",
     type=click.Choice(["none", "nt-hash", "password"]),
@@ -90,27 +101,14 @@ def role_command() -> None:
 @click.pass_obj
 def role_set(
     context: Context,
+    /,
     role: str,
-    vlan: int | None,
-    down_kbps: int | None,
-    up_kbps: int | None,
-    session_seconds: int | None,
-    idle_seconds: int | None,
-    simultaneous: int | None,
-    quota_mb_day: int | None,
+    hours: str | None,
     no_limit: tuple[str, ...],
     recoverable: str | None,
+    **given: int | None,
 ) -> None:
     """Make a role or change the given limits of one; the others stay."""
-    given = {
-        "vlan": vlan,
-        "down_kbps": down_kbps,
-        "up_kbps": up_kbps,
-        "session_seconds": session_seconds,
-        "idle_seconds": idle_seconds,
-        "simultaneous": simultaneous,
-        "quota_mb_day": quota_mb_day,
-    }
     lifted = {name.replace("-", "_") for name in no_limit}
     for field in lifted:
         if given[field] is not None:
@@ -119,6 +117,10 @@ def role_set(
     office = context.office
     with office.database.write() as session:
         roles.set_role(session, office, role, changes, context.actor)
+        if hours is not None:
+            session.flush()
+            wanted = None if hours == "always" else hours
+            roles.set_hours(session, office, role, wanted, context.actor)
         if recoverable is not None:
             session.flush()
             kind = Recoverable(recoverable)
@@ -135,7 +137,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS)
+    columns = ("name", "for_guests", *_LIMITS, "hours")
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return
