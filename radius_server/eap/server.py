@@ -13,13 +13,14 @@ from functools import partial
 from common.config import Config
 from common.errors import ConfigError
 from common.logging import get_logger
-from identity.domain.access import Method
+from identity.domain.access import Denied, Method, Reason
 from radius_server.eap.contexts import read_contexts, stamps, watched_files
 from radius_server.eap.conversation import Ceilings, converse
 from radius_server.eap.framing import link_octets
 from radius_server.eap.methods.gtc import gtc
 from radius_server.eap.methods.md5 import md5
 from radius_server.eap.methods.mschapv2 import mschapv2
+from radius_server.eap.methods.pwd import pwd
 from radius_server.eap.negotiation import Course, Offer
 from radius_server.eap.packet import Type
 from radius_server.eap.peap import peap
@@ -59,7 +60,12 @@ class EapServer:
     def converse(self, request: AccessRequest) -> Dialogue:
         """The conversation that begins with `request`; yields a Challenge for every round."""
         self._look_again(request.now)
-        return converse(request, self._offers, self._ceilings)
+        try:
+            return (yield from converse(request, self._offers, self._ceilings))
+        except Exception:
+            # One peer's odd packet must not take the others of its batch along.
+            self._log.exception("eap_failed")
+            return Denied(Reason.EAP_PROTOCOL, Method.EAP)
 
     def _offers(self, request: AccessRequest, course: Course) -> list[Offer]:
         octets = link_octets(request.framed_mtu, self._config.eap.fragment_octets)
@@ -70,7 +76,7 @@ class EapServer:
                 begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of))
                 return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
             if name not in _TUNNELS:
-                return _plain(name, of)
+                return _plain(name, of, octets)
             kind, method, start = _TUNNELS[name]
             tools = Tools(octets, contexts.tunnel, sessions, of)
             begin = partial(start, tools=tools, inner_offers=inner_offers)
@@ -109,7 +115,7 @@ _INNER = ("mschapv2", "gtc", "md5", "tls")
 """Inside of a tunnel, in this order: what most phones and laptops speak comes first."""
 
 
-def _plain(name: str, course: Course) -> Offer | None:
+def _plain(name: str, course: Course, octets: int) -> Offer | None:
     """A method without a tunnel of its own."""
     if name == "mschapv2":
         return Offer(Type.MSCHAPV2, name, Method.EAP_MSCHAP2, mschapv2)
@@ -118,4 +124,6 @@ def _plain(name: str, course: Course) -> Offer | None:
     if name == "md5":
         start = partial(md5, next_identifier=lambda: course.next_identifier)
         return Offer(Type.MD5, name, Method.EAP_MD5, start)
+    if name == "pwd":
+        return Offer(Type.PWD, name, Method.EAP_PWD, partial(pwd, octets=octets))
     return None
