@@ -124,6 +124,8 @@ class Eap(_Section):
     fragment_octets: int = Field(default=1024, ge=64, le=3000)
     """The longest EAP packet sent; a Framed-MTU of the NAS may make it less. Of 1024, with the
     RADIUS around it, no router on the way has to cut anything."""
+    pwd_group: Literal[19, 20, 21] = 19
+    """The elliptic curve of EAP-pwd: P-256, which every peer must have, P-384 or P-521."""
     maximum_rounds: int = Field(default=50, ge=10, le=500)
     """Requests in one conversation, not counting acknowledged fragments."""
 
