@@ -34,23 +34,24 @@ class Directory:
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
-        self._accounts: dict[str, AccountSnapshot | None] = {}
+        self.accounts: dict[str, AccountSnapshot | None] = {}
+        """What is in memory now; `load` fetches what is not."""
 
     def forget(self) -> None:
         """Drop everything; the next questions go to the database."""
-        self._accounts.clear()
+        self.accounts.clear()
 
     def load(self, usernames: Collection[str]) -> dict[str, AccountSnapshot | None]:
         """The snapshots of `usernames`, asking the database once for all it does not have."""
-        missing = [name for name in usernames if name not in self._accounts]
+        missing = [name for name in usernames if name not in self.accounts]
         if missing:
-            if len(self._accounts) + len(missing) > _MAXIMUM_ACCOUNTS:
-                self._accounts.clear()
+            if len(self.accounts) + len(missing) > _MAXIMUM_ACCOUNTS:
+                self.accounts.clear()
                 missing = list(usernames)
             found = self._store.accounts(missing)
             for name in missing:
-                self._accounts[name] = found.get(name)
-        return self._accounts
+                self.accounts[name] = found.get(name)
+        return self.accounts
 
 
 class OpenStations:
@@ -67,6 +68,16 @@ class OpenStations:
         self._stations: dict[int, set[str]] = {}
         self._asked: set[int] = set()
         self._until = 0.0
+
+    def known(self, account_id: int, now: float, default: object) -> object:
+        """The open stations of one account when they are in memory, else `default`."""
+        if now >= self._until:
+            return default
+        stations = self._stations.get(account_id)
+        if stations is None:
+            return default
+        self._asked.add(account_id)
+        return stations
 
     def load(self, account_ids: Collection[int]) -> dict[int, set[str]]:
         """The open stations of each account, asking the database once for all it does not have."""
