@@ -76,7 +76,7 @@ class EapServer:
                 begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of))
                 return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
             if name not in _TUNNELS:
-                return _plain(name, of, octets)
+                return _plain(name, of, octets, self._config.eap.pwd_group)
             kind, method, start = _TUNNELS[name]
             tools = Tools(octets, contexts.tunnel, sessions, of)
             begin = partial(start, tools=tools, inner_offers=inner_offers)
@@ -115,7 +115,7 @@ _INNER = ("mschapv2", "gtc", "md5", "tls")
 """Inside of a tunnel, in this order: what most phones and laptops speak comes first."""
 
 
-def _plain(name: str, course: Course, octets: int) -> Offer | None:
+def _plain(name: str, course: Course, octets: int, group: int) -> Offer | None:
     """A method without a tunnel of its own."""
     if name == "mschapv2":
         return Offer(Type.MSCHAPV2, name, Method.EAP_MSCHAP2, mschapv2)
@@ -125,5 +125,6 @@ def _plain(name: str, course: Course, octets: int) -> Offer | None:
         start = partial(md5, next_identifier=lambda: course.next_identifier)
         return Offer(Type.MD5, name, Method.EAP_MD5, start)
     if name == "pwd":
-        return Offer(Type.PWD, name, Method.EAP_PWD, partial(pwd, octets=octets))
+        start = partial(pwd, octets=octets, group=group)
+        return Offer(Type.PWD, name, Method.EAP_PWD, start)
     return None
