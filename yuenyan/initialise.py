@@ -23,7 +23,7 @@ from common.secret import write_secret_file
 from db.engine import Database
 from db.migrate import upgrade
 from identity.office import Office
-from identity.services import people, roles
+from identity.services import nas_hygiene, people, roles
 from identity.vault import make_key
 from yuenyan.certificates import make_lab_certificates
 
@@ -70,6 +70,7 @@ def initialise(config: Config, admin: str | None, admin_password: str | None) ->
         office = Office.open(config, database)
         with database.write() as session:
             roles.seed(session)
+            nas_hygiene.note_strengths(session, office)
         if admin is not None and _make_admin(office, admin, admin_password or ""):
             made.append(f"admin account {admin}")
     finally:

@@ -74,7 +74,8 @@ class Batch:
     """One commit. At most one row a session and one an address: the caller has joined them.
 
     `boots`: (nas_client_id, nas_identity, at, status_type) of Accounting-On and -Off.
-    `nas_seen`: nas_client_id → (last seen, last seen without Message-Authenticator or None).
+    `nas_seen`: nas_client_id → (last seen, last Access-Request without Message-Authenticator,
+    last one with it); None: not since the last commit.
     `unknown`: address → (first seen, last seen, datagrams) since the last commit.
     """
 
@@ -83,7 +84,7 @@ class Batch:
     sessions: list[Row] = field(default_factory=list)
     addresses: list[Row] = field(default_factory=list)
     boots: list[tuple[int, str, int, int]] = field(default_factory=list)
-    nas_seen: dict[int, tuple[int, int | None]] = field(default_factory=dict)
+    nas_seen: dict[int, tuple[int | None, int | None, int | None]] = field(default_factory=dict)
     unknown: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def is_empty(self) -> bool:

@@ -254,12 +254,14 @@ class PostgresLedger:
                 (nas, identity, at, status_type),
             )
             cursor.execute(self._boot, {"at": at, "nas": nas, "identity": identity})
-        for nas, (seen, without) in sorted(batch.nas_seen.items()):
+        for nas, (seen, without, signed) in sorted(batch.nas_seen.items()):
             cursor.execute(
                 "UPDATE nas_client SET last_seen_at = GREATEST(last_seen_at, %s::bigint),"
                 " last_without_message_authenticator_at ="
-                " GREATEST(last_without_message_authenticator_at, %s::bigint) WHERE id = %s",
-                (seen, without, nas),
+                " GREATEST(last_without_message_authenticator_at, %s::bigint),"
+                " last_with_message_authenticator_at ="
+                " GREATEST(last_with_message_authenticator_at, %s::bigint) WHERE id = %s",
+                (seen, without, signed, nas),
             )
         for address, (first, last, datagrams) in sorted(batch.unknown.items()):
             cursor.execute(

@@ -17,6 +17,18 @@ BUSY_SECONDS = 5.0
 """How long a batch waits for another writer before the packets in it are left unanswered."""
 
 
+def _later(column: str, parameter: int) -> str:
+    """The assignment of the later of two moments; MAX of two is NULL when either is."""
+    return f"{column} = MAX(COALESCE(?{parameter}, {column}), COALESCE({column}, ?{parameter}))"
+
+
+_SEEN = (
+    f"UPDATE nas_client SET {_later('last_seen_at', 1)},"  # noqa: S608 - names of ours
+    f" {_later('last_without_message_authenticator_at', 2)},"
+    f" {_later('last_with_message_authenticator_at', 3)} WHERE id = ?4"
+)
+
+
 class SqliteLedger:
     """One connection that commits batches."""
 
@@ -81,13 +93,7 @@ class SqliteLedger:
                 (nas, identity, at, status_type),
             )
             connection.execute(self._boot, {"at": at, "nas": nas, "identity": identity})
-        connection.executemany(
-            "UPDATE nas_client SET last_seen_at = MAX(COALESCE(last_seen_at, 0), ?1),"
-            " last_without_message_authenticator_at ="
-            " MAX(COALESCE(?2, last_without_message_authenticator_at),"
-            " COALESCE(last_without_message_authenticator_at, ?2)) WHERE id = ?3",
-            [(seen, without, nas) for nas, (seen, without) in batch.nas_seen.items()],
-        )
+        connection.executemany(_SEEN, [(*moments, nas) for nas, moments in batch.nas_seen.items()])
         connection.executemany(
             "INSERT INTO unknown_nas (address, first_seen_at, last_seen_at, datagrams)"
             " VALUES (?, ?, ?, ?) ON CONFLICT (address) DO UPDATE SET"

@@ -39,6 +39,13 @@ class NasClient(Base):
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
     last_without_message_authenticator_at: Mapped[datetime | None]
+    """Nobody has proven such a request; who forges the address of a NAS can send it too."""
+    last_with_message_authenticator_at: Mapped[datetime | None]
+    secret_strength: Mapped[str | None]
+    """identity.domain.shared_secret.Strength, noted when the secret was set."""
+    secret_set_at: Mapped[datetime | None]
+    secret_fingerprint: Mapped[str | None]
+    """Keyed hash of the secret, to find others that have the same; NULL without a secret."""
 
     organisation: Mapped[Organisation | None] = relationship(lazy="joined")
 

@@ -11,6 +11,7 @@ from common.errors import NotFound, Refused, UsageError
 from common.net import parse_address, parse_prefix
 from db.models import NasClient, NetworkSession, PortalToken, UnknownNas
 from db.models.network import RADSEC_PREFIX
+from identity.domain.shared_secret import Strength, assess
 from identity.office import Office
 from identity.services import audit, roles
 
@@ -80,6 +81,7 @@ def add_nas(
         radsec_identity=radsec_identity,
         created_at=office.clock(),
     )
+    note_secret(office, nas, octets)
     session.add(nas)
     audit.record(
         session,
@@ -143,8 +145,31 @@ def set_secret(session: Session, office: Office, name: str, secret: str, actor: 
         UsageError: the secret cannot be used.
     """
     nas = get(session, name)
-    nas.secret_encrypted = office.vault.encrypt(_usable(secret), _PURPOSE)
+    octets = _usable(secret)
+    nas.secret_encrypted = office.vault.encrypt(octets, _PURPOSE)
+    note_secret(office, nas, octets)
     audit.record(session, office.clock(), actor, "nas:secret_changed", nas.name)
+
+
+def note_secret(office: Office, nas: NasClient, secret: bytes) -> None:
+    """Note what may be known of a secret that is set now, so that nobody need read it again."""
+    without = nas.prefix.startswith(RADSEC_PREFIX) and secret == NO_SECRET.encode()
+    nas.secret_strength = Strength.TLS if without else assess(secret)
+    nas.secret_fingerprint = (
+        None if without else office.vault.lookup_hash(f"{_PURPOSE} {secret.hex()}")
+    )
+    nas.secret_set_at = office.clock()
+
+
+def require_message_authenticator(
+    session: Session, office: Office, name: str, required: bool, actor: str
+) -> None:
+    """Demand a Message-Authenticator of a NAS, or allow that it is missing; within a second."""
+    nas = get(session, name)
+    nas.require_message_authenticator = required
+    audit.record(
+        session, office.clock(), actor, "nas:message_authenticator", nas.name, required=required
+    )
 
 
 def set_coa(

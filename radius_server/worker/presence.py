@@ -17,6 +17,7 @@ WRITE_SECONDS = 2.0
 MAXIMUM_STRANGERS = 1000
 _LOG_LIMIT_A_PERIOD = 20
 _ACCESS_REQUEST = int(Code.ACCESS_REQUEST)
+_NOTHING = (None, None, None)
 
 
 class Presence:
@@ -24,7 +25,7 @@ class Presence:
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._seen: dict[int, tuple[int, int | None]] = {}
+        self._seen: dict[int, tuple[int | None, int | None, int | None]] = {}
         self._strangers: dict[str, tuple[int, int, int]] = {}
         self._at: datetime | None = None
         self._micros = 0
@@ -37,9 +38,18 @@ class Presence:
         if at is not self._at:
             self._at, self._micros = at, to_micros(at)
         micros = self._micros
-        unsigned = not packet.message_authenticator_at and packet.code == _ACCESS_REQUEST
-        known = self._seen.get(nas_client_id)
-        self._seen[nas_client_id] = (micros, micros if unsigned else known[1] if known else None)
+        _, without, signed = self._seen.get(nas_client_id, _NOTHING)
+        if packet.code == _ACCESS_REQUEST:
+            if packet.message_authenticator_at:
+                signed = micros
+            else:
+                without = micros
+        self._seen[nas_client_id] = (micros, without, signed)
+
+    def unsigned(self, nas_client_id: int, at: datetime) -> None:
+        """A request that was dropped because it should have been signed; nobody has proven it."""
+        seen, _, signed = self._seen.get(nas_client_id, _NOTHING)
+        self._seen[nas_client_id] = (seen, to_micros(at), signed)
 
     def stranger(self, address: str, at: datetime) -> None:
         """A datagram from an address that is no NAS; it gets no answer."""
@@ -74,4 +84,10 @@ class Presence:
             self._strangers[address] = (
                 (first, last, count) if known is None else (first, known[1], known[2] + count)
             )
-        self._seen = {**batch.nas_seen, **self._seen}
+        for nas_client_id, moments in batch.nas_seen.items():
+            now = self._seen.get(nas_client_id, _NOTHING)
+            self._seen[nas_client_id] = (
+                now[0] or moments[0],
+                now[1] or moments[1],
+                now[2] or moments[2],
+            )

@@ -305,6 +305,10 @@ class Worker:
         except NotAuthentic as error:
             self._counters.add("radius_dropped", reason=error.which)
             self._log_drop(source, error.which)
+            if error.which == "no_message_authenticator":
+                asker = nas or self._nas.find(source[0])
+                if asker is not None:
+                    self._presence.unsigned(asker.facts.nas_client_id, turn.received_at)
 
     def _admit(
         self,

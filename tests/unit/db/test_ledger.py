@@ -112,7 +112,7 @@ def test_a_started_batch_leaves_the_worker_free_until_it_is_durable(
     assert not ledger.start(Batch(auth_events=[_AUTH_EVENT]))
     _finish(ledger)
     # Rare rows go in a transaction of several statements, which is waited for.
-    assert ledger.start(Batch(auth_events=[_AUTH_EVENT], nas_seen={1: (5, None)}))
+    assert ledger.start(Batch(auth_events=[_AUTH_EVENT], nas_seen={1: (5, None, 5)}))
     ledger.close()
 
 

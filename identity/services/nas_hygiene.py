@@ -1,0 +1,99 @@
+"""What an officer should know about each NAS: does it sign, and how good is its secret?
+
+Reads what was noted when a secret was set; never a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.models import AuditEvent, NasClient
+from db.models.network import RADSEC_PREFIX
+from identity.domain.shared_secret import OLD, Signing, Strength, signing
+from identity.office import Office
+from identity.services import nas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hygiene:
+    """One NAS. Ages are None where nobody noted when the secret was set."""
+
+    transport: str
+    """udp | radsec | udp+radsec"""
+    signing: Signing
+    with_at: datetime | None
+    without_at: datetime | None
+    strength: Strength | None
+    """None: it was set before strengths were noted, see `note_strengths`."""
+    secret_age: timedelta | None
+    shared_with: tuple[str, ...]
+    """Names of the other NAS that have the same secret."""
+    requires: bool
+
+    @property
+    def secret_is_old(self) -> bool:
+        return self.secret_age is not None and self.secret_age > OLD
+
+    @property
+    def may_require(self) -> bool:
+        """Whether the exception can be closed: it signs all it sends."""
+        return not self.requires and self.signing is Signing.ALWAYS
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether its logins get silence because it does not sign."""
+        return self.requires and self.signing in (Signing.NEVER, Signing.SOMETIMES)
+
+
+def describe(session: Session, office: Office, rows: Sequence[NasClient]) -> list[Hygiene]:
+    """The hygiene of each of `rows`, in their order; one query for all."""
+    prints = {row.secret_fingerprint for row in rows if row.secret_fingerprint}
+    shared: dict[str, list[tuple[int, str]]] = {}
+    for number, name, known in session.execute(
+        select(NasClient.id, NasClient.name, NasClient.secret_fingerprint)
+        .where(NasClient.secret_fingerprint.in_(prints), NasClient.enabled)
+        .order_by(NasClient.name)
+    ):
+        shared.setdefault(known or "", []).append((number, name))
+    now = office.clock()
+    return [_describe(row, shared.get(row.secret_fingerprint or "", []), now) for row in rows]
+
+
+def _describe(row: NasClient, shared: list[tuple[int, str]], now: datetime) -> Hygiene:
+    with_at = row.last_with_message_authenticator_at
+    without_at = row.last_without_message_authenticator_at
+    transport = "udp" if row.radsec_identity is None else "udp+radsec"
+    if row.prefix.startswith(RADSEC_PREFIX):
+        transport = "radsec"
+    return Hygiene(
+        transport=transport,
+        signing=signing(with_at, without_at, row.last_seen_at),
+        with_at=with_at,
+        without_at=without_at,
+        strength=Strength(row.secret_strength) if row.secret_strength else None,
+        secret_age=None if row.secret_set_at is None else now - row.secret_set_at,
+        shared_with=tuple(name for number, name in shared if number != row.id),
+        requires=row.require_message_authenticator,
+    )
+
+
+def note_strengths(session: Session, office: Office) -> int:
+    """Note the strength of secrets that were set before it was noted; how many there were.
+
+    For whoever may read secrets: `yuenyan init`.
+    """
+    rows = session.scalars(select(NasClient).where(NasClient.secret_strength.is_(None))).all()
+    for row in rows:
+        nas.note_secret(office, row, nas.secret_of(office, row))
+        row.secret_set_at = session.scalar(
+            select(func.max(AuditEvent.at)).where(
+                AuditEvent.target == row.name,
+                AuditEvent.action.in_(("nas:added", "nas:secret_changed")),
+            )
+        )
+    return len(rows)
