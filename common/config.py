@@ -92,6 +92,8 @@ class Radius(_Section):
     radsec: tuple[Listen, ...] = ()
     workers: int = Field(default=0, ge=0, le=64)
     """0: one a core; on SQLite always 1, because SQLite has one writer."""
+    missed_interims: int = Field(default=7, ge=2)
+    """A session counts as ended when so many interim updates, one each 300 s, did not come."""
     backend_failure: Literal["silence", "reject"] = "silence"
     """Silence lets the NAS try its next server; docs/decisions/0004."""
     slow_threads: int = Field(default=0, ge=0, le=64)

@@ -19,6 +19,10 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import TypeVar
 
+INTERIM_SECONDS = 300
+"""Acct-Interim-Interval as we ask for it: how far an address interval may lag; RFC 2869
+section 5.16 wants at least 60."""
+
 _Value = TypeVar("_Value", int, str, datetime)
 
 

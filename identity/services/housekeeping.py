@@ -10,23 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from db.models import Account, NasBoot, NetworkSession, PortalToken
+from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
 from identity.domain.dynamic import Cause
-from identity.domain.sessions import CloseCause
+from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
-from identity.services import audit, dynamic, registrations
+from identity.services import audit, dynamic, outbox, registrations
+from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
 
-SILENT_AFTER = timedelta(minutes=35)
-"""Three interim updates of 600 s lost in a row, and five minutes for a NAS that is late."""
-
 UNHEARD_AFTER = timedelta(hours=24)
 """For a NAS that never sent an interim update: its silence says nothing before the stop."""
+
+ALIVE_WITHIN = timedelta(seconds=60)
+"""A RADIUS server that has not said so for longer is not receiving."""
 
 TOKEN_KEPT = timedelta(days=1)
 """A token is dead after two minutes; a day lets an operator see what became of it."""
@@ -44,6 +46,8 @@ class Report:
     dropped_tokens: int = 0
     restarted_sessions: int = 0
     silent_sessions: int = 0
+    dropped_usage_days: int = 0
+    dropped_requests: int = 0
 
 
 def run_once(office: Office) -> Report:
@@ -57,6 +61,8 @@ def run_once(office: Office) -> Report:
         with office.database.write() as session:
             return step(session, office.clock())
 
+    zone = ZoneInfo(office.config.site.timezone)
+    kept = timedelta(days=office.config.archive.retention_days)
     expired = 0
     while (done := due(expire_accounts)) > 0:
         expired += done
@@ -65,8 +71,23 @@ def run_once(office: Office) -> Report:
         expired_registrations=due(registrations.expire_stale),
         dropped_tokens=due(drop_tokens),
         restarted_sessions=due(close_restarted_sessions),
-        silent_sessions=due(close_silent_sessions),
+        silent_sessions=due(
+            lambda session, now: close_silent_sessions(session, now, silent_after(office))
+        ),
+        dropped_usage_days=due(
+            lambda session, now: drop_usage(session, now.astimezone(zone).date())
+        ),
+        dropped_requests=due(lambda session, now: outbox.drop_finished(session, now - kept)),
     )
+
+
+def silent_after(office: Office) -> timedelta:
+    """How long a session may say nothing before it counts as ended.
+
+    Three missed interim updates also for equipment that keeps an interval of 600 s of its
+    own, with the default of seven of ours.
+    """
+    return timedelta(seconds=office.config.radius.missed_interims * INTERIM_SECONDS)
 
 
 def expire_accounts(session: Session, now: datetime) -> int:
@@ -120,11 +141,20 @@ def close_restarted_sessions(session: Session, now: datetime) -> int:
     )
 
 
-def close_silent_sessions(session: Session, now: datetime) -> int:
-    """Close open sessions that were last heard of too long ago, as of that moment.
+def close_silent_sessions(session: Session, now: datetime, after: timedelta) -> int:
+    """Close open sessions that were last heard of `after` ago, as of that moment.
 
-    A session that speaks again is opened again by the ledger.
+    While nobody was listening nobody could be heard, so a server that was down, or is, closes
+    nothing. A session that speaks again is opened again by the ledger.
     """
+    listening_since = session.scalar(
+        select(func.min(ServiceRun.started_at)).where(
+            ServiceRun.process == "radius",
+            ServiceRun.stopped_at.is_(None),
+            ServiceRun.alive_at >= now - ALIVE_WITHIN,
+        )
+    )
+    has_listened = listening_since is not None and listening_since <= now - after
     other = aliased(NetworkSession)
     speaks = or_(
         NetworkSession.session_seconds > 0,
@@ -138,10 +168,9 @@ def close_silent_sessions(session: Session, now: datetime) -> int:
         )
         .exists(),
     )
-    silent = or_(
-        NetworkSession.last_heard_at <= now - UNHEARD_AFTER,
-        and_(NetworkSession.last_heard_at <= now - SILENT_AFTER, speaks),
-    )
+    silent = NetworkSession.last_heard_at <= now - UNHEARD_AFTER
+    if has_listened:
+        silent = or_(silent, and_(NetworkSession.last_heard_at <= now - after, speaks))
     return _changed(
         session,
         update(NetworkSession)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from common.errors import UsageError
@@ -155,6 +156,12 @@ def release(session: Session, again: datetime, node: str, request_ids: Collectio
         .values(next_try_at=again, claimed_by=None, attempts=CoaRequest.attempts - 1)
         .execution_options(synchronize_session=False)
     )
+
+
+def drop_finished(session: Session, before: datetime) -> int:
+    """Delete requests that were finished before a moment; how many there were."""
+    result: Any = session.execute(delete(CoaRequest).where(CoaRequest.finished_at < before))
+    return int(result.rowcount)
 
 
 def find_request(session: Session, request_id: int) -> CoaRequest | None:

@@ -10,11 +10,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from identity.domain.access import Granted, RoleProfile
+from identity.domain.sessions import INTERIM_SECONDS
 from radius_server.packet.authenticator import encode, encode_vendor
 from radius_server.packet.codes import Attribute
-
-INTERIM_SECONDS = 300
-"""Acct-Interim-Interval: how far an address interval may lag; RFC 2869 5.16 wants >= 60."""
 
 _USER_NAME, _CLASS = int(Attribute.USER_NAME), int(Attribute.CLASS)
 _LARGEST = 2**32 - 1

@@ -14,10 +14,13 @@ from db.models import (
     Account,
     AddressInterval,
     AuditEvent,
+    CoaRequest,
     NasBoot,
     NetworkSession,
     PortalToken,
     Registration,
+    ServiceRun,
+    UsageDay,
 )
 from identity.office import Office
 from identity.services import housekeeping, people, registrations, sessions, tokens
@@ -69,6 +72,20 @@ def _add_session(office: Office, key: str, **values: Any) -> None:
     fields.setdefault("first_heard_at", fields["started_at"])
     with office.database.write() as session:
         session.add(NetworkSession(**fields))
+
+
+def _listening(office: Office, since: timedelta, alive: timedelta = timedelta(0)) -> None:
+    """A RADIUS server that has received for so long and said so a while ago."""
+    with office.database.write() as session:
+        session.add(
+            ServiceRun(
+                process="radius",
+                node="n/0",
+                started_at=NOW - since,
+                alive_at=NOW - alive,
+                stopped_at=None,
+            )
+        )
 
 
 def _closings(office: Office) -> dict[str, tuple[str | None, datetime | None]]:
@@ -169,6 +186,7 @@ def test_tokens_are_dropped_a_day_after_they_died(timed: Office, clock: Clock) -
 
 
 def test_a_session_that_fell_silent_is_closed_when_it_was_last_heard(timed: Office) -> None:
+    _listening(timed, timedelta(hours=1))
     heard = NOW - timedelta(minutes=35)
     _add_session(timed, "silent", last_heard_at=heard, session_seconds=3600)
     _add_session(timed, "late", last_heard_at=NOW - timedelta(minutes=34), session_seconds=3600)
@@ -181,7 +199,74 @@ def test_a_session_that_fell_silent_is_closed_when_it_was_last_heard(timed: Offi
     }
 
 
+@pytest.mark.parametrize(
+    ("since", "alive"),
+    [
+        pytest.param(timedelta(minutes=34), timedelta(0), id="it came back lately"),
+        pytest.param(timedelta(hours=9), timedelta(minutes=2), id="it is down"),
+    ],
+)
+def test_silence_while_nobody_listened_closes_nothing(
+    timed: Office, since: timedelta, alive: timedelta
+) -> None:
+    _listening(timed, since, alive)
+    heard = NOW - timedelta(hours=8)
+    _add_session(timed, "silent", last_heard_at=heard, session_seconds=3600)
+    assert run_once(timed) == Report()
+
+
+def test_how_many_missed_updates_mean_silence_is_the_site_s_choice(
+    timed: Office, clock: Clock
+) -> None:
+    radius = timed.config.radius.model_copy(update={"missed_interims": 3})
+    strict = replace(timed, config=timed.config.model_copy(update={"radius": radius}))
+    _listening(timed, timedelta(hours=1))
+    _add_session(timed, "silent", last_heard_at=NOW - timedelta(minutes=15), session_seconds=3600)
+    assert run_once(timed).silent_sessions == 0
+    assert run_once(strict).silent_sessions == 1
+
+
+def test_what_no_quota_and_no_officer_needs_any_more_is_dropped(
+    timed: Office, clock: Clock
+) -> None:
+    _add_session(timed, "s")
+    with timed.database.write() as session:
+        session.add(
+            UsageDay(
+                session_key="s",
+                day=NOW.date(),
+                account_id=1,
+                octets=1,
+                seconds=1,
+                counted_octets=1,
+                counted_seconds=1,
+                counted_until=NOW,
+            )
+        )
+        for state in ("queued", "acked"):
+            session.add(
+                CoaRequest(
+                    created_at=NOW,
+                    kind="coa",
+                    session_key="s",
+                    nas_client_id=1,
+                    reason="officer",
+                    actor="head",
+                    not_before=NOW,
+                    next_try_at=NOW,
+                    state=state,
+                    finished_at=None if state == "queued" else NOW,
+                )
+            )
+    done = run_once(timed)
+    assert (done.dropped_usage_days, done.dropped_requests) == (0, 0)
+    clock.now = NOW + timedelta(days=timed.config.archive.retention_days, seconds=1)
+    done = run_once(timed)
+    assert (done.dropped_usage_days, done.dropped_requests) == (1, 1)
+
+
 def test_a_nas_that_never_sends_interim_updates_has_a_day(timed: Office, clock: Clock) -> None:
+    _listening(timed, timedelta(hours=3))
     started = NOW - timedelta(hours=2)
     _add_session(timed, "quiet", last_heard_at=started, nas_identity="quiet-ap")
     _add_session(timed, "dead", last_heard_at=started, nas_identity="speaking-ap")

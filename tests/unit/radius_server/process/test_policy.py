@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from identity.domain.access import Granted, Method, RoleProfile
+from identity.domain.sessions import INTERIM_SECONDS
 from radius_server.packet.codes import Attribute
 from radius_server.packet.packet import Packet, decode, sub_attributes
-from radius_server.process.policy import INTERIM_SECONDS, reply_attributes
+from radius_server.process.policy import reply_attributes
 from tests.unit.radius_server.process.script import NOW, account
 
 
