@@ -103,12 +103,11 @@ def _demanding(
     path = config.eap_ca
     try:
         context.load_verify_locations(str(path))
-        authorities = x509.load_pem_x509_certificates(path.read_bytes())
-    except (SSL.Error, OSError, ValueError) as error:
+        context.load_client_ca(bytes(path))
+    except SSL.Error as error:
         raise ConfigError(
             f"cannot use the issuers of client certificates {path}", "eap.ca"
         ) from error
-    context.set_client_ca_list([_subject(authority) for authority in authorities])
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     store = context.get_cert_store()
     assert store is not None
@@ -119,10 +118,6 @@ def _demanding(
             store.add_crl(item)
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
     return context
-
-
-def _subject(certificate: x509.Certificate) -> crypto.X509Name:
-    return crypto.X509.from_cryptography(certificate).get_subject()
 
 
 def _revocation_lists(config: Config) -> list[x509.CertificateRevocationList]:
