@@ -116,7 +116,7 @@ def _addresses(
         with opened.read() as session:
             if not is_known_name(session, user):
                 raise NotFound(f"nobody is called {user!r}")
-            return find_addresses(session, user, window)
+            return find_addresses(session, config, user, window)
     finally:
         if database is None:
             opened.dispose()

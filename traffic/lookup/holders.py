@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from common.config import Config
 from common.net import find_mac, format_mac
 from db.models import Account, AddressInterval, NasClient, NetworkSession
-from identity.domain.sessions import AddressSpan, CloseCause, address_spans, ended_at
-from identity.services.housekeeping import SILENT_AFTER, UNHEARD_AFTER
+from identity.domain.sessions import (
+    INTERIM_SECONDS,
+    AddressSpan,
+    CloseCause,
+    address_spans,
+    ended_at,
+)
+from identity.services.housekeeping import UNHEARD_AFTER
 from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
 
@@ -37,7 +44,9 @@ def is_client_address(session: Session, address: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def find_holders(session: Session, addresses: Iterable[str], window: Window) -> list[Holder]:
+def find_holders(
+    session: Session, config: Config, addresses: Iterable[str], window: Window
+) -> list[Holder]:
     """Every session that may have had one of `addresses` during `window`."""
     wanted = sorted({text for address in addresses for text in address_spellings(address)})
     keys: set[str] = set()
@@ -49,17 +58,17 @@ def find_holders(session: Session, addresses: Iterable[str], window: Window) -> 
         )
         keys.update(session.scalars(query))
     spellings = set(wanted)
-    return [holder for holder in _holders(session, keys) if holder.address in spellings]
+    return [holder for holder in _holders(session, config, keys) if holder.address in spellings]
 
 
-def find_addresses(session: Session, username: str, window: Window) -> list[Holder]:
+def find_addresses(session: Session, config: Config, username: str, window: Window) -> list[Holder]:
     """Every address that sessions of an account, or of a name as sent, had in `window`."""
     name = (find_mac(username) or username.strip()).casefold()
     account = session.scalar(select(Account.id).where(Account.username == name))
     sent = func.lower(NetworkSession.user_name) == name
     belongs = sent if account is None else or_(NetworkSession.account_id == account, sent)
     query = select(NetworkSession.session_key).where(belongs, *_alive(window))
-    found = _holders(session, set(session.scalars(query)))
+    found = _holders(session, config, set(session.scalars(query)))
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
 
@@ -86,7 +95,8 @@ def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
     )
 
 
-def _holders(session: Session, keys: set[str]) -> list[Holder]:
+def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
+    silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
     found: list[Holder] = []
     names = {number: name for number, name in session.execute(select(NasClient.id, NasClient.name))}
     for some in _pieces(sorted(keys)):
@@ -108,7 +118,8 @@ def _holders(session: Session, keys: set[str]) -> list[Holder]:
             account = accounts.get(row.account_id or 0)
             nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            for span in address_spans(session_state(row), states, _latest_end(row, talkers)):
+            latest = _latest_end(row, silence if row.nas_client_id in talkers else UNHEARD_AFTER)
+            for span in address_spans(session_state(row), states, latest):
                 found.append(_holder(row, span, account, nas))
     return found
 
@@ -150,7 +161,7 @@ def _fell_silent(row: NetworkSession) -> bool:
     return row.closed_at is not None and row.close_cause == CloseCause.SILENT
 
 
-def _latest_end(row: NetworkSession, talkers: set[int]) -> datetime | None:
+def _latest_end(row: NetworkSession, silence: timedelta) -> datetime | None:
     """When a session without a stop was over for certain.
 
     The housekeeper closes a silent one as of its last report, but the device may have kept
@@ -158,7 +169,7 @@ def _latest_end(row: NetworkSession, talkers: set[int]) -> datetime | None:
     """
     if row.closed_at is None or not _fell_silent(row):
         return row.closed_at
-    return row.closed_at + (SILENT_AFTER if row.nas_client_id in talkers else UNHEARD_AFTER)
+    return row.closed_at + silence
 
 
 def _closed_by(row: NetworkSession) -> str | None:

@@ -144,7 +144,7 @@ def _gather(
 ) -> _Evidence:
     """Everything the archive and the database have on the question."""
     address = str(question.address)
-    own = find_holders(session, [address], window)
+    own = find_holders(session, config, [address], window)
     if reader.inside.has(question.address):
         gaps = find_gaps(store, reader.entries, window, now, ["radius"])
         return _Evidence(own=own, gaps=gaps)
@@ -161,7 +161,7 @@ def _gather(
         translations=found,
         truncated=truncated,
         bindings=bindings,
-        holders=find_holders(session, {one.inside_address for one in bindings}, window),
+        holders=find_holders(session, config, {one.inside_address for one in bindings}, window),
         gaps=gaps if pending is None else [*gaps, pending],
         pending=pending,
     )
