@@ -201,6 +201,7 @@ class Questions:
         now = time.monotonic()
         throttle = self._throttle
         throttles = not throttle.is_idle(now)
+        alone = len(asking) == 1 and not self.waiting
         for login in asking:
             question = login.question
             if throttles and (refusal := throttle.refusal(question, now)) is not None:
@@ -222,6 +223,9 @@ class Questions:
                 and self._verified.confirms(question.account, question.password, now)
             ):
                 answers.append((login, True))
+            elif alone and type(question) is Compute:
+                # Nobody waits for it, and the way to the pool and back costs half a handshake.
+                answers.append((login, self._computed(question)))
             elif throttles and (refusal := throttle.device_refusal(question, now)) is not None:
                 answers.append((login, refusal))
             elif not self._submit(login):
@@ -231,6 +235,14 @@ class Questions:
         answers += self._together(stations, self._stations.load)
         answers += self._together(kept, self._recover)
         return answers
+
+    def _computed(self, question: Compute) -> Any:
+        try:
+            return question.work()
+        except Exception:
+            self._log.exception("slow_question_failed", question="Compute")
+            self._counters.add("radius_internal_errors")
+            return Unavailable("internal")
 
     def _recover(self, account_ids: set[int]) -> dict[int, RecoveredSecret | Unavailable | None]:
         """What these accounts keep. Read every time: a secret in the clear is not kept here."""
