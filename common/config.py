@@ -144,6 +144,75 @@ class RadSec(_Section):
     """Each worker's; an office has a handful, a province hundreds."""
 
 
+class HomeServer(_Section):
+    """Whom to ask about people of a foreign realm."""
+
+    host: str
+    """An address, or a DNS name."""
+    transport: Literal["udp", "radsec"] = "udp"
+    port: int = Field(default=0, ge=0, le=65535)
+    """0: 1812 for UDP, 2083 for RadSec."""
+    acct_port: int = Field(default=1813, ge=1, le=65535)
+    """RadSec has one port for both."""
+    secret: str = Field(default="", repr=False)
+    secret_file: Path | None = None
+    certificate_name: str = ""
+    """What must stand in a RadSec server's certificate; empty: its host."""
+    status_server: bool = True
+    """It answers Status-Server (RFC 5997), by which a dead one is noticed to be back."""
+    allow_missing_message_authenticator: bool = False
+    """For one that cannot sign its answers: they can be forged (CVE-2024-3596)."""
+
+
+class ProxyRealm(_Section):
+    """`name` is a whole realm, a suffix such as `.ac.th`, or `*` for every other."""
+
+    name: str = Field(min_length=1, max_length=253)
+    servers: tuple[str, ...] = Field(min_length=1)
+    accounting: bool = True
+    vlan: int | None = Field(default=None, ge=1, le=4094)
+
+    @field_validator("name")
+    @classmethod
+    def _lower(cls, value: str) -> str:
+        if "@" in value or value != value.strip():
+            raise ValueError("a realm is written without the @, such as school.example")
+        return value.lower()
+
+
+class Proxy(_Section):
+    local_realms: tuple[str, ...] = ()
+    """Ours: taken off the user name, which is then looked up here."""
+    operator_name: str = ""
+    """The realm that tells other institutions where their people log in (RFC 5580)."""
+    request_cui: bool = True
+    """Ask for a Chargeable-User-Identity: the same person comes back under the same one."""
+    maximum_hops: int = Field(default=10, ge=1, le=50)
+    answer_seconds: float = Field(default=4.0, ge=0.5, le=30)
+    """Until the next server is asked; an access point asks again after 3 to 10 seconds."""
+    give_up_seconds: float = Field(default=15.0, ge=1, le=29)
+    """Below the 30 s for which a retransmission is known as one."""
+    probe_seconds: float = Field(default=10.0, ge=0.5, le=600)
+    revive_seconds: float = Field(default=120.0, ge=1)
+    """Until a dead server that takes no Status-Server is tried again."""
+    server: dict[str, HomeServer] = {}
+    realm: tuple[ProxyRealm, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Proxy:
+        for name, server in self.server.items():
+            if server.transport == "udp" and not (server.secret or server.secret_file):
+                raise ValueError(f"the home server {name} needs a secret_file")
+        names = [realm.name for realm in self.realm]
+        for realm in self.realm:
+            for asked in realm.servers:
+                if asked not in self.server:
+                    raise ValueError(f"the realm {realm.name} names an unknown server {asked}")
+            if names.count(realm.name) > 1 or realm.name in self.local_realms:
+                raise ValueError(f"the realm {realm.name} is there twice")
+        return self
+
+
 class Web(_Section):
     public_url: str = ""
     """Empty: the address the browser used."""
@@ -221,6 +290,7 @@ class Config(_Section):
     radius: Radius = Radius()
     eap: Eap = Eap()
     radsec: RadSec = RadSec()
+    proxy: Proxy = Proxy()
     portal: Portal = Portal()
     admin: Admin = Admin()
     passwords: Passwords = Passwords()

@@ -6,6 +6,7 @@ set -euo pipefail
 # program:package
 needed=(
   radclient:freeradius-utils
+  freeradius:freeradius
   pmacctd:pmacct
   radsecproxy:radsecproxy
   openssl:openssl

@@ -43,6 +43,11 @@ STEPS: Mapping[str, LazyString] = {
     "proxy:server": _("The server %(value)s was asked"),
     "proxy:accept": _("The other institution accepted the login"),
     "proxy:reject": _("The other institution refused the login"),
+    "proxy:name": _("The other institution knows the user as %(value)s"),
+    "proxy:cui": _("The other institution calls the person %(value)s, the same at every login"),
+    "proxy:loop": _("The request had been here before: it goes in circles between servers"),
+    "proxy:hops": _("The request had gone through too many servers"),
+    "proxy:misspelt": _("What stands behind the @ cannot be the name of an institution"),
     "proxy:timeout": _("The server of the other institution did not answer"),
     "policy:ok": _("The rules of the role allow the login"),
     "throttle:account_device": _("This device tried this account with a wrong password too often"),
@@ -209,6 +214,9 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     ),
     "bad_request": (
         _("Look at the RADIUS settings of the access point, and update its firmware."),
+    ),
+    "home_server_refused": (
+        _("Only the institution the name belongs to can say why; ask its help desk."),
     ),
     "backend_unavailable": (
         _("Let the user try again; nothing is wrong with the password."),

@@ -68,6 +68,7 @@ class Reason(StrEnum):
     QUOTA = "quota_used_up"
     OUTSIDE_HOURS = "outside_hours"
     THROTTLED = "too_many_attempts"
+    HOME_REFUSED = "home_server_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,7 @@ class TlsStream:
                 self._tls.shutdown()
             except SSL.Error:
                 self.is_open = False
+        self._tls.set_app_data(None)  # no cycle: what is closed is freed at once
 
     @property
     def application(self) -> str:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import struct
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from identity.domain.access import AccountSnapshot
 from identity.stores.sql import SqlStore
@@ -32,8 +32,10 @@ _MAXIMUM_ACCOUNTS = 100_000
 class Directory:
     """Snapshots of accounts by stored user name; None for names that do not exist."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: SqlStore, stored: Callable[[str], str] = str) -> None:
+        """`stored` takes what is not part of an account's name, a realm of ours, off a name."""
         self._store = store
+        self._stored = stored
         self.accounts: dict[str, AccountSnapshot | None] = {}
         """What is in memory now; `load` fetches what is not."""
 
@@ -48,9 +50,10 @@ class Directory:
             if len(self.accounts) + len(missing) > _MAXIMUM_ACCOUNTS:
                 self.accounts.clear()
                 missing = list(usernames)
-            found = self._store.accounts(missing)
+            stored = {name: self._stored(name) for name in missing}
+            found = self._store.accounts(stored.values())
             for name in missing:
-                self.accounts[name] = found.get(name)
+                self.accounts[name] = found.get(stored[name])
         return self.accounts
 
 

@@ -53,7 +53,7 @@ class Outcome:
         self.batch = Batch()
         self.exchanges: list[Exchange] = []
         self._entries: list[tuple[Any, ...]] = []
-        """The arguments of `decided` (3) and `accounted` (4), to do them again one by one."""
+        """The arguments of `decided` (3), `accounted` (4) and `relayed` (5), to do them again."""
         self._references = b""
         self._moment: datetime | None = None
         self._moment_micros = 0
@@ -112,6 +112,36 @@ class Outcome:
         self._entries.append((exchange, concluded, user_name))
         self.exchanges.append(exchange)
 
+    def relayed(
+        self,
+        exchange: Exchange,
+        code: Code,
+        attributes: bytes,
+        user_name: str,
+        trace: tuple[str, ...],
+    ) -> None:
+        """Add the row and the reply of an access decision that a home server has made."""
+        packet, is_accept = exchange.packet, code == Code.ACCESS_ACCEPT
+        exchange.reply = exchange.nas.secret.reply(packet, code, attributes)
+        station = packet.text(_CALLING_STATION_ID)
+        self.batch.auth_events.append(
+            (
+                self._micros(exchange.received_at),
+                exchange.nas.facts.nas_client_id,
+                user_name,
+                None,
+                Method.PROXY,
+                "accept" if is_accept else "reject",
+                Reason.OK if is_accept else Reason.HOME_REFUSED,
+                None if station is None else find_mac(station) or station,
+                packet.text(_CALLED_STATION_ID),
+                None,
+                "\n".join(trace),
+            )
+        )
+        self._entries.append((exchange, code, attributes, user_name, trace))
+        self.exchanges.append(exchange)
+
     def accounted(
         self,
         exchange: Exchange,
@@ -167,6 +197,8 @@ class Outcome:
             single = Outcome(self._class_key)
             if len(entry) == 3:
                 single.decided(*entry)
+            elif len(entry) == 5:
+                single.relayed(*entry)
             else:
                 single.accounted(*entry)
             yield single

@@ -37,6 +37,7 @@ from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
 from radius_server.process.questions import AccessRequest, Challenge, Converses
+from radius_server.proxy.relay import Relay
 from radius_server.worker.clients import NasClient, NasTable
 from radius_server.worker.committer import Committer
 from radius_server.worker.conversations import Conversations, holder
@@ -120,13 +121,15 @@ class Worker:
         siblings: Siblings | None = None,
         eap: Converses | None = None,
         penalties: Penalties | None = None,
+        relay: Relay | None = None,
     ) -> None:
         self._config = config
         self._office = office
         self._counters = counters
         self._every_second = every_second
         self._store = SqlStore(office)
-        self._directory = Directory(self._store)
+        self._relay = relay
+        self._directory = Directory(self._store, relay.realms.stripped if relay else str)
         self._siblings = siblings or Siblings(None, 0)
         self._eap = eap
         self._conversations: Conversations[Login] = Conversations(self._siblings.number)
@@ -197,18 +200,25 @@ class Worker:
             if self._siblings.socket is not None:
                 selector.register(self._siblings.socket, selectors.EVENT_READ)
             self._watch.start()
+            if self._relay is not None:
+                self._relay.start(self._wake)
             while not self._stopping:
                 if not self._committer.wait():
                     selector.select(timeout=POLL_SECONDS)
                 self._turn_safely()
         deadline = time.monotonic() + DRAIN_SECONDS
         while (
-            self._turn_safely() or self._questions.waiting or self._committer.is_busy
+            self._turn_safely()
+            or self._questions.waiting
+            or self._committer.is_busy
+            or (self._relay is not None and self._relay.waiting)
         ) and time.monotonic() < deadline:
-            if not self._committer.wait() and self._questions.waiting:
+            if not self._committer.wait():
                 time.sleep(0.005)
         self._committer.finish(utc_now(), deadline + 1.0)
         self._watch.stop()
+        if self._relay is not None:
+            self._relay.stop()
         self._questions.close()
         self._store.close()
         self._siblings.close()
@@ -260,6 +270,8 @@ class Worker:
         self._decided(outcome, now, decided, dropped)
         if turn.accounting:
             self._account(outcome, turn.accounting)
+        if self._relay is not None:
+            self._relay.conclude(outcome, self._answer, self._forget)
         self._committer.take_off(received_at, now)
         self._received += turn.received
         return turn.received
@@ -333,6 +345,8 @@ class Worker:
             self._counters.add("radius_duplicates")
             if reply:
                 _send(listener.socket, reply, source)
+            elif self._relay is not None:
+                self._relay.again(key)
             return None
         self._begun.append(key)
         return Exchange(listener.socket, source, packet, nas, turn.received_at, key)
@@ -352,7 +366,9 @@ class Worker:
                 facts = exchange.nas.facts
                 record = read_accounting(packet, facts.nas_client_id, exchange.received_at)
                 turn.accounting.append((exchange, record))
-            else:
+                if self._relay is not None:
+                    self._relay.copy(exchange)
+            elif self._relay is None or not self._relay.takes(exchange):
                 request = access_request(exchange)
                 if request.eap_message is None:
                     turn.logins.append(Login(decide(request), (exchange, request)))

@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
-from common.config import Config
+from common.config import Config, Proxy
 from common.logging import configure, get_logger
 from common.metrics import Counters
 from db.engine import Database
@@ -24,6 +24,7 @@ from db.service_run import OUTAGE_SECONDS, heartbeat
 from identity.domain.throttle import PENALTY_OCTETS, Penalties
 from identity.office import Office
 from radius_server.eap.server import EapServer
+from radius_server.proxy.relay import Relay
 from radius_server.radsec import listening
 from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
@@ -96,6 +97,7 @@ def _serve(
             except OSError as error:
                 log.warning("metrics_not_written", error=str(error))
 
+    relay = Relay(config, office, counters) if config.proxy != Proxy() else None
     threads = config.radius.slow_threads or max(1, (os.cpu_count() or 1) // count)
     worker = Worker(
         config,
@@ -110,6 +112,7 @@ def _serve(
         Siblings(folder, number),
         EapServer.open(config),
         penalties,
+        relay,
     )
 
     listeners = [listening.bind(listen) for listen in config.radius.radsec]
