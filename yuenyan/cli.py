@@ -28,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "org": ("yuenyan.commands.organisation", "the office and its schools"),
     "role": ("yuenyan.commands.organisation", "roles and what they grant"),
     "nas": ("yuenyan.commands.network", "access points, switches and gateways"),
+    "cert": ("yuenyan.commands.cert", "certificates of the server, of accounts and of NAS"),
     "voucher": ("yuenyan.commands.network", "issue vouchers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),

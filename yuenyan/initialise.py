@@ -23,9 +23,8 @@ from common.secret import write_secret_file
 from db.engine import Database
 from db.migrate import upgrade
 from identity.office import Office
-from identity.services import nas_hygiene, people, roles
+from identity.services import certificate_setup, nas_hygiene, people, roles
 from identity.vault import make_key
-from yuenyan.certificates import make_lab_certificates
 
 PORTAL_SESSION_KEY = "portal-session.key"
 ADMIN_SESSION_KEY = "admin-session.key"
@@ -58,8 +57,7 @@ def initialise(config: Config, admin: str | None, admin_password: str | None) ->
                 made.append(name)
         if _make_seal_key(config.keys_dir):
             made.append("seal key")
-        if make_lab_certificates(config.data_dir / "ca", config.site.name):
-            made.append("lab certificate authority and server certificate")
+        config.ca_dir.mkdir(mode=0o755, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"cannot write {error.filename}: {error.strerror}", "site.data_dir"
@@ -71,6 +69,7 @@ def initialise(config: Config, admin: str | None, admin_password: str | None) ->
         with database.write() as session:
             roles.seed(session)
             nas_hygiene.note_strengths(session, office)
+        made += certificate_setup.set_up(office, "init")
         if admin is not None and _make_admin(office, admin, admin_password or ""):
             made.append(f"admin account {admin}")
     finally:

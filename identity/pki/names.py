@@ -77,13 +77,9 @@ def account_names(certificate: x509.Certificate) -> tuple[str, ...]:
     account takes the first; a certificate that has alternative names is not known by its
     common name, so that the two cannot be played against each other.
     """
-    found = (*_principals(certificate), *_alternatives(certificate, x509.RFC822Name))
-    return found or _common_names(certificate)
-
-
-def nas_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The NAS names a RadSec client certificate may stand for: DNS names, else common name."""
-    return _alternatives(certificate, x509.DNSName) or _common_names(certificate)
+    if _san(certificate) is None:
+        return _common_names(certificate)
+    return (*_principals(certificate), *_alternatives(certificate, x509.RFC822Name))
 
 
 def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -31,6 +31,15 @@ class Cipher(StrEnum):
     """AES-256 with a SHA-256 MAC."""
 
 
+def check_password(password: str) -> None:
+    """Raise UsageError when some device could not be given this password."""
+    if len(password) < MINIMUM_PASSWORD or not all(" " <= symbol <= "~" for symbol in password):
+        raise UsageError(
+            f"the password of a certificate file has at least {MINIMUM_PASSWORD} characters, "
+            "English letters, digits and signs only"
+        )
+
+
 def dump_pkcs12(
     title: str,
     key: PrivateKey,
@@ -47,13 +56,9 @@ def dump_pkcs12(
         password: printable ASCII: phones and Windows disagree about anything else.
 
     Raises:
-        UsageError: the password is too short or holds other characters.
+        UsageError: see `check_password`.
     """
-    if len(password) < MINIMUM_PASSWORD or not all(" " <= symbol <= "~" for symbol in password):
-        raise UsageError(
-            f"the password of a certificate file has at least {MINIMUM_PASSWORD} characters, "
-            "English letters, digits and signs only"
-        )
+    check_password(password)
     if cipher is Cipher.COMPATIBLE:
         encryption = pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC
         mac: hashes.HashAlgorithm = hashes.SHA1()  # noqa: S303 - the one old devices know

@@ -19,7 +19,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.errors import ConfigError, NetAccessError, NotFound, Refused
+from common.errors import ConfigError, NotFound, Refused
 from db.models import Account, Certificate, NasClient
 from identity.office import Office
 from identity.pki import names
@@ -35,7 +35,6 @@ from identity.pki.authority import (
     key_id,
     make_key,
     serial_text,
-    title,
 )
 from identity.pki.folder import CaFolder, read_certificates, write_pair
 from identity.services import audit, nas, people
@@ -199,7 +198,7 @@ def find_by_serial(session: Session, serial: str) -> Certificate | None:
     return session.scalar(select(Certificate).where(Certificate.serial == clean_serial(serial)))
 
 
-def list_ending_nas(session: Session, now: datetime, by: datetime) -> Sequence[Certificate]:
+def list_ending_nas(session: Session, by: datetime) -> Sequence[Certificate]:
     """For each NAS the certificate that lasts longest, if it ends before `by`."""
     rows = session.scalars(
         select(Certificate)
@@ -251,32 +250,6 @@ def revoke(
             )
     write_crls(office)
     return rows
-
-
-def adopt(office: Office, actor: str) -> int:
-    """Enter the CAs and the server certificate that lie in the folder; how many were new."""
-    config = office.config
-    folder = CaFolder(config.ca_dir)
-    if not folder.exists():
-        return 0
-    ours = [one.certificate for one in (folder.active(), folder.successor()) if one is not None]
-    ours += [one.certificate for one in folder.predecessors()]
-    authorities = {key_id(one) for one in ours}
-    certificates = [(Kind.CA, one) for one in ours]
-    for path in {config.eap_certificate, config.radsec_certificate}:
-        try:
-            leaf = read_certificates(path)[0]
-        except NetAccessError:
-            continue  # doctor tells
-        if issuer_key_id(leaf) in authorities:
-            certificates.append((Kind.SERVER, leaf))
-    added = 0
-    with office.database.write() as session:
-        for kind, one in certificates:
-            if find_by_serial(session, serial_text(one)) is None:
-                enter(session, office.clock(), actor, kind, title(one), one)
-                added += 1
-    return added
 
 
 def enter(

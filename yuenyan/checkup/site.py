@@ -9,7 +9,6 @@ from pathlib import Path
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from cryptography import x509
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,7 +29,6 @@ from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
 
 FIRST_ADMIN_NOTE = "first-admin.txt"
 
-_RENEW_BEFORE = timedelta(days=30)
 _UNKNOWN_WITHIN = timedelta(days=1)
 
 
@@ -171,31 +169,6 @@ def _check_nas(
             f"unregistered addresses sent RADIUS today: {', '.join(unknown)}",
             "register them (yuenyan nas add), or find out what they are",
         )
-
-
-def check_certificates(config: Config) -> Iterator[Finding]:
-    """No certificate is about to end."""
-    own = config.eap.certificate
-    paths = [own] if own else [config.data_dir / "ca" / name for name in ("server.pem", "ca.pem")]
-    for path in paths:
-        yield _check_certificate(path)
-
-
-def _check_certificate(path: Path) -> Finding:
-    check = f"certificate {path.name}"
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as problem:
-        return error(check, f"cannot read {path}: {problem.strerror}", "run: yuenyan init")
-    except ValueError:
-        return error(check, f"{path} holds no certificate", "replace it by a PEM certificate")
-    ends = certificate.not_valid_after_utc
-    left = ends - utc_now()
-    if left <= timedelta(0):
-        return error(check, f"ended on {ends:%Y-%m-%d}", "replace it and restart")
-    if left <= _RENEW_BEFORE:
-        return warn(check, f"ends in {left.days} days", "renew it")
-    return ok(check, f"until {ends:%Y-%m-%d}")
 
 
 def check_archive(config: Config) -> Iterator[Finding]:

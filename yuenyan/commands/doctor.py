@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from common.config import Config
-from yuenyan.checkup import answers, machine, site
+from yuenyan.checkup import answers, certificates, machine, site
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
@@ -17,7 +17,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     machine.check_disk,
     site.check_keys,
     site.check_database,
-    site.check_certificates,
+    certificates.check_certificates,
     site.check_archive,
     machine.check_clock,
     machine.check_ports,

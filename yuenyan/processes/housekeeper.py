@@ -22,6 +22,7 @@ from db.service_run import EVERY_SECONDS as HEARTBEAT_SECONDS
 from db.service_run import heartbeat
 from identity.office import Office
 from identity.services import housekeeping
+from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.seals import make_seal
 
 EVERY_SECONDS = 30.0
@@ -53,6 +54,7 @@ def run(config: Config) -> int:
         if until_pass <= 0:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)
+            refresh_crl(office)
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
         if until_seal <= 0:
@@ -83,6 +85,19 @@ def keep_house(office: Office) -> Mapping[str, int]:
     if any(done.values()):
         log.info("house_kept", **done)
     return done
+
+
+def refresh_crl(office: Office) -> bool:
+    """Write the revocation lists anew when they are due; False when not, or it failed."""
+    log = get_logger(__name__)
+    try:
+        written = refresh_crl_if_due(office)
+    except (NetAccessError, OSError) as error:
+        log.warning("crl_not_written", error=str(error))
+        return False
+    if written:
+        log.info("crl_written")
+    return written
 
 
 def seal_archive(config: Config) -> bool:
