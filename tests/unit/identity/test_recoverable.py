@@ -78,7 +78,7 @@ def test_what_was_chosen_is_kept_and_renewed_with_the_password(
     office_on: Office, kind: Recoverable
 ) -> None:
     account_id = _add(office_on, "kept", kind)
-    wanted = {Recoverable.NT_HASH: nt_hash, Recoverable.PASSWORD: str.encode}[kind]
+    wanted = nt_hash if kind is Recoverable.NT_HASH else str.encode
     assert _kept(office_on, account_id) == (kind.value, wanted(FIRST))
     _change(office_on, "kept", SECOND)
     assert _kept(office_on, account_id) == (kind.value, wanted(SECOND))
