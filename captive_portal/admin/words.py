@@ -122,6 +122,12 @@ LEVELS: Words = {
     "auditor": _("auditor"),
 }
 
+RECOVERABLE: Words = {
+    "none": _("nothing: logins that send the password work (TTLS/PAP, GTC, the portal)"),
+    "nt-hash": _("its NT hash, for MS-CHAP"),
+    "password": _("the password itself, for CHAP and MS-CHAP"),
+}
+
 PROOFINGS: Words = {
     "roster": _("from the roster"),
     "in_person": _("in person"),
@@ -164,6 +170,10 @@ ACTIONS: Words = {
     "account:suspended": _("suspended an account"),
     "account:expired": _("an account expired"),
     "account:password_changed": _("set a password"),
+    "account:secret_kept": _("kept a password in recoverable form"),
+    "account:secret_removed": _("removed a password kept in recoverable form"),
+    "account:recoverable_chosen": _("chose what is kept of an account's password"),
+    "role:recoverable_chosen": _("chose what is kept of the passwords of a role"),
     "admin:signed_in": _("signed in here"),
     "admin:signed_out": _("signed out"),
     "admin:sign_in_failed": _("sign-in failed"),
