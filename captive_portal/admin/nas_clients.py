@@ -19,7 +19,7 @@ from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from common.errors import BackendUnavailable, NetAccessError
 from db.models import NasClient
-from identity.services import nas
+from identity.services import nas, nas_hygiene
 
 blueprint = Blueprint("nas_clients", __name__, url_prefix="/nas")
 
@@ -62,9 +62,12 @@ def listing() -> ResponseReturnValue:
             contains(wanted, NasClient.name, NasClient.prefix, NasClient.vendor)
         )
     with office().database.read() as session:
+        page = fetch_page(session, statement, count=True)
+        rows = [row for (row,) in page.rows]
         return render_template(
             "nas.html",
-            page=fetch_page(session, statement, count=True),
+            page=page,
+            devices=list(zip(rows, nas_hygiene.describe(session, office(), rows), strict=True)),
             unknown=nas.list_unknown(session, 50),
             q=wanted,
         )

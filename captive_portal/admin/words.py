@@ -91,6 +91,24 @@ ACCOUNT_STATES: Words = {
     "expired": _("expired"),
 }
 
+SIGNINGS: Words = {
+    "always": _("always sent"),
+    "sometimes": _("sometimes missing"),
+    "never": _("never sent"),
+    "unknown": _("not seen yet"),
+}
+
+STRENGTHS: Words = {
+    "known": _("from a manual"),
+    "short": _("too short"),
+    "simple": _("too simple"),
+    "fair": _("fair"),
+    "strong": _("strong"),
+    "tls": _("protected by TLS"),
+}
+
+TRANSPORTS: Words = {"udp": _("UDP"), "radsec": _("RadSec"), "udp+radsec": _("UDP and RadSec")}
+
 REGISTRATION_STATES: Words = {
     "draft": _("not finished"),
     "pending": _("waiting"),
@@ -186,6 +204,10 @@ ACTIONS: Words = {
     "lookup:run": _("looked up who used an address"),
     "flows:run": _("looked up traffic records"),
     "nas:added": _("added a network device"),
+    "nas:enabled": _("switched a network device on"),
+    "nas:message_authenticator": _("changed whether a network device must sign"),
+    "nas:removed": _("removed a network device"),
+    "nas:secret_changed": _("changed a shared secret"),
     "organisation:set": _("set an organisation"),
     "registration:submitted": _("applied"),
     "registration:approved": _("approved a registration"),

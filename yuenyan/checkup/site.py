@@ -21,9 +21,10 @@ from db.engine import Database
 from db.migrate import migration_config
 from db.models import Account, NasClient, UnknownNas
 from identity.office import Office
-from identity.services import nas
+from identity.services import nas, nas_hygiene
 from identity.vault import KEY_FILE
 from traffic.archive.manifest import Manifest
+from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
 
@@ -151,18 +152,15 @@ def _check_nas(
         )
     else:
         try:
-            nas.secret_of(Office.open(config, database), clients[0])
+            office = Office.open(config, database)
+            nas.secret_of(office, clients[0])
         except NetAccessError as problem:
             yield error("equipment", str(problem), "nobody can log in with another vault.key")
         else:
             yield ok("equipment", f"{len(clients)} registered")
-    lax = [client.name for client in clients if not client.require_message_authenticator]
-    if lax:
-        yield warn(
-            "equipment",
-            f"without Message-Authenticator: {', '.join(lax[:5])}; answers can be forged",
-            "update its firmware, then remove and add it without the exception",
-        )
+            with database.read() as session:
+                hygiene = nas_hygiene.describe(session, office, clients)
+            yield from check_equipment(clients, hygiene)
     if unknown:
         yield warn(
             "equipment",

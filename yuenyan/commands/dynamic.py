@@ -139,11 +139,39 @@ def session_requests(context: Context, limit: int, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--coa-port", metavar="N", help="0: takes no requests; `profile`: as its make does.")
 @click.option("--coa-address", metavar="IP", help="`source`: where its accounting comes from.")
+@click.option(
+    "--require-message-authenticator/--allow-missing-message-authenticator",
+    "required",
+    default=None,
+    help="Whether every Access-Request must be signed (CVE-2024-3596).",
+)
 @click.pass_obj
-def nas_set(context: Context, name: str, coa_port: str | None, coa_address: str | None) -> None:
-    """Change where equipment takes Disconnect- and CoA-Requests."""
-    if coa_port is None and coa_address is None:
-        raise UsageError("say what is to change: --coa-port or --coa-address")
+def nas_set(
+    context: Context,
+    name: str,
+    coa_port: str | None,
+    coa_address: str | None,
+    required: bool | None,
+) -> None:
+    """Change how equipment must sign, and where it takes Disconnect- and CoA-Requests.
+
+    RADIUS follows within a second, without a restart.
+    """
+    if coa_port is None and coa_address is None and required is None:
+        raise UsageError(
+            "say what is to change: --require-message-authenticator,"
+            " --allow-missing-message-authenticator, --coa-port or --coa-address"
+        )
+    office = context.office
+    if required is not None:
+        with office.database.write() as session:
+            nas.require_message_authenticator(session, office, name, required, context.actor)
+    if coa_port is not None or coa_address is not None:
+        _set_coa(context, name, coa_port, coa_address)
+    click.echo(f"set {name}")
+
+
+def _set_coa(context: Context, name: str, coa_port: str | None, coa_address: str | None) -> None:
     office = context.office
     with office.database.write() as session:
         known = nas.get(session, name)
@@ -153,7 +181,6 @@ def nas_set(context: Context, name: str, coa_port: str | None, coa_address: str 
         if coa_address is not None:
             address = None if coa_address == "source" else coa_address
         nas.set_coa(session, office, name, context.actor, address=address, port=port)
-    click.echo(f"set {name}")
 
 
 def _port(text: str) -> int:

@@ -9,20 +9,24 @@ from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
 from db.models.network import RADSEC_PREFIX
-from identity.services import nas, sessions, vouchers
+from identity.domain.shared_secret import SHORT_OCTETS, Strength, assess
+from identity.services import nas, nas_hygiene, sessions, vouchers
 from yuenyan.commands.dynamic import (
     nas_set,
     session_change,
     session_disconnect,
     session_requests,
 )
+from yuenyan.commands.nas_table import nas_facts, print_nas
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_SHORT_SECRET_OCTETS = 16
-"""RFC 2865 section 3: at least 16 octets, or the secret can be searched for."""
+_DOUBTS = {
+    Strength.KNOWN: "the secret stands in manuals; guessers begin with it",
+    Strength.SHORT: f"the secret has fewer than {SHORT_OCTETS} octets; it can be searched for",
+}
 
 
 @click.group("nas")
@@ -96,50 +100,15 @@ def nas_list(context: Context, unknown: bool, as_json: bool) -> None:
         _list_unknown(context, as_json)
         return
     zone = context.config.site.timezone
-    with context.database.read() as session:
+    office = context.office
+    with office.database.read() as session:
         found = nas.list_nas(session)
+        hygiene = nas_hygiene.describe(session, office, found)
     if as_json:
-        print_json(
-            [
-                {
-                    "name": row.name,
-                    "prefix": row.prefix,
-                    "radsec_identity": row.radsec_identity,
-                    "vendor": row.vendor,
-                    "org": row.organisation.code if row.organisation else None,
-                    "enabled": row.enabled,
-                    "require_message_authenticator": row.require_message_authenticator,
-                    "login_url": row.login_url,
-                    "coa_address": row.coa_address,
-                    "coa_port": row.coa_port,
-                    "last_seen_at": moment(row.last_seen_at, zone),
-                    "last_without_message_authenticator_at": moment(
-                        row.last_without_message_authenticator_at, zone
-                    ),
-                }
-                for row in found
-            ]
-        )
-        return
-    print_table(
-        (
-            *("name", "prefix", "radsec", "vendor", "org"),
-            *("enabled", "message-authenticator", "last seen"),
-        ),
-        (
-            (
-                row.name,
-                row.prefix,
-                row.radsec_identity,
-                row.vendor,
-                row.organisation.code if row.organisation else None,
-                row.enabled,
-                "required" if row.require_message_authenticator else "optional",
-                short_moment(row.last_seen_at, zone),
-            )
-            for row in found
-        ),
-    )
+        rows = zip(found, hygiene, strict=True)
+        print_json([nas_facts(row, known, zone) for row, known in rows])
+    else:
+        print_nas(found, hygiene, zone)
 
 
 def _list_unknown(context: Context, as_json: bool) -> None:
@@ -230,8 +199,9 @@ def _secret(from_stdin: bool) -> str:
     if not from_stdin:
         raise UsageError("give the shared secret on standard input, with --secret-stdin")
     secret = secret_from_stdin("shared secret")
-    if len(secret.encode()) < _SHORT_SECRET_OCTETS:
-        click.echo(f"warning: the secret has fewer than {_SHORT_SECRET_OCTETS} octets", err=True)
+    doubt = _DOUBTS.get(assess(secret.encode()))
+    if doubt is not None:
+        click.echo(f"warning: {doubt}", err=True)
     return secret
 
 

@@ -125,6 +125,14 @@ def add_school_day(office: Office) -> None:
             vendor="unifi", require_message_authenticator=False,
         ).last_without_message_authenticator_at = now - timedelta(hours=3)  # fmt: skip
         first.last_seen_at = now - timedelta(seconds=40)
+        first.last_with_message_authenticator_at = first.last_seen_at
+        first.secret_set_at = now - timedelta(days=800)
+        nas.add_nas(
+            session, office, "ห้องสมุด", "10.20.4.2/32", "testing123", "test", vendor="aruba"
+        ).last_without_message_authenticator_at = now - timedelta(minutes=5)  # fmt: skip
+        nas.add_nas(
+            session, office, "ศูนย์เด็กเล็กบ้านโคก", "radsec:ap.bankhok.example.ac.th", "", "test"
+        )  # fmt: skip
         session.flush()
         nas_id = first.id
         session.add(

@@ -66,6 +66,28 @@ def test_a_name_or_address_is_registered_once(admin: Officer) -> None:
     assert "There is already a network device at 10.30.0.2/32." in moved
 
 
+def test_the_list_tells_who_signs_and_how_good_each_secret_is(
+    admin: Officer, office: Office
+) -> None:
+    seed.add_school_day(office)
+    rows = admin.get("/nas/").text.partition("<tbody>")[2].split("</tr>")
+    by_name = {
+        name: next(row for row in rows if f"<span>{name}" in row)
+        for name in ("อาคาร 1", "หอประชุม", "ห้องสมุด", "ศูนย์เด็กเล็ก")
+    }
+    assert "always sent" in by_name["อาคาร 1"]
+    assert "the same as: หอประชุม" in by_name["อาคาร 1"]
+    assert "set 800 days ago" in by_name["อาคาร 1"]
+    assert "not required" in by_name["หอประชุม"]
+    assert "never sent" in by_name["หอประชุม"]
+    assert "from a manual" in by_name["ห้องสมุด"]
+    assert "Requests without it get no answer." in by_name["ห้องสมุด"]
+    assert "protected by TLS" in by_name["ศูนย์เด็กเล็ก"]
+    assert "ap.bankhok.example.ac.th" in by_name["ศูนย์เด็กเล็ก"]
+    thai = admin.get("/nas/?lang=th").text
+    assert "เป็นรหัสจากคู่มือ" in thai
+
+
 def test_a_stranger_leads_to_a_filled_in_form(admin: Officer, office: Office) -> None:
     seed.add_school_day(office)
     page = admin.get("/nas/").text

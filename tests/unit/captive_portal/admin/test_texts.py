@@ -18,6 +18,7 @@ from captive_portal.admin import words
 from common.errors import NetAccessError
 from identity.domain.access import Method, Reason
 from identity.domain.sessions import CloseCause
+from identity.domain.shared_secret import Signing, Strength
 from identity.office import Office
 from identity.services import nas, people, roles, vouchers
 from traffic.lookup.attribution import Outcome
@@ -49,6 +50,8 @@ def test_every_text_is_translated_with_the_same_placeholders() -> None:
 def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.REASONS) == set(Reason)
     assert set(words.METHODS) == set(Method)
+    assert set(words.SIGNINGS) == set(Signing)
+    assert set(words.STRENGTHS) == set(Strength)
     assert set(words.LOOKUP_OUTCOMES) == set(Outcome)
     assert set(words.LOOKUP_WARNINGS) == {CUT, NO_PORT}
     causes = {value for key, value in vars(CloseCause).items() if key.isupper()}
