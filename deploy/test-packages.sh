@@ -9,6 +9,7 @@ needed=(
   freeradius:freeradius
   pmacctd:pmacct
   radsecproxy:radsecproxy
+  eapol_test:eapoltest
   openssl:openssl
   ip:iproute2
   nft:nftables

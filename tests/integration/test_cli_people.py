@@ -53,6 +53,7 @@ def test_a_person_is_added_shown_disabled_and_enabled(site_on: Site) -> None:
         "created_at": shown["created_at"],
         "proofing": {"method": "operator", "by": "command-line", "at": shown["created_at"]},
         "has_password": True,
+        "recoverable": {"kept": "none", "wanted": "none"},
     }
     readable = site_on.yuenyan("user", "show", "somchai").stdout
     assert "สมชาย ใจดี" in readable
@@ -255,3 +256,33 @@ def test_a_database_that_does_not_answer_is_exit_code_3(
     result = site.yuenyan("user", "list")
     assert result.exit_code == 3
     assert "database is unavailable" in result.stderr
+
+
+def test_what_is_kept_of_a_password_is_chosen_and_never_shown(site_on: Site) -> None:
+    def kept(name: str) -> dict[str, str]:
+        shown = site_on.yuenyan("user", "show", name, "--json")
+        assert "elephants" not in shown.stdout
+        found: dict[str, str] = json.loads(shown.stdout)["recoverable"]
+        return found
+
+    options = ("--password-stdin", "--recoverable", "password")
+    added = site_on.yuenyan("user", "add", "keeper", *options, stdin="seven elephants\n")
+    assert added.exit_code == 0
+    assert "keys/vault.key" in added.stderr
+    assert kept("keeper") == {"kept": "password", "wanted": "password"}
+    less = site_on.yuenyan("user", "recoverable", "keeper", "nt-hash")
+    assert less.stdout == "keeper keeps nt-hash, wanted nt-hash\n"
+    more = site_on.yuenyan("user", "recoverable", "keeper", "password")
+    assert more.stdout == "keeper keeps nt-hash, wanted password\n"
+    site_on.yuenyan("user", "password", "keeper", "--password-stdin", stdin="eight elephants\n")
+    assert kept("keeper") == {"kept": "password", "wanted": "password"}
+    site_on.yuenyan("user", "recoverable", "keeper", "role")
+    assert kept("keeper") == {"kept": "none", "wanted": "none"}
+
+    role = site_on.yuenyan("role", "set", "student", "--recoverable", "nt-hash")
+    assert (role.exit_code, "keys/vault.key" in role.stderr) == (0, True)
+    site_on.yuenyan("user", "add", "pupil", "--password-stdin", stdin="seven elephants\n")
+    assert kept("pupil") == {"kept": "nt-hash", "wanted": "nt-hash"}
+    assert kept("keeper") == {"kept": "none", "wanted": "nt-hash"}
+    site_on.yuenyan("role", "set", "student", "--recoverable", "none")
+    assert kept("pupil") == {"kept": "none", "wanted": "none"}

@@ -137,7 +137,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, "hours")
+    columns = ("name", "for_guests", *_LIMITS, "hours", "recoverable")
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return
