@@ -39,7 +39,6 @@ class Cause(StrEnum):
     QUOTA = "over_quota"
     HOURS = "outside_hours"
     OFFICER = "officer"
-    SIGNED_OUT = "signed_out"
 
 
 LIFTED_BY_ENABLING = (Cause.SUSPENDED, Cause.EXPIRED)

@@ -13,8 +13,6 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from common.errors import UsageError
-from common.net import parse_prefix
 from db.models import CoaRequest, NasClient, NetworkSession
 from identity.domain.dynamic import Change, Kind, State
 from identity.domain.sessions import CloseCause
@@ -195,19 +193,22 @@ def _order(
         calling_station_id=row.calling_station_id,
         nas_name=client.name,
         vendor=client.vendor,
-        address=client.coa_address or (packet.address if packet else _only_address(client)),
+        address=_address(client, packet),
         port=client.coa_port,
         last_packet=packet,
         secret=nas.secret_of(office, client),
     )
 
 
-def _only_address(client: NasClient) -> str | None:
-    """The address of a NAS whose prefix holds just one."""
-    try:
-        network = parse_prefix(client.prefix)
-    except UsageError:  # known by its certificate, wherever it is
+def _address(client: NasClient, packet: LastPacket | None) -> str | None:
+    """Where to ask a NAS: where it was told, where it speaks from, or its only address."""
+    if client.coa_address is not None:
+        return client.coa_address
+    network = client.network
+    if network is None:  # it comes over TLS from wherever it is; no datagram finds it there
         return None
+    if packet is not None:
+        return packet.address
     return str(network.network_address) if network.num_addresses == 1 else None
 
 

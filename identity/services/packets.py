@@ -48,7 +48,7 @@ def last_packet(session: Session, session_key: str, heard_at: datetime) -> LastP
 
 
 def first_since(session: Session, moment: datetime) -> int:
-    """The number of the first event received at `moment` or later; one past the end if none."""
+    """A number that events received before `moment` are below, and all others are not."""
     first, last = session.execute(
         select(func.min(AccountingEvent.id), func.max(AccountingEvent.id))
     ).one()

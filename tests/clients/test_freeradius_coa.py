@@ -127,7 +127,9 @@ def peer(live: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
     """FreeRADIUS, registered as the NAS that it answers for."""
     with freeradius(tmp_path_factory.mktemp("das") / "conf") as running:
         name = f"das-{running.port}"
-        known = {row["name"]: row["prefix"] for row in _json(live, "nas", "list", "--json")}
+        known = {
+            str(row["name"]): str(row["prefix"]) for row in _json(live, "nas", "list", "--json")
+        }
         for other, prefix in known.items():
             if prefix == f"{ADDRESS}/32":
                 name = other
