@@ -12,7 +12,8 @@ from captive_portal.admin.words import ACCOUNT_STATES, METHODS, REASONS, ROLES, 
 from common.net import find_mac, format_mac
 from identity.services.login_log import LoginView
 
-_METHOD_LISTS = ("method", "offered", "nak")
+_LOOKED_FOR = ("unknown_account", "unknown_device", "voucher_unknown")
+_METHOD_LISTS = ("method", "nak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,9 @@ def tell(login: LoginView) -> Story:
     reason = word(REASONS, login.reason)
     steps = [Step(_asked(login))]
     steps += [Step(_step(line), line) for line in login.trace]
-    steps.append(
-        Step(
-            str(said.NAMED)
-            % {"name": login.user_name or "–", "method": word(METHODS, login.method)}
-        )
-    )
+    if not any(line.startswith("eap:identity=") for line in login.trace):
+        named = {"name": login.user_name or "–", "method": word(METHODS, login.method)}
+        steps.append(Step(str(said.NAMED) % named))
     steps += [Step(text) for text in _account(login)]
     steps.append(Step(reason))
     return Story(headline=reason, steps=tuple(steps), advice=_advice(login))
@@ -62,7 +60,9 @@ def _asked(login: LoginView) -> str:
 
 def _account(login: LoginView) -> list[str]:
     if login.account is None:
-        return [] if login.account_id else [str(said.NO_ACCOUNT)]
+        # Where it failed before anybody looked for an account, none is missing.
+        looked = login.account_id is None and login.reason in _LOOKED_FOR
+        return [str(said.NO_ACCOUNT)] if looked else []
     facts = {
         "account": login.account,
         "full_name": login.full_name,
@@ -83,9 +83,6 @@ def _step(line: str) -> str:
     if key == "tls:alert":
         told = str(said.ALERT) % {"value": value}
         return f"{told}: {said.ALERTS[value]}" if value in said.ALERTS else told
-    if key == "tls:alert_sent":
-        told = str(said.ALERT_SENT) % {"value": value}
-        return f"{told}: {said.ALERTS_SENT[value]}" if value in said.ALERTS_SENT else told
     if stage == "inner" and name in said.METHOD_NAMES:
         return str(said.INNER) % {"value": value, "method": said.METHOD_NAMES[name]}
     if key not in said.STEPS:

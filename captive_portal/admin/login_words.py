@@ -16,28 +16,19 @@ _ = lazy_gettext
 STEPS: Mapping[str, LazyString] = {
     "eap:identity": _("The device announced itself as %(value)s"),
     "eap:method": _("Device and server agreed on the method %(value)s"),
-    "eap:offered": _("The server offered the method %(value)s"),
+    "eap:violation": _("The device broke a rule of EAP: %(value)s"),
     "eap:nak": _("The device declined and asked for: %(value)s"),
-    "eap:rounds": _("%(value)s messages went back and forth"),
-    "eap:error": _("The EAP message did not fit: %(value)s"),
     "tls:version": _("The tunnel uses %(value)s"),
-    "tls:cipher": _("The tunnel is encrypted with %(value)s"),
     "tls:resumed": _("The device went on with its earlier tunnel; rights were checked again"),
-    "tls:established": _("The tunnel between device and server stands"),
     "tls:error": _("The tunnel failed: %(value)s"),
-    "tls:certificate": _("The device showed the certificate %(value)s"),
-    "certificate:subject": _("The device showed the certificate %(value)s"),
+    "tls:certificate": _("The server did not accept the certificate of the device: %(value)s"),
     "certificate:serial": _("The certificate has the serial number %(value)s"),
-    "certificate:issuer": _("The certificate was issued by %(value)s"),
     "certificate:name": _("The certificate names %(value)s"),
-    "certificate:none": _("The device showed no certificate"),
-    "certificate:expired": _("The certificate has expired"),
-    "certificate:not_yet_valid": _("The certificate is not valid yet"),
-    "certificate:unknown_issuer": _("The certificate was not issued by an authority known here"),
-    "certificate:revoked": _("The certificate was revoked"),
-    "certificate:unbound": _("No account has a name that stands in the certificate"),
-    "certificate:error": _("The certificate was not accepted: %(value)s"),
+    "certificate:names": _("No account has a name that stands in the certificate: %(value)s"),
+    "certificate:ambiguous": _("The certificate names several accounts; none is certain"),
     "inner:identity": _("Inside the tunnel the user is %(value)s"),
+    "inner:resumed": _("The device went on with the earlier login of %(value)s"),
+    "inner:nak": _("Inside the tunnel the device declined and asked for: %(value)s"),
     "inner:method": _("Inside the tunnel they agreed on the method %(value)s"),
     "proxy:realm": _("The name belongs to the institution %(value)s"),
     "proxy:server": _("The server %(value)s was asked"),
@@ -49,7 +40,6 @@ STEPS: Mapping[str, LazyString] = {
     "proxy:hops": _("The request had gone through too many servers"),
     "proxy:misspelt": _("What stands behind the @ cannot be the name of an institution"),
     "proxy:timeout": _("The server of the other institution did not answer"),
-    "policy:ok": _("The rules of the role allow the login"),
     "throttle:account_device": _("This device tried this account with a wrong password too often"),
     "throttle:device": _("This device tried too many wrong passwords, whatever the account"),
     "throttle:nas": _("Too many passwords are being checked for this access point at once"),
@@ -93,7 +83,6 @@ METHOD_NAMES: Mapping[str, str] = {
 
 _DISTRUST = _("The device does not trust the certificate of our server")
 _TOO_OLD = _("Device and server have no version of TLS or no cipher in common")
-_OUR_DISTRUST = _("The server does not trust the certificate of the device")
 
 ALERTS: Mapping[str, LazyString] = {
     "unknown_ca": _DISTRUST,
@@ -104,7 +93,7 @@ ALERTS: Mapping[str, LazyString] = {
     "certificate_revoked": _("The device holds the certificate of our server for revoked"),
     "unrecognized_name": _("The device expects another name in the certificate of our server"),
     "access_denied": _("The device or its user declined the server"),
-    "user_canceled": _("The user broke the login off"),
+    "user_cancelled": _("The user broke the login off"),
     "close_notify": _("The device ended the tunnel"),
     "handshake_failure": _TOO_OLD,
     "insufficient_security": _TOO_OLD,
@@ -114,25 +103,9 @@ ALERTS: Mapping[str, LazyString] = {
     "decrypt_error": _("Device and server do not find each other's encryption right"),
     "internal_error": _("The device reported a fault of its own"),
 }
-"""Alerts of RFC 8446 section 6 that the device sent."""
-
-ALERTS_SENT: Mapping[str, LazyString] = {
-    "unknown_ca": _OUR_DISTRUST,
-    "bad_certificate": _OUR_DISTRUST,
-    "certificate_unknown": _OUR_DISTRUST,
-    "unsupported_certificate": _OUR_DISTRUST,
-    "certificate_expired": _("The certificate of the device has expired"),
-    "certificate_revoked": _("The certificate of the device was revoked"),
-    "certificate_required": _("The device showed no certificate"),
-    "handshake_failure": _TOO_OLD,
-    "insufficient_security": _TOO_OLD,
-    "protocol_version": _TOO_OLD,
-    "inappropriate_fallback": _TOO_OLD,
-}
-"""Alerts that our server sent."""
+"""Alerts of RFC 8446 section 6 that the device sent, as OpenSSL spells them."""
 
 ALERT = _("The device broke the tunnel off with the TLS alert %(value)s")
-ALERT_SENT = _("The server broke the tunnel off with the TLS alert %(value)s")
 
 _AGAIN = _("Let the user sign in again on the portal page; the pass is good once, for two minutes.")
 _NEW_VOUCHER = _("Hand out another voucher if the guest may still use the network.")
@@ -273,7 +246,7 @@ ALERT_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     "certificate_expired": (_CLOCK, _SERVER_CERTIFICATE),
     "certificate_revoked": (_SERVER_CERTIFICATE,),
     "unsupported_certificate": (_UPDATE, _SERVER_CERTIFICATE),
-    **dict.fromkeys(("access_denied", "user_canceled", "close_notify"), (_PROFILE,)),
+    **dict.fromkeys(("access_denied", "user_cancelled", "close_notify"), (_PROFILE,)),
     **dict.fromkeys(
         (
             "handshake_failure",

@@ -28,6 +28,7 @@ PAGES = {
     "voucher-new": "/vouchers/new",
     "sessions": "/sessions/?show=all",
     "logins": "/logins/",
+    "login": "/logins/7",
     "nas": "/nas/",
     "nas-new": "/nas/new?address=10.20.9.9",
     "lookup": "/lookup/",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -90,17 +91,21 @@ def test_a_trace_is_told_step_by_step() -> None:
         "eap:nak=25,13",
         "eap:method=ttls",
         "tls:version=TLSv1.3",
+        "tls:certificate=certificate_has_expired",
+        "inner:nak=6",
         "inner:pap=alice",
         "policy:suspended",
         "throttle:account_device",
         "quota:day",
         "something:new=1 %(value)s",
     )
-    assert texts(story(trace=lines, reason="suspended"))[1:10] == [
+    assert texts(story(trace=lines, reason="suspended"))[1:12] == [
         "The device announced itself as anonymous@school",
         "The device declined and asked for: PEAP, EAP-TLS",
         "Device and server agreed on the method EAP-TTLS",
         "The tunnel uses TLSv1.3",
+        "The server did not accept the certificate of the device: certificate_has_expired",
+        "Inside the tunnel the device declined and asked for: EAP-GTC",
         "Inside the tunnel alice logged in by PAP",
         "The account is suspended; an admin can enable it",
         "This device tried this account with a wrong password too often",
@@ -150,6 +155,16 @@ def test_the_page_tells_when_the_account_got_in_later(admin: Officer, office: Of
         )  # fmt: skip
         number = failed.id
     assert "The account got in at" in admin.get(f"/logins/{number}").text
+
+
+def test_what_failed_before_anybody_looked_misses_no_account() -> None:
+    nobody: dict[str, Any] = {"account_id": None, "account": None, "full_name": ""}
+    lost = story(reason="tls_failed", trace=("eap:identity=anonymous",), **nobody)
+    assert texts(lost)[1:] == [
+        "The device announced itself as anonymous",
+        "Device and server could not agree on an encrypted tunnel (TLS)",
+    ]
+    assert "No account was found for this name" in texts(story(reason="unknown_account", **nobody))
 
 
 def test_an_approver_may_not_read_why(signed_in: object, office: Office) -> None:
