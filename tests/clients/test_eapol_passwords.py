@@ -18,7 +18,11 @@ from tests.integration.radius_site import (
 )
 from tests.programs import require
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("eapol-passwords"),
+]
 
 PASSWORD = "ลูกช้าง seven elephants"
 KEYLESS = {"MD5", "GTC"}

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from db.models import AuditEvent, AuthEvent
 from identity.domain.access import Granted
+from identity.domain.recoverable import Recoverable
 from identity.office import Office
 from identity.services import people, registrations
 from identity.services.login import check_password
@@ -157,3 +158,24 @@ def test_a_search_for_past_holders_of_an_address_is_recorded(
             select(AuditEvent).where(AuditEvent.action == "sessions:searched")
         )
     assert (event.actor, event.target) == (ADMIN, "10.1.2.3")
+
+
+def test_a_secret_that_is_kept_shows_with_its_price(admin: Officer, office: Office) -> None:
+    price = "whoever gets hold of the database"
+    plain = add_person(office, "plain")
+    new = people.NewUser(
+        username="kept",
+        password_hash=office.passwords.hash("green elephant 7"),
+        password="green elephant 7",
+        recoverable=Recoverable.NT_HASH,
+    )
+    with office.database.write() as session:
+        kept = people.add_user(session, office, new, "test").id
+    assert price not in admin.get(f"/people/{plain}").text
+    page = admin.get(f"/people/{kept}").text
+    assert "its NT hash, for MS-CHAP" in page
+    assert price in page
+    admin.post(f"/people/{kept}/password", password="blue elephant 8")
+    with office.database.read() as session:
+        described = people.describe(session, people.get(session, "kept"))
+    assert described["recoverable"] == {"kept": "nt-hash", "wanted": "nt-hash"}
