@@ -57,7 +57,7 @@ class Home:
         self._watched = watched and link.is_stream
         self._heard_at = 0.0
         self._probe: Ticket | None = None
-        self._next_complaint = 0.0
+        self._next_complaint: dict[str, float] = {}
         self._log = get_logger("radius.proxy")
 
     def ask(
@@ -87,17 +87,19 @@ class Home:
                     yield Arrived(what, reply, ticket)
         except (Unreachable, TlsFailure, OSError) as failure:
             self._broke(str(failure), now)
-        if isinstance(data, Channel) and data.complaint:
+        if isinstance(data, Channel) and data.complaints:
             self._complain(data, now)
 
     def _complain(self, channel: Channel, now: float) -> None:
         """Answers come and cannot be believed: the commonest mistake of all, so say what to do."""
-        which, channel.complaint = channel.complaint, ""
-        if now >= self._next_complaint:
-            self._next_complaint = now + COMPLAINT_SECONDS
-            self._log.error(
-                "home_server_not_believed", server=self.name, check=which, hint=_HINTS.get(which)
-            )
+        for which in channel.complaints:
+            if now >= self._next_complaint.get(which, 0.0):
+                self._next_complaint[which] = now + COMPLAINT_SECONDS
+                hint = _HINTS.get(which)
+                self._log.error(
+                    "home_server_not_believed", server=self.name, check=which, hint=hint
+                )
+        channel.complaints.clear()
 
     def timed_out(self, asked_at: float, now: float) -> None:
         """A request was not answered in time."""

@@ -36,6 +36,14 @@ _RECEIVE_OCTETS = 4096
 _IDENTIFIERS = 256
 
 
+ANSWERS = {
+    Code.ACCESS_REQUEST: frozenset({Code.ACCESS_ACCEPT, Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE}),
+    Code.ACCOUNTING_REQUEST: frozenset({Code.ACCOUNTING_RESPONSE}),
+    Code.STATUS_SERVER: frozenset({Code.ACCESS_ACCEPT, Code.ACCOUNTING_RESPONSE}),
+}
+"""Which codes answer which, RFC 2865 section 3, RFC 2866 section 3, RFC 5997 section 3."""
+
+
 class Unreachable(Exception):  # noqa: N818 - reads as what happened
     """Nobody is there; the text says how that was noticed."""
 
@@ -53,12 +61,12 @@ class Ticket:
 class Channel:
     """One socket and the identifiers in use on it."""
 
-    __slots__ = ("_next", "complaint", "socket", "tickets")
+    __slots__ = ("_next", "complaints", "socket", "tickets")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
-        self.complaint = ""
-        """Which check an answer has failed, to be told and cleared."""
+        self.complaints: set[str] = set()
+        """Which checks answers have failed, to be told and cleared."""
         self.tickets: dict[int, Ticket] = {}
         self._next = 0
 
@@ -375,7 +383,10 @@ def matched(
         return None
     except NotAuthentic as error:
         counters.add("proxy_dropped", reason=error.which)
-        channel.complaint = error.which
+        channel.complaints.add(error.which)
+        return None
+    if reply.code not in ANSWERS[Code(ticket.octets[0])]:
+        counters.add("proxy_dropped", reason="wrong_code")
         return None
     del channel.tickets[ticket.identifier]
     return ticket.what, reply, ticket

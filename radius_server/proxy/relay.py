@@ -48,10 +48,6 @@ STICKY = 16_384
 """EAP conversations whose server is remembered."""
 
 _TICK_SECONDS = 0.25
-_REPLIES = {
-    Code.ACCESS_REQUEST: frozenset({Code.ACCESS_ACCEPT, Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE}),
-    Code.ACCOUNTING_REQUEST: frozenset({Code.ACCOUNTING_RESPONSE}),
-}
 _SHOWN = 120
 
 
@@ -364,9 +360,6 @@ class Relay:
     def _arrived(self, home: Home, arrived: Arrived) -> None:
         pending: _Pending = arrived.what
         packet, reply = pending.exchange.packet, arrived.reply
-        if reply.code not in _REPLIES[Code(packet.code)]:
-            self._counters.add("proxy_dropped", reason="wrong_code")
-            return
         hop = pending.hops[id(arrived.ticket)]
         self._forget(pending)
         if pending.is_accounting:

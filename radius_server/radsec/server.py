@@ -152,8 +152,10 @@ class RadSecServer:
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
+        events = self._selector.select(_TICK_SECONDS)
+        now = time.monotonic()
         is_full = self._worker.backlog > BACKLOG_PACKETS
-        for key, ready in self._selector.select(_TICK_SECONDS):
+        for key, ready in events:
             if key.fileobj is self._wake_out:
                 self._swallow_wakes()
             elif key.data is None:

@@ -59,7 +59,7 @@ def radsecproxy(
     configuration.write_text(
         _CONFIGURATION.format(
             listen=listen,
-            ca=site.live.site.data_dir / "ca" / "ca.pem",
+            ca=site.server_ca,
             chain=issued.chain,
             key=issued.key,
             version=version,

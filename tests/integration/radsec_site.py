@@ -26,7 +26,7 @@ _RADSEC = """\
 [radsec]
 ca = "{ca}"
 crl = "{crl}"
-[database]"""
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class RadSecSite:
 
     live: LiveSite
     authority: Authority
+    server_ca: Path
+    """The issuer of the server's certificate."""
     port: int
     revoked: Path
 
@@ -45,26 +47,42 @@ class RadSecSite:
 
     def client(self, issued: Issued | None, **more: object) -> RadSecClient:
         """A client that knows the site's certificate authority."""
-        return RadSecClient(self.port, self.live.site.data_dir / "ca" / "ca.pem", issued, **more)  # type: ignore[arg-type]
+        return RadSecClient(self.port, self.server_ca, issued, **more)  # type: ignore[arg-type]
 
 
 @contextmanager
 def running_radsec(
-    request: pytest.FixtureRequest, folder: Path, kind: str
+    request: pytest.FixtureRequest,
+    folder: Path,
+    kind: str,
+    more: str = "[database]",
+    *,
+    server_name: str = "",
 ) -> Iterator[tuple[RadSecSite, Server]]:
-    """A RADIUS server with RadSec; its clients' authority has an empty revocation list."""
+    """A RADIUS server with RadSec; its clients' authority has an empty revocation list.
+
+    Args:
+        more: sections of the configuration, up to and with "[database]".
+        server_name: what the server's certificate says, of the same authority; else the
+            site's own is used.
+    """
     (folder / "clients").mkdir()
     authority = Authority(folder / "clients")
     revoked = folder / "clients" / "revoked.crl"
     authority.write_list(revoked)
+    own = ""
+    if server_name:
+        issued = authority.issue("server", [server_name])
+        own = f'certificate = "{issued.chain}"\nprivate_key = "{issued.key}"\n'
     port = free_port()
     changes = {
-        "[database]": _RADSEC.format(ca=authority.ca, crl=revoked),
+        "[database]": _RADSEC.format(ca=authority.ca, crl=revoked) + own + more,
         "[radius]\n": f'[radius]\nradsec = ["127.0.0.1:{port}"]\n',
     }
     live = site_of_kind(request, folder, kind, changes)
     with running_radius(live) as server:
-        yield RadSecSite(live, authority, port, revoked), server
+        server_ca = authority.ca if server_name else live.site.data_dir / "ca" / "ca.pem"
+        yield RadSecSite(live, authority, server_ca, port, revoked), server
 
 
 class RadSecClient:
