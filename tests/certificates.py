@@ -59,10 +59,11 @@ class Authority:
         common_name: str,
         dns: Sequence[str] = (),
         *,
+        names: Sequence[x509.GeneralName] = (),
         usages: Sequence[x509.ObjectIdentifier] = _BOTH,
         expired: bool = False,
     ) -> Issued:
-        """A certificate for `common_name`, with `dns` as its alternative names."""
+        """A certificate for `common_name`, with `dns` and `names` as its alternative names."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = utc_now()
         begins, ends = (
@@ -78,9 +79,9 @@ class Authority:
             .not_valid_after(ends)
             .add_extension(x509.ExtendedKeyUsage(usages), False)
         )
-        if dns:
-            names = x509.SubjectAlternativeName([x509.DNSName(name) for name in dns])
-            builder = builder.add_extension(names, False)
+        if dns or names:
+            alternative = [*(x509.DNSName(name) for name in dns), *names]
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternative), False)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         name = f"{common_name.replace(' ', '-')}-{x509.random_serial_number():x}"[:60]
         return Issued(self._folder, name, builder.sign(self._key, hashes.SHA256()), pem)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from identity.domain.access import RoleProfile
@@ -51,6 +52,7 @@ class Remaining:
     resets_at: datetime | None = None
 
 
+@lru_cache(maxsize=1024)
 def has_quota(role: RoleProfile) -> bool:
     """Whether usage matters to this role at all."""
     return any(megabytes is not None or minutes is not None for _, megabytes, minutes in _of(role))

@@ -121,6 +121,8 @@ class SqlStore:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._database = office.database
+        self.zone = ZoneInfo(office.config.site.timezone)
+        """Whose days and hours count."""
         self._connection: Connection | None = None
 
     def close(self) -> None:
@@ -241,8 +243,7 @@ class SqlStore:
 
         An account that used nothing has no days.
         """
-        zone = ZoneInfo(self._office.config.site.timezone)
-        since = first_day(self._office.clock().astimezone(zone).date())
+        since = first_day(self._office.clock().astimezone(self.zone).date())
         found: dict[int, list[DayUsage]] = {account_id: [] for account_id in account_ids}
         rows = self._rows(_USAGE, {"account_ids": list(account_ids), "since": since})
         for account_id, day, octets, seconds in rows:

@@ -11,7 +11,7 @@ from functools import partial
 
 from common.net import find_mac
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
-from radius_server.process.admission import admit
+from radius_server.process.admission import admit, within_limits
 from radius_server.process.known_secrets import first_fit, if_active
 from radius_server.process.mschap_login import (
     is_mschap,
@@ -62,7 +62,10 @@ def _station(request: AccessRequest, user_mac: str | None) -> Proof:
         return Denied(Reason.UNKNOWN_DEVICE, Method.MAC)
     if not _station_password_fits(request, user_mac):
         return Denied(Reason.WRONG_PASSWORD, Method.MAC, account.account_id)
-    return if_active(request, account, Method.MAC)
+    decision = if_active(request, account, Method.MAC)
+    if isinstance(decision, Granted):
+        return (yield from within_limits(request, decision))
+    return decision
 
 
 def _station_password_fits(request: AccessRequest, mac: str) -> bool:

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from identity.domain.access import Denied, Granted, Reason, Unavailable
-from radius_server.process.questions import AccessRequest, FindOpenStations, Proof
+from identity.domain.limits import hold
+from identity.domain.quota import has_quota
+from radius_server.process.questions import AccessRequest, FindOpenStations, FindUsage, Proof
 
 
 def admit(request: AccessRequest, granted: Granted) -> Proof:
-    """Hold the simultaneous limit of the role; the same station may always come back."""
-    limit = granted.account.role.simultaneous
-    if limit is None:
+    """Hold hours, quotas and the simultaneous limit; the same station may always come back."""
+    role = granted.account.role
+    if role.hours is not None or has_quota(role):
+        held = yield from within_limits(request, granted)
+        if not isinstance(held, Granted):
+            return held
+        granted = held
+    if role.simultaneous is None:
         return granted
     stations = yield FindOpenStations(granted.account.account_id)
     if isinstance(stations, Unavailable):
         return stations
-    if len(stations) >= limit and request.station not in stations:
+    if len(stations) >= role.simultaneous and request.station not in stations:
         return Denied(Reason.SIMULTANEOUS, granted.method, granted.account.account_id)
     return granted
+
+
+def within_limits(request: AccessRequest, granted: Granted) -> Proof:
+    """Hold the hours and quotas of the role alone, as for a device that nobody shares."""
+    role = granted.account.role
+    counted = has_quota(role)
+    if role.hours is None and not counted:
+        return granted
+    usage = yield FindUsage(granted.account.account_id, counted)
+    if isinstance(usage, Unavailable):
+        return usage
+    return hold(granted, usage.days, request.now, usage.zone)

@@ -12,8 +12,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision
+from identity.domain.quota import DayUsage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +92,23 @@ class FindOpenStations:
 
 
 @dataclass(slots=True)
+class FindUsage:
+    """Answer: Usage."""
+
+    account_id: int
+    counted: bool
+    """False: only the hours matter, and nothing has to be looked up."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What an account has used since `identity.domain.quota.first_day`, and whose days count."""
+
+    zone: ZoneInfo
+    days: tuple[DayUsage, ...] = ()
+
+
+@dataclass(slots=True)
 class RecoverSecret:
     """Answer: RecoveredSecret, None when this account keeps nothing recoverable, or Denied."""
 
@@ -131,6 +150,7 @@ Question = (
     | SpendToken
     | RedeemVoucher
     | FindOpenStations
+    | FindUsage
     | RecoverSecret
     | Compute
     | Challenge

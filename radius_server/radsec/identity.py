@@ -14,17 +14,18 @@ def normal(identity: str) -> str:
 def names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The names in a certificate that may be a NAS's, the best first.
 
-    The DNS names of subjectAltName; only a certificate without any is known by its common
-    name (RFC 6125 section 6.4.4). No wildcard: one certificate is one NAS.
+    The DNS names of subjectAltName; only a certificate without any subjectAltName is known by
+    its common name (RFC 6125 section 6.4.4). One with other names is not a NAS's: the name of
+    a person's certificate is chosen by the person. No wildcard: one certificate is one NAS.
     """
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         found = alternative.value.get_values_for_type(x509.DNSName)
-    except (x509.ExtensionNotFound, ValueError):  # ValueError: an extension that is no such thing
-        found = []
-    if not found:
+    except x509.ExtensionNotFound:
         attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         found = [str(attribute.value) for attribute in attributes]
+    except ValueError:  # an extension that is no such thing
+        found = []
     return tuple(dict.fromkeys(normal(name) for name in found if name and "*" not in name))
 
 

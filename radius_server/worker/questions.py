@@ -36,11 +36,13 @@ from radius_server.process.questions import (
     FindAccount,
     FindOpenStations,
     FindTokens,
+    FindUsage,
     Question,
     RecoveredSecret,
     RecoverSecret,
     RedeemVoucher,
     SpendToken,
+    Usage,
 )
 from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
 from radius_server.worker.fair_queue import FairQueue
@@ -197,7 +199,7 @@ class Questions:
     ) -> list[tuple[Login, Any]]:
         """The answers that are to be had now; slow questions go to the pool."""
         answers: list[tuple[Login, Any]] = []
-        accounts, tokens, stations, kept = [], [], [], []
+        accounts, tokens, stations, usages, kept = [], [], [], [], []
         now = time.monotonic()
         throttle = self._throttle
         throttles = not throttle.is_idle(now)
@@ -213,6 +215,11 @@ class Questions:
                 accounts.append((login, question.username))
             elif type(question) is FindOpenStations:
                 stations.append((login, question.account_id))
+            elif type(question) is FindUsage:
+                if question.counted:
+                    usages.append((login, question.account_id))
+                else:
+                    answers.append((login, Usage(self._store.zone)))
             elif type(question) is FindTokens:
                 tokens.append((login, question.username))
             elif type(question) is RecoverSecret:
@@ -233,6 +240,7 @@ class Questions:
         answers += self._together(accounts, self._directory.load)
         answers += self._together(tokens, self._store.tokens)
         answers += self._together(stations, self._stations.load)
+        answers += self._together(usages, self._usage)
         answers += self._together(kept, self._recover)
         return answers
 
@@ -243,6 +251,10 @@ class Questions:
             self._log.exception("slow_question_failed", question="Compute")
             self._counters.add("radius_internal_errors")
             return Unavailable("internal")
+
+    def _usage(self, account_ids: set[int]) -> dict[int, Usage]:
+        found = self._store.usage(account_ids)
+        return {number: Usage(self._store.zone, days) for number, days in found.items()}
 
     def _recover(self, account_ids: set[int]) -> dict[int, RecoveredSecret | Unavailable | None]:
         """What these accounts keep. Read every time: a secret in the clear is not kept here."""

@@ -230,3 +230,17 @@ def test_a_role_for_one_device_holds_the_second_off_until_the_first_has_gone(
     assert nas.account("Stop", "sharing-1", **session).code == "Accounting-Response"
     time.sleep(CHANGE_SECONDS)
     assert nas.access("sharer", PASSWORD, Calling_Station_Id=tablet).code == "Access-Accept"
+
+
+def test_hours_and_quotas_of_a_role_are_held_at_the_login(live: LiveSite, nas: Nas) -> None:
+    day = time.strftime("%a", time.gmtime(time.time() + 3 * 86400)).lower()
+    live.yuenyan("role", "set", "other-day", "--hours", f"{day} 07:00-08:00")
+    live.add_person("too-early", PASSWORD, "other-day")
+    assert nas.access("too-early", PASSWORD).code == "Access-Reject"
+    assert reason_of(live, "too-early") == ("pap", "reject", "outside_hours")
+
+    live.yuenyan("role", "set", "an-hour", "--quota-minutes-day", "60")
+    live.add_person("fresh", PASSWORD, "an-hour")
+    accepted = nas.access("fresh", PASSWORD)
+    assert accepted.code == "Access-Accept"
+    assert 3590 <= int(accepted.one("Session-Timeout") or 0) <= 3600

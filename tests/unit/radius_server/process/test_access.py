@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,14 +17,17 @@ from identity.domain.access import (
     RoleProfile,
     Unavailable,
 )
+from identity.domain.quota import DayUsage
 from radius_server.process.questions import (
     AccessRequest,
     CheckPassword,
     FindAccount,
     FindOpenStations,
     FindTokens,
+    FindUsage,
     RedeemVoucher,
     SpendToken,
+    Usage,
 )
 from tests.unit.radius_server.process.script import (
     NOW,
@@ -292,4 +296,75 @@ def test_an_account_that_ends_soon_bounds_the_grant() -> None:
         .asked(FindAccount("alice"), alice)
         .asked(CheckPassword(alice, b"wonderland"), True)
         .decides(Granted(account=alice, method=Method.PAP, expires_at=end))
+    )
+
+
+BANGKOK = ZoneInfo("Asia/Bangkok")  # NOW is five in the afternoon there, on a Sunday
+
+
+def _proven(role: RoleProfile) -> Script:
+    held = account(role=role)
+    return (
+        Script(request())
+        .asked(FindAccount("alice"), held)
+        .asked(CheckPassword(held, b"wonderland"), True)
+    )
+
+
+def test_outside_the_hours_of_the_role_nobody_comes_in() -> None:
+    role = RoleProfile(name="student", hours="mon-fri 07:30-17:00")
+    (
+        _proven(role)
+        .asked(FindUsage(1, counted=False), Usage(BANGKOK))
+        .decides(Denied(Reason.OUTSIDE_HOURS, Method.PAP, 1))
+    )
+
+
+def test_a_session_ends_when_the_role_closes() -> None:
+    role = RoleProfile(name="student", hours="daily 07:30-17:30")
+    held = account(role=role)
+    (
+        _proven(role)
+        .asked(FindUsage(1, counted=False), Usage(BANGKOK))
+        .decides(Granted(account=held, method=Method.PAP, expires_at=NOW + timedelta(minutes=30)))
+    )
+
+
+def test_a_quota_that_is_used_up_refuses() -> None:
+    role = RoleProfile(name="student", quota_mb_day=1, simultaneous=1)
+    today = DayUsage(NOW.astimezone(BANGKOK).date(), 1_000_000, 60)
+    (
+        _proven(role)
+        .asked(FindUsage(1, counted=True), Usage(BANGKOK, (today,)))
+        .decides(Denied(Reason.QUOTA, Method.PAP, 1))
+    )
+
+
+def test_a_quota_with_something_left_goes_on_to_the_other_limits() -> None:
+    role = RoleProfile(name="student", quota_mb_day=1, simultaneous=1)
+    (
+        _proven(role)
+        .asked(FindUsage(1, counted=True), Usage(BANGKOK))
+        .asked(FindOpenStations(1), {"0a0000000001"})
+        .decides(Denied(Reason.SIMULTANEOUS, Method.PAP, 1))
+    )
+
+
+def test_a_device_is_held_to_the_hours_of_its_role() -> None:
+    role = RoleProfile(name="printer", hours="mon-fri 07:30-17:00", simultaneous=1)
+    device = account(kind="device", username=STATION, password_hash=None, role=role)
+    (
+        Script(request(user_name=STATION, password=b""))
+        .asked(FindAccount(STATION), device)
+        .asked(FindUsage(1, counted=False), Usage(BANGKOK))
+        .decides(Denied(Reason.OUTSIDE_HOURS, Method.MAC, 1))
+    )
+
+
+def test_when_usage_cannot_be_read_nobody_is_let_in() -> None:
+    role = RoleProfile(name="student", quota_minutes_week=60)
+    (
+        _proven(role)
+        .asked(FindUsage(1, counted=True), Unavailable("database"))
+        .decides(Unavailable("database"))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from radius_server.radsec.identity import matches, names
 from tests.certificates import Authority
@@ -30,3 +31,9 @@ def test_a_name_is_compared_without_case_and_final_dot(tmp_path: Path) -> None:
     certificate = Authority(tmp_path).issue("x", ["home.example"]).certificate
     assert matches(certificate, "Home.Example.")
     assert not matches(certificate, "x")
+
+
+def test_a_certificate_of_a_person_is_no_nas_by_its_common_name(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate = authority.issue("ap1", names=[x509.RFC822Name("ap1@school.example")]).certificate
+    assert names(certificate) == ()
