@@ -49,9 +49,9 @@ def converse(
     request: AccessRequest,
     offers: Callable[[AccessRequest, Course], Sequence[Offer]],
     ceilings: Ceilings,
+    course: Course,
 ) -> Dialogue:
     """The conversation that `request` begins."""
-    course = Course()
     rounds = _Rounds(request, course, ceilings)
     identity = request.user_name
     try:

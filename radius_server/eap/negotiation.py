@@ -52,10 +52,12 @@ class Course:
     """What the parts of one conversation share.
 
     `next_identifier` is that of the next EAP-Request outside, kept by whoever sends it.
+    `taken` is what the peer took: its method outside ("eap") and inside ("inner").
     """
 
     trace: list[str] = field(default_factory=list)
     next_identifier: int = 0
+    taken: dict[str, Type] = field(default_factory=dict)
 
 
 InnerOffers = Callable[[Course], Sequence[Offer]]
@@ -85,6 +87,7 @@ def negotiate(
             course.trace.append(f"{prefix}:nak={','.join(str(kind) for kind in result.type_data)}")
             remaining = [other for other in remaining if other.type in result.type_data]
             continue
+        course.taken[prefix] = offer.type
         if isinstance(result.decision, Granted) and not offer.is_tunnel:
             result.decision = yield from admit(request, result.decision)
         return result

@@ -98,7 +98,8 @@ class _Inside:
     def __init__(self, tunnel: Tunnel, tools: Tools) -> None:
         self._tunnel = tunnel
         self._outer = tools.course
-        self.course = Course(tools.course.trace, tools.course.next_identifier)
+        outer = tools.course
+        self.course = Course(outer.trace, outer.next_identifier, outer.taken)
 
     def ask(self, ask: Ask) -> Generator[Question | Send, Any, Response]:
         """One request and its response."""

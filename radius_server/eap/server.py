@@ -17,6 +17,7 @@ from identity.domain.access import Denied, Method, Reason
 from radius_server.eap.contexts import read_contexts, stamps, watched_files
 from radius_server.eap.conversation import Ceilings, converse
 from radius_server.eap.framing import link_octets
+from radius_server.eap.habits import Habits
 from radius_server.eap.methods.gtc import gtc
 from radius_server.eap.methods.md5 import md5
 from radius_server.eap.methods.mschapv2 import mschapv2
@@ -42,6 +43,7 @@ class EapServer:
         self._config = config
         self._ceilings = Ceilings(rounds=config.eap.maximum_rounds)
         self._sessions = TlsSessions()
+        self._habits = Habits()
         self._look_at: datetime | None = None
         self._files = watched_files(config)
         self._stamps = stamps(self._files)
@@ -60,8 +62,11 @@ class EapServer:
     def converse(self, request: AccessRequest) -> Dialogue:
         """The conversation that begins with `request`; yields a Challenge for every round."""
         self._look_again(request.now)
+        course = Course()
         try:
-            return (yield from converse(request, self._offers, self._ceilings))
+            ended = yield from converse(request, self._offers, self._ceilings, course)
+            self._habits.learn(request.station, course.taken, ended)
+            return ended
         except Exception:
             # One peer's odd packet must not take the others of its batch along.
             self._log.exception("eap_failed")
@@ -83,10 +88,13 @@ class EapServer:
             return Offer(kind, name, method, begin, is_tunnel=True)
 
         def inner_offers(of: Course) -> list[Offer]:
-            return [item for name in _INNER if (item := offer(name, of)) is not None]
+            found = [item for name in _INNER if (item := offer(name, of)) is not None]
+            return habits.ordered(found, station, "inner")
 
+        habits, station = self._habits, request.station
         names = self._config.eap.methods
-        return [item for name in names if (item := offer(name, course)) is not None]
+        found = [item for name in names if (item := offer(name, course)) is not None]
+        return habits.ordered(found, station, "eap")
 
     def _look_again(self, now: datetime) -> None:
         """Take new certificates up as soon as all their files fit together."""

@@ -153,7 +153,8 @@ def _eap(
     name = peer_identity(response.type_data)
     tools.course.trace.append(f"inner:identity={shown(name)}")
     inner = replace(request, user_name=name, eap_message=None, call_check=False)
-    course = Course(tools.course.trace, (response.identifier + 1) & 0xFF)
+    outer = tools.course
+    course = Course(outer.trace, (response.identifier + 1) & 0xFF, outer.taken)
     negotiation = negotiate(inner, name, inner_offers(course), course, "inner")
     answer: Any = None
     while True:
