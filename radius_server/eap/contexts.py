@@ -85,7 +85,8 @@ def _context(config: Config, *, resumes: bool) -> SSL.Context:
     try:
         context.use_certificate_chain_file(str(chain))
     except SSL.Error as error:
-        raise ConfigError(f"cannot use the certificate {chain}", "eap.certificate") from error
+        what = "cannot use" if chain.exists() else "`yuenyan init` makes a missing certificate:"
+        raise ConfigError(f"{what} {chain}", "eap.certificate") from error
     try:
         context.use_privatekey_file(str(key))
         context.check_privatekey()

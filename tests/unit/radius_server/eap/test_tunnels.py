@@ -14,6 +14,7 @@ from OpenSSL import SSL
 
 from common.config import Config, Eap
 from common.config import Site as SiteSection
+from common.errors import ConfigError
 from identity.domain.access import Denied, Granted, Method, Reason, RoleProfile
 from radius_server.eap.avp import Avp, decode_avps, encode_avp
 from radius_server.eap.packet import Type
@@ -371,6 +372,34 @@ def test_a_nak_for_nothing_we_have_is_refused(authority: Authority) -> None:
     ended = Site().login(server, Peer(Type.PEAP, context))
     assert ended.decision == Denied(Reason.EAP_NO_METHOD, Method.EAP)
     assert ended.trace[-1] == "eap:nak=25"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"certificate": "missing.pem"}, "eap.certificate"),
+        ({"private_key": "alice.key"}, "eap.private_key"),
+        ({"ca": "alice.key"}, "eap.ca"),
+        ({"crl": "ca.pem"}, "eap.crl"),
+    ],
+)
+def test_a_file_that_cannot_be_used_stops_the_start_and_is_named(
+    authority: Authority, wrong: dict[str, str], key: str
+) -> None:
+    paths = {name: authority.folder / file for name, file in wrong.items()}
+    with pytest.raises(ConfigError, match=next(iter(wrong.values()))) as raised:
+        server_of(authority, **paths)
+    assert raised.value.key == key
+
+
+def test_new_files_that_do_not_fit_leave_the_old_ones_in_use(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.server()
+    server = server_of(authority)
+    (tmp_path / "server.key").write_text("half a file")
+    peer = Peer(Type.TTLS, client_context(authority.path, SSL.TLS1_3_VERSION), pap())
+    later = NOW + timedelta(seconds=2)
+    assert isinstance(Site().login(server, peer, now=later).decision, Granted)
 
 
 def test_rsa_and_ecdsa_serve(tmp_path: Path) -> None:
