@@ -31,6 +31,7 @@ from identity.domain.quota import DayUsage, first_day
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
 from identity.services import login, nas, recoverable
+from identity.stores.patience import Patience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,29 +125,49 @@ class SqlStore:
         self.zone = ZoneInfo(office.config.site.timezone)
         """Whose days and hours count."""
         self._connection: Connection | None = None
+        self._patience = Patience()
+        self._descriptor = -1
+        """Of the connection's socket; SQLite has none, and its reads wait for nobody."""
 
     def close(self) -> None:
         """Give the kept connection back."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._patience.stop()
 
     def _rows(self, statement: Executable, values: dict[str, Any]) -> Sequence[Any]:
         """The rows of one read, outside any transaction that would hold on to a snapshot."""
+        hung = False
         try:
             if self._connection is None:
-                self._connection = self._database.engine.connect().execution_options(
-                    isolation_level="AUTOCOMMIT",
-                    read_only=True,  # on SQLite a read must not wait for whoever writes
-                )
-            rows = self._connection.execute(statement, values).all()
-            self._connection.rollback()
+                self._connection = self._connect()
+            if self._descriptor >= 0:
+                self._patience.begin(self._descriptor)
+            try:
+                rows = self._connection.execute(statement, values).all()
+                self._connection.rollback()
+            finally:
+                hung = self._descriptor >= 0 and self._patience.end()
         except DBAPIError as error:
             if self._connection is not None:
                 self._connection.invalidate()
-            self.close()
+                self._connection.close()
+                self._connection = None
+            if hung:
+                # The idle connections of the pool hang as this one did, and none says so.
+                self._database.engine.dispose()
             raise BackendUnavailable("database", str(error.orig)) from error
         return rows
+
+    def _connect(self) -> Connection:
+        connection = self._database.engine.connect().execution_options(
+            isolation_level="AUTOCOMMIT",
+            read_only=True,  # on SQLite a read must not wait for whoever writes
+        )
+        fileno = getattr(connection.connection.driver_connection, "fileno", None)
+        self._descriptor = -1 if fileno is None else fileno()
+        return connection
 
     def revision(self) -> int:
         """A number that rises whenever an account, role or NAS changes."""

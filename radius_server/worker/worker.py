@@ -170,6 +170,7 @@ class Worker:
         """Datagrams of this second."""
         self._is_blind = False
         """The database did not answer when it was last asked."""
+        self._rejects = config.radius.backend_failure == "reject"
         self._stopping = False
         self._begun: list[Hashable] = []
         """Keys of the requests of this turn, to be forgotten when it goes wrong."""
@@ -362,6 +363,8 @@ class Worker:
                     return
                 exchange.reply = status_reply(packet, exchange, listener.accounting)
                 self._answer(exchange)
+            elif self._is_blind and not listener.accounting and self._rejects:
+                self._give_up([exchange])  # at once, not when the database is given up
             elif listener.accounting:
                 facts = exchange.nas.facts
                 record = read_accounting(packet, facts.nas_client_id, exchange.received_at)
@@ -488,8 +491,7 @@ class Worker:
         for exchange in exchanges:
             self._duplicates.forget(exchange.key)
             self._counters.add("radius_unanswered", reason="backend_unavailable")
-            rejects = self._config.radius.backend_failure == "reject"
-            if rejects and exchange.packet.code == Code.ACCESS_REQUEST:
+            if self._rejects and exchange.packet.code == Code.ACCESS_REQUEST:
                 _send(exchange.socket, reject(exchange), exchange.source)
 
     def _refresh(self, now: float) -> None:

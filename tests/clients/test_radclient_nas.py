@@ -53,6 +53,36 @@ def test_a_request_without_message_authenticator_gets_silence_unless_it_is_allow
     assert forged.access("unsigned", PASSWORD).code == ""
 
 
+def test_the_policy_of_a_nas_counts_within_a_second_and_what_it_sends_is_listed(
+    live: LiveSite,
+) -> None:
+    live.add_person("policy", PASSWORD)
+    live.add_nas("mended", "127.0.0.51/32")
+    bare = Nas(live, source="127.0.0.51", message_authenticator=False, tries=1)
+    signing = Nas(live, source="127.0.0.51")
+    time.sleep(CHANGE_SECONDS)
+
+    def sends() -> str:
+        rows = json.loads(live.yuenyan("nas", "list", "--json").stdout)
+        return str(next(row for row in rows if row["name"] == "mended")[_SENDS])
+
+    assert bare.access("policy", PASSWORD).code == ""
+    # What is dropped for it is noted all the same: it explains the silence.
+    wait_until(lambda: sends() == "never", 8, "the unsigned request was not noted")
+    live.yuenyan("nas", "set", "mended", "--allow-missing-message-authenticator")
+    time.sleep(CHANGE_SECONDS)
+    assert bare.access("policy", PASSWORD).code == "Access-Accept"
+    assert signing.access("policy", PASSWORD).code == "Access-Accept"
+    wait_until(lambda: sends() == "sometimes", 8, "the signed request was not noted")
+    live.yuenyan("nas", "set", "mended", "--require-message-authenticator")
+    time.sleep(CHANGE_SECONDS)
+    assert bare.access("policy", PASSWORD).code == ""
+    assert signing.access("policy", PASSWORD).code == "Access-Accept"
+
+
+_SENDS = "sends_message_authenticator"
+
+
 def test_a_stranger_gets_silence_and_is_listed_until_it_is_registered(live: LiveSite) -> None:
     live.add_person("visitor", PASSWORD)
     stranger = Nas(live, source="127.0.0.31", tries=1)
