@@ -307,6 +307,10 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             _("%(name)s has the certificate name %(value)s already."),
         ),
         (
+            r"a pre-shared key for TLS has",
+            _("The secret of a device that comes over TLS has at least 16 characters."),
+        ),
+        (
             r"a RadSec identity (is|holds)",
             _("Write the one name that stands in the device's certificate."),
         ),

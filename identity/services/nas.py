@@ -16,6 +16,7 @@ from identity.office import Office
 from identity.services import audit, roles
 
 MAXIMUM_SECRET_OCTETS = 253
+MINIMUM_KEY_OCTETS = 16
 MAXIMUM_IDENTITY = 253
 """Characters of a DNS name."""
 
@@ -43,7 +44,8 @@ def add_nas(
 
     Args:
         prefix: or `radsec:IDENTITY`, for one without fixed addresses.
-        secret: may be empty for one without fixed addresses: TLS needs none.
+        secret: of one without fixed addresses it is the TLS pre-shared key, and may be empty
+            where a certificate is shown.
         radsec_identity: the DNS name (else the common name) in its certificate, RFC 6614.
 
     Raises:
@@ -58,6 +60,7 @@ def add_nas(
         network = str(parse_prefix(prefix))
         radsec_identity = parse_identity(radsec_identity) if radsec_identity else None
     octets = _usable(secret)
+    _refuse_short_key(network, octets)
     if not name or len(name) > 100:
         raise UsageError("a NAS needs a name of at most 100 characters")
     if login_url is not None and not login_url.startswith(("http://", "https://")):
@@ -146,6 +149,7 @@ def set_secret(session: Session, office: Office, name: str, secret: str, actor: 
     """
     nas = get(session, name)
     octets = _usable(secret)
+    _refuse_short_key(nas.prefix, octets)
     nas.secret_encrypted = office.vault.encrypt(octets, _PURPOSE)
     note_secret(office, nas, octets)
     audit.record(session, office.clock(), actor, "nas:secret_changed", nas.name)
@@ -244,6 +248,15 @@ def _coa_port(port: int | None) -> int | None:
     if port is not None and not 0 <= port <= 65535:
         raise UsageError("the CoA port is 1..65535; 0 says that this NAS takes no requests")
     return port
+
+
+def _refuse_short_key(prefix: str, secret: bytes) -> None:
+    """A key that proves a NAS by itself; a watcher of one handshake could search a short one."""
+    is_key = prefix.startswith(RADSEC_PREFIX) and secret != NO_SECRET.encode()
+    if is_key and len(secret) < MINIMUM_KEY_OCTETS:
+        raise UsageError(
+            f"a pre-shared key for TLS has at least {MINIMUM_KEY_OCTETS} octets (RFC 9813)"
+        )
 
 
 def _usable(secret: str) -> bytes:

@@ -45,6 +45,10 @@ class Connection:
         """As the NAS is registered; empty until that is known."""
         self.names: tuple[str, ...] = ()
         self.not_after: datetime | None = None
+        self.key_of = ""
+        """The identity whose pre-shared key the handshake asked for."""
+        self.key: bytes | None = None
+        """The key that proved it; None: a certificate did."""
         self.is_modern = False
         """RADIUS/1.1 is spoken."""
         self._framer = Framer()

@@ -16,6 +16,7 @@ from OpenSSL import SSL, crypto
 
 from common.config import Config
 from common.errors import ConfigError
+from radius_server.radsec.psk import PreSharedKeys
 from radius_server.radsec.stream import NoCommonProtocol, TlsStream
 
 CLASSIC, MODERN = b"radius/1.0", b"radius/1.1"
@@ -148,11 +149,17 @@ class Contexts:
         return revocations, self._make(revocations)
 
 
-def server_context(files: TlsFiles, revocations: Revocations, lowest: str = "1.2") -> SSL.Context:
+def server_context(
+    files: TlsFiles,
+    revocations: Revocations,
+    lowest: str = "1.2",
+    keys: PreSharedKeys | None = None,
+) -> SSL.Context:
     """What every RadSec client of ours meets: its certificate is demanded and verified.
 
     Args:
         lowest: TLS version, 1.2 or 1.3.
+        keys: of clients that have one instead of a certificate.
 
     Raises:
         ConfigError: a file cannot be read or does not fit the others.
@@ -162,6 +169,8 @@ def server_context(files: TlsFiles, revocations: Revocations, lowest: str = "1.2
     # A session that is resumed would not be asked for its certificate again.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_options(SSL.OP_NO_TICKET)
+    if keys is not None:
+        keys.enable(context)
     try:
         context.load_client_ca(str(files.ca).encode())
     except SSL.Error as error:

@@ -31,6 +31,7 @@ from radius_server.radsec import identity
 from radius_server.radsec.connection import Connection, Lost, is_request
 from radius_server.radsec.contexts import Contexts, TlsFiles, server_context
 from radius_server.radsec.listening import prepare
+from radius_server.radsec.psk import PreSharedKeys
 from radius_server.radsec.stream import TlsFailure, TlsStream
 from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
 
@@ -83,7 +84,8 @@ class RadSecServer:
     ) -> None:
         """Raises ConfigError when the certificates cannot be used."""
         files, lowest = TlsFiles.of(config), config.radsec.tls_min
-        self._contexts = Contexts(lambda crl: server_context(files, crl, lowest), files)
+        self._keys = PreSharedKeys(self._key_of)
+        self._contexts = Contexts(lambda crl: server_context(files, crl, lowest, self._keys), files)
         self._idle_seconds = config.radsec.idle_seconds
         self._limit = config.radsec.connections
         self._listeners = listeners
@@ -189,7 +191,9 @@ class RadSecServer:
             self._end(connection, "internal error")
 
     def _read(self, connection: Connection, now: float) -> None:
+        self._keys.asked = ""
         packets = connection.read(now)
+        connection.key_of = self._keys.asked or connection.key_of
         if not connection.identity and connection.stream.is_open:
             self._identify(connection)
         for octets in packets:
@@ -200,10 +204,15 @@ class RadSecServer:
 
     def _identify(self, connection: Connection) -> None:
         certificate = connection.stream.certificate
-        if certificate is None:
-            raise Lost("it showed no certificate")
-        connection.names = identity.names(certificate)
-        connection.not_after = certificate.not_valid_after_utc
+        if certificate is not None:
+            connection.names = identity.names(certificate)
+            connection.not_after = certificate.not_valid_after_utc
+        else:
+            # Without a certificate only a handshake with a pre-shared key comes this far.
+            connection.names = (identity.normal(connection.key_of),)
+            connection.key = self._key_of(connection.key_of)
+            if connection.key is None:
+                raise Lost("it showed no certificate")
         clients = self._worker.clients
         for name in connection.names:
             if clients is not None and clients.named(name) is not None:
@@ -249,6 +258,10 @@ class RadSecServer:
         packet = decode(datagram)
         nak: Any = packet.code + 2
         self.sendto(self._secret.reply(packet, nak, encode(ERROR_CAUSE, cause)), source)
+
+    def _key_of(self, name: str) -> bytes | None:
+        clients = self._worker.clients
+        return clients.key_of(identity.normal(name)) if clients is not None else None
 
     def _client(self, connection: Connection) -> NasClient | None:
         clients = self._worker.clients
@@ -367,6 +380,8 @@ class RadSecServer:
                 self._end(connection, "no longer registered")
             elif connection.not_after is not None and connection.not_after <= today:
                 self._end(connection, "its certificate has expired", alarming=True)
+            elif connection.key is not None and connection.key != self._key_of(connection.identity):
+                self._end(connection, "its key was changed")
             elif is_new and self._is_revoked(connection):
                 self._end(connection, "its certificate is revoked", alarming=True)
 

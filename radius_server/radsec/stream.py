@@ -112,11 +112,6 @@ class TlsStream:
         return f"{self._tls.get_protocol_version_name()} {self._tls.get_cipher_name()}"
 
     @property
-    def uses_psk(self) -> bool:
-        """Whether a pre-shared key proves the peer: no certificate was asked for then."""
-        return self.certificate is None and self.is_open
-
-    @property
     def certificate(self) -> x509.Certificate | None:
         """The peer's verified certificate."""
         return self._tls.get_peer_certificate(as_cryptography=True)

@@ -30,6 +30,7 @@ class NasTable:
     def __init__(self, clients: Sequence[NasFacts]) -> None:
         lengths: dict[tuple[int, int], dict[int, NasClient]] = {}
         self._named: dict[str, NasClient] = {}
+        self._keys: dict[str, bytes] = {}
         for facts in clients:
             if facts.radsec_identity is not None:
                 # TLS proves every octet: what Message-Authenticator would add is there.
@@ -37,6 +38,8 @@ class NasTable:
                 self._named[facts.radsec_identity] = NasClient(inside)
             network = facts.network
             if network is None:
+                if facts.radsec_identity is not None and facts.secret != RADSEC_SECRET:
+                    self._keys[facts.radsec_identity] = facts.secret
                 continue
             host_bits = network.max_prefixlen - network.prefixlen
             of_length = lengths.setdefault((network.version, host_bits), {})
@@ -49,6 +52,14 @@ class NasTable:
     def named(self, identity: str) -> NasClient | None:
         """The NAS whose certificate says `identity`, with the secret of RADIUS over TLS."""
         return self._named.get(identity)
+
+    def key_of(self, identity: str) -> bytes | None:
+        """The TLS pre-shared key of a NAS that has one.
+
+        Only one without fixed addresses has: a secret of RADIUS over UDP must not be used as a
+        key of TLS (RFC 9813 section 4.1).
+        """
+        return self._keys.get(identity)
 
     def find(self, address: str) -> NasClient | None:
         """The NAS that sends from `address` (as recvfrom gives it), or None."""

@@ -235,6 +235,68 @@ def test_a_session_is_never_resumed(site: RadSecSite, school: Issued) -> None:
     assert "Reused" not in said and said.count("New, TLSv1.2") >= 2, said
 
 
+KEY = "a pre-shared key of some length"
+
+
+def by_key(site: RadSecSite, identity: str, key: str, *options: str) -> tuple[bytes, str]:
+    """What comes back to a Status-Server, and what openssl s_client says."""
+    run = subprocess.Popen(
+        [
+            *(require("openssl", "openssl"), "s_client", "-connect", f"127.0.0.1:{site.port}"),
+            *("-quiet", "-psk_identity", identity, "-psk", key.encode().hex(), *options),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert run.stdin is not None
+    run.stdin.write(signed_status(b"\x0c\x01\x00\x26"))
+    run.stdin.flush()
+    try:
+        time.sleep(1.0)
+    finally:
+        run.terminate()
+    octets, said = run.communicate(timeout=10)
+    return octets, said.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("-tls1_3",), id="tls1.3"),
+        pytest.param(("-tls1_2", "-cipher", "ECDHE-PSK-CHACHA20-POLY1305"), id="tls1.2"),
+    ],
+)
+def test_a_pre_shared_key_instead_of_a_certificate(
+    site: RadSecSite, served: tuple[RadSecSite, Server], options: tuple[str, ...]
+) -> None:
+    name = f"keyed{options[0]}"
+    identity = f"{name}.example"
+    site.live.yuenyan("nas", "add", name, f"radsec:{identity}", "--secret-stdin", stdin=KEY + "\n")
+    site.live.yuenyan("nas", "add", f"{name}-other", f"radsec:other.{identity}")
+    time.sleep(CHANGE_SECONDS)
+    octets, said = by_key(site, identity.upper(), KEY, *options)
+    assert octets[:2] == b"\x02\x01", (said, served[1].log()[-2000:])
+    for wrong in (
+        (identity, "another key of some length"),
+        (f"other.{identity}", "radsec"),
+        ("nobody.example", KEY),
+    ):
+        assert by_key(site, *wrong, *options)[0] == b""
+    site.live.yuenyan("nas", "remove", name)
+    time.sleep(CHANGE_SECONDS)
+    assert by_key(site, identity, KEY, *options)[0] == b""
+
+
+def test_a_key_without_an_ephemeral_exchange_is_refused(site: RadSecSite) -> None:
+    site.live.yuenyan(
+        "nas", "add", "bare", "radsec:bare.example", "--secret-stdin", stdin=KEY + "\n"
+    )
+    time.sleep(CHANGE_SECONDS)
+    for cipher in ("PSK-AES256-GCM-SHA384", "RSA-PSK-AES256-GCM-SHA384"):
+        assert by_key(site, "bare.example", KEY, "-tls1_2", "-cipher", cipher)[0] == b""
+
+
 def test_a_client_that_does_not_read_is_let_go_and_holds_nobody_up(
     site: RadSecSite, school: Issued, served: tuple[RadSecSite, Server]
 ) -> None:

@@ -39,6 +39,23 @@ def test_a_nas_may_come_both_ways_each_with_its_own_secret(office: Office) -> No
     assert by_address.facts.require_message_authenticator
 
 
+def test_a_secret_of_a_nas_without_addresses_is_its_key_and_of_no_other(office: Office) -> None:
+    with office.database.write() as session:
+        nas.add_nas(session, office, "keyed", "radsec:keyed.example", SECRET, "test")
+        nas.add_nas(
+            session, office, "both", "10.0.0.0/8", SECRET, "test", radsec_identity="both.example"
+        )
+        nas.add_nas(session, office, "shown", "radsec:shown.example", "", "test")
+        with pytest.raises(UsageError, match="at least 16"):
+            nas.add_nas(session, office, "short", "radsec:short.example", "short", "test")
+        with pytest.raises(UsageError, match="at least 16"):
+            nas.set_secret(session, office, "keyed", "short", "test")
+    table = NasTable(SqlStore(office).nas_clients())
+    assert table.key_of("keyed.example") == SECRET.encode()
+    assert table.key_of("both.example") is None
+    assert table.key_of("shown.example") is None
+
+
 def test_an_identity_belongs_to_one(office: Office) -> None:
     with office.database.write() as session:
         nas.add_nas(session, office, "first", "radsec:ap.example", "", "test")
