@@ -20,7 +20,7 @@ from identity.stores.sql import SqlStore
 VERIFIED_SECONDS = 3600.0
 STATIONS_SECONDS = 1.0
 RECENT_SECONDS = 300.0
-MAXIMUM_RECENT = 4096
+MAXIMUM_RECENT = 2048
 """Accounts whose stations are read again together; some ten milliseconds for all of them."""
 
 _DIGEST_OCTETS = 32

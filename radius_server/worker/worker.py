@@ -15,29 +15,25 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from common.clock import utc_now
 from common.config import Config
 from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
 from common.metrics import Counters
-from common.net import find_mac
 from db.ledger import Ledger
 from identity.domain.access import Denied, Method, Reason
-from identity.domain.admission import find_code
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
 from radius_server.packet.codes import Attribute, Code
-from radius_server.process import class_attribute
 from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
 from radius_server.process.questions import AccessRequest, Challenge, Converses
 from radius_server.proxy.relay import Relay
+from radius_server.worker.arrivals import Delivered, Listener, Sender, Turn
 from radius_server.worker.clients import NasClient, NasTable
 from radius_server.worker.committer import Committer
 from radius_server.worker.conversations import Conversations, holder
@@ -51,6 +47,7 @@ from radius_server.worker.exchange import (
     authenticate,
 )
 from radius_server.worker.outcome import Outcome, challenge, reject, status_reply
+from radius_server.worker.owners import Owners
 from radius_server.worker.presence import Presence
 from radius_server.worker.questions import Login, Questions, is_unavailable, settled
 from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
@@ -68,40 +65,6 @@ COLLECT_BUSY_SECONDS = 600.0
 _RECEIVE_OCTETS = 4096
 DRAIN_SECONDS = 10.0
 """How long a stopping worker waits for the logins it has begun."""
-
-
-class Sender(Protocol):
-    """Whatever takes a reply: a socket, or a RadSec connection."""
-
-    def sendto(self, reply: bytes, target: Any, /) -> object:
-        """Send `reply` to where the request came from; may drop it, must not block."""
-
-
-@dataclass(slots=True)
-class _Listener:
-    socket: Any
-    accounting: bool
-    index: int
-
-
-@dataclass(slots=True)
-class _Delivered:
-    datagram: bytes
-    source: tuple[Any, ...]
-    nas: NasClient
-    sender: Sender
-    accounting: bool
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What came in together."""
-
-    received_at: datetime
-    now: float
-    logins: list[Login] = field(default_factory=list)
-    accounting: list[tuple[Exchange, AccountingRecord]] = field(default_factory=list)
-    received: int = 0
 
 
 class Worker:
@@ -130,10 +93,11 @@ class Worker:
         self._store = SqlStore(office)
         self._relay = relay
         self._directory = Directory(self._store, relay.realms.stripped if relay else str)
+        self._owners = Owners(self._directory, self._store, office.vault.class_key)
         self._siblings = siblings or Siblings(None, 0)
         self._eap = eap
         self._conversations: Conversations[Login] = Conversations(self._siblings.number)
-        self._delivered: deque[_Delivered] = deque()
+        self._delivered: deque[Delivered] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -147,8 +111,8 @@ class Worker:
             self._wake,
             penalties or Penalties(secrets.token_bytes(32), limits=throttle_limits(config)),
         )
-        self._listeners = [_Listener(item, False, at) for at, item in enumerate(auth)]
-        self._listeners += [_Listener(item, True, at) for at, item in enumerate(acct, len(auth))]
+        self._listeners = [Listener(item, False, at) for at, item in enumerate(auth)]
+        self._listeners += [Listener(item, True, at) for at, item in enumerate(acct, len(auth))]
         self._duplicates = DuplicateCache()
         self._presence = Presence(counters)
         self._committer = Committer(
@@ -244,7 +208,7 @@ class Worker:
         now = time.monotonic()
         received_at = self._office.clock()
         self._begun = []
-        turn = _Turn(received_at, now)
+        turn = Turn(received_at, now)
         self._committer.land(received_at, now)
         if self._committer.is_full:
             return 1  # what has come stays in the sockets meanwhile
@@ -263,7 +227,7 @@ class Worker:
             self._take(turn, self._listeners[index], datagram, source, handed=True)
         while self._delivered:
             item = self._delivered.popleft()
-            listener = _Listener(item.sender, item.accounting, -1)
+            listener = Listener(item.sender, item.accounting, -1)
             self._take(turn, listener, item.datagram, item.source, item.nas)
         self._decided(outcome, now, *self._questions.start(turn.logins))
         decided, dropped = self._questions.resume(received_at)
@@ -294,13 +258,13 @@ class Worker:
             sender: its `sendto(reply, source)` is called from the worker's thread.
             accounting: whether it is to be answered as the accounting port would.
         """
-        self._delivered.append(_Delivered(datagram, source, nas, sender, accounting))
+        self._delivered.append(Delivered(datagram, source, nas, sender, accounting))
         self._wake()
 
     def _take(
         self,
-        turn: _Turn,
-        listener: _Listener,
+        turn: Turn,
+        listener: Listener,
         datagram: bytes,
         source: tuple[Any, ...],
         nas: NasClient | None = None,
@@ -325,10 +289,10 @@ class Worker:
 
     def _admit(
         self,
-        listener: _Listener,
+        listener: Listener,
         datagram: bytes,
         source: tuple[Any, ...],
-        turn: _Turn,
+        turn: Turn,
         nas: NasClient | None,
     ) -> Exchange | None:
         """A proven, new request; None for a stranger's and for a duplicate, which is answered."""
@@ -352,7 +316,7 @@ class Worker:
         self._begun.append(key)
         return Exchange(listener.socket, source, packet, nas, turn.received_at, key)
 
-    def _dispatch(self, exchange: Exchange, listener: _Listener, turn: _Turn, handed: bool) -> None:
+    def _dispatch(self, exchange: Exchange, listener: Listener, turn: Turn, handed: bool) -> None:
         packet = exchange.packet
         try:
             if packet.code == Code.STATUS_SERVER:
@@ -385,8 +349,8 @@ class Worker:
         self,
         exchange: Exchange,
         request: AccessRequest,
-        listener: _Listener,
-        turn: _Turn,
+        listener: Listener,
+        turn: Turn,
         handed: bool,
     ) -> None:
         """Begin an EAP conversation, or go on with the one that State names."""
@@ -455,31 +419,13 @@ class Worker:
     def _account(
         self, outcome: Outcome, accounting: list[tuple[Exchange, AccountingRecord]]
     ) -> None:
-        """Find whose each packet is and add it to the outcome.
-
-        Class tells for certain; else the user name does, when an account has it.
-        """
-        names = {_stored_name(record.user_name) for _, record in accounting if record.user_name}
+        """Find whose each packet is and add it to the outcome."""
         try:
-            accounts = self._directory.load(names) if names else {}
-            unknown = {name for name in names if accounts.get(name) is None}
-            codes = {code: name for name in unknown if (code := find_code(name)) is not None}
-            vouchers = self._store.voucher_accounts(codes) if codes else {}
+            owners = self._owners.find([record for _, record in accounting])
         except BackendUnavailable:
             self._give_up([exchange for exchange, _ in accounting])
             return
-        for exchange, record in accounting:
-            account_id, reference = None, None
-            for value in record.class_values:
-                owner = class_attribute.open_class(self._office.vault.class_key, value)
-                if owner is not None:
-                    account_id, reference = owner.account_id, owner.reference
-            if account_id is None and record.user_name:
-                name = _stored_name(record.user_name)
-                snapshot = accounts.get(name)
-                account_id = (
-                    snapshot.account_id if snapshot else vouchers.get(find_code(name) or "")
-                )
+        for (exchange, record), (account_id, reference) in zip(accounting, owners, strict=True):
             outcome.accounted(exchange, record, account_id, reference)
 
     def _forget(self, exchanges: Iterable[Exchange]) -> None:
@@ -541,11 +487,6 @@ class Worker:
         with contextlib.suppress(BlockingIOError):
             while self._wake_out.recv(4096):
                 pass
-
-
-def _stored_name(user_name: str) -> str:
-    """The user name as accounts store it: a device's is its MAC address without separators."""
-    return find_mac(user_name) or user_name.strip().casefold()
 
 
 def _send(listener: socket.socket, reply: bytes, source: tuple[object, ...]) -> None:

@@ -1,0 +1,59 @@
+"""Whose session an accounting packet belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common.net import find_mac
+from identity.domain.admission import find_code
+from identity.domain.sessions import Owner
+from identity.stores.sql import SqlStore
+from radius_server.process import class_attribute
+from radius_server.process.accounting import AccountingRecord
+from radius_server.worker.directory import Directory
+
+
+class Owners:
+    """Finds owners for a whole batch at once.
+
+    Class tells for certain; else the user name does, when an account has it.
+    """
+
+    def __init__(self, directory: Directory, store: SqlStore, class_key: bytes) -> None:
+        self._directory = directory
+        self._store = store
+        self._class_key = class_key
+
+    def find(self, records: Sequence[AccountingRecord]) -> list[Owner]:
+        """The owner of each record: account and login reference, None for what is not known.
+
+        Raises:
+            BackendUnavailable: nobody can say now.
+        """
+        names = [_stored_name(record.user_name) for record in records]
+        asked = {name for name in names if name}
+        accounts = self._directory.load(asked) if asked else {}
+        unknown = {name for name in asked if accounts.get(name) is None}
+        codes = {code: name for name in unknown if (code := find_code(name)) is not None}
+        vouchers = self._store.voucher_accounts(codes) if codes else {}
+        found: list[Owner] = []
+        for record, name in zip(records, names, strict=True):
+            account_id, reference = None, None
+            for value in record.class_values:
+                owner = class_attribute.open_class(self._class_key, value)
+                if owner is not None:
+                    account_id, reference = owner.account_id, owner.reference
+            if account_id is None and name:
+                snapshot = accounts.get(name)
+                account_id = (
+                    snapshot.account_id if snapshot else vouchers.get(find_code(name) or "")
+                )
+            found.append((account_id, reference))
+        return found
+
+
+def _stored_name(user_name: str | None) -> str:
+    """The user name as accounts store it: a device's is its MAC address without separators."""
+    if not user_name:
+        return ""
+    return find_mac(user_name) or user_name.strip().casefold()
