@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 CODE := common db identity radius_server traffic captive_portal yuenyan
 
-.PHONY: help setup run test test-all check bench fmt clean
+.PHONY: help setup run test test-all check bench soak fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -41,8 +41,11 @@ check: setup ## format, lint, types, imports, file lengths, unit tests on SQLite
 	@deploy/fast-tmp.sh $(BIN)/python -m pytest -q -n 2 -m 'not real' tests/unit
 
 bench: setup ## the project's own measurements, as tables
-	@for measurement in bench/flows.py bench/radius.py; do \
+	@for measurement in bench/{flows,radius,eap,scale}.py; do \
 		echo "== $$measurement"; $(BIN)/python "$$measurement"; done
+
+soak: setup ## a day's traffic in ten minutes while the database and a worker break
+	@$(BIN)/python bench/soak.py
 
 fmt: setup ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .

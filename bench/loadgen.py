@@ -1,17 +1,18 @@
-"""A bounded RADIUS load for loopback: many sockets, a closed loop, packets made beforehand.
+"""A bounded RADIUS load for loopback: many sockets, packets made beforehand.
 
-While the clock runs it only sends and receives. Response Authenticators are checked
-afterwards, on a sample. It is imported by bench/radius.py and does nothing on its own.
+While the clock runs it only sends and receives, in a closed loop (`run`) or at a steady rate
+(`run_steadily`). Response Authenticators are checked afterwards, on a sample.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 SAMPLE_EVERY = 16
@@ -50,8 +51,10 @@ class _Source:
 
     __slots__ = ("next", "packets", "under_way", "wire")
 
-    def __init__(self, port: int, packets: Sequence[bytes]) -> None:
+    def __init__(self, port: int, packets: Sequence[bytes], address: str = "") -> None:
         self.wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if address:
+            self.wire.bind((address, 0))
         self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.wire.connect(("127.0.0.1", port))
         self.wire.setblocking(False)
@@ -68,14 +71,18 @@ def run(
     expected_code: int,
     window: int,
     seconds: float,
+    addresses: Sequence[str] = (),
 ) -> Measured:
     """Send each source's packets in order, `window` under way in all, for at most `seconds`.
 
     A source's identifiers must count 0, 1, … 255, 0, … in the order of its packets.
+
+    Args:
+        addresses: of loopback, one a source, that it sends from.
     """
     share = max(1, window // len(sources))
     assert share <= _IDENTIFIERS // 2
-    opened = [_Source(port, packets) for packets in sources]
+    opened = _open(port, sources, addresses)
     by_handle = {source.wire.fileno(): source for source in opened}
     poller = select.epoll()
     for handle in by_handle:
@@ -133,6 +140,77 @@ def run(
         lost=waiting,
         latencies=sorted(latencies),
     )
+
+
+def run_steadily(
+    port: int,
+    sources: Sequence[Sequence[bytes]],
+    secret: bytes,
+    expected_code: int,
+    rate: float,
+    seconds: float,
+    addresses: Sequence[str] = (),
+) -> Measured:
+    """Send `rate` packets a second, the sources in turn, whatever is answered when.
+
+    Latencies count from when a packet was due, so that a late sender flatters nobody.
+    """
+    opened = _open(port, sources, addresses)
+    by_handle = {source.wire.fileno(): source for source in opened}
+    poller = select.epoll()
+    for handle in by_handle:
+        poller.register(handle, select.EPOLLIN)
+    turns = itertools.cycle(opened)
+    answers: list[tuple[bytes, bytes]] = []
+    latencies: list[float] = []
+    wrong = again = sent = waiting = 0
+    began = clock = last_answer = looked = time.perf_counter()
+    while clock < began + seconds or (waiting and clock < last_answer + LATE_SECONDS):
+        while sent < (min(clock, began + seconds) - began) * rate:
+            waiting += _send_next(next(turns), began + sent / rate)
+            sent += 1
+        for handle, _ in poller.poll(0.001):
+            clock = last_answer = time.perf_counter()
+            for request, reply, due in _answers(by_handle[handle]):
+                waiting -= 1
+                latencies.append(clock - due)
+                wrong += reply[0] != expected_code
+                if len(latencies) % SAMPLE_EVERY == 0:
+                    answers.append((request, reply))
+        clock = time.perf_counter()
+        if clock - looked > 0.25:
+            looked = clock
+            again += sum(_send_again(source, clock) for source in opened)
+    poller.close()
+    for source in opened:
+        source.wire.close()
+    wrong += sum(not _fits(request, reply, secret) for request, reply in answers)
+    return Measured(
+        answered=len(latencies),
+        seconds=last_answer - began,
+        wrong=wrong,
+        checked=len(answers),
+        again=again,
+        lost=waiting,
+        latencies=sorted(latencies),
+    )
+
+
+def _open(port: int, sources: Sequence[Sequence[bytes]], addresses: Sequence[str]) -> list[_Source]:
+    given = addresses or [""] * len(sources)
+    return [_Source(port, *both) for both in zip(sources, given, strict=True)]
+
+
+def _answers(source: _Source) -> Iterator[tuple[bytes, bytes, float]]:
+    """What has come for a source: request, reply, when the request was due."""
+    while True:
+        try:
+            reply = source.wire.recv(4096)
+        except BlockingIOError:
+            return
+        known = source.under_way.pop(reply[1], None)
+        if known is not None:
+            yield source.packets[known[0]], reply, known[1]
 
 
 def _send_next(source: _Source, clock: float) -> bool:

@@ -7,22 +7,21 @@ guarantee on, and loads it from loopback. Under a minute; leaves nothing behind.
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.loadgen import Measured, run
+from bench.postgresql import free_port, postgresql_programs, running_postgresql
+from bench.processes import end_on_sigterm
 from common import config as configuration
 from common.config import Config
 from identity.office import Office
@@ -65,11 +64,13 @@ url = "{url}"
 [radius]
 auth = ["127.0.0.1:{auth}"]
 acct = ["127.0.0.1:{acct}"]
+workers = {workers}
 """
 
 
 def main() -> int:
     """Print the table; the exit code says whether every answer was right."""
+    end_on_sigterm()
     cores = os.cpu_count() or 1
     print(
         f"{SOURCES} sources, {WINDOW} requests under way, {cores} cores that server, database "
@@ -87,8 +88,11 @@ def main() -> int:
     if postgresql_programs() is None:
         print("postgresql: not installed, not measured")
         return 0 if good else 1
-    with tempfile.TemporaryDirectory(prefix="yuenyan-bench-") as name, postgresql() as url:
-        good &= bench(Path(name), "postgresql", url, packets)
+    with (
+        tempfile.TemporaryDirectory(prefix="yuenyan-bench-") as name,
+        running_postgresql() as database,
+    ):
+        good &= bench(Path(name), "postgresql", database.url, packets)
     return 0 if good else 1
 
 
@@ -166,12 +170,13 @@ def accounting_packets() -> list[list[bytes]]:
     return sources
 
 
-def make_site(folder: Path, url: str) -> Config:
-    """An initialised site with users and one NAS."""
+def make_site(folder: Path, url: str, workers: int = 0, users: int = USERS) -> Config:
+    """An initialised site with users and one NAS; `workers` 0 is one a core."""
     path = folder / "yuenyan.toml"
     auth, acct = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     path.write_text(
-        _CONFIGURATION.format(folder=folder, url=url, auth=auth, acct=acct), encoding="utf-8"
+        _CONFIGURATION.format(folder=folder, url=url, auth=auth, acct=acct, workers=workers),
+        encoding="utf-8",
     )
     config = configuration.load(path)
     initialise(config, "bench", "correct horse battery")
@@ -179,7 +184,7 @@ def make_site(folder: Path, url: str) -> Config:
     # One hash for all: what an account costs to make is not measured here.
     hashed = office.passwords.hash(PASSWORD.decode())
     with office.database.write() as session:
-        for number in range(USERS):
+        for number in range(users):
             new = people.NewUser(username=f"user{number}", password_hash=hashed)
             people.add_user(session, office, new, "bench")
         nas.add_nas(session, office, "bench", "127.0.0.1/32", SECRET, "bench")
@@ -188,8 +193,14 @@ def make_site(folder: Path, url: str) -> Config:
 
 
 @contextmanager
-def server(config: Config, folder: Path) -> Iterator[None]:
-    """`yuenyan radius` while it answers; stopped at the end."""
+def server(
+    config: Config, folder: Path, ready: Callable[[], bool] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`yuenyan radius` while it answers; it must end well at the end.
+
+    Args:
+        ready: tells whether it answers; without it, the metrics of every worker do.
+    """
     log = folder / "radius.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -202,68 +213,19 @@ def server(config: Config, folder: Path) -> Iterator[None]:
         config.data_dir / "metrics" / f"radius-{number}.prom"
         for number in range(worker_count(config))
     ]
+    is_ready = ready or (lambda: all(path.exists() for path in metrics))
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not all(path.exists() for path in metrics):
+        while not is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"the server does not start: {log.read_text()}")
-            time.sleep(0.05)
-        yield
+            time.sleep(0.01)
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-def postgresql_programs() -> Path | None:
-    """The folder of Debian's newest PostgreSQL, or None."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else None
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of a new database on a PostgreSQL of its own, with fsync on."""
-    programs = postgresql_programs()
-    assert programs is not None
-    owner: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam("postgres")
-        owner = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    folder = Path(tempfile.mkdtemp(prefix="yuenyan-bench-postgresql-"))
-    if owner:
-        os.chown(folder, owner["user"], owner["group"])
-    port = free_port(socket.SOCK_STREAM)
-    data = folder / "data"
-    subprocess.run(
-        [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"],
-        check=True, stdout=subprocess.DEVNULL, cwd="/", **owner,
-    )  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder),
-             "-c", "listen_addresses=127.0.0.1"],
-            stdout=log, stderr=log, cwd="/", **owner,
-        )  # fmt: skip
-    ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while subprocess.run(ready).returncode:
-            if time.monotonic() > deadline:
-                raise SystemExit("PostgreSQL does not start")
-            time.sleep(0.1)
-        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A port of loopback that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        exit_code = process.wait(60)
+    if exit_code:
+        raise SystemExit(f"the server ended with {exit_code}: {log.read_text()[-3000:]}")
 
 
 if __name__ == "__main__":
