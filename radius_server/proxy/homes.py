@@ -203,6 +203,12 @@ class Homes:
         return Home(name, link, liveness, self._counters, server.status_server)
 
 
+def check(config: Config) -> None:
+    """Raise ConfigError when a secret or a certificate cannot be read; before workers start."""
+    with selectors.DefaultSelector() as selector:
+        Homes(config, selector, Counters()).close()
+
+
 def secret_of(name: str, server: HomeServer) -> bytes:
     """The shared secret of a home server over UDP.
 

@@ -96,14 +96,14 @@ class Connection:
         hop = Hop(RADSEC_SECRET, authenticator)
         return classic_of(octets, hop), (*self.source, token_of(octets), authenticator)
 
-    def send(self, packet: bytes) -> None:
-        """Encrypt a packet and send as much as goes.
+    def send(self, packets: bytes) -> None:
+        """Encrypt packets and send as much as goes.
 
         Raises:
             Lost: the client reads too slowly.
             TlsFailure: TLS broke.
         """
-        self.stream.send(packet)
+        self.stream.send(packets)
         self.flush()
 
     def flush(self) -> None:

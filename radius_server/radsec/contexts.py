@@ -149,6 +149,12 @@ class Contexts:
         return revocations, self._make(revocations)
 
 
+def check(config: Config) -> None:
+    """Raise ConfigError when the certificates for RadSec cannot be used; before workers start."""
+    files = TlsFiles.of(config)
+    Contexts(lambda revocations: server_context(files, revocations, config.radsec.tls_min), files)
+
+
 def server_context(
     files: TlsFiles,
     revocations: Revocations,
@@ -193,12 +199,6 @@ def _context(files: TlsFiles, revocations: Revocations, lowest: str) -> SSL.Cont
     _use(files.certificate, "radsec.certificate", context.use_certificate_chain_file)
     _use(files.private_key, "radsec.private_key", context.use_privatekey_file)
     _use(files.ca, "radsec.ca", context.load_verify_locations)
-    try:
-        context.check_privatekey()
-    except SSL.Error as error:
-        raise ConfigError(
-            f"{files.private_key} is not the key of {files.certificate}", "radsec.private_key"
-        ) from error
     store = context.get_cert_store()
     if revocations.lists and store is not None:
         for found in revocations.lists:
@@ -214,7 +214,9 @@ def _use(path: Path, key: str, load: Callable[[str], Any]) -> None:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", key) from error
     except SSL.Error as error:
-        raise ConfigError(f"{path} is not what it should be (PEM)", key) from error
+        reasons = [entry[-1] for entry in error.args[0]] if error.args else []
+        said = reasons[-1] if reasons else "it holds nothing in PEM"
+        raise ConfigError(f"cannot use {path}: {said}", key) from error
 
 
 def _verified(tls: SSL.Connection, _certificate: Any, error: int, depth: int, ok: int) -> bool:

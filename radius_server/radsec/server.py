@@ -268,29 +268,29 @@ class RadSecServer:
         return clients.named(connection.identity) if clients is not None else None
 
     def _send_replies(self) -> None:
-        touched: dict[int, Connection] = {}
+        """Encrypt what waits for each connection in one go."""
+        waiting: dict[int, list[bytes]] = {}
         while self._replies:
             reply, source = self._replies.popleft()
             connection = self._connections.get(source[2])
             if connection is None:
                 self._counters.add("radsec_replies_late")
                 continue
-            touched[connection.serial] = connection
-            try:
-                if connection.is_modern:
-                    token, authenticator = source[3:5]
+            if connection.is_modern:
+                token, authenticator = source[3:5]
+                try:
                     reply = modern_of(reply, token, Hop(RADSEC_SECRET, authenticator))
-                connection.stream.send(reply)
-            except (TlsFailure, MalformedPacket) as failure:
-                self._end(connection, str(failure))
-        for connection in touched.values():
-            if connection.serial not in self._connections:
-                continue
+                except MalformedPacket:
+                    self._counters.add("radius_unanswered", reason="reply_too_long")
+                    continue
+            waiting.setdefault(connection.serial, []).append(reply)
+        for serial, replies in waiting.items():
+            connection = self._connections[serial]
             try:
-                connection.flush()
+                connection.send(b"".join(replies))
                 self._watch(connection)
-            except Lost as lost:
-                self._end(connection, str(lost))
+            except (Lost, TlsFailure) as failure:
+                self._end(connection, str(failure))
 
     def _accept(self, listener: Any, now: float) -> None:
         for _ in range(_ACCEPT_AT_ONCE):
@@ -409,10 +409,11 @@ class RadSecServer:
         self._listeners, self._is_listening = (), False
 
     def _swallow_wakes(self) -> None:
-        self._is_woken = False
         with contextlib.suppress(BlockingIOError):
             while self._wake_out.recv(4096):
                 pass
+        # Only now: before, a wake between the two lines would be swallowed and still be noted.
+        self._is_woken = False
         if self._is_paused:
             self._next_tick = 0.0
 

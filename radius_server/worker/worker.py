@@ -259,7 +259,8 @@ class Worker:
             accounting: whether it is to be answered as the accounting port would.
         """
         self._delivered.append(Delivered(datagram, source, nas, sender, accounting))
-        self._wake()
+        if len(self._delivered) <= 1:  # else it has not seen the one before yet
+            self._wake()
 
     def _take(
         self,

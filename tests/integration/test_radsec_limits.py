@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +196,37 @@ def test_nobody_is_taken_before_the_database_has_told_who_is_who(benches: Any) -
         early.recv(1)
     bench.worker.clients = bench.worker.table
     assert comes_in(bench)
+
+
+def test_replies_of_another_thread_leave_at_once_however_they_fall(benches: Any) -> None:
+    bench = benches()
+    bench.worker.hold = True
+    nas = bench.worker.clients.named(IDENTITY)
+    ended = threading.Event()
+
+    def reply() -> None:
+        while not ended.is_set():
+            while bench.worker.taken:
+                datagram, source = bench.worker.taken.pop(0)
+                made = nas.secret.reply(decode(datagram), Code.ACCESS_ACCEPT, b"")
+                bench.server.sendto(made, source)
+            time.sleep(0)
+
+    replying = threading.Thread(target=reply)
+    replying.start()
+    try:
+        with bench.client() as client:
+            began = time.monotonic()
+            for _ in range(100):
+                for _ in range(40):
+                    client.access("x", "x")
+                for _ in range(40):
+                    assert client.receive()[0] == Code.ACCESS_ACCEPT
+            # A wake that is lost costs half a second each time.
+            assert time.monotonic() - began < 10
+    finally:
+        ended.set()
+        replying.join()
 
 
 def test_replies_for_a_client_that_has_gone_are_dropped(benches: Any) -> None:

@@ -24,8 +24,9 @@ from db.service_run import OUTAGE_SECONDS, heartbeat
 from identity.domain.throttle import PENALTY_OCTETS, Penalties
 from identity.office import Office
 from radius_server.eap.server import EapServer
+from radius_server.proxy import homes
 from radius_server.proxy.relay import Relay
-from radius_server.radsec import listening
+from radius_server.radsec import contexts, listening
 from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
@@ -50,7 +51,9 @@ def run(config: Config) -> int:
     for listen in (*config.radius.auth, *config.radius.acct):
         claim(listen, _CLAIM_SECONDS)
     for listen in config.radius.radsec:
+        contexts.check(config)
         listening.claim(listen, _CLAIM_SECONDS)
+    homes.check(config)
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
     with sending(config):
