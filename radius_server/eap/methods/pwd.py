@@ -57,6 +57,9 @@ DEFAULT_OCTETS = 1020
 
 _LENGTH, _MORE, _EXCHANGE = 0x80, 0x40, 0x3F
 _LENGTH_OCTETS = 2
+_MOST_FRAGMENTS = 32
+"""Of one message; the longest there is needs half of them at 40 octets each."""
+
 _LONGEST = 2048
 """Longer than any Commit of any group."""
 
@@ -254,10 +257,14 @@ def _exchange(
 def _receive(exchange: Exchange, type_data: bytes) -> Generator[Question | Send, Any, bytes]:
     flags, message = _split(exchange, type_data, 0)
     announced = int.from_bytes(type_data[1:3], "big") if flags & _LENGTH else None
+    fragments = 1
     while flags & _MORE:
+        if fragments == _MOST_FRAGMENTS:
+            raise EapViolation("pwd_too_many_fragments")
         flags, part = _split(exchange, (yield Send(bytes((exchange,)))), len(message))
         if not part:
             raise EapViolation("pwd_fragment_empty")
+        fragments += 1
         message += part
     if announced is not None and announced != len(message):
         raise EapViolation("pwd_length_wrong")

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.errors import EapViolation
@@ -296,6 +296,7 @@ def test_the_curves_are_what_their_names_say(number: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=60))
+@example(b"A\x00")  # one octet at a time, and always more to come
 def test_junk_is_a_violation_or_a_refusal(junk: bytes) -> None:
     try:
         result, _ = play(pwd(request(), "Alice"), lambda _: junk, World())
