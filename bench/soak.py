@@ -60,8 +60,11 @@ DRAIN_SECONDS = 60.0
 FROZEN_SECONDS = 4.0
 DOWN_SECONDS = 1.0
 GROWTH = 0.20
-WARM_PART = 0.1
-"""Of the time, before which memory is not looked at."""
+WARM_SECONDS = 60.0
+"""Of each worker, before which its memory is not looked at: caches fill."""
+
+JUDGED_SECONDS = 180.0
+"""A shorter run only shows memory."""
 
 SAMPLE_SECONDS = 2.0
 EAP_SECONDS = 2.0
@@ -91,7 +94,8 @@ class Samples:
         print("\nmemory (RSS) after warm-up:     start    middle       end    growth")
         flat, watched = True, 0
         for number, samples in self.sizes.items():
-            after = [octets for at, octets in samples if at >= samples[0][0] + WARM_PART * seconds]
+            warm = samples[0][0] + min(WARM_SECONDS, seconds / 4)
+            after = [octets for at, octets in samples if at >= warm]
             if number in self.killed or len(after) < 3:
                 continue
             watched += 1
@@ -103,6 +107,9 @@ class Samples:
                 f"  {since:<26}{start / 1e6:>7.1f}M{middle / 1e6:>9.1f}M{end / 1e6:>9.1f}M"
                 f"{growth:>9.1%}"
             )
+        if seconds < JUDGED_SECONDS:
+            print(f"  (judged in runs of {JUDGED_SECONDS:.0f} s and more)")
+            return True
         return flat and watched >= WORKERS
 
 
