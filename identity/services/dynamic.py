@@ -26,6 +26,12 @@ ACTOR = "network"
 ASK_AGAIN_AFTER = timedelta(minutes=10)
 """A NAS that did not end a session for a reason is not asked for the same every second."""
 
+SEEN_AFTER = timedelta(seconds=1)
+"""By then every RADIUS worker has seen a change of an account. Told earlier, the NAS would
+end the session, and a device that comes straight back would be let in as before."""
+
+_OF_THE_ACCOUNT = frozenset({Cause.SUSPENDED, Cause.EXPIRED, Cause.ROLE_CHANGED})
+
 _KEYS_A_QUERY = 500
 
 
@@ -267,6 +273,7 @@ def _get_open(session: Session, session_key: str) -> NetworkSession:
 def _row(
     row: NetworkSession, now: datetime, kind: Kind, cause: Cause, actor: str
 ) -> dict[str, Any]:
+    not_before = now + SEEN_AFTER if cause in _OF_THE_ACCOUNT else now
     return {
         "created_at": now,
         "kind": kind.value,
@@ -275,8 +282,8 @@ def _row(
         "account_id": row.account_id,
         "reason": cause.value,
         "actor": actor,
-        "not_before": now,
-        "next_try_at": now,
+        "not_before": not_before,
+        "next_try_at": not_before,
         "wanted": "{}",
         "attempts": 0,
         "state": State.QUEUED.value,

@@ -163,6 +163,26 @@ def test_a_suspended_account_s_session_is_ended(school: School, peer: DasPeer) -
     assert school.counters.get("dynamic_outcomes", kind="disconnect", outcome="acked") == 1
 
 
+def test_the_workers_know_of_a_suspension_before_the_nas(school: School, peer: DasPeer) -> None:
+    """Else whoever is put off and comes straight back would be let in from memory."""
+    school.account("5A")
+    school.suspend()
+    with school.sender():
+        peer.wait()
+        request = school.request()
+        assert school.office.clock() - request.created_at >= timedelta(seconds=1)
+        school.wait_for(State.ACKED)
+    assert request.not_before - request.created_at == timedelta(seconds=1)
+
+
+def test_what_an_officer_asks_for_does_not_wait(school: School) -> None:
+    key = school.account("5A")
+    with school.office.database.write() as session:
+        dynamic.disconnect_session(session, school.office, key, "head")
+    request = school.request()
+    assert request.next_try_at == request.not_before == request.created_at
+
+
 def test_a_stop_that_follows_outweighs_our_closing(school: School) -> None:
     key = school.account("5A")
     school.suspend()
@@ -326,9 +346,9 @@ def test_two_senders_ask_once(school: School, peer: DasPeer) -> None:
 
 
 def test_what_a_dead_node_had_claimed_is_taken_up(school: School, peer: DasPeer) -> None:
-    school.account("5A")
-    school.suspend()
+    key = school.account("5A")
     with school.office.database.write() as session:
+        dynamic.disconnect_session(session, school.office, key, "head")
         (order,) = outbox.claim(session, school.office, "dead", 10)
     with school.sender():
         time.sleep(0.4)
