@@ -15,6 +15,8 @@ needed=(
   nft:nftables
   tcpdump:tcpdump
   ps:procps
+  hostapd:hostapd
+  wpa_supplicant:wpasupplicant
   chromium:chromium
   psql:postgresql-client
 )

@@ -85,7 +85,7 @@ class Network:
     def talk(self, client: str, port: int, tcp: int, udp: int) -> None:
         """Make `tcp` connections and send `udp` datagrams from `client` to the server."""
         with self._listening(port):
-            _inside(self.client, sys.executable, "-c", _TALK, client, SERVER, str(port),
+            inside(self.client, sys.executable, "-c", _TALK, client, SERVER, str(port),
                     str(tcp), str(udp))  # fmt: skip
 
     @contextmanager
@@ -150,36 +150,36 @@ def network(clients: Sequence[str]) -> Iterator[Network]:
     here, there = f"{block}.{first + 1}", f"{block}.{first + 2}"
     try:
         for name in (client, gateway):
-            _ip("netns", "add", name)
-            _inside(name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
-            _ip("-n", name, "link", "set", "lo", "up")
-        _ip("link", "add", "outside", "netns", client, "type", "veth",
+            ip("netns", "add", name)
+            inside(name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+            ip("-n", name, "link", "set", "lo", "up")
+        ip("link", "add", "outside", "netns", client, "type", "veth",
             "peer", "name", "inside", "netns", gateway)  # fmt: skip
-        _ip("link", "add", link, "type", "veth", "peer", "name", "uplink", "netns", gateway)
-        _ip("addr", "add", f"{here}/30", "dev", link)
-        _ip("link", "set", link, "up")
+        ip("link", "add", link, "type", "veth", "peer", "name", "uplink", "netns", gateway)
+        ip("addr", "add", f"{here}/30", "dev", link)
+        ip("link", "set", link, "up")
         for address, device in (("10.77.0.1/24", "inside"), (f"{there}/30", "uplink"),
                                 (f"{SERVER}/32", "lo")):  # fmt: skip
-            _ip("-n", gateway, "addr", "add", address, "dev", device)
+            ip("-n", gateway, "addr", "add", address, "dev", device)
         for address in clients:
-            _ip("-n", client, "addr", "add", f"{address}/24", "dev", "outside")
+            ip("-n", client, "addr", "add", f"{address}/24", "dev", "outside")
         for name, device in ((gateway, "inside"), (gateway, "uplink"), (client, "outside")):
-            _ip("-n", name, "link", "set", device, "up")
-        _ip("-n", client, "route", "add", "default", "via", "10.77.0.1")
+            ip("-n", name, "link", "set", device, "up")
+        ip("-n", client, "route", "add", "default", "via", "10.77.0.1")
         yield Network(client, gateway, here)
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
-            _ip("link", "del", link)
+            ip("link", "del", link)
         for name in (client, gateway):
             with contextlib.suppress(subprocess.CalledProcessError):
-                _ip("netns", "del", name)
+                ip("netns", "del", name)
 
 
-def _ip(*arguments: str) -> None:
+def ip(*arguments: str) -> None:
     _run("ip", *arguments)
 
 
-def _inside(namespace: str, *command: str) -> None:
+def inside(namespace: str, *command: str) -> None:
     _run("ip", "netns", "exec", namespace, *command)
 
 
