@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from tests.certificates import Issued
 from tests.clients.radclient import Nas
-from tests.conftest import free_port, wait_until
+from tests.conftest import free_port
 from tests.integration.radius_site import SECRET, LiveSite
 from tests.integration.radsec_site import RadSecSite, running_radsec
 from tests.programs import require
@@ -54,7 +55,7 @@ def radsecproxy(
     folder: Path, site: RadSecSite, issued: Issued, version: str = "TLS1_2:TLS1_3"
 ) -> Iterator[LiveSite]:
     """The proxy while it runs; the site as it looks from behind it."""
-    listen = free_port()
+    listen = free_port(socket.SOCK_DGRAM)
     configuration = folder / f"radsecproxy-{listen}.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -76,7 +77,10 @@ def radsecproxy(
             stderr=output,
         )
     try:
-        wait_until(lambda: " up" in log.read_text(), 10, log.read_text())
+        deadline = time.monotonic() + 15
+        while " up" not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
         yield replace(site.live, auth_port=listen, acct_port=listen)
     finally:
         running.terminate()
