@@ -27,7 +27,7 @@ _LEVELS = {
     Urgency.ENDED: Level.ERROR,
     Urgency.UNREADABLE: Level.ERROR,
 }
-_TODO = {
+_ADVICE = {
     Item.SERVER: "ต่ออายุ / renew it: yuenyan cert server",
     Item.RADSEC: "ต่ออายุ / renew it: yuenyan cert server --for radsec",
     Item.CA: "เปลี่ยนไปใช้ CA ใหม่ / go over to a new CA: yuenyan cert rollover",
@@ -35,7 +35,7 @@ _TODO = {
         "ดูว่า housekeeper ทำงานอยู่ หรือสั่งเอง / see that the housekeeper runs, or: yuenyan cert crl"
     ),
 }
-_TODO_ELSEWHERE = (
+_ADVICE_ELSEWHERE = (
     "ขอใบใหม่จากผู้ออกแล้ววางทับไฟล์เดิม / get a new one where it came from and replace the file"
 )
 
@@ -52,14 +52,14 @@ def _ending(config: Config, ending: Ending) -> Finding:
     now = utc_now()
     urgency = ending.urgency(now)
     check = f"certificate {ending.path.name}"
-    todo = _TODO[ending.item]
+    todo = _ADVICE[ending.item]
     if urgency is Urgency.UNREADABLE:
         if not config.ca_dir.exists():
             todo = "run: yuenyan init"
         return Finding(_LEVELS[urgency], check, ending.problem, todo)
     assert ending.ends_at is not None
     if config.ca_dir not in ending.path.absolute().parents:
-        todo = _TODO_ELSEWHERE
+        todo = _ADVICE_ELSEWHERE
     day, days = f"{ending.ends_at:%Y-%m-%d}", ending.days_left(now)
     if urgency is Urgency.FINE:
         return ok(check, f"{ending.title}, until {day}")
