@@ -6,7 +6,6 @@ short MD5 runs (measured to be the cheapest correct way in Python).
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import struct
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 
 from common.errors import MalformedPacket
 from radius_server.packet.codes import Attribute, Code
+from radius_server.packet.digest import md5
 from radius_server.packet.packet import AUTHENTICATOR_OCTETS, MAXIMUM_OCTETS, Packet
 
 _ZEROS = bytes(AUTHENTICATOR_OCTETS)
@@ -33,11 +33,11 @@ class SharedSecret:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._plain = hashlib.md5(secret, usedforsecurity=False)
+        self._plain = md5(secret)
         key = secret if len(secret) <= _MD5_BLOCK else self._plain.digest()
         key = key.ljust(_MD5_BLOCK, b"\0")
-        self._inner = hashlib.md5(key.translate(_INNER_PAD), usedforsecurity=False)
-        self._outer = hashlib.md5(key.translate(_OUTER_PAD), usedforsecurity=False)
+        self._inner = md5(key.translate(_INNER_PAD))
+        self._outer = md5(key.translate(_OUTER_PAD))
 
     def __repr__(self) -> str:
         return "SharedSecret(…)"
@@ -66,7 +66,7 @@ class SharedSecret:
     def accounting_authenticator_fits(self, packet: Packet) -> bool:
         """Whether the Request Authenticator of an Accounting-Request is right, RFC 2866 3."""
         octets = packet.octets
-        digest = hashlib.md5(octets[:4] + _ZEROS, usedforsecurity=False)
+        digest = md5(octets[:4] + _ZEROS)
         digest.update(octets[20:] + self._secret)
         return hmac.compare_digest(digest.digest(), packet.authenticator)
 
@@ -151,10 +151,8 @@ class SharedSecret:
             start = head + authenticator + _MESSAGE_AUTHENTICATOR_HEAD
             signature = self.hmac_md5(start + _ZEROS + attributes)
             attributes = _MESSAGE_AUTHENTICATOR_HEAD + signature + attributes
-        digest = hashlib.md5(
-            head + authenticator + attributes + self._secret, usedforsecurity=False
-        )
-        return head + digest.digest() + attributes
+        digest = md5(head + authenticator + attributes + self._secret).digest()
+        return head + digest + attributes
 
 
 def chap_fits(value: bytes, challenge: bytes, secret: bytes) -> bool:
@@ -165,7 +163,7 @@ def chap_fits(value: bytes, challenge: bytes, secret: bytes) -> bool:
     """
     if len(value) != 17:
         raise MalformedPacket(f"CHAP-Password has {len(value)} octets instead of 17")
-    digest = hashlib.md5(value[:1] + secret + challenge, usedforsecurity=False).digest()
+    digest = md5(value[:1] + secret + challenge).digest()
     return hmac.compare_digest(digest, value[1:])
 
 

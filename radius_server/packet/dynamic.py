@@ -5,7 +5,6 @@ Here the RADIUS server is the one that asks. Octets in, values out; nothing is s
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from enum import IntEnum
 
 from common.errors import MalformedPacket, NotAuthentic
 from radius_server.packet.codes import Attribute
+from radius_server.packet.digest import md5
 from radius_server.packet.packet import AUTHENTICATOR_OCTETS, MAXIMUM_OCTETS, decode
 
 DEFAULT_PORT = 3799
@@ -84,7 +84,7 @@ def encode_request(code: DynamicCode, identifier: int, attributes: bytes, secret
     head = _HEADER.pack(code, identifier, length)
     unsigned = head + _ZEROS + _SIGNATURE_HEAD + _ZEROS + attributes
     body = _SIGNATURE_HEAD + hmac.digest(secret, unsigned, "md5") + attributes
-    authenticator = hashlib.md5(head + _ZEROS + body + secret, usedforsecurity=False).digest()
+    authenticator = md5(head + _ZEROS + body + secret).digest()
     return head + authenticator + body
 
 
@@ -107,7 +107,7 @@ def read_reply(request: bytes, datagram: bytes, secret: bytes) -> DynamicReply:
     if packet.identifier != request[1] or packet.code not in (code + 1, code + 2):
         raise MalformedPacket("not an answer to this request")
     octets, asked = packet.octets, request[4:20]
-    digest = hashlib.md5(octets[:4] + asked + octets[20:] + secret, usedforsecurity=False)
+    digest = md5(octets[:4] + asked + octets[20:] + secret)
     if not hmac.compare_digest(digest.digest(), packet.authenticator):
         raise NotAuthentic("bad_response_authenticator")
     at = packet.message_authenticator_at

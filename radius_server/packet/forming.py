@@ -5,7 +5,6 @@ Octets in, octets out. Replies to a NAS are made by `authenticator.SharedSecret.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from collections.abc import Iterable
 from common.errors import MalformedPacket, NotAuthentic
 from radius_server.packet.authenticator import encode_all
 from radius_server.packet.codes import Attribute, Code
+from radius_server.packet.digest import md5
 from radius_server.packet.hiding import Hop, Pair, carry, walk
 from radius_server.packet.packet import (
     AUTHENTICATOR_OCTETS,
@@ -49,7 +49,7 @@ def form_request(code: int, identifier: int, hop: Hop, pairs: Iterable[Pair]) ->
     attributes = _encoded(pairs)
     if code == Code.ACCOUNTING_REQUEST:
         head = _header(code, identifier, attributes)
-        digest = hashlib.md5(head + _ZEROS + attributes + hop.secret, usedforsecurity=False)
+        digest = md5(head + _ZEROS + attributes + hop.secret)
         return head + digest.digest() + attributes
     attributes = _SIGNATURE + _ZEROS + attributes
     head = _header(code, identifier, attributes) + hop.authenticator
@@ -72,7 +72,7 @@ def read_reply(datagram: bytes, request: bytes, secret: bytes, signed: bool) -> 
     if reply.identifier != request[1]:
         raise MalformedPacket("a reply to another request")
     octets, asked = reply.octets, request[4:20]
-    digest = hashlib.md5(octets[:4] + asked + octets[20:] + secret, usedforsecurity=False)
+    digest = md5(octets[:4] + asked + octets[20:] + secret)
     if not hmac.compare_digest(digest.digest(), reply.authenticator):
         raise NotAuthentic("bad_response_authenticator")
     at = reply.message_authenticator_at

@@ -6,13 +6,13 @@ own secret and Request Authenticator. Knows where each value lies and nothing of
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from common.errors import MalformedPacket
 from radius_server.packet.codes import Attribute
+from radius_server.packet.digest import md5
 from radius_server.packet.packet import HEADER_OCTETS, Packet, sub_attributes
 
 TUNNEL_PASSWORD = 69
@@ -150,7 +150,7 @@ def _chained(
     done, previous = b"", start
     for at in range(0, len(value), _BLOCK):
         came = value[at : at + _BLOCK]
-        stream = hashlib.md5(secret + previous, usedforsecurity=False).digest()
+        stream = md5(secret + previous).digest()
         made = (int.from_bytes(came, "big") ^ int.from_bytes(stream, "big")).to_bytes(_BLOCK, "big")
         done += made
         previous = hidden(came, made)
