@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection
 
 from identity.domain.access import AccountSnapshot
-from identity.stores.sql import SqlStore
+from identity.stores.sql import KeptSecret, SqlStore
 
 VERIFIED_SECONDS = 3600.0
 STATIONS_SECONDS = 1.0
@@ -42,10 +42,12 @@ class Directory:
         self._stored = stored
         self.accounts: dict[str, AccountSnapshot | None] = {}
         """What is in memory now; `load` fetches what is not."""
+        self._kept: dict[int, KeptSecret | None] = {}
 
     def forget(self) -> None:
         """Drop everything; the next questions go to the database."""
         self.accounts.clear()
+        self._kept.clear()
 
     def load(self, usernames: Collection[str]) -> dict[str, AccountSnapshot | None]:
         """The snapshots of `usernames`, asking the database once for all it does not have."""
@@ -59,6 +61,20 @@ class Directory:
             for name in missing:
                 self.accounts[name] = found.get(stored[name])
         return self.accounts
+
+    def kept_secrets(self, account_ids: Collection[int]) -> dict[int, KeptSecret | None]:
+        """What these accounts keep in recoverable form, sealed as in the database; None: nothing.
+
+        Raises:
+            BackendUnavailable: some of them are not in memory, and the database does not answer.
+        """
+        missing = [number for number in account_ids if number not in self._kept]
+        if missing:
+            if len(self._kept) + len(missing) > _MAXIMUM_ACCOUNTS:
+                self._kept.clear()
+                missing = list(account_ids)
+            self._kept.update(self._store.recoverable(missing))
+        return {number: self._kept[number] for number in account_ids}
 
 
 class OpenStations:

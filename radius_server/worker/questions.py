@@ -257,8 +257,8 @@ class Questions:
         return {number: Usage(self._store.zone, days) for number, days in found.items()}
 
     def _recover(self, account_ids: set[int]) -> dict[int, RecoveredSecret | Unavailable | None]:
-        """What these accounts keep. Read every time: a secret in the clear is not kept here."""
-        found = self._store.recoverable(account_ids)
+        """What these accounts keep. Opened every time: a secret in the clear is not kept here."""
+        found = self._directory.kept_secrets(account_ids)
         return {
             account_id: None if kept is None else self._open(kept)
             for account_id, kept in found.items()

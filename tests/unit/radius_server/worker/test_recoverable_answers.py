@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from identity.domain.recoverable import Recoverable, nt_hash
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.services import people
-from identity.stores.sql import SqlStore
+from identity.stores.sql import KeptSecret, SqlStore
 from identity.vault import Vault
 from radius_server.process.questions import (
     Dialogue,
@@ -93,6 +94,32 @@ def test_under_another_key_nobody_can_say_and_who_keeps_nothing_is_not_held_up(
         "hash": Unavailable("vault"),
         "nothing": None,
     }
+
+
+def test_what_is_kept_is_read_once_until_something_changes(stocked: Office) -> None:
+    asked: list[list[int]] = []
+
+    class Counting(SqlStore):
+        def recoverable(self, account_ids: Collection[int]) -> dict[int, KeptSecret | None]:
+            asked.append(sorted(account_ids))
+            return super().recoverable(account_ids)
+
+    store = Counting(stocked)
+    directory = Directory(store)
+    accounts = directory.load(set(KINDS))
+    numbers = sorted(account.account_id for account in accounts.values() if account)
+    first = directory.kept_secrets(numbers)
+    assert directory.kept_secrets(numbers[:1]) == {numbers[0]: first[numbers[0]]}
+    assert asked == [numbers]
+    with stocked.database.write() as session:
+        person = people.get(session, "password")
+        people.set_password(session, stocked, "password", "$argon2id$2", "test", "8 elephants")
+    directory.forget()
+    again = directory.kept_secrets(numbers)
+    store.close()
+    changed = [number for number in numbers if again[number] != first[number]]
+    assert changed == [person.id]
+    assert asked == [numbers, numbers]
 
 
 def test_a_secret_is_in_no_repr() -> None:
