@@ -19,6 +19,11 @@ from identity.stores.sql import KeptSecret, SqlStore
 
 VERIFIED_SECONDS = 3600.0
 STATIONS_SECONDS = 1.0
+STATIONS_SHARE = 20
+STATIONS_LONGEST_SECONDS = 5.0
+"""What took long to read is remembered for so many times as long, and no longer than this: a
+worker spends a twentieth of its time on it at most."""
+
 RECENT_SECONDS = 300.0
 MAXIMUM_RECENT = 2048
 """Accounts whose stations are read again together; some ten milliseconds for all of them."""
@@ -108,15 +113,16 @@ class OpenStations:
         """The open stations of each account, asking the database once for all it does not have."""
         now = time.monotonic()
         self._asked.update(dict.fromkeys(account_ids, now))
-        if now >= self._until:
-            self._keep_recent(now)
-            self._stations = {}
-            self._until = now + STATIONS_SECONDS
-            wanted = list(self._asked)
-        else:
-            wanted = [number for number in account_ids if number not in self._stations]
-        if wanted:
-            self._stations.update(self._store.open_stations(wanted))
+        if now < self._until:
+            missing = [number for number in account_ids if number not in self._stations]
+            if missing:
+                self._stations.update(self._store.open_stations(missing))
+            return self._stations
+        self._keep_recent(now)
+        self._stations = dict(self._store.open_stations(list(self._asked)))
+        took = time.monotonic() - now
+        longer = min(STATIONS_SHARE * took, STATIONS_LONGEST_SECONDS)
+        self._until = now + max(STATIONS_SECONDS, longer)
         return self._stations
 
     def _keep_recent(self, now: float) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from radius_server.worker.directory import MAXIMUM_RECENT, RECENT_SECONDS, OpenStations
+from radius_server.worker.directory import (
+    MAXIMUM_RECENT,
+    RECENT_SECONDS,
+    STATIONS_LONGEST_SECONDS,
+    STATIONS_SHARE,
+    OpenStations,
+)
 
 
 class Store:
@@ -64,3 +70,28 @@ def test_only_so_many_are_read_together(clock: list[float]) -> None:
     stations.load([MAXIMUM_RECENT + 1])
     assert len(store.asked[-1]) == MAXIMUM_RECENT
     assert MAXIMUM_RECENT + 1 in store.asked[-1]
+
+
+def test_what_takes_long_to_read_is_remembered_longer_but_not_for_ever(
+    clock: list[float],
+) -> None:
+    store, stations = _made()
+    quick = store.open_stations
+
+    def slow(seconds: float) -> None:
+        def open_stations(account_ids: Collection[int]) -> dict[int, set[str]]:
+            clock[0] += seconds
+            return quick(account_ids)
+
+        store.open_stations = open_stations  # type: ignore[method-assign]
+
+    slow(0.25)
+    stations.load([1])
+    slow(0.5)
+    stations.load([2])
+    assert stations.known(1, 1000.0 + 0.25 * STATIONS_SHARE - 1.0, None) == {"000000000001"}
+    assert stations.known(1, 1000.0 + 0.25 * STATIONS_SHARE, None) is None
+    clock[0] = 2000.0
+    slow(30.0)
+    stations.load([1])
+    assert stations.known(1, 2000.0 + STATIONS_LONGEST_SECONDS, None) is None
