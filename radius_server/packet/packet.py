@@ -157,29 +157,42 @@ def decode(datagram: bytes) -> Packet:
     octets = datagram if length == received else datagram[:length]
     values: dict[int, bytes] = {}
     message_authenticator_at = 0
-    has_repeats = False
+    count = 0
     at = HEADER_OCTETS
     try:
         while at < length:
             attribute = octets[at]
-            size = octets[at + 1]
-            end = at + size
-            if size < 2 or end > length:
-                raise MalformedPacket(f"attribute {attribute} has an impossible length", at)
-            if attribute in values:
-                has_repeats = True
-                if attribute == _MESSAGE_AUTHENTICATOR:
-                    raise MalformedPacket("two Message-Authenticators (RFC 3579 section 3.2)", at)
-            else:
-                values[attribute] = octets[at + 2 : end]
-                if attribute == _MESSAGE_AUTHENTICATOR:
-                    message_authenticator_at = at + 2
-            at = end
+            begin = at + 2
+            at += octets[at + 1]
+            if at < begin or at > length:
+                reason = f"attribute {attribute} has an impossible length"
+                raise MalformedPacket(reason, begin - 2)
+            values[attribute] = octets[begin:at]
+            count += 1
+            if attribute == _MESSAGE_AUTHENTICATOR:
+                message_authenticator_at = begin
     except IndexError:
         raise MalformedPacket("attribute header cut off", at) from None
+    has_repeats = count != len(values)
+    if has_repeats:
+        values = _first_values(octets)
     if message_authenticator_at and len(values[_MESSAGE_AUTHENTICATOR]) != AUTHENTICATOR_OCTETS:
         raise MalformedPacket("Message-Authenticator is not 16 octets", message_authenticator_at)
     return Packet(octets, code, identifier, values, message_authenticator_at, has_repeats)
+
+
+def _first_values(octets: bytes) -> dict[int, bytes]:
+    """The first value of each attribute of a packet whose lengths fit."""
+    values: dict[int, bytes] = {}
+    at = HEADER_OCTETS
+    while at < len(octets):
+        attribute, end = octets[at], at + octets[at + 1]
+        if attribute not in values:
+            values[attribute] = octets[at + 2 : end]
+        elif attribute == _MESSAGE_AUTHENTICATOR:
+            raise MalformedPacket("two Message-Authenticators (RFC 3579 section 3.2)", at)
+        at = end
+    return values
 
 
 def sub_attributes(value: bytes) -> list[tuple[int, int, bytes]] | None:
