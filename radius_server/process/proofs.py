@@ -31,6 +31,7 @@ from radius_server.process.questions import (
 )
 
 _PREFIX = PREFIX.encode()
+_ENDS = (Unavailable, Denied)
 
 
 def prove(request: AccessRequest) -> Proof:
@@ -61,11 +62,11 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
         if isinstance(decision, Denied) and decision.reason is Reason.VOUCHER_UNKNOWN:
             # Many a name reads as a code; the time must not tell that nobody has it.
             proven = yield CheckPassword(None, password, request)
-            if isinstance(proven, Unavailable | Denied):
+            if isinstance(proven, _ENDS):
                 return proven
         return decision
     proven = yield CheckPassword(account, password, request)
-    if isinstance(proven, Unavailable | Denied):
+    if isinstance(proven, _ENDS):
         return proven
     if account is None:
         return Denied(Reason.UNKNOWN_ACCOUNT, Method.PAP)
