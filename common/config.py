@@ -142,6 +142,9 @@ class RadSec(_Section):
     """A connection that says nothing for so long is closed; clients that watch it say more."""
     connections: int = Field(default=1000, ge=1, le=20_000)
     """Each worker's; an office has a handful, a province hundreds."""
+    connections_per_address: int = Field(default=250, ge=1, le=20_000)
+    """Of each worker. A school's access points may all come from the one address of its line;
+    one address alone must not take every place."""
 
 
 class HomeServer(_Section):

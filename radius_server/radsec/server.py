@@ -7,6 +7,7 @@ replies as ever; replies come back from its thread. Knows nothing of logins.
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 import selectors
 import socket
@@ -30,7 +31,8 @@ from radius_server.packet.packet import decode
 from radius_server.radsec import identity
 from radius_server.radsec.connection import Connection, Lost, is_request
 from radius_server.radsec.contexts import Contexts, TlsFiles, server_context
-from radius_server.radsec.listening import prepare
+from radius_server.radsec.crowd import Crowd
+from radius_server.radsec.listening import out_of_the_way, places, prepare
 from radius_server.radsec.psk import PreSharedKeys
 from radius_server.radsec.stream import TlsFailure, TlsStream
 from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
@@ -42,12 +44,16 @@ GOODBYE_SECONDS = 2.0
 BACKLOG_PACKETS = 2048
 """Packets a worker has not taken up yet; beyond it nothing more is read, and TCP tells."""
 
+HOLD_SECONDS = 0.5
+"""Without descriptors nobody is taken for so long: the listener would say "ready" for ever."""
+
+WARN_SECONDS = 10.0
+
 _TICK_SECONDS = 0.5
 _ACCEPT_AT_ONCE = 64
 _LEAVE_SECONDS = 1.0
 _LEAVING_LIMIT = 200
-_HANDSHAKES_PART = 4
-"""A quarter of the connections may be in their handshake; beyond that the oldest goes."""
+_NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Worker(Protocol):
@@ -87,7 +93,6 @@ class RadSecServer:
         self._keys = PreSharedKeys(self._key_of)
         self._contexts = Contexts(lambda crl: server_context(files, crl, lowest, self._keys), files)
         self._idle_seconds = config.radsec.idle_seconds
-        self._limit = config.radsec.connections
         self._listeners = listeners
         self._worker = worker
         self._counters = counters
@@ -97,11 +102,15 @@ class RadSecServer:
         self._wake_out.setblocking(False)
         self._is_woken = False
         self._replies: deque[tuple[bytes, tuple[Any, ...]]] = deque()
-        self._connections: dict[int, Connection] = {}
+        self._crowd = Crowd(
+            places(config.radsec.connections), config.radsec.connections_per_address
+        )
         self._leaving: deque[tuple[float, socket.socket]] = deque()
         self._serial = 0
         self._next_tick = 0.0
         self._is_listening = False
+        self._held_until = 0.0
+        self._next_warning = 0.0
         self._is_paused = False
         self._is_stopping = False
         self._secret = SharedSecret(RADSEC_SECRET)
@@ -169,7 +178,7 @@ class RadSecServer:
         self._send_replies()
 
     def _serve(self, connection: Connection, ready: int, now: float, is_full: bool) -> None:
-        if connection.serial not in self._connections:
+        if connection not in self._crowd:
             return  # ended earlier in this turn
         try:
             if ready & selectors.EVENT_WRITE:
@@ -194,6 +203,9 @@ class RadSecServer:
         self._keys.asked = ""
         packets = connection.read(now)
         connection.key_of = self._keys.asked or connection.key_of
+        if not connection.has_spoken:
+            connection.has_spoken = True
+            self._crowd.spoke(connection)
         if not connection.identity and connection.stream.is_open:
             self._identify(connection)
         for octets in packets:
@@ -227,6 +239,7 @@ class RadSecServer:
                 hint="yuenyan nas add NAME radsec:IDENTITY",
             )
             raise Lost
+        self._crowd.proved(connection)
         self._counters.add("radsec_connections")
         self._log.info(
             "radsec_connected",
@@ -269,10 +282,10 @@ class RadSecServer:
 
     def _send_replies(self) -> None:
         """Encrypt what waits for each connection in one go."""
-        waiting: dict[int, list[bytes]] = {}
+        waiting: dict[Connection, list[bytes]] = {}
         while self._replies:
             reply, source = self._replies.popleft()
-            connection = self._connections.get(source[2])
+            connection = self._crowd.get(source[2])
             if connection is None:
                 self._counters.add("radsec_replies_late")
                 continue
@@ -283,9 +296,8 @@ class RadSecServer:
                 except MalformedPacket:
                     self._counters.add("radius_unanswered", reason="reply_too_long")
                     continue
-            waiting.setdefault(connection.serial, []).append(reply)
-        for serial, replies in waiting.items():
-            connection = self._connections[serial]
+            waiting.setdefault(connection, []).append(reply)
+        for connection, replies in waiting.items():
             try:
                 connection.send(b"".join(replies))
                 self._watch(connection)
@@ -293,31 +305,59 @@ class RadSecServer:
                 self._end(connection, str(failure))
 
     def _accept(self, listener: Any, now: float) -> None:
-        for _ in range(_ACCEPT_AT_ONCE):
+        for _ in range(min(_ACCEPT_AT_ONCE, self._crowd.strangers_limit)):
             try:
                 connected, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError as error:  # out of descriptors, or the client is gone already
-                self._log.warning("radsec_accept_failed", error=str(error))
-                return
-            if not self._has_room():
-                self._counters.add("radsec_refused", reason="connections")
+            except OSError as error:
+                if error.errno in _NOTHING_LEFT:
+                    self._hold_off(error, now)
+                    return
+                continue  # that client is gone already
+            while (stranger := self._crowd.in_the_way(address[0])) is not None:
+                self._counters.add("radsec_strangers_ended")
+                self._end(stranger, "")
+            refusal = self._crowd.refusal(address[0])
+            if refusal:
+                self._counters.add("radsec_refused", reason=refusal)
                 connected.close()
                 continue
-            prepare(connected)
-            self._serial += 1
-            stream = TlsStream(self._contexts.current, server=True)
-            connection = Connection(connected, address, self._serial, stream, now)
-            self._connections[self._serial] = connection
-            self._selector.register(connected, selectors.EVENT_READ, connection)
+            self._take_in(connected, address, now)
 
-    def _has_room(self) -> bool:
-        """Whether one more may come; strangers that only hold a place make room."""
-        unknown = [item for item in self._connections.values() if not item.identity]
-        if len(unknown) >= max(1, self._limit // _HANDSHAKES_PART):
-            self._end(unknown[0], "")
-        return len(self._connections) < self._limit
+    def _take_in(self, connected: socket.socket, address: tuple[Any, ...], now: float) -> None:
+        connected = out_of_the_way(connected)
+        try:
+            prepare(connected)
+        except OSError:  # it is gone already
+            connected.close()
+            return
+        self._serial += 1
+        stream = TlsStream(self._contexts.current, server=True)
+        connection = Connection(connected, address, self._serial, stream, now)
+        self._crowd.add(connection)
+        self._selector.register(connected, selectors.EVENT_READ, connection)
+        # What it said while it waited to be taken in tells it from those that only hold a place.
+        self._serve(connection, selectors.EVENT_READ, now, False)
+
+    def _hold_off(self, error: OSError, now: float) -> None:
+        """No descriptor or no memory is left: what can go goes, and nobody comes for a while."""
+        self._counters.add("radsec_held_off", reason=errno.errorcode[error.errno or 0])
+        for stranger in self._crowd.strangers():
+            self._end(stranger, "")
+        while self._leaving:
+            self._leaving.popleft()[1].close()
+        self._held_until = now + HOLD_SECONDS
+        self._next_tick = min(self._next_tick, self._held_until)
+        self._listen_not()
+        if now >= self._next_warning:
+            self._next_warning = now + WARN_SECONDS
+            self._log.warning(
+                "radsec_accept_failed",
+                error=error.strerror,
+                connections=len(self._crowd),
+                hint="raise LimitNOFILE of the service, or lower [radsec] connections",
+            )
 
     def _watch(self, connection: Connection) -> None:
         wanted = selectors.EVENT_READ
@@ -335,7 +375,7 @@ class RadSecServer:
 
     def _end(self, connection: Connection, why: str, *, alarming: bool = False) -> None:
         """Close one connection, with close_notify or the alert where that still goes."""
-        if self._connections.pop(connection.serial, None) is None:
+        if not self._crowd.remove(connection):
             return
         with contextlib.suppress(Exception):
             self._selector.unregister(connection.socket)
@@ -344,8 +384,13 @@ class RadSecServer:
             connection.flush()
         with contextlib.suppress(OSError):
             connection.socket.shutdown(socket.SHUT_WR)
-        # Closed at once, octets that were not read would reset it, and the alert were lost.
-        self._leaving.append((time.monotonic() + _LEAVE_SECONDS, connection.socket))
+        if connection.has_spoken:
+            # Closed at once, octets that were not read would reset it, and the alert were lost.
+            self._leaving.append((time.monotonic() + _LEAVE_SECONDS, connection.socket))
+            if len(self._leaving) > _LEAVING_LIMIT:
+                self._leaving.popleft()[1].close()
+        else:
+            connection.socket.close()
         tell = self._log.warning if alarming else self._log.info
         if connection.identity or why:
             tell(
@@ -357,20 +402,20 @@ class RadSecServer:
 
     def _tick(self, now: float) -> None:
         """What is looked at twice a second: time-outs, files, who is still welcome."""
-        while self._leaving and (self._leaving[0][0] <= now or len(self._leaving) > _LEAVING_LIMIT):
+        while self._leaving and self._leaving[0][0] <= now:
             self._leaving.popleft()[1].close()
         if self._is_paused:
             self._listen_no_more()
-            for connection in self._connections.values():
+            for connection in self._crowd.everybody():
                 self._watch(connection)
             return
-        if not self._is_listening and self._worker.clients is not None:
+        if not self._is_listening and self._worker.clients is not None and now >= self._held_until:
             self._listen()
         is_new = self._contexts.refresh()
         if is_new:
             self._told_of_files()
         today = utc_now()
-        for connection in list(self._connections.values()):
+        for connection in self._crowd.everybody():
             if not connection.identity:
                 if now - connection.began_at > HANDSHAKE_SECONDS:
                     self._end(connection, "the handshake took too long")
@@ -401,12 +446,17 @@ class RadSecServer:
         for listener in self._listeners:
             self._selector.register(listener, selectors.EVENT_READ)
 
-    def _listen_no_more(self) -> None:
-        for listener in self._listeners:
-            if self._is_listening:
+    def _listen_not(self) -> None:
+        if self._is_listening:
+            for listener in self._listeners:
                 self._selector.unregister(listener)
+        self._is_listening = False
+
+    def _listen_no_more(self) -> None:
+        self._listen_not()
+        for listener in self._listeners:
             listener.close()
-        self._listeners, self._is_listening = (), False
+        self._listeners = ()
 
     def _swallow_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -421,38 +471,17 @@ class RadSecServer:
         """The last replies, then close_notify, then an end that loses none of them."""
         self._listen_no_more()
         self._send_replies()
-        waiting = list(self._connections.values())
+        waiting = self._crowd.everybody()
         for connection in waiting:
             with contextlib.suppress(Exception):
                 connection.stream.close()
         deadline = time.monotonic() + GOODBYE_SECONDS
         while waiting and time.monotonic() < deadline:
-            waiting = [connection for connection in waiting if not _gone(connection)]
+            waiting = [connection for connection in waiting if not connection.is_over()]
             if waiting:
                 time.sleep(0.01)
-        for connection in self._connections.values():
+        for connection in self._crowd.everybody():
             connection.socket.close()
         for _, leaving in self._leaving:
             leaving.close()
-        self._connections.clear()
-
-
-def _gone(connection: Connection) -> bool:
-    """Whether everything was sent and the client has closed as well.
-
-    Closing a socket with unread octets resets the connection, and what the client has not
-    read yet would be lost with it.
-    """
-    try:
-        connection.flush()
-        if connection.waits_to_write:
-            return False
-        with contextlib.suppress(OSError):
-            connection.socket.shutdown(socket.SHUT_WR)
-        while connection.socket.recv(65536):
-            pass
-    except (BlockingIOError, InterruptedError):
-        return False
-    except (OSError, Lost):
-        return True
-    return True
+        self._crowd.clear()
