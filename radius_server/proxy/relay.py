@@ -16,24 +16,24 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
 
 from common.config import Config
-from common.errors import MalformedPacket, UsageError
-from common.logging import get_logger, printable
+from common.errors import MalformedPacket
+from common.logging import get_logger
 from common.metrics import Counters
-from common.net import parse_address
 from identity.domain.access import Denied, Method, Reason
 from identity.office import Office
+from radius_server.packet.authenticator import encode
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.hiding import Hop
 from radius_server.packet.packet import Packet
 from radius_server.process import relaying
+from radius_server.process.class_attribute import open_foreign, seal_foreign
 from radius_server.process.questions import Answered
 from radius_server.process.realms import Foreign, Realms, Route
 from radius_server.proxy.homes import Arrived, Home, Homes
-from radius_server.proxy.links import Ticket
 from radius_server.proxy.liveness import State
+from radius_server.proxy.pending import Concluded, Pending, plain, shown
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
 
@@ -48,38 +48,6 @@ STICKY = 16_384
 """EAP conversations whose server is remembered."""
 
 _TICK_SECONDS = 0.25
-_SHOWN = 120
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A request under way. `asked_at` and `began_at` are monotonic seconds."""
-
-    exchange: Exchange
-    foreign: Foreign
-    route: Route
-    began_at: float
-    is_accounting: bool
-    asked: list[str] = field(default_factory=list)
-    """Names of the servers it was sent to; the last is waited for."""
-    tickets: list[tuple[Home, Ticket]] = field(default_factory=list)
-    hops: dict[int, Hop] = field(default_factory=dict)
-    """By the number of its ticket object."""
-    asked_at: float = 0.0
-    was_repeated: bool = False
-
-
-@dataclass(slots=True)
-class _Concluded:
-    """What came of a request. `code` None: nobody answered, or it was not sent at all."""
-
-    exchange: Exchange
-    foreign: Foreign
-    trace: list[str]
-    code: Code | None = None
-    attributes: bytes = b""
-    reason: Reason | None = Reason.BACKEND
-    """Of a refusal of our own; None: nobody is told, and the NAS asks again."""
 
 
 class Relay:
@@ -101,6 +69,7 @@ class Relay:
             ),
         )
         self._terms = relaying.Terms(
+            class_key=office.vault.class_key,
             mark=hmac.digest(office.vault.class_key, b"Proxy-State", "sha256")[
                 : relaying.MARK_OCTETS
             ],
@@ -110,7 +79,7 @@ class Relay:
         )
         self._answer_seconds = proxy.answer_seconds
         self._give_up_seconds = proxy.give_up_seconds
-        self._home_addresses = {_plain(server.host) for server in proxy.server.values()}
+        self._home_addresses = {plain(server.host) for server in proxy.server.values()}
         self._counters = counters
         self._selector = selectors.DefaultSelector()
         self._homes = Homes(config, self._selector, counters)
@@ -118,10 +87,10 @@ class Relay:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._wake_worker: Callable[[], None] = lambda: None
-        self._inbox: deque[_Pending | Hashable] = deque()
-        self._concluded: deque[_Concluded] = deque()
-        self._pending: dict[Hashable, _Pending] = {}
-        self._accounts: dict[int, _Pending] = {}
+        self._inbox: deque[Pending | Hashable] = deque()
+        self._concluded: deque[Concluded] = deque()
+        self._pending: dict[Hashable, Pending] = {}
+        self._accounts: dict[int, Pending] = {}
         self._sticky: OrderedDict[bytes, str] = OrderedDict()
         self._open = 0
         self._is_stopping = False
@@ -160,16 +129,16 @@ class Relay:
             self._wake_worker()
         elif self._open > MAXIMUM_OPEN:
             self._counters.add("radius_dropped", reason="proxy_full")
-            self._concluded.append(_Concluded(exchange, foreign, [], reason=None))
+            self._concluded.append(Concluded(exchange, foreign, [], reason=None))
         else:
             assert foreign.route is not None
             now = time.monotonic()
-            self._put(_Pending(exchange, foreign, foreign.route, now, False))
+            self._put(Pending(exchange, foreign, foreign.route, now, False))
         return True
 
     def copy(self, exchange: Exchange) -> None:
         """Send an Accounting-Request of a foreign realm to its home server as well."""
-        foreign = self._foreign(exchange.packet)
+        foreign = self._accounted(exchange.packet)
         if foreign is None or foreign.route is None or not foreign.route.accounting:
             return
         if relaying.refusal(exchange.packet, self._terms, self._is_home(exchange)) is not None:
@@ -177,7 +146,7 @@ class Relay:
         elif len(self._accounts) + len(self._inbox) >= MAXIMUM_ACCOUNTS:
             self._counters.add("proxy_accounting_lost")
         else:
-            self._put(_Pending(exchange, foreign, foreign.route, time.monotonic(), True))
+            self._put(Pending(exchange, foreign, foreign.route, time.monotonic(), True))
 
     def again(self, key: Hashable) -> None:
         """The NAS repeats a request that is under way."""
@@ -205,7 +174,7 @@ class Relay:
 
     def _conclude(
         self,
-        came: _Concluded,
+        came: Concluded,
         outcome: Outcome,
         answer: Callable[[Exchange], None],
         forget: Callable[[Iterable[Exchange]], None],
@@ -216,7 +185,9 @@ class Relay:
             exchange.reply = exchange.nas.secret.reply(exchange.packet, came.code, came.attributes)
             answer(exchange)
         elif came.code is not None:
-            outcome.relayed(exchange, came.code, came.attributes, name, tuple(came.trace))
+            outcome.relayed(
+                exchange, came.code, came.attributes, name, tuple(came.trace), came.reference
+            )
         elif came.reason is None:
             forget([exchange])
         else:
@@ -229,24 +200,33 @@ class Relay:
             return None
         return self.realms.find(packet.text(Attribute.USER_NAME) or "")
 
-    def _refusal(self, exchange: Exchange, foreign: Foreign) -> _Concluded | None:
+    def _accounted(self, packet: Packet) -> Foreign | None:
+        """Whose accounting it is: Class tells for certain, else the name does."""
+        if Attribute.CLASS in packet.values:
+            for value in packet.all(Attribute.CLASS):
+                login = open_foreign(self._terms.class_key, value)
+                if login is not None:
+                    return self.realms.of_realm(login.realm)
+        return self._foreign(packet)
+
+    def _refusal(self, exchange: Exchange, foreign: Foreign) -> Concluded | None:
         """A login that is refused here, without asking anybody."""
         trace = [f"proxy:realm={shown(foreign.realm)}"]
         if foreign.route is None:
             self._counters.add("proxy_refused", reason="misspelt")
-            return _Concluded(
+            return Concluded(
                 exchange, foreign, [*trace, "proxy:misspelt"], reason=Reason.BAD_REQUEST
             )
         found = relaying.refusal(exchange.packet, self._terms, self._is_home(exchange))
         if found is None:
             return None
         self._counters.add("proxy_refused", reason=found.value)
-        return _Concluded(exchange, foreign, [*trace, f"proxy:{found}"], reason=Reason.BAD_REQUEST)
+        return Concluded(exchange, foreign, [*trace, f"proxy:{found}"], reason=Reason.BAD_REQUEST)
 
     def _is_home(self, exchange: Exchange) -> bool:
-        return _plain(str(exchange.source[0])) in self._home_addresses
+        return plain(str(exchange.source[0])) in self._home_addresses
 
-    def _put(self, item: _Pending) -> None:
+    def _put(self, item: Pending) -> None:
         self._inbox.append(item)
         self._wake()
 
@@ -288,7 +268,7 @@ class Relay:
         now = time.monotonic()
         while self._inbox:
             item = self._inbox.popleft()
-            if isinstance(item, _Pending):
+            if isinstance(item, Pending):
                 self._begin(item, now)
             else:
                 self._repeat(item, now)
@@ -296,14 +276,14 @@ class Relay:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
 
-    def _begin(self, pending: _Pending, now: float) -> None:
+    def _begin(self, pending: Pending, now: float) -> None:
         if pending.is_accounting:
             self._accounts[id(pending)] = pending
         else:
             self._pending[pending.exchange.key] = pending
         self._ask(pending, now)
 
-    def _ask(self, pending: _Pending, now: float) -> bool:
+    def _ask(self, pending: Pending, now: float) -> bool:
         """Send it to the best server that has not had it; False when there is none."""
         for home in self._candidates(pending):
             if home.name in pending.asked:
@@ -313,7 +293,7 @@ class Relay:
                 return True
         return False
 
-    def _candidates(self, pending: _Pending) -> list[Home]:
+    def _candidates(self, pending: Pending) -> list[Home]:
         homes = self._homes.named(pending.route.servers, accounting=pending.is_accounting)
         state = pending.exchange.packet.values.get(Attribute.STATE)
         held_by = self._sticky.get(state) if state is not None else None
@@ -322,7 +302,7 @@ class Relay:
             return [home for home in homes if home.name == held_by]
         return homes
 
-    def _send(self, pending: _Pending, home: Home, now: float) -> bool:
+    def _send(self, pending: Pending, home: Home, now: float) -> bool:
         exchange = pending.exchange
         packet = exchange.packet
         before = Hop(exchange.nas.facts.secret, packet.authenticator)
@@ -358,7 +338,7 @@ class Relay:
             self._ask(pending, now)
 
     def _arrived(self, home: Home, arrived: Arrived) -> None:
-        pending: _Pending = arrived.what
+        pending: Pending = arrived.what
         packet, reply = pending.exchange.packet, arrived.reply
         hop = pending.hops[id(arrived.ticket)]
         self._forget(pending)
@@ -367,18 +347,34 @@ class Relay:
         nas = Hop(pending.exchange.nas.facts.secret, packet.authenticator)
         code, trace = Code(reply.code), self._told(pending, home.name)
         try:
-            attributes = relaying.returned(reply, hop, nas, pending.route.vlan)
+            attributes = relaying.returned(
+                reply,
+                hop,
+                nas,
+                self._terms,
+                vlan=pending.route.vlan,
+                named=lambda name: self.realms.returned(name, pending.foreign),
+            )
         except (MalformedPacket, ValueError) as error:
             self._log.warning("reply_not_relayed", server=home.name, error=str(error))
             self._counters.add("proxy_dropped", reason="malformed")
-            self._tell(_Concluded(pending.exchange, pending.foreign, [*trace, "proxy:timeout"]))
+            self._tell(Concluded(pending.exchange, pending.foreign, [*trace, "proxy:timeout"]))
             return
         if code == Code.ACCESS_CHALLENGE:
             self._remember(reply.values.get(Attribute.STATE), home.name)
         else:
             trace += relaying.notes(reply)
             trace.append("proxy:accept" if code == Code.ACCESS_ACCEPT else "proxy:reject")
-        self._tell(_Concluded(pending.exchange, pending.foreign, trace, code, attributes))
+        reference = None
+        if code == Code.ACCESS_ACCEPT:
+            # Accounting brings it back: whose session it is does not hang on a name.
+            octets = secrets.token_bytes(8)
+            reference = octets.hex()
+            attributes += encode(
+                Attribute.CLASS,
+                seal_foreign(self._terms.class_key, pending.foreign.realm, octets),
+            )
+        self._tell(Concluded(pending.exchange, pending.foreign, trace, code, attributes, reference))
 
     def _remember(self, state: bytes | None, server: str) -> None:
         if state is not None:
@@ -386,7 +382,7 @@ class Relay:
             if len(self._sticky) > STICKY:
                 self._sticky.popitem(last=False)
 
-    def _forget(self, pending: _Pending) -> None:
+    def _forget(self, pending: Pending) -> None:
         for home, ticket in pending.tickets:
             home.link.drop(ticket)
         if pending.is_accounting:
@@ -394,11 +390,11 @@ class Relay:
         else:
             self._pending.pop(pending.exchange.key, None)
 
-    def _tell(self, concluded: _Concluded) -> None:
+    def _tell(self, concluded: Concluded) -> None:
         self._concluded.append(concluded)
         self._wake_worker()
 
-    def _told(self, pending: _Pending, server: str) -> list[str]:
+    def _told(self, pending: Pending, server: str) -> list[str]:
         trace = [f"proxy:realm={shown(pending.foreign.realm)}"]
         for name in dict.fromkeys((*pending.asked, server)):
             trace.append(f"proxy:server={shown(name)}")
@@ -424,7 +420,7 @@ class Relay:
             elif now - pending.asked_at >= self._answer_seconds:
                 self._ask_accounting_again(pending, now)
 
-    def _look_at(self, pending: _Pending, now: float) -> None:
+    def _look_at(self, pending: Pending, now: float) -> None:
         """Go to the next server in time; repeat for a client whose transport never repeats."""
         waited = now - pending.asked_at
         if not pending.tickets:
@@ -443,7 +439,7 @@ class Relay:
                 home.link.again(ticket)
             pending.was_repeated = True
 
-    def _ask_accounting_again(self, pending: _Pending, now: float) -> None:
+    def _ask_accounting_again(self, pending: Pending, now: float) -> None:
         for home, ticket in pending.tickets:
             home.link.drop(ticket)
         if pending.tickets:
@@ -460,7 +456,7 @@ class Relay:
             if pending.tickets and pending.tickets[-1][0] is dead:
                 self._ask(pending, now)
 
-    def _give_up(self, pending: _Pending) -> None:
+    def _give_up(self, pending: Pending) -> None:
         self._counters.add("proxy_unanswered")
         self._forget(pending)
         trace = [f"proxy:realm={shown(pending.foreign.realm)}"]
@@ -468,16 +464,4 @@ class Relay:
             trace += [f"proxy:server={shown(name)}", "proxy:timeout"]
         if not pending.asked:
             trace.append("proxy:timeout")
-        self._tell(_Concluded(pending.exchange, pending.foreign, trace))
-
-
-def shown(text: str) -> str:
-    """Text from outside as a trace may hold it."""
-    return printable(text)[:_SHOWN]
-
-
-def _plain(host: str) -> str:
-    try:
-        return str(parse_address(host.partition("%")[0]))
-    except UsageError:
-        return host
+        self._tell(Concluded(pending.exchange, pending.foreign, trace))

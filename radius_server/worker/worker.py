@@ -92,7 +92,7 @@ class Worker:
         self._every_second = every_second
         self._store = SqlStore(office)
         self._relay = relay
-        self._directory = Directory(self._store, relay.realms.stripped if relay else str)
+        self._directory = Directory(self._store, relay.realms.stored if relay else str)
         self._owners = Owners(self._directory, self._store, office.vault.class_key)
         self._siblings = siblings or Siblings(None, 0)
         self._eap = eap
