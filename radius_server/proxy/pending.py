@@ -47,6 +47,8 @@ class Concluded:
     attributes: bytes = b""
     reference: str | None = None
     """What our own Class among the attributes says."""
+    is_of_share: bool = False
+    """It was under way, and its place is free again."""
     reason: Reason | None = Reason.BACKEND
     """Of a refusal of our own; None: nobody is told, and the NAS asks again."""
 

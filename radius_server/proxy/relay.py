@@ -33,12 +33,15 @@ from radius_server.process.questions import Answered
 from radius_server.process.realms import Foreign, Realms, Route
 from radius_server.proxy.homes import Arrived, Home, Homes
 from radius_server.proxy.liveness import State
+from radius_server.proxy.names import LookUp, look_up
 from radius_server.proxy.pending import Concluded, Pending, plain, shown
+from radius_server.proxy.shares import Shares
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
 
 MAXIMUM_OPEN = 4096
-"""Logins under way at home servers; beyond it a NAS has to ask again."""
+"""Logins under way at home servers; beyond it a NAS has to ask again. Realms that are asked of
+the same servers share a part of it: one federation that is dead leaves the rest to the others."""
 
 MAXIMUM_ACCOUNTS = 5000
 ACCOUNT_SECONDS = 300.0
@@ -53,7 +56,9 @@ _TICK_SECONDS = 0.25
 class Relay:
     """The worker's side is `takes`, `copy`, `again`, `conclude`; the rest runs in a thread."""
 
-    def __init__(self, config: Config, office: Office, counters: Counters) -> None:
+    def __init__(
+        self, config: Config, office: Office, counters: Counters, look_up: LookUp = look_up
+    ) -> None:
         """Raises ConfigError when a secret or a certificate cannot be read."""
         proxy = config.proxy
         self.realms = Realms(
@@ -79,10 +84,10 @@ class Relay:
         )
         self._answer_seconds = proxy.answer_seconds
         self._give_up_seconds = proxy.give_up_seconds
-        self._home_addresses = {plain(server.host) for server in proxy.server.values()}
         self._counters = counters
         self._selector = selectors.DefaultSelector()
-        self._homes = Homes(config, self._selector, counters)
+        self._homes = Homes(config, self._selector, counters, look_up)
+        self._shares = Shares(MAXIMUM_OPEN, {realm.servers for realm in proxy.realm})
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -92,7 +97,6 @@ class Relay:
         self._pending: dict[Hashable, Pending] = {}
         self._accounts: dict[int, Pending] = {}
         self._sticky: OrderedDict[bytes, str] = OrderedDict()
-        self._open = 0
         self._is_stopping = False
         self._next_tick = 0.0
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -102,6 +106,7 @@ class Relay:
         """Begin; `wake_worker` is called when `conclude` has something to do."""
         self._wake_worker = wake_worker
         self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._homes.names.start(self._wake)
         self._thread.start()
 
     def stop(self) -> None:
@@ -113,7 +118,7 @@ class Relay:
     @property
     def waiting(self) -> int:
         """How many logins wait for their home server."""
-        return self._open
+        return self._shares.taken + len(self._concluded)
 
     # What the worker calls, in its thread.
 
@@ -122,18 +127,19 @@ class Relay:
         foreign = self._foreign(exchange.packet)
         if foreign is None:
             return False
-        self._open += 1
+        route = foreign.route
         refusal = self._refusal(exchange, foreign)
-        if refusal is not None:
+        if refusal is not None or route is None:
+            assert refusal is not None
             self._concluded.append(refusal)
             self._wake_worker()
-        elif self._open > MAXIMUM_OPEN:
+        elif not self._shares.take(route.servers):
             self._counters.add("radius_dropped", reason="proxy_full")
+            self._counters.add("proxy_share_full", realm=route.realm)
             self._concluded.append(Concluded(exchange, foreign, [], reason=None))
+            self._wake_worker()
         else:
-            assert foreign.route is not None
-            now = time.monotonic()
-            self._put(Pending(exchange, foreign, foreign.route, now, False))
+            self._put(Pending(exchange, foreign, route, time.monotonic(), False))
         return True
 
     def copy(self, exchange: Exchange) -> None:
@@ -150,7 +156,7 @@ class Relay:
 
     def again(self, key: Hashable) -> None:
         """The NAS repeats a request that is under way."""
-        if self._open:
+        if self._shares.taken:
             self._inbox.append(key)
             self._wake()
 
@@ -163,7 +169,8 @@ class Relay:
         """Give every answer that has come its row and its reply."""
         while self._concluded:
             came = self._concluded.popleft()
-            self._open -= 1
+            if came.is_of_share and came.foreign.route is not None:
+                self._shares.give_back(came.foreign.route.servers)
             try:
                 self._conclude(came, outcome, answer, forget)
             except (ValueError, MalformedPacket) as error:
@@ -224,7 +231,7 @@ class Relay:
         return Concluded(exchange, foreign, [*trace, f"proxy:{found}"], reason=Reason.BAD_REQUEST)
 
     def _is_home(self, exchange: Exchange) -> bool:
-        return plain(str(exchange.source[0])) in self._home_addresses
+        return plain(str(exchange.source[0])) in map(plain, self._homes.names.hosts())
 
     def _put(self, item: Pending) -> None:
         self._inbox.append(item)
@@ -391,6 +398,7 @@ class Relay:
             self._pending.pop(pending.exchange.key, None)
 
     def _tell(self, concluded: Concluded) -> None:
+        concluded.is_of_share = True
         self._concluded.append(concluded)
         self._wake_worker()
 
