@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
@@ -44,6 +44,8 @@ MAXIMUM_FLIGHTS_A_NAS = 16
 
 _CODES = {Kind.DISCONNECT: DynamicCode.DISCONNECT_REQUEST, Kind.COA: DynamicCode.COA_REQUEST}
 _RESOURCES_UNAVAILABLE = 506
+_LARGEST_CAUSE = 2**31 - 1
+"""A greater number has no meaning, and no room in the database."""
 
 Destination = tuple[str, int]
 
@@ -139,7 +141,7 @@ class CoaSender:
             self._receive(key.data)
         if self._unwritten:
             self._safely(self._write)
-        self._begin_waiting()
+        self._safely(self._begin_waiting)
 
     def _safely(self, step: Callable[[], None]) -> None:
         """A fault of one turn is logged and counted, and the thread lives."""
@@ -177,7 +179,14 @@ class CoaSender:
                 self._waiting.append((since, order))
                 continue
             busy[destination] += 1
-            self._begin(order, destination)
+            try:
+                self._begin(order, destination)
+            except Exception:
+                # It would fail the next time too; the others are not to wait for it.
+                self._log.exception(
+                    "request_not_made", nas=order.nas_name, request=order.request_id
+                )
+                self._note(order, State.FAILED)
 
     def _defer(self, before: float) -> None:
         """Give back what has waited so long that its lease would end on the way."""
@@ -274,12 +283,15 @@ class CoaSender:
         self._answered(flight.order, reply)
 
     def _answered(self, order: Order, reply: DynamicReply) -> None:
+        cause = reply.error_cause
+        if cause is not None and cause > _LARGEST_CAUSE:
+            cause = None
         if reply.acknowledged:
-            self._note(order, State.ACKED, reply.error_cause)
-        elif reply.error_cause == _RESOURCES_UNAVAILABLE:
-            self._note(order, None, reply.error_cause)
+            self._note(order, State.ACKED, cause)
+        elif cause == _RESOURCES_UNAVAILABLE:
+            self._note(order, None, cause)
         else:
-            self._note(order, State.NAKKED, reply.error_cause)
+            self._note(order, State.NAKKED, cause)
 
     def _note(self, order: Order, state: State | None, error_cause: int | None = None) -> None:
         """Remember an outcome until it is written; None means that this round brought none."""
@@ -301,13 +313,31 @@ class CoaSender:
         if not self._unwritten:
             return
         now = self._office.clock()
+        try:
+            self._write_all(now, self._unwritten)
+        except BackendUnavailable:
+            raise
+        except Exception:
+            for entry in self._unwritten:
+                try:
+                    self._write_all(now, [entry])
+                except BackendUnavailable:
+                    raise
+                except Exception:
+                    # Its lease ends, and it is asked again; the others are on record.
+                    self._counters.add("dynamic_unwritable")
+                    self._log.exception("outcome_not_written", request=entry[0].request_id)
+        self._unwritten.clear()
+
+    def _write_all(
+        self, now: datetime, entries: Sequence[tuple[Order, State | None, int | None]]
+    ) -> None:
         with self._office.database.write() as session:
-            for order, state, error_cause in self._unwritten:
+            for order, state, error_cause in entries:
                 if state is None:
                     outbox.put_off(session, now, self._node, order.request_id)
                 else:
                     outbox.finish(session, now, self._node, order.request_id, state, error_cause)
-        self._unwritten.clear()
 
     def _let_go(self) -> None:
         """Give back what was not answered, so that it is taken up at once elsewhere."""

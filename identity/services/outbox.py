@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from common.errors import BackendUnavailable
+from common.logging import get_logger
 from db.models import CoaRequest, NasClient, NetworkSession
 from identity.domain.dynamic import Change, Kind, State
 from identity.domain.sessions import CloseCause
@@ -74,7 +77,15 @@ def claim(session: Session, office: Office, node: str, limit: int) -> Sequence[O
         elif request.attempts >= MAXIMUM_ROUNDS:
             _finish(request, State.TIMED_OUT, now)
         else:
-            order = _order(session, office, request, row)
+            try:
+                order = _order(session, office, request, row)
+            except (BackendUnavailable, SQLAlchemyError):
+                raise
+            except Exception:
+                # One row that nobody can read must not keep the others back for ever.
+                get_logger("dynamic").exception("request_unreadable", request=request.id)
+                _finish(request, State.FAILED, now)
+                continue
             if order is None:
                 _finish(request, State.UNSUPPORTED, now)
                 continue

@@ -216,4 +216,5 @@ def _outcome(row: CoaRequest) -> str:
         State.TIMED_OUT: "no answer; is CoA switched on there, and is the port right?",
         State.SUPERSEDED: "not needed any more",
         State.UNSUPPORTED: "this equipment takes no requests, or its address is not known",
+        State.FAILED: "the request could not be made; the server's log says why",
     }[State(row.state)]
