@@ -7,12 +7,8 @@ Retransmissions of a NAS go to the same server with the same identifier (RFC 508
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import secrets
-import selectors
-import socket
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
@@ -36,6 +32,7 @@ from radius_server.proxy.liveness import State
 from radius_server.proxy.names import LookUp, look_up
 from radius_server.proxy.pending import Concluded, Pending, plain, shown
 from radius_server.proxy.shares import Shares
+from radius_server.turning import TurningThread
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
 
@@ -85,35 +82,27 @@ class Relay:
         self._answer_seconds = proxy.answer_seconds
         self._give_up_seconds = proxy.give_up_seconds
         self._counters = counters
-        self._selector = selectors.DefaultSelector()
-        self._homes = Homes(config, self._selector, counters, look_up)
+        self._thread = TurningThread("proxy", self._turn, self._close, counters)
+        self._homes = Homes(config, self._thread.selector, counters, look_up)
         self._shares = Shares(MAXIMUM_OPEN, {realm.servers for realm in proxy.realm})
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
         self._wake_worker: Callable[[], None] = lambda: None
         self._inbox: deque[Pending | Hashable] = deque()
         self._concluded: deque[Concluded] = deque()
         self._pending: dict[Hashable, Pending] = {}
         self._accounts: dict[int, Pending] = {}
         self._sticky: OrderedDict[bytes, str] = OrderedDict()
-        self._is_stopping = False
         self._next_tick = 0.0
-        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._log = get_logger("radius.proxy")
 
     def start(self, wake_worker: Callable[[], None]) -> None:
         """Begin; `wake_worker` is called when `conclude` has something to do."""
         self._wake_worker = wake_worker
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
-        self._homes.names.start(self._wake)
+        self._homes.names.start(self._thread.wake)
         self._thread.start()
 
     def stop(self) -> None:
         """End; after the worker has."""
-        self._is_stopping = True
-        self._wake()
-        self._thread.join(5.0)
+        self._thread.stop(5.0)
 
     @property
     def waiting(self) -> int:
@@ -158,7 +147,7 @@ class Relay:
         """The NAS repeats a request that is under way."""
         if self._shares.taken:
             self._inbox.append(key)
-            self._wake()
+            self._thread.wake()
 
     def conclude(
         self,
@@ -235,35 +224,15 @@ class Relay:
 
     def _put(self, item: Pending) -> None:
         self._inbox.append(item)
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: a wake is already waiting; closed: at the end
-            self._wake_in.send(b"\0")
+        self._thread.wake()
 
     # What runs in the thread.
 
-    def _run(self) -> None:
-        while not self._is_stopping:
-            try:
-                self._turn()
-            except Exception:
-                self._log.exception("proxy_turn_failed")
-                self._counters.add("radius_internal_errors")
-                time.sleep(0.05)
-        with contextlib.suppress(Exception):
-            self._homes.close()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+    def _close(self) -> None:
+        self._homes.close()
 
     def _turn(self) -> None:
-        for key, mask in self._selector.select(_TICK_SECONDS):
-            if key.fileobj is self._wake_out:
-                with contextlib.suppress(BlockingIOError):
-                    while self._wake_out.recv(4096):
-                        pass
-                continue
+        for key, mask in self._thread.select(_TICK_SECONDS):
             link, data = key.data
             home = self._homes.of(link)
             now = time.monotonic()

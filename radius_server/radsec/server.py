@@ -7,11 +7,9 @@ replies as ever; replies come back from its thread. Knows nothing of logins.
 from __future__ import annotations
 
 import contextlib
-import errno
 import secrets
 import selectors
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -32,9 +30,11 @@ from radius_server.radsec import identity
 from radius_server.radsec.connection import Connection, Lost, is_request
 from radius_server.radsec.contexts import Contexts, TlsFiles, server_context
 from radius_server.radsec.crowd import Crowd
-from radius_server.radsec.listening import out_of_the_way, places, prepare
+from radius_server.radsec.door import Door
+from radius_server.radsec.listening import places
 from radius_server.radsec.psk import PreSharedKeys
 from radius_server.radsec.stream import TlsFailure, TlsStream
+from radius_server.turning import TurningThread
 from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
 
 HANDSHAKE_SECONDS = 10.0
@@ -44,16 +44,7 @@ GOODBYE_SECONDS = 2.0
 BACKLOG_PACKETS = 2048
 """Packets a worker has not taken up yet; beyond it nothing more is read, and TCP tells."""
 
-HOLD_SECONDS = 0.5
-"""Without descriptors nobody is taken for so long: the listener would say "ready" for ever."""
-
-WARN_SECONDS = 10.0
-
 _TICK_SECONDS = 0.5
-_ACCEPT_AT_ONCE = 64
-_LEAVE_SECONDS = 1.0
-_LEAVING_LIMIT = 200
-_NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Worker(Protocol):
@@ -93,86 +84,62 @@ class RadSecServer:
         self._keys = PreSharedKeys(self._key_of)
         self._contexts = Contexts(lambda crl: server_context(files, crl, lowest, self._keys), files)
         self._idle_seconds = config.radsec.idle_seconds
-        self._listeners = listeners
         self._worker = worker
         self._counters = counters
-        self._selector = selectors.DefaultSelector()
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._is_woken = False
+        self._thread = TurningThread("radsec", self._turn, self._say_goodbye, counters)
+        self._selector = self._thread.selector
         self._replies: deque[tuple[bytes, tuple[Any, ...]]] = deque()
         self._crowd = Crowd(
             places(config.radsec.connections), config.radsec.connections_per_address
         )
-        self._leaving: deque[tuple[float, socket.socket]] = deque()
+        self._door = Door(
+            listeners,
+            self._selector,
+            self._crowd,
+            counters,
+            self._welcome,
+            lambda stranger: self._end(stranger, ""),
+        )
         self._serial = 0
         self._next_tick = 0.0
-        self._is_listening = False
-        self._held_until = 0.0
-        self._next_warning = 0.0
         self._is_paused = False
-        self._is_stopping = False
         self._secret = SharedSecret(RADSEC_SECRET)
-        self._thread = threading.Thread(target=self._run, name="radsec", daemon=True)
         self._log = get_logger("radius.radsec")
 
     def start(self) -> None:
         """Begin to serve, once the worker knows its clients."""
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._thread.start()
 
     def pause(self) -> None:
         """Take nothing more in; safe from a signal handler."""
         self._is_paused = True
-        self._wake()
+        self._thread.wake()
 
     def stop(self) -> None:
         """Send the last replies, close every connection and end; after the worker has ended."""
-        self._is_paused = self._is_stopping = True
-        self._wake()
-        self._thread.join(GOODBYE_SECONDS + 3.0)
+        self._is_paused = True
+        self._thread.stop(GOODBYE_SECONDS + 3.0)
 
     def sendto(self, reply: bytes, source: tuple[Any, ...]) -> None:
         """Take a reply from the worker's thread; for a client that has gone it is dropped."""
         self._replies.append((reply, source))
-        if not self._is_woken:
-            self._is_woken = True
-            self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: a wake is already waiting; closed: at the end
-            self._wake_in.send(b"\0")
-
-    def _run(self) -> None:
-        while not self._is_stopping:
-            try:
-                self._turn()
-            except Exception:
-                self._log.exception("radsec_turn_failed")
-                self._counters.add("radius_internal_errors")
-                time.sleep(0.05)
-        with contextlib.suppress(Exception):
-            self._say_goodbye()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._thread.wake()
 
     def _turn(self) -> None:
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
-        events = self._selector.select(_TICK_SECONDS)
+        events = self._thread.select(_TICK_SECONDS)
         now = time.monotonic()
         is_full = self._worker.backlog > BACKLOG_PACKETS
         for key, ready in events:
-            if key.fileobj is self._wake_out:
-                self._swallow_wakes()
-            elif key.data is None:
-                self._accept(key.fileobj, now)
+            if key.data is None:
+                self._door.accept(key.fileobj, now)
             else:
                 self._serve(key.data, ready, now, is_full)
+        if self._is_paused:
+            self._next_tick = 0.0
         if is_full:
             time.sleep(0.002)  # level-triggered: what is not read shows up at once again
         self._send_replies()
@@ -304,34 +271,7 @@ class RadSecServer:
             except (Lost, TlsFailure) as failure:
                 self._end(connection, str(failure))
 
-    def _accept(self, listener: Any, now: float) -> None:
-        for _ in range(min(_ACCEPT_AT_ONCE, self._crowd.strangers_limit)):
-            try:
-                connected, address = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                if error.errno in _NOTHING_LEFT:
-                    self._hold_off(error, now)
-                    return
-                continue  # that client is gone already
-            while (stranger := self._crowd.in_the_way(address[0])) is not None:
-                self._counters.add("radsec_strangers_ended")
-                self._end(stranger, "")
-            refusal = self._crowd.refusal(address[0])
-            if refusal:
-                self._counters.add("radsec_refused", reason=refusal)
-                connected.close()
-                continue
-            self._take_in(connected, address, now)
-
-    def _take_in(self, connected: socket.socket, address: tuple[Any, ...], now: float) -> None:
-        connected = out_of_the_way(connected)
-        try:
-            prepare(connected)
-        except OSError:  # it is gone already
-            connected.close()
-            return
+    def _welcome(self, connected: socket.socket, address: tuple[Any, ...], now: float) -> None:
         self._serial += 1
         stream = TlsStream(self._contexts.current, server=True)
         connection = Connection(connected, address, self._serial, stream, now)
@@ -339,25 +279,6 @@ class RadSecServer:
         self._selector.register(connected, selectors.EVENT_READ, connection)
         # What it said while it waited to be taken in tells it from those that only hold a place.
         self._serve(connection, selectors.EVENT_READ, now, False)
-
-    def _hold_off(self, error: OSError, now: float) -> None:
-        """No descriptor or no memory is left: what can go goes, and nobody comes for a while."""
-        self._counters.add("radsec_held_off", reason=errno.errorcode[error.errno or 0])
-        for stranger in self._crowd.strangers():
-            self._end(stranger, "")
-        while self._leaving:
-            self._leaving.popleft()[1].close()
-        self._held_until = now + HOLD_SECONDS
-        self._next_tick = min(self._next_tick, self._held_until)
-        self._listen_not()
-        if now >= self._next_warning:
-            self._next_warning = now + WARN_SECONDS
-            self._log.warning(
-                "radsec_accept_failed",
-                error=error.strerror,
-                connections=len(self._crowd),
-                hint="raise LimitNOFILE of the service, or lower [radsec] connections",
-            )
 
     def _watch(self, connection: Connection) -> None:
         wanted = selectors.EVENT_READ
@@ -384,13 +305,7 @@ class RadSecServer:
             connection.flush()
         with contextlib.suppress(OSError):
             connection.socket.shutdown(socket.SHUT_WR)
-        if connection.has_spoken:
-            # Closed at once, octets that were not read would reset it, and the alert were lost.
-            self._leaving.append((time.monotonic() + _LEAVE_SECONDS, connection.socket))
-            if len(self._leaving) > _LEAVING_LIMIT:
-                self._leaving.popleft()[1].close()
-        else:
-            connection.socket.close()
+        self._door.see_out(connection)
         tell = self._log.warning if alarming else self._log.info
         if connection.identity or why:
             tell(
@@ -402,15 +317,14 @@ class RadSecServer:
 
     def _tick(self, now: float) -> None:
         """What is looked at twice a second: time-outs, files, who is still welcome."""
-        while self._leaving and self._leaving[0][0] <= now:
-            self._leaving.popleft()[1].close()
+        self._door.sweep(now)
         if self._is_paused:
-            self._listen_no_more()
+            self._door.close()
             for connection in self._crowd.everybody():
                 self._watch(connection)
             return
-        if not self._is_listening and self._worker.clients is not None and now >= self._held_until:
-            self._listen()
+        if self._worker.clients is not None:
+            self._door.open(now)
         is_new = self._contexts.refresh()
         if is_new:
             self._told_of_files()
@@ -441,35 +355,9 @@ class RadSecServer:
         else:
             self._log.info("radsec_certificates_reloaded")
 
-    def _listen(self) -> None:
-        self._is_listening = True
-        for listener in self._listeners:
-            self._selector.register(listener, selectors.EVENT_READ)
-
-    def _listen_not(self) -> None:
-        if self._is_listening:
-            for listener in self._listeners:
-                self._selector.unregister(listener)
-        self._is_listening = False
-
-    def _listen_no_more(self) -> None:
-        self._listen_not()
-        for listener in self._listeners:
-            listener.close()
-        self._listeners = ()
-
-    def _swallow_wakes(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._wake_out.recv(4096):
-                pass
-        # Only now: before, a wake between the two lines would be swallowed and still be noted.
-        self._is_woken = False
-        if self._is_paused:
-            self._next_tick = 0.0
-
     def _say_goodbye(self) -> None:
         """The last replies, then close_notify, then an end that loses none of them."""
-        self._listen_no_more()
+        self._door.close()
         self._send_replies()
         waiting = self._crowd.everybody()
         for connection in waiting:
@@ -482,6 +370,5 @@ class RadSecServer:
                 time.sleep(0.01)
         for connection in self._crowd.everybody():
             connection.socket.close()
-        for _, leaving in self._leaving:
-            leaving.close()
+        self._door.sweep(float("inf"))
         self._crowd.clear()
