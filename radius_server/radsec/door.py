@@ -41,15 +41,15 @@ class Door:
         crowd: Crowd,
         counters: Counters,
         welcome: Welcome,
-        end: Callable[[Connection], None],
+        make_way: Callable[[Connection], None],
     ) -> None:
-        """Args: welcome: takes whoever may come in; end: ends a stranger that has to go."""
+        """Args: welcome: takes whoever may come in; make_way: ends or proves a stranger."""
         self._listeners = listeners
         self._selector = selector
         self._crowd = crowd
         self._counters = counters
         self._welcome = welcome
-        self._end = end
+        self._make_way = make_way
         self._leaving: deque[tuple[float, socket.socket]] = deque()
         self._is_open = False
         self._held_until = 0.0
@@ -84,7 +84,7 @@ class Door:
                 continue  # that client is gone already
             while (stranger := self._crowd.in_the_way(address[0])) is not None:
                 self._counters.add("radsec_strangers_ended")
-                self._end(stranger)
+                self._make_way(stranger)
             refusal = self._crowd.refusal(address[0])
             if refusal:
                 self._counters.add("radsec_refused", reason=refusal)
@@ -123,7 +123,7 @@ class Door:
         """No descriptor or no memory is left: what can go goes, and nobody comes for a while."""
         self._counters.add("radsec_held_off", reason=errno.errorcode[error.errno or 0])
         for stranger in self._crowd.strangers():
-            self._end(stranger)
+            self._make_way(stranger)
         self.sweep(float("inf"))
         self._held_until = now + HOLD_SECONDS
         self._hold()

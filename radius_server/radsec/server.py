@@ -98,7 +98,7 @@ class RadSecServer:
             self._crowd,
             counters,
             self._welcome,
-            lambda stranger: self._end(stranger, ""),
+            self._make_way,
         )
         self._serial = 0
         self._next_tick = 0.0
@@ -279,6 +279,12 @@ class RadSecServer:
         self._selector.register(connected, selectors.EVENT_READ, connection)
         # What it said while it waited to be taken in tells it from those that only hold a place.
         self._serve(connection, selectors.EVENT_READ, now, False)
+
+    def _make_way(self, stranger: Connection) -> None:
+        """End a stranger, unless what it has sent already proves who it is."""
+        self._serve(stranger, selectors.EVENT_READ, time.monotonic(), False)
+        if not stranger.identity:
+            self._end(stranger, "")
 
     def _watch(self, connection: Connection) -> None:
         wanted = selectors.EVENT_READ
