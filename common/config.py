@@ -198,6 +198,8 @@ class Proxy(_Section):
     probe_seconds: float = Field(default=10.0, ge=0.5, le=600)
     revive_seconds: float = Field(default=120.0, ge=1)
     """Until a dead server that takes no Status-Server is tried again."""
+    accounting_hours: float = Field(default=72.0, gt=0, le=24 * 90)
+    """How long accounting is offered to a home server that is away: a long weekend."""
     server: dict[str, HomeServer] = {}
     realm: tuple[ProxyRealm, ...] = ()
 

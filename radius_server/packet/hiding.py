@@ -67,6 +67,18 @@ def carry(pairs: Iterable[Pair], before: Hop | None, after: Hop | None) -> Itera
             yield kind, value
 
 
+def without_hidden(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The attributes less those that are hidden under a shared secret."""
+    for kind, value in pairs:
+        if kind in (Attribute.USER_PASSWORD, TUNNEL_PASSWORD):
+            continue
+        if kind == Attribute.VENDOR_SPECIFIC and value[:4] == MICROSOFT.to_bytes(4, "big"):
+            inner = {sub for _, sub, _ in sub_attributes(value) or ()}
+            if inner & {_MS_CHAP_MPPE_KEYS, _MPPE_SEND_KEY, _MPPE_RECV_KEY}:
+                continue
+        yield kind, value
+
+
 class _Salts:
     """Salts that one packet uses once each: the first bit is set, RFC 2868 section 3.5."""
 

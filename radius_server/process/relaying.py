@@ -16,7 +16,7 @@ from common.logging import printable
 from radius_server.packet.authenticator import encode, encode_all
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.forming import without_signature
-from radius_server.packet.hiding import MICROSOFT, Hop, Pair, carry, walk
+from radius_server.packet.hiding import MICROSOFT, Hop, Pair, carry, walk, without_hidden
 from radius_server.packet.packet import Packet
 from radius_server.process import class_attribute
 
@@ -94,15 +94,22 @@ def refusal(packet: Packet, terms: Terms, from_home: bool) -> Refusal | None:
     return Refusal.HOPS if hops >= terms.maximum_hops else None
 
 
-def outgoing(packet: Packet, before: Hop, after: Hop, terms: Terms) -> list[Pair]:
+def outgoing(packet: Packet, before: Hop | None, after: Hop, terms: Terms) -> list[Pair]:
     """The attributes of `packet` for the home server, hidden for `after`.
+
+    Args:
+        before: what hides them now. Accounting needs none: what is hidden has no place there
+            (RFC 2866 section 5.13, RFC 2868 section 5) and is left out.
 
     Raises:
         MalformedPacket: a hidden value of an impossible length.
     """
+    said = without_signature(walk(packet))
+    if packet.code == Code.ACCOUNTING_REQUEST:
+        said = without_hidden(said)
     pairs = [
         pair
-        for pair in carry(without_signature(walk(packet)), before, after)
+        for pair in carry(said, before, after)
         if pair[0] != Attribute.CLASS or not class_attribute.is_ours(terms.class_key, pair[1])
     ]
     values = packet.values

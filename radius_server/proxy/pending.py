@@ -26,7 +26,6 @@ class Pending:
     foreign: Foreign
     route: Route
     began_at: float
-    is_accounting: bool
     asked: list[str] = field(default_factory=list)
     """Names of the servers it was sent to; the last is waited for."""
     tickets: list[tuple[Home, Ticket]] = field(default_factory=list)

@@ -7,31 +7,35 @@ Retransmissions of a NAS go to the same server with the same identifier (RFC 508
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
+from typing import Any
 
 from common.config import Config
 from common.errors import MalformedPacket
 from common.logging import get_logger
 from common.metrics import Counters
+from db.models.base import to_micros
 from identity.domain.access import Denied, Method, Reason
 from identity.office import Office
+from identity.services.relay_outbox import SETTLE
 from radius_server.packet.authenticator import encode
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.hiding import Hop
 from radius_server.packet.packet import Packet
 from radius_server.process import relaying
+from radius_server.process.accounting import AccountingRecord
 from radius_server.process.class_attribute import open_foreign, seal_foreign
 from radius_server.process.questions import Answered
-from radius_server.process.realms import Foreign, Realms, Route
+from radius_server.process.realms import Foreign
 from radius_server.proxy.homes import Arrived, Home, Homes
 from radius_server.proxy.liveness import State
 from radius_server.proxy.names import LookUp, look_up
 from radius_server.proxy.pending import Concluded, Pending, plain, shown
 from radius_server.proxy.shares import Shares
+from radius_server.proxy.terms import realms_of, terms_of
 from radius_server.turning import TurningThread
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
@@ -39,10 +43,6 @@ from radius_server.worker.outcome import Outcome
 MAXIMUM_OPEN = 4096
 """Logins under way at home servers; beyond it a NAS has to ask again. Realms that are asked of
 the same servers share a part of it: one federation that is dead leaves the rest to the others."""
-
-MAXIMUM_ACCOUNTS = 5000
-ACCOUNT_SECONDS = 300.0
-"""How long an accounting packet, which is stored here already, is offered to its home server."""
 
 STICKY = 16_384
 """EAP conversations whose server is remembered."""
@@ -58,27 +58,8 @@ class Relay:
     ) -> None:
         """Raises ConfigError when a secret or a certificate cannot be read."""
         proxy = config.proxy
-        self.realms = Realms(
-            proxy.local_realms,
-            (
-                Route(
-                    realm=realm.name,
-                    servers=realm.servers,
-                    accounting=realm.accounting,
-                    vlan=realm.vlan,
-                )
-                for realm in proxy.realm
-            ),
-        )
-        self._terms = relaying.Terms(
-            class_key=office.vault.class_key,
-            mark=hmac.digest(office.vault.class_key, b"Proxy-State", "sha256")[
-                : relaying.MARK_OCTETS
-            ],
-            operator_name=proxy.operator_name,
-            request_cui=proxy.request_cui,
-            maximum_hops=proxy.maximum_hops,
-        )
+        self.realms = realms_of(proxy)
+        self._terms = terms_of(proxy, office.vault.class_key)
         self._answer_seconds = proxy.answer_seconds
         self._give_up_seconds = proxy.give_up_seconds
         self._counters = counters
@@ -89,7 +70,6 @@ class Relay:
         self._inbox: deque[Pending | Hashable] = deque()
         self._concluded: deque[Concluded] = deque()
         self._pending: dict[Hashable, Pending] = {}
-        self._accounts: dict[int, Pending] = {}
         self._sticky: OrderedDict[bytes, str] = OrderedDict()
         self._next_tick = 0.0
         self._log = get_logger("radius.proxy")
@@ -128,20 +108,27 @@ class Relay:
             self._concluded.append(Concluded(exchange, foreign, [], reason=None))
             self._wake_worker()
         else:
-            self._put(Pending(exchange, foreign, route, time.monotonic(), False))
+            self._put(Pending(exchange, foreign, route, time.monotonic()))
         return True
 
-    def copy(self, exchange: Exchange) -> None:
-        """Send an Accounting-Request of a foreign realm to its home server as well."""
+    def owed(self, exchange: Exchange, record: AccountingRecord) -> tuple[Any, ...] | None:
+        """The row of relay_outbox for an Accounting-Request of a foreign realm, or None."""
         foreign = self._accounted(exchange.packet)
         if foreign is None or foreign.route is None or not foreign.route.accounting:
-            return
+            return None
         if relaying.refusal(exchange.packet, self._terms, self._is_home(exchange)) is not None:
             self._counters.add("proxy_refused", reason="loop")
-        elif len(self._accounts) + len(self._inbox) >= MAXIMUM_ACCOUNTS:
-            self._counters.add("proxy_accounting_lost")
-        else:
-            self._put(Pending(exchange, foreign, foreign.route, time.monotonic(), True))
+            return None
+        session, received_at = record.session, exchange.received_at
+        key = f"nas/{exchange.nas.facts.nas_client_id}" if session is None else session.session_key
+        return (
+            to_micros(received_at),
+            foreign.route.realm,
+            key,
+            exchange.packet.octets,
+            to_micros(received_at + SETTLE),
+            0,
+        )
 
     def again(self, key: Hashable) -> None:
         """The NAS repeats a request that is under way."""
@@ -253,10 +240,7 @@ class Relay:
             self._tick(now)
 
     def _begin(self, pending: Pending, now: float) -> None:
-        if pending.is_accounting:
-            self._accounts[id(pending)] = pending
-        else:
-            self._pending[pending.exchange.key] = pending
+        self._pending[pending.exchange.key] = pending
         self._ask(pending, now)
 
     def _ask(self, pending: Pending, now: float) -> bool:
@@ -270,7 +254,7 @@ class Relay:
         return False
 
     def _candidates(self, pending: Pending) -> list[Home]:
-        homes = self._homes.named(pending.route.servers, accounting=pending.is_accounting)
+        homes = self._homes.named(pending.route.servers, accounting=False)
         state = pending.exchange.packet.values.get(Attribute.STATE)
         held_by = self._sticky.get(state) if state is not None else None
         if held_by is not None:
@@ -285,8 +269,6 @@ class Relay:
         after = Hop(home.link.secret, secrets.token_bytes(16))
         try:
             pairs = relaying.outgoing(packet, before, after, self._terms)
-            if pending.is_accounting:
-                pairs = relaying.delayed(pairs, int(now - pending.began_at))
             ticket = home.ask(packet.code, after, pairs, pending, now)
         except MalformedPacket as error:
             self._log.warning("request_not_relayed", server=home.name, error=str(error))
@@ -318,8 +300,6 @@ class Relay:
         packet, reply = pending.exchange.packet, arrived.reply
         hop = pending.hops[id(arrived.ticket)]
         self._forget(pending)
-        if pending.is_accounting:
-            return
         nas = Hop(pending.exchange.nas.facts.secret, packet.authenticator)
         code, trace = Code(reply.code), self._told(pending, home.name)
         try:
@@ -361,10 +341,7 @@ class Relay:
     def _forget(self, pending: Pending) -> None:
         for home, ticket in pending.tickets:
             home.link.drop(ticket)
-        if pending.is_accounting:
-            self._accounts.pop(id(pending), None)
-        else:
-            self._pending.pop(pending.exchange.key, None)
+        self._pending.pop(pending.exchange.key, None)
 
     def _tell(self, concluded: Concluded) -> None:
         concluded.is_of_share = True
@@ -390,12 +367,6 @@ class Relay:
                 self._give_up(pending)
             else:
                 self._look_at(pending, now)
-        for pending in list(self._accounts.values()):
-            if now - pending.began_at >= ACCOUNT_SECONDS:
-                self._counters.add("proxy_accounting_lost")
-                self._forget(pending)
-            elif now - pending.asked_at >= self._answer_seconds:
-                self._ask_accounting_again(pending, now)
 
     def _look_at(self, pending: Pending, now: float) -> None:
         """Go to the next server in time; repeat for a client whose transport never repeats."""
@@ -416,20 +387,9 @@ class Relay:
                 home.link.again(ticket)
             pending.was_repeated = True
 
-    def _ask_accounting_again(self, pending: Pending, now: float) -> None:
-        for home, ticket in pending.tickets:
-            home.link.drop(ticket)
-        if pending.tickets:
-            pending.tickets[-1][0].timed_out(pending.asked_at, now)
-        pending.tickets.clear()
-        pending.hops.clear()
-        pending.asked.clear()
-        pending.asked_at = now
-        self._ask(pending, now)
-
     def _move_from(self, dead: Home, now: float) -> None:
         """A server was found dead: ask the next one at once."""
-        for pending in [*self._pending.values(), *self._accounts.values()]:
+        for pending in list(self._pending.values()):
             if pending.tickets and pending.tickets[-1][0] is dead:
                 self._ask(pending, now)
 

@@ -53,7 +53,7 @@ class Outcome:
         self.batch = Batch()
         self.exchanges: list[Exchange] = []
         self._entries: list[tuple[Any, ...]] = []
-        """The arguments of `decided` (3), `accounted` (4) and `relayed` (6), to do them again."""
+        """The arguments of `decided` (3), `accounted` (5) and `relayed` (6), to do them again."""
         self._references = b""
         self._moment: datetime | None = None
         self._moment_micros = 0
@@ -153,9 +153,16 @@ class Outcome:
         record: AccountingRecord,
         account_id: int | None,
         session_ref: str | None,
+        relay: tuple[Any, ...] | None = None,
     ) -> None:
-        """Add the rows and the reply of an accounting packet."""
-        self._entries.append((exchange, record, account_id, session_ref))
+        """Add the rows and the reply of an accounting packet.
+
+        Args:
+            relay: its row in relay_outbox, when a home server is to have it as well.
+        """
+        self._entries.append((exchange, record, account_id, session_ref, relay))
+        if relay is not None:
+            self.batch.relays.append(relay)
         nas_client_id = exchange.nas.facts.nas_client_id
         session, stamp = record.session, record.event_timestamp
         self.batch.accounting_events.append(

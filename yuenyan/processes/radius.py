@@ -33,6 +33,7 @@ from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
 from radius_server.worker.worker import DRAIN_SECONDS, Worker
+from yuenyan.processes.courier import delivering
 from yuenyan.processes.dynamic import sending
 
 METRICS_SECONDS = 5.0
@@ -56,7 +57,7 @@ def run(config: Config) -> int:
     homes.check(config)
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
-    with sending(config):
+    with sending(config), delivering(config):
         if count == 1:
             verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
             _serve(config, 0, count, verified)
