@@ -50,7 +50,7 @@ def carry(pairs: Iterable[Pair], before: Hop | None, after: Hop | None) -> Itera
 
     User-Password (RFC 2865 5.2), Tunnel-Password (RFC 2868 3.5) and the MPPE keys (RFC 2548
     2.4) are revealed and hidden again; with None on one side they are in clear there, as
-    RFC 9765 section 5.1 has them. Everything else passes as it is.
+    RFC 9765 sections 5.1.1, 5.1.3 and 5.1.4 have them. Everything else passes as it is.
 
     Raises:
         MalformedPacket: a hidden value of an impossible length, or under another secret.
