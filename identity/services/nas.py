@@ -21,6 +21,10 @@ MAXIMUM_IDENTITY = 253
 """Characters of a DNS name."""
 
 NO_SECRET = "radsec"  # noqa: S105 - RFC 6614 section 2.3 fixes it; it protects nothing
+OVER_RADSEC = "radsec"
+"""A CoA address: over the connection that the NAS itself has opened. Never without being said so:
+equipment that does not expect a request there may close the connection its logins come by."""
+
 _PURPOSE = "nas secret"
 
 
@@ -191,6 +195,11 @@ def set_coa(
         UsageError: no address, or no port.
     """
     nas = get(session, name)
+    if address == OVER_RADSEC and nas.radsec_identity is None:
+        raise UsageError(
+            f"{name} has no RadSec identity, so it holds no connection to ask it over;"
+            " give it one first: yuenyan nas radsec NAME IDENTITY"
+        )
     nas.coa_address, nas.coa_port = _coa_address(address), _coa_port(port)
     audit.record(
         session, office.clock(), actor, "nas:coa_set", nas.name, address=address, port=port
@@ -241,7 +250,7 @@ def _refuse_taken_identity(session: Session, identity: str | None) -> None:
 
 
 def _coa_address(text: str | None) -> str | None:
-    return None if text is None else str(parse_address(text))
+    return text if text is None or text == OVER_RADSEC else str(parse_address(text))
 
 
 def _coa_port(port: int | None) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from datetime import datetime
+from typing import Any
 
 from radius_server.packet.codes import Code
 from radius_server.packet.forming import classic_of, token_of
@@ -54,6 +55,8 @@ class Connection:
         """The key that proved it; None: a certificate did."""
         self.is_modern = False
         """RADIUS/1.1 is spoken."""
+        self.asked: Any = None
+        """What the server has asked it, once it has (radius_server.radsec.reverse)."""
         self._framer = Framer()
         self._outgoing = bytearray()
 

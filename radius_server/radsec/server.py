@@ -33,6 +33,7 @@ from radius_server.radsec.crowd import Crowd
 from radius_server.radsec.door import Door
 from radius_server.radsec.listening import places
 from radius_server.radsec.psk import PreSharedKeys
+from radius_server.radsec.reverse import Asked, ReverseChannel
 from radius_server.radsec.stream import TlsFailure, TlsStream
 from radius_server.turning import TurningThread
 from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
@@ -45,6 +46,14 @@ BACKLOG_PACKETS = 2048
 """Packets a worker has not taken up yet; beyond it nothing more is read, and TCP tells."""
 
 _TICK_SECONDS = 0.5
+_ANSWERS = frozenset(
+    {
+        DynamicCode.DISCONNECT_ACK,
+        DynamicCode.DISCONNECT_NAK,
+        DynamicCode.COA_ACK,
+        DynamicCode.COA_NAK,
+    }
+)
 
 
 class Worker(Protocol):
@@ -72,14 +81,22 @@ class Worker(Protocol):
 class RadSecServer:
     """Listens from `start` on; `pause` stops reading, `stop` says goodbye and ends."""
 
+    is_stream = True
+    """Its clients never ask twice: what they send arrives."""
+
     def __init__(
         self,
         config: Config,
         listeners: Sequence[socket.socket],
         worker: Worker,
         counters: Counters,
+        reverse: ReverseChannel | None = None,
     ) -> None:
-        """Raises ConfigError when the certificates cannot be used."""
+        """Raises ConfigError when the certificates cannot be used.
+
+        Args:
+            reverse: who sends to NAS over the connections they have opened.
+        """
         files, lowest = TlsFiles.of(config), config.radsec.tls_min
         self._keys = PreSharedKeys(self._key_of)
         self._contexts = Contexts(lambda crl: server_context(files, crl, lowest, self._keys), files)
@@ -89,6 +106,10 @@ class RadSecServer:
         self._thread = TurningThread("radsec", self._turn, self._say_goodbye, counters)
         self._selector = self._thread.selector
         self._replies: deque[tuple[bytes, tuple[Any, ...]]] = deque()
+        self._requests: deque[tuple[bytes, str]] = deque()
+        self._reverse = reverse
+        if reverse is not None:
+            reverse.connect(self._ask, self._present)
         self._crowd = Crowd(
             places(config.radsec.connections), config.radsec.connections_per_address
         )
@@ -143,6 +164,7 @@ class RadSecServer:
         if is_full:
             time.sleep(0.002)  # level-triggered: what is not read shows up at once again
         self._send_replies()
+        self._send_requests()
 
     def _serve(self, connection: Connection, ready: int, now: float, is_full: bool) -> None:
         if connection not in self._crowd:
@@ -227,6 +249,10 @@ class RadSecServer:
             self._worker.deliver(datagram, source, client, self, accounting)
         elif code in (DynamicCode.COA_REQUEST, DynamicCode.DISCONNECT_REQUEST):
             self._refuse(connection, octets)
+        elif code in _ANSWERS and self._reverse is not None and connection.asked is not None:
+            decode(octets)
+            answer = connection.asked.incoming(connection, octets, RADSEC_SECRET)
+            self._reverse.take(answer, connection.identity)
         else:
             decode(octets)
             self._counters.add("radius_dropped", reason="wrong_code")
@@ -238,6 +264,38 @@ class RadSecServer:
         packet = decode(datagram)
         nak: Any = packet.code + 2
         self.sendto(self._secret.reply(packet, nak, encode(ERROR_CAUSE, cause)), source)
+
+    def _ask(self, octets: bytes, identity: str) -> None:
+        """Send a request of ours to a NAS; from the thread of the CoaSender."""
+        self._requests.append((octets, identity))
+        self._thread.wake()
+
+    def _present(self) -> set[int]:
+        """The numbers of the NAS that are connected; from the thread of the CoaSender."""
+        clients = self._worker.clients
+        if clients is None or self._is_paused:
+            return set()
+        names = {connection.identity for connection in self._crowd.everybody()}
+        found = (clients.named(name) for name in names if name)
+        return {client.facts.nas_client_id for client in found if client is not None}
+
+    def _send_requests(self) -> None:
+        while self._requests:
+            octets, identity = self._requests.popleft()
+            # The newest: an older one may be what a NAT has forgotten.
+            connection = next(
+                (one for one in reversed(self._crowd.everybody()) if one.identity == identity), None
+            )
+            if connection is None:
+                self._counters.add("radsec_requests_late")
+                continue
+            if connection.asked is None:
+                connection.asked = Asked()
+            try:
+                connection.send(connection.asked.outgoing(connection, octets))
+                self._watch(connection)
+            except (Lost, TlsFailure) as failure:
+                self._end(connection, str(failure))
 
     def _key_of(self, name: str) -> bytes | None:
         clients = self._worker.clients

@@ -138,7 +138,11 @@ def session_requests(context: Context, limit: int, as_json: bool) -> None:
 @click.command("set")
 @click.argument("name")
 @click.option("--coa-port", metavar="N", help="0: takes no requests; `profile`: as its make does.")
-@click.option("--coa-address", metavar="IP", help="`source`: where its accounting comes from.")
+@click.option(
+    "--coa-address",
+    metavar="IP",
+    help="`source`: where its accounting comes from; `radsec`: over the connection it holds.",
+)
 @click.option(
     "--require-message-authenticator/--allow-missing-message-authenticator",
     "required",
