@@ -383,7 +383,8 @@ class Relay:
             if not self._ask(pending, now):
                 pending.asked_at = now
         elif waited >= self._answer_seconds / 2 and not pending.was_repeated:
-            if len(pending.exchange.source) > 2 and not home.link.is_stream:
+            came_by_stream = getattr(pending.exchange.socket, "is_stream", False)
+            if came_by_stream and not home.link.is_stream:
                 home.link.again(ticket)
             pending.was_repeated = True
 
