@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import wait_until
+from tests.integration.radius_site import SECRET, command, site_of_kind
 from tests.programs import require
 
 pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(60)]
@@ -148,3 +150,41 @@ def test_an_address_that_comes_later_answers_too_and_one_alone_costs_nothing(wir
             wire.give(address)
         for address in (SECOND, SECOND_6, FIRST, FIRST_6):
             assert wire.ask(address)[0] == address
+
+
+def test_a_login_at_the_second_address_of_a_server_on_all_of_them(
+    request: pytest.FixtureRequest, tmp_path: Path, wire: Wire
+) -> None:
+    wire.give(SECOND)
+    everywhere = {
+        'auth = ["127.0.0.1:0"]': 'auth = ["0.0.0.0:1812", "[::]:1812"]',
+        'acct = ["127.0.0.1:0"]': 'acct = ["0.0.0.0:1813"]',
+    }
+    live = site_of_kind(request, tmp_path, "sqlite", everywhere)
+    live.add_nas("gate", f"{CLIENT}/32")
+    live.add_person("somchai", "seven green elephants")
+    inside = [require("ip", "iproute2"), "netns", "exec"]
+    running = subprocess.Popen(
+        [*inside, wire.server, *command(live.site, "radius")], stderr=subprocess.PIPE
+    )
+    try:
+        metrics = live.site.data_dir / "metrics" / "radius-0.prom"
+        wait_until(metrics.exists, 40, "it does not serve")
+        for address in (FIRST, SECOND):
+            # radclient takes an answer from the address it asked, and from no other.
+            asked = subprocess.run(
+                [
+                    *(*inside, wire.client, require("radclient", "freeradius-utils")),
+                    *("-x", "-r", "1", "-t", "5", address, "auth", SECRET),
+                ],
+                input='User-Name=somchai,User-Password="seven green elephants",'
+                "Message-Authenticator=0x00\n",
+                capture_output=True,
+                text=True,
+                timeout=30,
+            )
+            assert "Received Access-Accept" in asked.stdout, (address, asked)
+    finally:
+        running.terminate()
+        _, told = running.communicate(timeout=40)
+    assert b"answers_from_the_address_asked" in told
