@@ -142,6 +142,9 @@ class RadSec(_Section):
     """A connection that says nothing for so long is closed; clients that watch it say more."""
     connections: int = Field(default=1000, ge=1, le=20_000)
     """Each worker's; an office has a handful, a province hundreds."""
+    connections_per_address: int = Field(default=250, ge=1, le=20_000)
+    """Of each worker. A school's access points may all come from the one address of its line;
+    one address alone must not take every place."""
 
 
 class HomeServer(_Section):
@@ -195,6 +198,8 @@ class Proxy(_Section):
     probe_seconds: float = Field(default=10.0, ge=0.5, le=600)
     revive_seconds: float = Field(default=120.0, ge=1)
     """Until a dead server that takes no Status-Server is tried again."""
+    accounting_hours: float = Field(default=72.0, gt=0, le=24 * 90)
+    """How long accounting is offered to a home server that is away: a long weekend."""
     server: dict[str, HomeServer] = {}
     realm: tuple[ProxyRealm, ...] = ()
 

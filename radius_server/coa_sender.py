@@ -14,10 +14,11 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Any, Protocol
 
 from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
@@ -44,8 +45,30 @@ MAXIMUM_FLIGHTS_A_NAS = 16
 
 _CODES = {Kind.DISCONNECT: DynamicCode.DISCONNECT_REQUEST, Kind.COA: DynamicCode.COA_REQUEST}
 _RESOURCES_UNAVAILABLE = 506
+_LARGEST_CAUSE = 2**31 - 1
+"""A greater number has no meaning, and no room in the database."""
 
 Destination = tuple[str, int]
+
+
+class Channel(Protocol):
+    """A UDP socket, or what behaves like one."""
+
+    @property
+    def family(self) -> int:
+        """Of its addresses."""
+
+    def fileno(self) -> int:
+        """What becomes readable when something has come."""
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Whether its calls wait."""
+
+    def sendto(self, octets: bytes, place: Any, /) -> object:
+        """Send one packet."""
+
+    def recvfrom(self, octets: int, /) -> tuple[bytes, Any]:
+        """One packet that has come, and from where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +84,8 @@ class Pace:
 
 
 PACE = Pace()
+REVERSE_PACE = Pace(send_after=(0.0,))
+"""What is sent over TLS arrives, or the connection breaks: no copies (RFC 6613 section 2.6.1)."""
 
 
 @dataclass(slots=True)
@@ -70,7 +95,7 @@ class _Flight:
     order: Order
     octets: bytes
     destination: Destination
-    socket: socket.socket
+    socket: Channel
     begun_at: float
     sent: int = 0
 
@@ -88,13 +113,16 @@ class CoaSender:
         self,
         office: Office,
         counters: Counters,
-        sockets: Sequence[socket.socket],
+        sockets: Sequence[Channel],
         every_poll: Callable[[], object] = lambda: None,
         pace: Pace = PACE,
+        present: Callable[[], Collection[int]] | None = None,
     ) -> None:
+        """Args: present: which NAS are connected here, for a sender over their connections."""
         self._office = office
         self._counters = counters
         self._sockets = {item.family: item for item in sockets}
+        self._present = present
         self._every_poll = every_poll
         self._pace = pace
         self._node = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
@@ -139,7 +167,7 @@ class CoaSender:
             self._receive(key.data)
         if self._unwritten:
             self._safely(self._write)
-        self._begin_waiting()
+        self._safely(self._begin_waiting)
 
     def _safely(self, step: Callable[[], None]) -> None:
         """A fault of one turn is logged and counted, and the thread lives."""
@@ -155,12 +183,15 @@ class CoaSender:
     def _poll(self) -> None:
         self._every_poll()
         self._write()
+        if self._present is not None and not self._present():
+            return  # nobody is there to be asked, and the database is left alone
         room = MAXIMUM_FLIGHTS - len(self._flights) - len(self._waiting)
+        present = None if self._present is None else self._present()
         with self._office.database.read() as session:
-            due = room > 0 and outbox.is_due(session, self._office.clock())
+            due = room > 0 and outbox.is_due(session, self._office.clock(), present)
         if due:
             with self._office.database.write() as session:
-                claimed = outbox.claim(session, self._office, self._node, room)
+                claimed = outbox.claim(session, self._office, self._node, room, present)
             now = time.monotonic()
             self._waiting += [(now, order) for order in claimed]
             self._poll_now = len(claimed) == room
@@ -177,7 +208,14 @@ class CoaSender:
                 self._waiting.append((since, order))
                 continue
             busy[destination] += 1
-            self._begin(order, destination)
+            try:
+                self._begin(order, destination)
+            except Exception:
+                # It would fail the next time too; the others are not to wait for it.
+                self._log.exception(
+                    "request_not_made", nas=order.nas_name, request=order.request_id
+                )
+                self._note(order, State.FAILED)
 
     def _defer(self, before: float) -> None:
         """Give back what has waited so long that its lease would end on the way."""
@@ -217,9 +255,11 @@ class CoaSender:
             order.vendor, order.kind, order.change, facts, said, self._office.clock()
         )
 
-    def _channel(self, destination: Destination | None) -> socket.socket | None:
+    def _channel(self, destination: Destination | None) -> Channel | None:
         if destination is None:
             return None
+        if self._present is not None:
+            return next(iter(self._sockets.values()))
         is_v6 = ip_address(destination[0].partition("%")[0]).version == 6
         return self._sockets.get(socket.AF_INET6 if is_v6 else socket.AF_INET)
 
@@ -246,7 +286,7 @@ class CoaSender:
             with contextlib.suppress(OSError):
                 flight.socket.sendto(flight.octets, flight.destination)
 
-    def _receive(self, channel: socket.socket) -> None:
+    def _receive(self, channel: Channel) -> None:
         while True:
             try:
                 datagram, source = channel.recvfrom(4096)
@@ -274,12 +314,15 @@ class CoaSender:
         self._answered(flight.order, reply)
 
     def _answered(self, order: Order, reply: DynamicReply) -> None:
+        cause = reply.error_cause
+        if cause is not None and cause > _LARGEST_CAUSE:
+            cause = None
         if reply.acknowledged:
-            self._note(order, State.ACKED, reply.error_cause)
-        elif reply.error_cause == _RESOURCES_UNAVAILABLE:
-            self._note(order, None, reply.error_cause)
+            self._note(order, State.ACKED, cause)
+        elif cause == _RESOURCES_UNAVAILABLE:
+            self._note(order, None, cause)
         else:
-            self._note(order, State.NAKKED, reply.error_cause)
+            self._note(order, State.NAKKED, cause)
 
     def _note(self, order: Order, state: State | None, error_cause: int | None = None) -> None:
         """Remember an outcome until it is written; None means that this round brought none."""
@@ -301,13 +344,31 @@ class CoaSender:
         if not self._unwritten:
             return
         now = self._office.clock()
+        try:
+            self._write_all(now, self._unwritten)
+        except BackendUnavailable:
+            raise
+        except Exception:
+            for entry in self._unwritten:
+                try:
+                    self._write_all(now, [entry])
+                except BackendUnavailable:
+                    raise
+                except Exception:
+                    # Its lease ends, and it is asked again; the others are on record.
+                    self._counters.add("dynamic_unwritable")
+                    self._log.exception("outcome_not_written", request=entry[0].request_id)
+        self._unwritten.clear()
+
+    def _write_all(
+        self, now: datetime, entries: Sequence[tuple[Order, State | None, int | None]]
+    ) -> None:
         with self._office.database.write() as session:
-            for order, state, error_cause in self._unwritten:
+            for order, state, error_cause in entries:
                 if state is None:
                     outbox.put_off(session, now, self._node, order.request_id)
                 else:
                     outbox.finish(session, now, self._node, order.request_id, state, error_cause)
-        self._unwritten.clear()
 
     def _let_go(self) -> None:
         """Give back what was not answered, so that it is taken up at once elsewhere."""
@@ -321,6 +382,8 @@ class CoaSender:
 
 def _destination(order: Order) -> Destination | None:
     """Where to ask, or None when this NAS is not to be asked."""
+    if order.is_reverse:
+        return None if order.port == 0 or order.address is None else (order.address, 0)
     port = profile_of(order.vendor).port if order.port is None else order.port
     if not port or order.address is None:
         return None

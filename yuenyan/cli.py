@@ -30,6 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "nas": ("yuenyan.commands.network", "access points, switches and gateways"),
     "cert": ("yuenyan.commands.cert", "certificates of the server, of accounts and of NAS"),
     "voucher": ("yuenyan.commands.network", "issue vouchers"),
+    "proxy": ("yuenyan.commands.proxy", "foreign realms and what is owed to their home servers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),
     "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),

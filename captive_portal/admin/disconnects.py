@@ -35,6 +35,7 @@ OUTCOMES: Mapping[str, LazyString] = {
     State.TIMED_OUT: _("the access point did not answer; is CoA switched on there?"),
     State.SUPERSEDED: _("it had ended already"),
     State.UNSUPPORTED: _("this equipment cannot be told to disconnect"),
+    State.FAILED: _("the request could not be made; the server's log says why"),
 }
 
 ERROR_CAUSES: Mapping[int, LazyString] = {

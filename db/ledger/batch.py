@@ -69,6 +69,9 @@ ADDRESS_COLUMNS = (
 )
 
 
+RELAY_COLUMNS = ("received_at", "realm", "session_key", "octets", "next_try_at", "attempts")
+
+
 @dataclass(slots=True)
 class Batch:
     """One commit. At most one row a session and one an address: the caller has joined them.
@@ -86,6 +89,8 @@ class Batch:
     boots: list[tuple[int, str, int, int]] = field(default_factory=list)
     nas_seen: dict[int, tuple[int | None, int | None, int | None]] = field(default_factory=dict)
     unknown: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    relays: list[Row] = field(default_factory=list)
+    """Accounting that is owed to home servers as well, RELAY_COLUMNS."""
 
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""

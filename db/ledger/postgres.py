@@ -25,6 +25,7 @@ from db.ledger.batch import (
     ACCOUNTING_EVENT_COLUMNS,
     ADDRESS_COLUMNS,
     AUTH_EVENT_COLUMNS,
+    RELAY_COLUMNS,
     SESSION_COLUMNS,
     Batch,
     Row,
@@ -71,6 +72,11 @@ _OPTIONS = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c plan_cache_mode=fo
 PATIENCE_SECONDS = STATEMENT_MILLISECONDS / 1000 + 5.0
 """For the answer to a commit; the server gives a statement up before that."""
 
+_RELAY = (
+    f"INSERT INTO relay_outbox ({', '.join(RELAY_COLUMNS)})"  # noqa: S608 - names of ours
+    f" VALUES ({', '.join(['%s'] * len(RELAY_COLUMNS))})"
+)
+
 _ATTEMPTS = 3
 """For a batch that PostgreSQL gives up to end a deadlock; nothing of it was stored."""
 
@@ -113,7 +119,7 @@ class PostgresLedger:
 
     def start(self, batch: Batch) -> bool:
         """See Ledger.start."""
-        if batch.boots or batch.nas_seen or batch.unknown:
+        if batch.boots or batch.nas_seen or batch.unknown or batch.relays:
             self.commit(batch)  # several statements in one transaction, and rare
             return True
         with self._translated():
@@ -175,7 +181,7 @@ class PostgresLedger:
         for attempt in range(1, _ATTEMPTS + 1):
             connection = self._connected()
             try:
-                if batch.boots or batch.nas_seen or batch.unknown:
+                if batch.boots or batch.nas_seen or batch.unknown or batch.relays:
                     with connection.transaction():
                         self._write_rows(connection, batch)
                         self._write_rare(connection, batch)
@@ -247,6 +253,8 @@ class PostgresLedger:
 
     def _write_rare(self, connection: psycopg.Connection[Any], batch: Batch) -> None:
         cursor = connection.cursor()
+        if batch.relays:
+            cursor.executemany(_RELAY, batch.relays)
         for nas, identity, at, status_type in batch.boots:
             cursor.execute(
                 "INSERT INTO nas_boot (nas_client_id, nas_identity, at, status_type)"

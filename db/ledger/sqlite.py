@@ -8,6 +8,7 @@ from common.errors import BackendUnavailable
 from db.ledger.batch import (
     ACCOUNTING_EVENT_COLUMNS,
     AUTH_EVENT_COLUMNS,
+    RELAY_COLUMNS,
     Batch,
     UnstorableError,
 )
@@ -37,6 +38,7 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._auth = _insert("auth_event", AUTH_EVENT_COLUMNS)
         self._accounting = _insert("accounting_event", ACCOUNTING_EVENT_COLUMNS)
+        self._relay = _insert("relay_outbox", RELAY_COLUMNS)
         self._session, self._address = (
             _insert(table, columns)
             + f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sqlite_joins(table, joins)}"
@@ -86,6 +88,8 @@ class SqliteLedger:
         connection.executemany(self._accounting, batch.accounting_events)
         connection.executemany(self._session, batch.sessions)
         connection.executemany(self._address, batch.addresses)
+        if batch.relays:
+            connection.executemany(self._relay, batch.relays)
         for nas, identity, at, status_type in batch.boots:
             connection.execute(
                 "INSERT INTO nas_boot (nas_client_id, nas_identity, at, status_type)"

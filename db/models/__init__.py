@@ -14,6 +14,7 @@ from db.models.ledger import (
 from db.models.network import NasClient, UnknownNas
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
+from db.models.relay import RelayOutbox
 from db.models.usage import UsageDay
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Person",
     "PortalToken",
     "Registration",
+    "RelayOutbox",
     "Revision",
     "Role",
     "ServiceRun",

@@ -30,7 +30,8 @@ class NasClient(Base):
     login_url: Mapped[str | None]
     """Where a browser posts the one-time token; registered here, never taken from a query."""
     coa_address: Mapped[str | None]
-    """Where it takes Disconnect- and CoA-Requests; NULL: where its accounting comes from."""
+    """Where it takes Disconnect- and CoA-Requests; NULL: where its accounting comes from;
+    `radsec`: over the connection it has opened."""
     coa_port: Mapped[int | None]
     """NULL: as its vendor profile says; 0: it takes none."""
     radsec_identity: Mapped[str | None] = mapped_column(index=True, unique=True)

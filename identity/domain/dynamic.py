@@ -28,6 +28,8 @@ class State(StrEnum):
     """The session had ended, or the reason was gone, before the NAS was asked."""
     UNSUPPORTED = "unsupported"
     """This NAS takes no such requests, or nobody knows where it is."""
+    FAILED = "failed"
+    """The request itself cannot be made or read; the log says why."""
 
 
 class Cause(StrEnum):

@@ -21,6 +21,10 @@ MAXIMUM_IDENTITY = 253
 """Characters of a DNS name."""
 
 NO_SECRET = "radsec"  # noqa: S105 - RFC 6614 section 2.3 fixes it; it protects nothing
+OVER_RADSEC = "radsec"
+"""A CoA address: over the connection that the NAS itself has opened. Never without being said so:
+equipment that does not expect a request there may close the connection its logins come by."""
+
 _PURPOSE = "nas secret"
 
 
@@ -79,7 +83,7 @@ def add_nas(
         ),
         require_message_authenticator=require_message_authenticator,
         login_url=login_url,
-        coa_address=_coa_address(coa_address),
+        coa_address=_coa_address(coa_address, radsec_identity),
         coa_port=_coa_port(coa_port),
         radsec_identity=radsec_identity,
         created_at=office.clock(),
@@ -191,7 +195,8 @@ def set_coa(
         UsageError: no address, or no port.
     """
     nas = get(session, name)
-    nas.coa_address, nas.coa_port = _coa_address(address), _coa_port(port)
+    nas.coa_address = _coa_address(address, nas.radsec_identity)
+    nas.coa_port = _coa_port(port)
     audit.record(
         session, office.clock(), actor, "nas:coa_set", nas.name, address=address, port=port
     )
@@ -240,8 +245,13 @@ def _refuse_taken_identity(session: Session, identity: str | None) -> None:
         raise Refused(f"{holder.name} has the RadSec identity {identity} already")
 
 
-def _coa_address(text: str | None) -> str | None:
-    return None if text is None else str(parse_address(text))
+def _coa_address(text: str | None, radsec_identity: str | None) -> str | None:
+    if text == OVER_RADSEC and radsec_identity is None:
+        raise UsageError(
+            "without a RadSec identity it holds no connection to be asked over;"
+            " give it one first: yuenyan nas radsec NAME IDENTITY"
+        )
+    return text if text is None or text == OVER_RADSEC else str(parse_address(text))
 
 
 def _coa_port(port: int | None) -> int | None:

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, not_, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from common.errors import BackendUnavailable
+from common.logging import get_logger
 from db.models import CoaRequest, NasClient, NetworkSession
 from identity.domain.dynamic import Change, Kind, State
 from identity.domain.sessions import CloseCause
@@ -24,6 +27,9 @@ LEASE = timedelta(seconds=40)
 """Longer than a round of sending takes; what a dead node had claimed is then taken up."""
 
 MAXIMUM_ROUNDS = 3
+ABSENT = timedelta(seconds=90)
+"""A NAS that is asked over its own connection, and has none anywhere for so long, is given up."""
+
 BACK_OFF = (timedelta(seconds=15), timedelta(seconds=60))
 """After the first and the second round without an answer: an access point that restarts."""
 
@@ -49,19 +55,31 @@ class Order:
     port: int | None
     """Of the NAS's own row; None leaves it to the vendor profile, 0 forbids."""
     last_packet: LastPacket | None
+    is_reverse: bool = False
+    """Over the connection that the NAS has opened; `address` is its RadSec identity then."""
     secret: bytes = field(repr=False)
 
 
-def claim(session: Session, office: Office, node: str, limit: int) -> Sequence[Order]:
+def claim(
+    session: Session,
+    office: Office,
+    node: str,
+    limit: int,
+    present: Collection[int] | None = None,
+) -> Sequence[Order]:
     """Take up to `limit` requests that are due, for this node alone until the lease ends.
 
     Those that need no asking any more are finished here: the session has ended, or they
     have been tried often enough.
+
+    Args:
+        present: the NAS that have a connection to the asker, who takes what goes over that;
+            None takes everything else.
     """
     now = office.clock()
     due = session.scalars(
         select(CoaRequest)
-        .where(CoaRequest.state == State.QUEUED, CoaRequest.next_try_at <= now)
+        .where(*_is_due(now, present))
         .order_by(CoaRequest.next_try_at, CoaRequest.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -71,10 +89,20 @@ def claim(session: Session, office: Office, node: str, limit: int) -> Sequence[O
         row = session.get(NetworkSession, request.session_key)
         if row is None or row.stop_seen or row.closed_at is not None:
             _finish(request, State.SUPERSEDED, now)
-        elif request.attempts >= MAXIMUM_ROUNDS:
+        elif request.attempts >= MAXIMUM_ROUNDS or (
+            present is None and _is_reverse(session, request.nas_client_id)
+        ):
             _finish(request, State.TIMED_OUT, now)
         else:
-            order = _order(session, office, request, row)
+            try:
+                order = _order(session, office, request, row)
+            except (BackendUnavailable, SQLAlchemyError):
+                raise
+            except Exception:
+                # One row that nobody can read must not keep the others back for ever.
+                get_logger("dynamic").exception("request_unreadable", request=request.id)
+                _finish(request, State.FAILED, now)
+                continue
             if order is None:
                 _finish(request, State.UNSUPPORTED, now)
                 continue
@@ -85,14 +113,26 @@ def claim(session: Session, office: Office, node: str, limit: int) -> Sequence[O
     return orders
 
 
-def is_due(session: Session, now: datetime) -> bool:
-    """Whether any request waits to be sent."""
-    found = session.scalar(
-        select(CoaRequest.id)
-        .where(CoaRequest.state == State.QUEUED, CoaRequest.next_try_at <= now)
-        .limit(1)
-    )
+def is_due(session: Session, now: datetime, present: Collection[int] | None = None) -> bool:
+    """Whether any request waits to be sent; `present` as for `claim`."""
+    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, present)).limit(1))
     return found is not None
+
+
+def _is_due(now: datetime, present: Collection[int] | None) -> tuple[ColumnElement[bool], ...]:
+    reverse = CoaRequest.nas_client_id.in_(
+        select(NasClient.id).where(NasClient.coa_address == nas.OVER_RADSEC)
+    )
+    queued = CoaRequest.state == State.QUEUED
+    if present is None:
+        late = CoaRequest.next_try_at <= now - ABSENT
+        return queued, CoaRequest.next_try_at <= now, or_(not_(reverse), late)
+    return queued, CoaRequest.next_try_at <= now, reverse, CoaRequest.nas_client_id.in_(present)
+
+
+def _is_reverse(session: Session, nas_client_id: int) -> bool:
+    client = session.get(NasClient, nas_client_id)
+    return client is not None and client.coa_address == nas.OVER_RADSEC
 
 
 def finish(
@@ -182,6 +222,7 @@ def _order(
     if client is None or not client.enabled:
         return None
     packet = last_packet(session, row.session_key, row.last_heard_at)
+    is_reverse = client.coa_address == nas.OVER_RADSEC
     return Order(
         request_id=request.id,
         kind=Kind(request.kind),
@@ -193,10 +234,11 @@ def _order(
         calling_station_id=row.calling_station_id,
         nas_name=client.name,
         vendor=client.vendor,
-        address=_address(client, packet),
+        address=client.radsec_identity if is_reverse else _address(client, packet),
         port=client.coa_port,
         last_packet=packet,
-        secret=nas.secret_of(office, client),
+        is_reverse=is_reverse,
+        secret=nas.NO_SECRET.encode() if is_reverse else nas.secret_of(office, client),
     )
 
 

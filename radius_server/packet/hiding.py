@@ -50,7 +50,7 @@ def carry(pairs: Iterable[Pair], before: Hop | None, after: Hop | None) -> Itera
 
     User-Password (RFC 2865 5.2), Tunnel-Password (RFC 2868 3.5) and the MPPE keys (RFC 2548
     2.4) are revealed and hidden again; with None on one side they are in clear there, as
-    RFC 9765 section 5.1 has them. Everything else passes as it is.
+    RFC 9765 sections 5.1.1, 5.1.3 and 5.1.4 have them. Everything else passes as it is.
 
     Raises:
         MalformedPacket: a hidden value of an impossible length, or under another secret.
@@ -65,6 +65,18 @@ def carry(pairs: Iterable[Pair], before: Hop | None, after: Hop | None) -> Itera
             yield kind, _microsoft(value, before, after, salts)
         else:
             yield kind, value
+
+
+def without_hidden(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The attributes less those that are hidden under a shared secret."""
+    for kind, value in pairs:
+        if kind in (Attribute.USER_PASSWORD, TUNNEL_PASSWORD):
+            continue
+        if kind == Attribute.VENDOR_SPECIFIC and value[:4] == MICROSOFT.to_bytes(4, "big"):
+            inner = {sub for _, sub, _ in sub_attributes(value) or ()}
+            if inner & {_MS_CHAP_MPPE_KEYS, _MPPE_SEND_KEY, _MPPE_RECV_KEY}:
+                continue
+        yield kind, value
 
 
 class _Salts:

@@ -74,12 +74,32 @@ class Realms:
             return Foreign(realm, None)
         return Foreign(realm, route)
 
-    def stripped(self, user_name: str) -> str:
-        """A user name as accounts have it: without the realm when that is ours."""
+    def of_realm(self, realm: str) -> Foreign | None:
+        """As `find`, for a realm by itself."""
+        return self.find("@" + realm)
+
+    def stored(self, user_name: str) -> str:
+        """A user name as accounts have it: without the realm when that is ours.
+
+        Nothing for a name of a foreign realm: whatever an account may be called, that person
+        is another institution's.
+        """
         realm = realm_of(user_name)
         if realm and self._local.find(realm) is not None:
             return user_name.rpartition("@")[0]
-        return user_name
+        return "" if self.find(user_name) is not None else user_name
+
+    def returned(self, user_name: str, foreign: Foreign) -> str | None:
+        """The name that a home server gives its person, as a NAS here may use it.
+
+        A NAS puts this name in its accounting. Without a realm it would be taken for one of
+        ours, so it gets the realm of the login; one of any other realm is not for this home
+        server to give (RFC 2865 section 5.1 makes the name in an Access-Accept the session's).
+        """
+        if realm_of(user_name) is None:
+            return f"{user_name}@{foreign.realm}" if user_name else None
+        found = self.find(user_name)
+        return user_name if found is not None and found.route is foreign.route else None
 
 
 class _Table(Generic[_Entry]):

@@ -8,16 +8,17 @@ this network.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from common.logging import printable
 from radius_server.packet.authenticator import encode, encode_all
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.forming import without_signature
-from radius_server.packet.hiding import MICROSOFT, Hop, Pair, carry, walk
+from radius_server.packet.hiding import MICROSOFT, Hop, Pair, carry, walk, without_hidden
 from radius_server.packet.packet import Packet
+from radius_server.process import class_attribute
 
 OPERATOR_NAME = 126
 CHARGEABLE_USER_IDENTITY = 89
@@ -27,6 +28,7 @@ _PROXY_STATE_RANDOM = 8
 _OPERATOR_REALM = b"1"
 """Namespace ID of a realm, RFC 5580 section 4.1."""
 
+_VALUE_OCTETS = 253
 _VLAN, _IEEE_802 = 13, 6
 _SHOWN = 120
 
@@ -65,6 +67,8 @@ class Terms:
     """What this site adds and watches; `mark` is how it knows its own Proxy-State again."""
 
     mark: bytes
+    class_key: bytes = field(repr=False)
+    """Of the Class values made here: they are not for others to see or to say."""
     operator_name: str = ""
     """A realm of ours; empty: nothing is said."""
     request_cui: bool = True
@@ -90,13 +94,24 @@ def refusal(packet: Packet, terms: Terms, from_home: bool) -> Refusal | None:
     return Refusal.HOPS if hops >= terms.maximum_hops else None
 
 
-def outgoing(packet: Packet, before: Hop, after: Hop, terms: Terms) -> list[Pair]:
+def outgoing(packet: Packet, before: Hop | None, after: Hop, terms: Terms) -> list[Pair]:
     """The attributes of `packet` for the home server, hidden for `after`.
+
+    Args:
+        before: what hides them now. Accounting needs none: what is hidden has no place there
+            (RFC 2866 section 5.13, RFC 2868 section 5) and is left out.
 
     Raises:
         MalformedPacket: a hidden value of an impossible length.
     """
-    pairs = list(carry(without_signature(walk(packet)), before, after))
+    said = without_signature(walk(packet))
+    if packet.code == Code.ACCOUNTING_REQUEST:
+        said = without_hidden(said)
+    pairs = [
+        pair
+        for pair in carry(said, before, after)
+        if pair[0] != Attribute.CLASS or not class_attribute.is_ours(terms.class_key, pair[1])
+    ]
     values = packet.values
     if packet.code == Code.ACCESS_REQUEST:
         if Attribute.CHAP_PASSWORD in values and Attribute.CHAP_CHALLENGE not in values:
@@ -110,16 +125,25 @@ def outgoing(packet: Packet, before: Hop, after: Hop, terms: Terms) -> list[Pair
     return pairs
 
 
-def returned(reply: Packet, home: Hop, nas: Hop, vlan: int | None) -> bytes:
+def returned(
+    reply: Packet,
+    home: Hop,
+    nas: Hop,
+    terms: Terms,
+    *,
+    vlan: int | None,
+    named: Callable[[str], str | None],
+) -> bytes:
     """The attributes of a home server's reply for the NAS, hidden for it, Proxy-State left out.
 
     Args:
         vlan: where visitors are put, in an Access-Accept.
+        named: a person's name as the NAS may use it, or None.
 
     Raises:
         MalformedPacket: a key of an impossible length.
     """
-    attributes = encode_all(carry(_passing(walk(reply)), home, nas))
+    attributes = encode_all(carry(_passing(walk(reply), terms, named), home, nas))
     if vlan is not None and reply.code == Code.ACCESS_ACCEPT:
         attributes += encode(Attribute.TUNNEL_TYPE, _VLAN.to_bytes(4, "big"))
         attributes += encode(Attribute.TUNNEL_MEDIUM_TYPE, _IEEE_802.to_bytes(4, "big"))
@@ -149,7 +173,26 @@ def notes(reply: Packet) -> list[str]:
     return found
 
 
-def _passing(pairs: Iterable[Pair]) -> Iterator[Pair]:
+def _passing(
+    pairs: Iterable[Pair], terms: Terms, named: Callable[[str], str | None]
+) -> Iterator[Pair]:
     for kind, value in pairs:
-        if kind in _PASSES or (kind == Attribute.VENDOR_SPECIFIC and value[:4] == _MICROSOFT):
+        if kind == Attribute.USER_NAME:
+            name = _name(value, named)
+            if name is not None:
+                yield kind, name
+        elif kind == Attribute.CLASS:
+            # A Class of ours names a login here; one that came back from elsewhere was copied.
+            if not class_attribute.is_ours(terms.class_key, value):
+                yield kind, value
+        elif kind in _PASSES or (kind == Attribute.VENDOR_SPECIFIC and value[:4] == _MICROSOFT):
             yield kind, value
+
+
+def _name(value: bytes, named: Callable[[str], str | None]) -> bytes | None:
+    try:
+        name = named(value.decode())
+    except UnicodeDecodeError:
+        return None
+    octets = name.encode() if name is not None else b""
+    return octets if 0 < len(octets) <= _VALUE_OCTETS else None

@@ -16,8 +16,17 @@ from radius_server.packet.codes import Code
 from radius_server.packet.forming import form_request
 from radius_server.packet.hiding import Hop
 from radius_server.packet.packet import Packet
-from radius_server.proxy.links import Channel, Link, Ticket, TlsLink, UdpLink, Unreachable
+from radius_server.proxy.links import (
+    Channel,
+    Link,
+    Ticket,
+    TlsLink,
+    UdpLink,
+    Unreachable,
+    Where,
+)
 from radius_server.proxy.liveness import Liveness, Patience
+from radius_server.proxy.names import LookUp, Names, look_up
 from radius_server.radsec.contexts import Contexts, TlsFiles, client_context
 from radius_server.radsec.stream import TlsFailure
 
@@ -140,10 +149,15 @@ class Homes:
     """All of them by name; accounting over UDP has a port, and a life, of its own."""
 
     def __init__(
-        self, config: Config, selector: selectors.BaseSelector, counters: Counters
+        self,
+        config: Config,
+        selector: selectors.BaseSelector,
+        counters: Counters,
+        look_up: LookUp = look_up,
     ) -> None:
         """Raises ConfigError when a secret or a certificate cannot be read."""
         proxy = config.proxy
+        self.names = Names(look_up)
         self._patience = Patience(
             answer=proxy.answer_seconds, probe=proxy.probe_seconds, revive=proxy.revive_seconds
         )
@@ -176,12 +190,18 @@ class Homes:
         return next(home for home in self.all() if home.link is link)
 
     def close(self) -> None:
+        self.names.stop()
         for home in self.all():
             home.link.close()
 
+    def _where(self, host: str, port: int) -> Where:
+        self.names.add(host)
+        return lambda: self.names.addresses(host, port)
+
     def _udp(self, name: str, server: HomeServer, port: int, secret: bytes) -> Home:
         signed = not server.allow_missing_message_authenticator
-        link = UdpLink(server.host, port, secret, self._selector, self._counters, signed=signed)
+        where = self._where(server.host, port)
+        link = UdpLink(where, secret, self._selector, self._counters, signed=signed)
         return self._home(name, server, link)
 
     def _radsec(self, config: Config, name: str, server: HomeServer) -> Home:
@@ -189,8 +209,7 @@ class Homes:
             files, lowest = TlsFiles.of(config), config.radsec.tls_min
             self._contexts = Contexts(lambda crl: client_context(files, crl, lowest), files)
         link = TlsLink(
-            server.host,
-            server.port or RADSEC_PORT,
+            self._where(server.host, server.port or RADSEC_PORT),
             server.certificate_name or server.host,
             self._contexts,
             self._selector,

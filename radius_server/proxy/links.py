@@ -10,7 +10,7 @@ import contextlib
 import errno
 import selectors
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from common.metrics import Counters
 from radius_server.packet.codes import Code
 from radius_server.packet.forming import read_reply
 from radius_server.packet.packet import Packet
+from radius_server.proxy.names import Address
 from radius_server.radsec import identity
 from radius_server.radsec.contexts import Contexts
 from radius_server.radsec.framing import Framer
@@ -61,10 +62,11 @@ class Ticket:
 class Channel:
     """One socket and the identifiers in use on it."""
 
-    __slots__ = ("_next", "complaints", "socket", "tickets")
+    __slots__ = ("_next", "address", "complaints", "socket", "tickets")
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, address: Address) -> None:
         self.socket = connected
+        self.address = address
         self.complaints: set[str] = set()
         """Which checks answers have failed, to be told and cleared."""
         self.tickets: dict[int, Ticket] = {}
@@ -79,6 +81,10 @@ class Channel:
         found = self._next
         self._next = (found + 1) % _IDENTIFIERS
         return found
+
+
+Where = Callable[[], Sequence[Address]]
+"""The addresses of a server as they are known now; none: its name is not known yet."""
 
 
 class Link(Protocol):
@@ -114,8 +120,7 @@ class UdpLink:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        where: Where,
         secret: bytes,
         selector: selectors.BaseSelector,
         counters: Counters,
@@ -123,7 +128,7 @@ class UdpLink:
         signed: bool,
     ) -> None:
         self.secret = secret
-        self._where = (host, port)
+        self._where = where
         self._selector = selector
         self._counters = counters
         self._signed = signed
@@ -161,16 +166,27 @@ class UdpLink:
                 yield found
 
     def tick(self, now: float) -> None:
-        """Nothing has to be done for UDP."""
+        """Leave an address that the server's name does not have any more."""
+        known = self._where()
+        for channel in list(self._channels):
+            if known and channel.address not in known and not channel.tickets:
+                self._channels.remove(channel)
+                self._let_go(channel)
 
     def close(self) -> None:
         for channel in self._channels:
-            self._selector.unregister(channel.socket)
-            channel.socket.close()
+            self._let_go(channel)
         self._channels = []
 
+    def _let_go(self, channel: Channel) -> None:
+        self._selector.unregister(channel.socket)
+        channel.socket.close()
+
     def _place(self) -> tuple[Channel | None, int | None]:
+        known = self._where()
         for channel in self._channels:
+            if known and channel.address not in known:
+                continue  # only what is under way is waited for there
             identifier = channel.free()
             if identifier is not None:
                 return channel, identifier
@@ -183,19 +199,15 @@ class UdpLink:
         return made, made.free()
 
     def _connect(self) -> Channel | None:
-        try:
-            found = socket.getaddrinfo(*self._where, type=socket.SOCK_DGRAM)
-        except OSError:
-            return None
-        for family, kind, protocol, _, address in found:
-            made = socket.socket(family, kind, protocol)
+        for family, address in self._where():
+            made = socket.socket(family, socket.SOCK_DGRAM)
             try:
                 made.connect(address)
             except OSError:
                 made.close()
                 continue
             made.setblocking(False)
-            channel = Channel(made)
+            channel = Channel(made, (family, address))
             self._selector.register(made, selectors.EVENT_READ, (self, channel))
             return channel
         return None
@@ -209,15 +221,14 @@ class TlsLink:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        where: Where,
         name: str,
         contexts: Contexts,
         selector: selectors.BaseSelector,
         counters: Counters,
     ) -> None:
         """Args: name: what must stand in the server's certificate."""
-        self._where = (host, port)
+        self._where = where
         self._name = name
         self._contexts = contexts
         self._selector = selector
@@ -308,13 +319,12 @@ class TlsLink:
         if now < self._next_try:
             return False
         self._next_try = now + BACK_OFF_SECONDS[0]
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                *self._where, type=socket.SOCK_STREAM
-            )[0]
-        except OSError:
+        known = self._where()
+        if not known:
             return False
-        made = socket.socket(family, kind, protocol)
+        # After a failure the next of its addresses is tried.
+        family, address = known[self._failures % len(known)]
+        made = socket.socket(family, socket.SOCK_STREAM)
         prepare(made)
         if made.connect_ex(address) not in (0, errno.EINPROGRESS):
             made.close()
@@ -322,7 +332,7 @@ class TlsLink:
         self._contexts.refresh()
         self._stream = TlsStream(self._contexts.current, server=False, server_name=self._name)
         self._stream.start()
-        self._channel, self._began_at = Channel(made), now
+        self._channel, self._began_at = Channel(made, (family, address)), now
         both = selectors.EVENT_READ | selectors.EVENT_WRITE
         self._selector.register(made, both, (self, self._channel))
         return True

@@ -7,144 +7,87 @@ Retransmissions of a NAS go to the same server with the same identifier (RFC 508
 
 from __future__ import annotations
 
-import contextlib
-import hmac
 import secrets
-import selectors
-import socket
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from typing import Any
 
 from common.config import Config
-from common.errors import MalformedPacket, UsageError
-from common.logging import get_logger, printable
+from common.errors import MalformedPacket
+from common.logging import get_logger
 from common.metrics import Counters
-from common.net import parse_address
+from db.models.base import to_micros
 from identity.domain.access import Denied, Method, Reason
 from identity.office import Office
+from identity.services.relay_outbox import SETTLE
+from radius_server.packet.authenticator import encode
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.hiding import Hop
 from radius_server.packet.packet import Packet
 from radius_server.process import relaying
+from radius_server.process.accounting import AccountingRecord
+from radius_server.process.class_attribute import open_foreign, seal_foreign
 from radius_server.process.questions import Answered
-from radius_server.process.realms import Foreign, Realms, Route
+from radius_server.process.realms import Foreign
 from radius_server.proxy.homes import Arrived, Home, Homes
-from radius_server.proxy.links import Ticket
 from radius_server.proxy.liveness import State
+from radius_server.proxy.names import LookUp, look_up
+from radius_server.proxy.pending import Concluded, Pending, plain, shown
+from radius_server.proxy.shares import Shares
+from radius_server.proxy.terms import realms_of, terms_of
+from radius_server.turning import TurningThread
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
 
 MAXIMUM_OPEN = 4096
-"""Logins under way at home servers; beyond it a NAS has to ask again."""
-
-MAXIMUM_ACCOUNTS = 5000
-ACCOUNT_SECONDS = 300.0
-"""How long an accounting packet, which is stored here already, is offered to its home server."""
+"""Logins under way at home servers; beyond it a NAS has to ask again. Realms that are asked of
+the same servers share a part of it: one federation that is dead leaves the rest to the others."""
 
 STICKY = 16_384
 """EAP conversations whose server is remembered."""
 
 _TICK_SECONDS = 0.25
-_SHOWN = 120
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A request under way. `asked_at` and `began_at` are monotonic seconds."""
-
-    exchange: Exchange
-    foreign: Foreign
-    route: Route
-    began_at: float
-    is_accounting: bool
-    asked: list[str] = field(default_factory=list)
-    """Names of the servers it was sent to; the last is waited for."""
-    tickets: list[tuple[Home, Ticket]] = field(default_factory=list)
-    hops: dict[int, Hop] = field(default_factory=dict)
-    """By the number of its ticket object."""
-    asked_at: float = 0.0
-    was_repeated: bool = False
-
-
-@dataclass(slots=True)
-class _Concluded:
-    """What came of a request. `code` None: nobody answered, or it was not sent at all."""
-
-    exchange: Exchange
-    foreign: Foreign
-    trace: list[str]
-    code: Code | None = None
-    attributes: bytes = b""
-    reason: Reason | None = Reason.BACKEND
-    """Of a refusal of our own; None: nobody is told, and the NAS asks again."""
 
 
 class Relay:
     """The worker's side is `takes`, `copy`, `again`, `conclude`; the rest runs in a thread."""
 
-    def __init__(self, config: Config, office: Office, counters: Counters) -> None:
+    def __init__(
+        self, config: Config, office: Office, counters: Counters, look_up: LookUp = look_up
+    ) -> None:
         """Raises ConfigError when a secret or a certificate cannot be read."""
         proxy = config.proxy
-        self.realms = Realms(
-            proxy.local_realms,
-            (
-                Route(
-                    realm=realm.name,
-                    servers=realm.servers,
-                    accounting=realm.accounting,
-                    vlan=realm.vlan,
-                )
-                for realm in proxy.realm
-            ),
-        )
-        self._terms = relaying.Terms(
-            mark=hmac.digest(office.vault.class_key, b"Proxy-State", "sha256")[
-                : relaying.MARK_OCTETS
-            ],
-            operator_name=proxy.operator_name,
-            request_cui=proxy.request_cui,
-            maximum_hops=proxy.maximum_hops,
-        )
+        self.realms = realms_of(proxy)
+        self._terms = terms_of(proxy, office.vault.class_key)
         self._answer_seconds = proxy.answer_seconds
         self._give_up_seconds = proxy.give_up_seconds
-        self._home_addresses = {_plain(server.host) for server in proxy.server.values()}
         self._counters = counters
-        self._selector = selectors.DefaultSelector()
-        self._homes = Homes(config, self._selector, counters)
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
+        self._thread = TurningThread("proxy", self._turn, self._close, counters)
+        self._homes = Homes(config, self._thread.selector, counters, look_up)
+        self._shares = Shares(MAXIMUM_OPEN, {realm.servers for realm in proxy.realm})
         self._wake_worker: Callable[[], None] = lambda: None
-        self._inbox: deque[_Pending | Hashable] = deque()
-        self._concluded: deque[_Concluded] = deque()
-        self._pending: dict[Hashable, _Pending] = {}
-        self._accounts: dict[int, _Pending] = {}
+        self._inbox: deque[Pending | Hashable] = deque()
+        self._concluded: deque[Concluded] = deque()
+        self._pending: dict[Hashable, Pending] = {}
         self._sticky: OrderedDict[bytes, str] = OrderedDict()
-        self._open = 0
-        self._is_stopping = False
         self._next_tick = 0.0
-        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._log = get_logger("radius.proxy")
 
     def start(self, wake_worker: Callable[[], None]) -> None:
         """Begin; `wake_worker` is called when `conclude` has something to do."""
         self._wake_worker = wake_worker
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._homes.names.start(self._thread.wake)
         self._thread.start()
 
     def stop(self) -> None:
         """End; after the worker has."""
-        self._is_stopping = True
-        self._wake()
-        self._thread.join(5.0)
+        self._thread.stop(5.0)
 
     @property
     def waiting(self) -> int:
         """How many logins wait for their home server."""
-        return self._open
+        return self._shares.taken + len(self._concluded)
 
     # What the worker calls, in its thread.
 
@@ -153,37 +96,45 @@ class Relay:
         foreign = self._foreign(exchange.packet)
         if foreign is None:
             return False
-        self._open += 1
+        route = foreign.route
         refusal = self._refusal(exchange, foreign)
-        if refusal is not None:
+        if refusal is not None or route is None:
+            assert refusal is not None
             self._concluded.append(refusal)
             self._wake_worker()
-        elif self._open > MAXIMUM_OPEN:
+        elif not self._shares.take(route.servers):
             self._counters.add("radius_dropped", reason="proxy_full")
-            self._concluded.append(_Concluded(exchange, foreign, [], reason=None))
+            self._counters.add("proxy_share_full", realm=route.realm)
+            self._concluded.append(Concluded(exchange, foreign, [], reason=None))
+            self._wake_worker()
         else:
-            assert foreign.route is not None
-            now = time.monotonic()
-            self._put(_Pending(exchange, foreign, foreign.route, now, False))
+            self._put(Pending(exchange, foreign, route, time.monotonic()))
         return True
 
-    def copy(self, exchange: Exchange) -> None:
-        """Send an Accounting-Request of a foreign realm to its home server as well."""
-        foreign = self._foreign(exchange.packet)
+    def owed(self, exchange: Exchange, record: AccountingRecord) -> tuple[Any, ...] | None:
+        """The row of relay_outbox for an Accounting-Request of a foreign realm, or None."""
+        foreign = self._accounted(exchange.packet)
         if foreign is None or foreign.route is None or not foreign.route.accounting:
-            return
+            return None
         if relaying.refusal(exchange.packet, self._terms, self._is_home(exchange)) is not None:
             self._counters.add("proxy_refused", reason="loop")
-        elif len(self._accounts) + len(self._inbox) >= MAXIMUM_ACCOUNTS:
-            self._counters.add("proxy_accounting_lost")
-        else:
-            self._put(_Pending(exchange, foreign, foreign.route, time.monotonic(), True))
+            return None
+        session, received_at = record.session, exchange.received_at
+        key = f"nas/{exchange.nas.facts.nas_client_id}" if session is None else session.session_key
+        return (
+            to_micros(received_at),
+            foreign.route.realm,
+            key,
+            exchange.packet.octets,
+            to_micros(received_at + SETTLE),
+            0,
+        )
 
     def again(self, key: Hashable) -> None:
         """The NAS repeats a request that is under way."""
-        if self._open:
+        if self._shares.taken:
             self._inbox.append(key)
-            self._wake()
+            self._thread.wake()
 
     def conclude(
         self,
@@ -194,7 +145,8 @@ class Relay:
         """Give every answer that has come its row and its reply."""
         while self._concluded:
             came = self._concluded.popleft()
-            self._open -= 1
+            if came.is_of_share and came.foreign.route is not None:
+                self._shares.give_back(came.foreign.route.servers)
             try:
                 self._conclude(came, outcome, answer, forget)
             except (ValueError, MalformedPacket) as error:
@@ -205,7 +157,7 @@ class Relay:
 
     def _conclude(
         self,
-        came: _Concluded,
+        came: Concluded,
         outcome: Outcome,
         answer: Callable[[Exchange], None],
         forget: Callable[[Iterable[Exchange]], None],
@@ -216,7 +168,9 @@ class Relay:
             exchange.reply = exchange.nas.secret.reply(exchange.packet, came.code, came.attributes)
             answer(exchange)
         elif came.code is not None:
-            outcome.relayed(exchange, came.code, came.attributes, name, tuple(came.trace))
+            outcome.relayed(
+                exchange, came.code, came.attributes, name, tuple(came.trace), came.reference
+            )
         elif came.reason is None:
             forget([exchange])
         else:
@@ -229,54 +183,43 @@ class Relay:
             return None
         return self.realms.find(packet.text(Attribute.USER_NAME) or "")
 
-    def _refusal(self, exchange: Exchange, foreign: Foreign) -> _Concluded | None:
+    def _accounted(self, packet: Packet) -> Foreign | None:
+        """Whose accounting it is: Class tells for certain, else the name does."""
+        if Attribute.CLASS in packet.values:
+            for value in packet.all(Attribute.CLASS):
+                login = open_foreign(self._terms.class_key, value)
+                if login is not None:
+                    return self.realms.of_realm(login.realm)
+        return self._foreign(packet)
+
+    def _refusal(self, exchange: Exchange, foreign: Foreign) -> Concluded | None:
         """A login that is refused here, without asking anybody."""
         trace = [f"proxy:realm={shown(foreign.realm)}"]
         if foreign.route is None:
             self._counters.add("proxy_refused", reason="misspelt")
-            return _Concluded(
+            return Concluded(
                 exchange, foreign, [*trace, "proxy:misspelt"], reason=Reason.BAD_REQUEST
             )
         found = relaying.refusal(exchange.packet, self._terms, self._is_home(exchange))
         if found is None:
             return None
         self._counters.add("proxy_refused", reason=found.value)
-        return _Concluded(exchange, foreign, [*trace, f"proxy:{found}"], reason=Reason.BAD_REQUEST)
+        return Concluded(exchange, foreign, [*trace, f"proxy:{found}"], reason=Reason.BAD_REQUEST)
 
     def _is_home(self, exchange: Exchange) -> bool:
-        return _plain(str(exchange.source[0])) in self._home_addresses
+        return plain(str(exchange.source[0])) in map(plain, self._homes.names.hosts())
 
-    def _put(self, item: _Pending) -> None:
+    def _put(self, item: Pending) -> None:
         self._inbox.append(item)
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: a wake is already waiting; closed: at the end
-            self._wake_in.send(b"\0")
+        self._thread.wake()
 
     # What runs in the thread.
 
-    def _run(self) -> None:
-        while not self._is_stopping:
-            try:
-                self._turn()
-            except Exception:
-                self._log.exception("proxy_turn_failed")
-                self._counters.add("radius_internal_errors")
-                time.sleep(0.05)
-        with contextlib.suppress(Exception):
-            self._homes.close()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+    def _close(self) -> None:
+        self._homes.close()
 
     def _turn(self) -> None:
-        for key, mask in self._selector.select(_TICK_SECONDS):
-            if key.fileobj is self._wake_out:
-                with contextlib.suppress(BlockingIOError):
-                    while self._wake_out.recv(4096):
-                        pass
-                continue
+        for key, mask in self._thread.select(_TICK_SECONDS):
             link, data = key.data
             home = self._homes.of(link)
             now = time.monotonic()
@@ -288,7 +231,7 @@ class Relay:
         now = time.monotonic()
         while self._inbox:
             item = self._inbox.popleft()
-            if isinstance(item, _Pending):
+            if isinstance(item, Pending):
                 self._begin(item, now)
             else:
                 self._repeat(item, now)
@@ -296,14 +239,11 @@ class Relay:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
 
-    def _begin(self, pending: _Pending, now: float) -> None:
-        if pending.is_accounting:
-            self._accounts[id(pending)] = pending
-        else:
-            self._pending[pending.exchange.key] = pending
+    def _begin(self, pending: Pending, now: float) -> None:
+        self._pending[pending.exchange.key] = pending
         self._ask(pending, now)
 
-    def _ask(self, pending: _Pending, now: float) -> bool:
+    def _ask(self, pending: Pending, now: float) -> bool:
         """Send it to the best server that has not had it; False when there is none."""
         for home in self._candidates(pending):
             if home.name in pending.asked:
@@ -313,8 +253,8 @@ class Relay:
                 return True
         return False
 
-    def _candidates(self, pending: _Pending) -> list[Home]:
-        homes = self._homes.named(pending.route.servers, accounting=pending.is_accounting)
+    def _candidates(self, pending: Pending) -> list[Home]:
+        homes = self._homes.named(pending.route.servers, accounting=False)
         state = pending.exchange.packet.values.get(Attribute.STATE)
         held_by = self._sticky.get(state) if state is not None else None
         if held_by is not None:
@@ -322,15 +262,13 @@ class Relay:
             return [home for home in homes if home.name == held_by]
         return homes
 
-    def _send(self, pending: _Pending, home: Home, now: float) -> bool:
+    def _send(self, pending: Pending, home: Home, now: float) -> bool:
         exchange = pending.exchange
         packet = exchange.packet
         before = Hop(exchange.nas.facts.secret, packet.authenticator)
         after = Hop(home.link.secret, secrets.token_bytes(16))
         try:
             pairs = relaying.outgoing(packet, before, after, self._terms)
-            if pending.is_accounting:
-                pairs = relaying.delayed(pairs, int(now - pending.began_at))
             ticket = home.ask(packet.code, after, pairs, pending, now)
         except MalformedPacket as error:
             self._log.warning("request_not_relayed", server=home.name, error=str(error))
@@ -358,27 +296,41 @@ class Relay:
             self._ask(pending, now)
 
     def _arrived(self, home: Home, arrived: Arrived) -> None:
-        pending: _Pending = arrived.what
+        pending: Pending = arrived.what
         packet, reply = pending.exchange.packet, arrived.reply
         hop = pending.hops[id(arrived.ticket)]
         self._forget(pending)
-        if pending.is_accounting:
-            return
         nas = Hop(pending.exchange.nas.facts.secret, packet.authenticator)
         code, trace = Code(reply.code), self._told(pending, home.name)
         try:
-            attributes = relaying.returned(reply, hop, nas, pending.route.vlan)
+            attributes = relaying.returned(
+                reply,
+                hop,
+                nas,
+                self._terms,
+                vlan=pending.route.vlan,
+                named=lambda name: self.realms.returned(name, pending.foreign),
+            )
         except (MalformedPacket, ValueError) as error:
             self._log.warning("reply_not_relayed", server=home.name, error=str(error))
             self._counters.add("proxy_dropped", reason="malformed")
-            self._tell(_Concluded(pending.exchange, pending.foreign, [*trace, "proxy:timeout"]))
+            self._tell(Concluded(pending.exchange, pending.foreign, [*trace, "proxy:timeout"]))
             return
         if code == Code.ACCESS_CHALLENGE:
             self._remember(reply.values.get(Attribute.STATE), home.name)
         else:
             trace += relaying.notes(reply)
             trace.append("proxy:accept" if code == Code.ACCESS_ACCEPT else "proxy:reject")
-        self._tell(_Concluded(pending.exchange, pending.foreign, trace, code, attributes))
+        reference = None
+        if code == Code.ACCESS_ACCEPT:
+            # Accounting brings it back: whose session it is does not hang on a name.
+            octets = secrets.token_bytes(8)
+            reference = octets.hex()
+            attributes += encode(
+                Attribute.CLASS,
+                seal_foreign(self._terms.class_key, pending.foreign.realm, octets),
+            )
+        self._tell(Concluded(pending.exchange, pending.foreign, trace, code, attributes, reference))
 
     def _remember(self, state: bytes | None, server: str) -> None:
         if state is not None:
@@ -386,19 +338,17 @@ class Relay:
             if len(self._sticky) > STICKY:
                 self._sticky.popitem(last=False)
 
-    def _forget(self, pending: _Pending) -> None:
+    def _forget(self, pending: Pending) -> None:
         for home, ticket in pending.tickets:
             home.link.drop(ticket)
-        if pending.is_accounting:
-            self._accounts.pop(id(pending), None)
-        else:
-            self._pending.pop(pending.exchange.key, None)
+        self._pending.pop(pending.exchange.key, None)
 
-    def _tell(self, concluded: _Concluded) -> None:
+    def _tell(self, concluded: Concluded) -> None:
+        concluded.is_of_share = True
         self._concluded.append(concluded)
         self._wake_worker()
 
-    def _told(self, pending: _Pending, server: str) -> list[str]:
+    def _told(self, pending: Pending, server: str) -> list[str]:
         trace = [f"proxy:realm={shown(pending.foreign.realm)}"]
         for name in dict.fromkeys((*pending.asked, server)):
             trace.append(f"proxy:server={shown(name)}")
@@ -417,14 +367,8 @@ class Relay:
                 self._give_up(pending)
             else:
                 self._look_at(pending, now)
-        for pending in list(self._accounts.values()):
-            if now - pending.began_at >= ACCOUNT_SECONDS:
-                self._counters.add("proxy_accounting_lost")
-                self._forget(pending)
-            elif now - pending.asked_at >= self._answer_seconds:
-                self._ask_accounting_again(pending, now)
 
-    def _look_at(self, pending: _Pending, now: float) -> None:
+    def _look_at(self, pending: Pending, now: float) -> None:
         """Go to the next server in time; repeat for a client whose transport never repeats."""
         waited = now - pending.asked_at
         if not pending.tickets:
@@ -439,28 +383,18 @@ class Relay:
             if not self._ask(pending, now):
                 pending.asked_at = now
         elif waited >= self._answer_seconds / 2 and not pending.was_repeated:
-            if len(pending.exchange.source) > 2 and not home.link.is_stream:
+            came_by_stream = getattr(pending.exchange.socket, "is_stream", False)
+            if came_by_stream and not home.link.is_stream:
                 home.link.again(ticket)
             pending.was_repeated = True
 
-    def _ask_accounting_again(self, pending: _Pending, now: float) -> None:
-        for home, ticket in pending.tickets:
-            home.link.drop(ticket)
-        if pending.tickets:
-            pending.tickets[-1][0].timed_out(pending.asked_at, now)
-        pending.tickets.clear()
-        pending.hops.clear()
-        pending.asked.clear()
-        pending.asked_at = now
-        self._ask(pending, now)
-
     def _move_from(self, dead: Home, now: float) -> None:
         """A server was found dead: ask the next one at once."""
-        for pending in [*self._pending.values(), *self._accounts.values()]:
+        for pending in list(self._pending.values()):
             if pending.tickets and pending.tickets[-1][0] is dead:
                 self._ask(pending, now)
 
-    def _give_up(self, pending: _Pending) -> None:
+    def _give_up(self, pending: Pending) -> None:
         self._counters.add("proxy_unanswered")
         self._forget(pending)
         trace = [f"proxy:realm={shown(pending.foreign.realm)}"]
@@ -468,16 +402,4 @@ class Relay:
             trace += [f"proxy:server={shown(name)}", "proxy:timeout"]
         if not pending.asked:
             trace.append("proxy:timeout")
-        self._tell(_Concluded(pending.exchange, pending.foreign, trace))
-
-
-def shown(text: str) -> str:
-    """Text from outside as a trace may hold it."""
-    return printable(text)[:_SHOWN]
-
-
-def _plain(host: str) -> str:
-    try:
-        return str(parse_address(host.partition("%")[0]))
-    except UsageError:
-        return host
+        self._tell(Concluded(pending.exchange, pending.foreign, trace))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from datetime import datetime
+from typing import Any
 
 from radius_server.packet.codes import Code
 from radius_server.packet.forming import classic_of, token_of
@@ -43,6 +45,8 @@ class Connection:
         self.began_at = self.heard_at = now
         self.identity = ""
         """As the NAS is registered; empty until that is known."""
+        self.has_spoken = False
+        """Something has come from it."""
         self.names: tuple[str, ...] = ()
         self.not_after: datetime | None = None
         self.key_of = ""
@@ -51,6 +55,8 @@ class Connection:
         """The key that proved it; None: a certificate did."""
         self.is_modern = False
         """RADIUS/1.1 is spoken."""
+        self.asked: Any = None
+        """What the server has asked it, once it has (radius_server.radsec.reverse)."""
         self._framer = Framer()
         self._outgoing = bytearray()
 
@@ -119,6 +125,26 @@ class Connection:
             del self._outgoing[:sent]
         if len(self._outgoing) > OUTGOING_OCTETS:
             raise Lost("reads too slowly")
+
+    def is_over(self) -> bool:
+        """Whether, at the end, everything was sent and the client has closed as well.
+
+        Closing a socket with unread octets resets the connection, and what the client has not
+        read yet would be lost with it.
+        """
+        try:
+            self.flush()
+            if self.waits_to_write:
+                return False
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+            while self.socket.recv(65536):
+                pass
+        except (BlockingIOError, InterruptedError):
+            return False
+        except (OSError, Lost):
+            return True
+        return True
 
     @property
     def waits_to_write(self) -> bool:

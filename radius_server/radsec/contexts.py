@@ -20,7 +20,7 @@ from radius_server.radsec.psk import PreSharedKeys
 from radius_server.radsec.stream import NoCommonProtocol, TlsStream
 
 CLASSIC, MODERN = b"radius/1.0", b"radius/1.1"
-"""ALPN names, RFC 9765 section 3.2."""
+"""ALPN names, RFC 9765 section 3.1."""
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _REFUSALS = {
@@ -187,6 +187,7 @@ def server_context(
 def client_context(files: TlsFiles, revocations: Revocations, lowest: str = "1.2") -> SSL.Context:
     """What we meet a home server with; raises as `server_context`."""
     context = _context(files, revocations, lowest)
+    # RFC 9765 section 3.3, "1.0": as a client we speak historic RADIUS/TLS, and say so.
     context.set_alpn_protos([CLASSIC])
     return context
 
@@ -228,7 +229,13 @@ def _verified(tls: SSL.Connection, _certificate: Any, error: int, depth: int, ok
 
 
 def _select(tls: SSL.Connection, offered: list[bytes]) -> bytes:
-    """Which RADIUS to speak; RFC 9765 section 3.3. 1.1 is for TLS 1.3 and later."""
+    """Which RADIUS to speak. RFC 9765.
+
+    Section 3.3: a server that allows both takes 1.1 from whoever offers it, else 1.0; without
+    either it sends the alert no_application_protocol, and a client without ALPN speaks 1.0.
+    Section 3.4: 1.1 is for TLS 1.3 and later. Section 3.5 is about resumption, which there is
+    none of here.
+    """
     if MODERN in offered and tls.get_protocol_version() >= SSL.TLS1_3_VERSION:
         return MODERN
     if CLASSIC in offered:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import resource
 import socket
 import time
 
 from common.errors import ConfigError
+from common.logging import get_logger
 from common.net import parse_listen
 
 _BACKLOG = 256
@@ -16,6 +19,36 @@ _SEND_OCTETS = 128 << 10
 
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 """A client behind a NAT that forgot it is noticed within two minutes."""
+
+
+_SPARE_DESCRIPTORS = 256
+"""For the database, files, home servers, and connections that are being closed."""
+
+
+_LOW_DESCRIPTORS, _HIGH_DESCRIPTORS = 512, 1024
+"""select(2), by which a ledger waits for its database, knows none from 1024 on: connections
+leave the low ones to others."""
+
+
+def places(wanted: int) -> int:
+    """How many connections there are descriptors for, `wanted` at most.
+
+    A process is given 1024 of them unless it asks for more, which it may up to a hard limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _SPARE_DESCRIPTORS
+    if needed > _LOW_DESCRIPTORS:
+        needed += _HIGH_DESCRIPTORS
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    found = max(1, min(wanted, soft - _SPARE_DESCRIPTORS))
+    if found < wanted:
+        get_logger("radius.radsec").warning(
+            "radsec_descriptors_short", wanted=wanted, connections=found, hint="raise LimitNOFILE"
+        )
+    return found
 
 
 def claim(listen: str, patience_seconds: float = 0.0) -> None:
@@ -46,6 +79,18 @@ def bind(listen: str) -> socket.socket:
         raise _refused(listen, error) from error
     bound.setblocking(False)
     return bound
+
+
+def out_of_the_way(connected: socket.socket) -> socket.socket:
+    """The same connection, under a high number when the low ones become few."""
+    if connected.fileno() < _LOW_DESCRIPTORS:
+        return connected
+    try:
+        number = fcntl.fcntl(connected.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH_DESCRIPTORS)
+    except OSError:  # there are no such numbers
+        return connected
+    with connected:
+        return socket.socket(connected.family, connected.type, connected.proto, number)
 
 
 def prepare(connected: socket.socket) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import secrets
 import selectors
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -30,9 +29,13 @@ from radius_server.packet.packet import decode
 from radius_server.radsec import identity
 from radius_server.radsec.connection import Connection, Lost, is_request
 from radius_server.radsec.contexts import Contexts, TlsFiles, server_context
-from radius_server.radsec.listening import prepare
+from radius_server.radsec.crowd import Crowd
+from radius_server.radsec.door import Door
+from radius_server.radsec.listening import places
 from radius_server.radsec.psk import PreSharedKeys
+from radius_server.radsec.reverse import Asked, ReverseChannel
 from radius_server.radsec.stream import TlsFailure, TlsStream
+from radius_server.turning import TurningThread
 from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
 
 HANDSHAKE_SECONDS = 10.0
@@ -43,11 +46,14 @@ BACKLOG_PACKETS = 2048
 """Packets a worker has not taken up yet; beyond it nothing more is read, and TCP tells."""
 
 _TICK_SECONDS = 0.5
-_ACCEPT_AT_ONCE = 64
-_LEAVE_SECONDS = 1.0
-_LEAVING_LIMIT = 200
-_HANDSHAKES_PART = 4
-"""A quarter of the connections may be in their handshake; beyond that the oldest goes."""
+_ANSWERS = frozenset(
+    {
+        DynamicCode.DISCONNECT_ACK,
+        DynamicCode.DISCONNECT_NAK,
+        DynamicCode.COA_ACK,
+        DynamicCode.COA_NAK,
+    }
+)
 
 
 class Worker(Protocol):
@@ -75,101 +81,93 @@ class Worker(Protocol):
 class RadSecServer:
     """Listens from `start` on; `pause` stops reading, `stop` says goodbye and ends."""
 
+    is_stream = True
+    """Its clients never ask twice: what they send arrives."""
+
     def __init__(
         self,
         config: Config,
         listeners: Sequence[socket.socket],
         worker: Worker,
         counters: Counters,
+        reverse: ReverseChannel | None = None,
     ) -> None:
-        """Raises ConfigError when the certificates cannot be used."""
+        """Raises ConfigError when the certificates cannot be used.
+
+        Args:
+            reverse: who sends to NAS over the connections they have opened.
+        """
         files, lowest = TlsFiles.of(config), config.radsec.tls_min
         self._keys = PreSharedKeys(self._key_of)
         self._contexts = Contexts(lambda crl: server_context(files, crl, lowest, self._keys), files)
         self._idle_seconds = config.radsec.idle_seconds
-        self._limit = config.radsec.connections
-        self._listeners = listeners
         self._worker = worker
         self._counters = counters
-        self._selector = selectors.DefaultSelector()
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._is_woken = False
+        self._thread = TurningThread("radsec", self._turn, self._say_goodbye, counters)
+        self._selector = self._thread.selector
         self._replies: deque[tuple[bytes, tuple[Any, ...]]] = deque()
-        self._connections: dict[int, Connection] = {}
-        self._leaving: deque[tuple[float, socket.socket]] = deque()
+        self._requests: deque[tuple[bytes, str]] = deque()
+        self._reverse = reverse
+        if reverse is not None:
+            reverse.connect(self._ask, self._present)
+        self._crowd = Crowd(
+            places(config.radsec.connections), config.radsec.connections_per_address
+        )
+        self._door = Door(
+            listeners,
+            self._selector,
+            self._crowd,
+            counters,
+            self._welcome,
+            self._make_way,
+        )
         self._serial = 0
         self._next_tick = 0.0
-        self._is_listening = False
         self._is_paused = False
-        self._is_stopping = False
         self._secret = SharedSecret(RADSEC_SECRET)
-        self._thread = threading.Thread(target=self._run, name="radsec", daemon=True)
         self._log = get_logger("radius.radsec")
 
     def start(self) -> None:
         """Begin to serve, once the worker knows its clients."""
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._thread.start()
 
     def pause(self) -> None:
         """Take nothing more in; safe from a signal handler."""
         self._is_paused = True
-        self._wake()
+        self._thread.wake()
 
     def stop(self) -> None:
         """Send the last replies, close every connection and end; after the worker has ended."""
-        self._is_paused = self._is_stopping = True
-        self._wake()
-        self._thread.join(GOODBYE_SECONDS + 3.0)
+        self._is_paused = True
+        self._thread.stop(GOODBYE_SECONDS + 3.0)
 
     def sendto(self, reply: bytes, source: tuple[Any, ...]) -> None:
         """Take a reply from the worker's thread; for a client that has gone it is dropped."""
         self._replies.append((reply, source))
-        if not self._is_woken:
-            self._is_woken = True
-            self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: a wake is already waiting; closed: at the end
-            self._wake_in.send(b"\0")
-
-    def _run(self) -> None:
-        while not self._is_stopping:
-            try:
-                self._turn()
-            except Exception:
-                self._log.exception("radsec_turn_failed")
-                self._counters.add("radius_internal_errors")
-                time.sleep(0.05)
-        with contextlib.suppress(Exception):
-            self._say_goodbye()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._thread.wake()
 
     def _turn(self) -> None:
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
-        events = self._selector.select(_TICK_SECONDS)
+        events = self._thread.select(_TICK_SECONDS)
         now = time.monotonic()
         is_full = self._worker.backlog > BACKLOG_PACKETS
         for key, ready in events:
-            if key.fileobj is self._wake_out:
-                self._swallow_wakes()
-            elif key.data is None:
-                self._accept(key.fileobj, now)
+            if key.data is None:
+                self._door.accept(key.fileobj, now)
             else:
                 self._serve(key.data, ready, now, is_full)
+        if self._is_paused:
+            self._next_tick = 0.0
         if is_full:
             time.sleep(0.002)  # level-triggered: what is not read shows up at once again
         self._send_replies()
+        self._send_requests()
 
     def _serve(self, connection: Connection, ready: int, now: float, is_full: bool) -> None:
-        if connection.serial not in self._connections:
+        if connection not in self._crowd:
             return  # ended earlier in this turn
         try:
             if ready & selectors.EVENT_WRITE:
@@ -194,6 +192,9 @@ class RadSecServer:
         self._keys.asked = ""
         packets = connection.read(now)
         connection.key_of = self._keys.asked or connection.key_of
+        if not connection.has_spoken:
+            connection.has_spoken = True
+            self._crowd.spoke(connection)
         if not connection.identity and connection.stream.is_open:
             self._identify(connection)
         for octets in packets:
@@ -227,6 +228,7 @@ class RadSecServer:
                 hint="yuenyan nas add NAME radsec:IDENTITY",
             )
             raise Lost
+        self._crowd.proved(connection)
         self._counters.add("radsec_connections")
         self._log.info(
             "radsec_connected",
@@ -247,6 +249,10 @@ class RadSecServer:
             self._worker.deliver(datagram, source, client, self, accounting)
         elif code in (DynamicCode.COA_REQUEST, DynamicCode.DISCONNECT_REQUEST):
             self._refuse(connection, octets)
+        elif code in _ANSWERS and self._reverse is not None and connection.asked is not None:
+            decode(octets)
+            answer = connection.asked.incoming(connection, octets, RADSEC_SECRET)
+            self._reverse.take(answer, connection.identity)
         else:
             decode(octets)
             self._counters.add("radius_dropped", reason="wrong_code")
@@ -259,6 +265,38 @@ class RadSecServer:
         nak: Any = packet.code + 2
         self.sendto(self._secret.reply(packet, nak, encode(ERROR_CAUSE, cause)), source)
 
+    def _ask(self, octets: bytes, identity: str) -> None:
+        """Send a request of ours to a NAS; from the thread of the CoaSender."""
+        self._requests.append((octets, identity))
+        self._thread.wake()
+
+    def _present(self) -> set[int]:
+        """The numbers of the NAS that are connected; from the thread of the CoaSender."""
+        clients = self._worker.clients
+        if clients is None or self._is_paused:
+            return set()
+        names = {connection.identity for connection in self._crowd.everybody()}
+        found = (clients.named(name) for name in names if name)
+        return {client.facts.nas_client_id for client in found if client is not None}
+
+    def _send_requests(self) -> None:
+        while self._requests:
+            octets, identity = self._requests.popleft()
+            # The newest: an older one may be what a NAT has forgotten.
+            connection = next(
+                (one for one in reversed(self._crowd.everybody()) if one.identity == identity), None
+            )
+            if connection is None:
+                self._counters.add("radsec_requests_late")
+                continue
+            if connection.asked is None:
+                connection.asked = Asked()
+            try:
+                connection.send(connection.asked.outgoing(connection, octets))
+                self._watch(connection)
+            except (Lost, TlsFailure) as failure:
+                self._end(connection, str(failure))
+
     def _key_of(self, name: str) -> bytes | None:
         clients = self._worker.clients
         return clients.key_of(identity.normal(name)) if clients is not None else None
@@ -269,10 +307,10 @@ class RadSecServer:
 
     def _send_replies(self) -> None:
         """Encrypt what waits for each connection in one go."""
-        waiting: dict[int, list[bytes]] = {}
+        waiting: dict[Connection, list[bytes]] = {}
         while self._replies:
             reply, source = self._replies.popleft()
-            connection = self._connections.get(source[2])
+            connection = self._crowd.get(source[2])
             if connection is None:
                 self._counters.add("radsec_replies_late")
                 continue
@@ -283,41 +321,28 @@ class RadSecServer:
                 except MalformedPacket:
                     self._counters.add("radius_unanswered", reason="reply_too_long")
                     continue
-            waiting.setdefault(connection.serial, []).append(reply)
-        for serial, replies in waiting.items():
-            connection = self._connections[serial]
+            waiting.setdefault(connection, []).append(reply)
+        for connection, replies in waiting.items():
             try:
                 connection.send(b"".join(replies))
                 self._watch(connection)
             except (Lost, TlsFailure) as failure:
                 self._end(connection, str(failure))
 
-    def _accept(self, listener: Any, now: float) -> None:
-        for _ in range(_ACCEPT_AT_ONCE):
-            try:
-                connected, address = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:  # out of descriptors, or the client is gone already
-                self._log.warning("radsec_accept_failed", error=str(error))
-                return
-            if not self._has_room():
-                self._counters.add("radsec_refused", reason="connections")
-                connected.close()
-                continue
-            prepare(connected)
-            self._serial += 1
-            stream = TlsStream(self._contexts.current, server=True)
-            connection = Connection(connected, address, self._serial, stream, now)
-            self._connections[self._serial] = connection
-            self._selector.register(connected, selectors.EVENT_READ, connection)
+    def _welcome(self, connected: socket.socket, address: tuple[Any, ...], now: float) -> None:
+        self._serial += 1
+        stream = TlsStream(self._contexts.current, server=True)
+        connection = Connection(connected, address, self._serial, stream, now)
+        self._crowd.add(connection)
+        self._selector.register(connected, selectors.EVENT_READ, connection)
+        # What it said while it waited to be taken in tells it from those that only hold a place.
+        self._serve(connection, selectors.EVENT_READ, now, False)
 
-    def _has_room(self) -> bool:
-        """Whether one more may come; strangers that only hold a place make room."""
-        unknown = [item for item in self._connections.values() if not item.identity]
-        if len(unknown) >= max(1, self._limit // _HANDSHAKES_PART):
-            self._end(unknown[0], "")
-        return len(self._connections) < self._limit
+    def _make_way(self, stranger: Connection) -> None:
+        """End a stranger, unless what it has sent already proves who it is."""
+        self._serve(stranger, selectors.EVENT_READ, time.monotonic(), False)
+        if not stranger.identity:
+            self._end(stranger, "")
 
     def _watch(self, connection: Connection) -> None:
         wanted = selectors.EVENT_READ
@@ -335,7 +360,7 @@ class RadSecServer:
 
     def _end(self, connection: Connection, why: str, *, alarming: bool = False) -> None:
         """Close one connection, with close_notify or the alert where that still goes."""
-        if self._connections.pop(connection.serial, None) is None:
+        if not self._crowd.remove(connection):
             return
         with contextlib.suppress(Exception):
             self._selector.unregister(connection.socket)
@@ -344,8 +369,7 @@ class RadSecServer:
             connection.flush()
         with contextlib.suppress(OSError):
             connection.socket.shutdown(socket.SHUT_WR)
-        # Closed at once, octets that were not read would reset it, and the alert were lost.
-        self._leaving.append((time.monotonic() + _LEAVE_SECONDS, connection.socket))
+        self._door.see_out(connection)
         tell = self._log.warning if alarming else self._log.info
         if connection.identity or why:
             tell(
@@ -357,20 +381,19 @@ class RadSecServer:
 
     def _tick(self, now: float) -> None:
         """What is looked at twice a second: time-outs, files, who is still welcome."""
-        while self._leaving and (self._leaving[0][0] <= now or len(self._leaving) > _LEAVING_LIMIT):
-            self._leaving.popleft()[1].close()
+        self._door.sweep(now)
         if self._is_paused:
-            self._listen_no_more()
-            for connection in self._connections.values():
+            self._door.close()
+            for connection in self._crowd.everybody():
                 self._watch(connection)
             return
-        if not self._is_listening and self._worker.clients is not None:
-            self._listen()
+        if self._worker.clients is not None:
+            self._door.open(now)
         is_new = self._contexts.refresh()
         if is_new:
             self._told_of_files()
         today = utc_now()
-        for connection in list(self._connections.values()):
+        for connection in self._crowd.everybody():
             if not connection.identity:
                 if now - connection.began_at > HANDSHAKE_SECONDS:
                     self._end(connection, "the handshake took too long")
@@ -396,63 +419,20 @@ class RadSecServer:
         else:
             self._log.info("radsec_certificates_reloaded")
 
-    def _listen(self) -> None:
-        self._is_listening = True
-        for listener in self._listeners:
-            self._selector.register(listener, selectors.EVENT_READ)
-
-    def _listen_no_more(self) -> None:
-        for listener in self._listeners:
-            if self._is_listening:
-                self._selector.unregister(listener)
-            listener.close()
-        self._listeners, self._is_listening = (), False
-
-    def _swallow_wakes(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._wake_out.recv(4096):
-                pass
-        # Only now: before, a wake between the two lines would be swallowed and still be noted.
-        self._is_woken = False
-        if self._is_paused:
-            self._next_tick = 0.0
-
     def _say_goodbye(self) -> None:
         """The last replies, then close_notify, then an end that loses none of them."""
-        self._listen_no_more()
+        self._door.close()
         self._send_replies()
-        waiting = list(self._connections.values())
+        waiting = self._crowd.everybody()
         for connection in waiting:
             with contextlib.suppress(Exception):
                 connection.stream.close()
         deadline = time.monotonic() + GOODBYE_SECONDS
         while waiting and time.monotonic() < deadline:
-            waiting = [connection for connection in waiting if not _gone(connection)]
+            waiting = [connection for connection in waiting if not connection.is_over()]
             if waiting:
                 time.sleep(0.01)
-        for connection in self._connections.values():
+        for connection in self._crowd.everybody():
             connection.socket.close()
-        for _, leaving in self._leaving:
-            leaving.close()
-        self._connections.clear()
-
-
-def _gone(connection: Connection) -> bool:
-    """Whether everything was sent and the client has closed as well.
-
-    Closing a socket with unread octets resets the connection, and what the client has not
-    read yet would be lost with it.
-    """
-    try:
-        connection.flush()
-        if connection.waits_to_write:
-            return False
-        with contextlib.suppress(OSError):
-            connection.socket.shutdown(socket.SHUT_WR)
-        while connection.socket.recv(65536):
-            pass
-    except (BlockingIOError, InterruptedError):
-        return False
-    except (OSError, Lost):
-        return True
-    return True
+        self._door.sweep(float("inf"))
+        self._crowd.clear()

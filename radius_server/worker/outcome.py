@@ -53,7 +53,7 @@ class Outcome:
         self.batch = Batch()
         self.exchanges: list[Exchange] = []
         self._entries: list[tuple[Any, ...]] = []
-        """The arguments of `decided` (3), `accounted` (4) and `relayed` (5), to do them again."""
+        """The arguments of `decided` (3), `accounted` (5) and `relayed` (6), to do them again."""
         self._references = b""
         self._moment: datetime | None = None
         self._moment_micros = 0
@@ -119,8 +119,13 @@ class Outcome:
         attributes: bytes,
         user_name: str,
         trace: tuple[str, ...],
+        reference: str | None = None,
     ) -> None:
-        """Add the row and the reply of an access decision that a home server has made."""
+        """Add the row and the reply of an access decision that a home server has made.
+
+        Args:
+            reference: what the Class in `attributes` says.
+        """
         packet, is_accept = exchange.packet, code == Code.ACCESS_ACCEPT
         exchange.reply = exchange.nas.secret.reply(packet, code, attributes)
         station = packet.text(_CALLING_STATION_ID)
@@ -135,11 +140,11 @@ class Outcome:
                 Reason.OK if is_accept else Reason.HOME_REFUSED,
                 None if station is None else find_mac(station) or station,
                 packet.text(_CALLED_STATION_ID),
-                None,
+                reference,
                 "\n".join(trace),
             )
         )
-        self._entries.append((exchange, code, attributes, user_name, trace))
+        self._entries.append((exchange, code, attributes, user_name, trace, reference))
         self.exchanges.append(exchange)
 
     def accounted(
@@ -148,9 +153,16 @@ class Outcome:
         record: AccountingRecord,
         account_id: int | None,
         session_ref: str | None,
+        relay: tuple[Any, ...] | None = None,
     ) -> None:
-        """Add the rows and the reply of an accounting packet."""
-        self._entries.append((exchange, record, account_id, session_ref))
+        """Add the rows and the reply of an accounting packet.
+
+        Args:
+            relay: its row in relay_outbox, when a home server is to have it as well.
+        """
+        self._entries.append((exchange, record, account_id, session_ref, relay))
+        if relay is not None:
+            self.batch.relays.append(relay)
         nas_client_id = exchange.nas.facts.nas_client_id
         session, stamp = record.session, record.event_timestamp
         self.batch.accounting_events.append(
@@ -197,7 +209,7 @@ class Outcome:
             single = Outcome(self._class_key)
             if len(entry) == 3:
                 single.decided(*entry)
-            elif len(entry) == 5:
+            elif len(entry) == 6:
                 single.relayed(*entry)
             else:
                 single.accounted(*entry)
@@ -211,7 +223,7 @@ class Outcome:
         session_ref: str | None,
     ) -> None:
         session_key = session.session_key
-        if account_id is not None:
+        if account_id is not None or session_ref is not None:
             owner = (account_id, session_ref)
             held_by = self._owners.get(session_key)
             self._owners[session_key] = owner if held_by is None else join_owners(held_by, owner)

@@ -16,7 +16,8 @@ from radius_server.worker.directory import Directory
 class Owners:
     """Finds owners for a whole batch at once.
 
-    Class tells for certain; else the user name does, when an account has it.
+    Class tells for certain, also that a person is another institution's and no account of ours;
+    else the user name does, when an account has it.
     """
 
     def __init__(self, directory: Directory, store: SqlStore, class_key: bytes) -> None:
@@ -43,7 +44,11 @@ class Owners:
                 owner = class_attribute.open_class(self._class_key, value)
                 if owner is not None:
                     account_id, reference = owner.account_id, owner.reference
-            if account_id is None and name:
+                    continue
+                foreign = class_attribute.open_foreign(self._class_key, value)
+                if foreign is not None:
+                    reference = foreign.reference
+            if account_id is None and reference is None and name:
                 snapshot = accounts.get(name)
                 account_id = (
                     snapshot.account_id if snapshot else vouchers.get(find_code(name) or "")

@@ -92,7 +92,7 @@ class Worker:
         self._every_second = every_second
         self._store = SqlStore(office)
         self._relay = relay
-        self._directory = Directory(self._store, relay.realms.stripped if relay else str)
+        self._directory = Directory(self._store, relay.realms.stored if relay else str)
         self._owners = Owners(self._directory, self._store, office.vault.class_key)
         self._siblings = siblings or Siblings(None, 0)
         self._eap = eap
@@ -334,8 +334,6 @@ class Worker:
                 facts = exchange.nas.facts
                 record = read_accounting(packet, facts.nas_client_id, exchange.received_at)
                 turn.accounting.append((exchange, record))
-                if self._relay is not None:
-                    self._relay.copy(exchange)
             elif self._relay is None or not self._relay.takes(exchange):
                 request = access_request(exchange)
                 if request.eap_message is None:
@@ -427,7 +425,8 @@ class Worker:
             self._give_up([exchange for exchange, _ in accounting])
             return
         for (exchange, record), (account_id, reference) in zip(accounting, owners, strict=True):
-            outcome.accounted(exchange, record, account_id, reference)
+            relay = self._relay.owed(exchange, record) if self._relay is not None else None
+            outcome.accounted(exchange, record, account_id, reference, relay)
 
     def _forget(self, exchanges: Iterable[Exchange]) -> None:
         for exchange in exchanges:

@@ -101,6 +101,7 @@ _HOME_AUTHORIZE = """\
         MS-MPPE-Send-Key := 0x{send_key}
         MS-MPPE-Recv-Key := 0x{receive_key}
         Chargeable-User-Identity := 0x637569
+{more_reply}
       }}
     }}
     else {{
@@ -233,10 +234,16 @@ def home_server(
     *,
     auth: int = 0,
     acct: int = 0,
+    more_reply: str = "",
 ) -> Iterator[FreeRadius]:
     """A home server that knows one user and would put them in VLAN 99."""
     authorize = _HOME_AUTHORIZE.format(
-        user=user, password=password, name=name, send_key=keys[0].hex(), receive_key=keys[1].hex()
+        user=user,
+        password=password,
+        name=name,
+        send_key=keys[0].hex(),
+        receive_key=keys[1].hex(),
+        more_reply=more_reply,
     )
     with _running(folder, name, secret, authorize=authorize, auth=auth, acct=acct) as running:
         yield running

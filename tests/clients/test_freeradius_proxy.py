@@ -68,7 +68,7 @@ class Roaming:
     folder: Path
     ports: tuple[tuple[int, int], tuple[int, int]]
 
-    def home(self, number: int) -> AbstractContextManager[FreeRadius]:
+    def home(self, number: int, more_reply: str = "") -> AbstractContextManager[FreeRadius]:
         """The home server of this number, while the block runs."""
         auth, acct = self.ports[number]
         return freeradius.home_server(
@@ -80,6 +80,7 @@ class Roaming:
             (SEND_KEY, RECEIVE_KEY),
             auth=auth,
             acct=acct,
+            more_reply=more_reply,
         )
 
 
@@ -151,6 +152,33 @@ def test_a_visitor_is_asked_of_home_and_put_where_we_say(roaming: Roaming) -> No
         wait_until(lambda: first.requests("Accounting-Request"), 5, "home heard no accounting")
         assert first.requests("Accounting-Request")[0]["Acct-Session-Id"] == ["visit-1"]
     assert live.rows("SELECT user_name FROM network_session") == [(VISITOR,)]
+
+
+def test_a_name_that_home_gives_never_makes_a_visitor_one_of_our_people(roaming: Roaming) -> None:
+    live, nas = roaming.live, Nas(roaming.live, tries=5)
+    claimed = live.rows("SELECT id FROM account WHERE username = 'somchai'")[0][0]
+    with roaming.home(0, 'User-Name := "somchai"') as first:
+        accepted = nas.access(VISITOR, PASSWORD)
+        assert accepted.code == "Access-Accept", accepted.output
+        assert accepted.one("User-Name") == "somchai@partner.example"
+        # A NAS that cuts the realm off still says in Class whose session it is.
+        for session, name in (("visit-1", accepted.one("User-Name")), ("visit-2", "somchai")):
+            answer = nas.account("Start", session, User_Name=name, Class=accepted.one("Class"))
+            assert answer.code == "Accounting-Response"
+        unlabelled = nas.account("Start", "visit-3", User_Name="somchai@partner.example")
+        assert unlabelled.code == "Accounting-Response"
+        wait_until(lambda: len(first.requests("Accounting-Request")) == 3, 5, "home missed some")
+        assert all("Class" not in asked for asked in first.requests("Accounting-Request"))
+    reference = live.rows("SELECT session_ref FROM auth_event WHERE method = 'proxy'")[0][0]
+    assert live.rows(
+        "SELECT acct_session_id, account_id, session_ref FROM network_session ORDER BY 1"
+    ) == [("visit-1", None, reference), ("visit-2", None, reference), ("visit-3", None, None)]
+
+    own = nas.access("somchai", PASSWORD)
+    nas.account("Start", "own-1", User_Name="somchai", Class=own.one("Class"))
+    nas.account("Start", "own-2", User_Name="somchai")
+    found = live.rows("SELECT account_id FROM network_session WHERE acct_session_id LIKE 'own-%'")
+    assert found == [(claimed,), (claimed,)]
 
 
 def test_our_own_realm_is_taken_off_and_served_here(roaming: Roaming) -> None:

@@ -30,6 +30,9 @@ def test_where_a_nas_takes_requests_is_set_and_taken_back(site: Site) -> None:
     assert listed(site) == {"coa_address": "10.1.0.8", "coa_port": 0}
     site.yuenyan("nas", "set", "gate", "--coa-port", "profile", "--coa-address", "source")
     assert listed(site) == {"coa_address": None, "coa_port": None}
+    site.yuenyan("nas", "radsec", "gate", "gate.school.example")
+    site.yuenyan("nas", "set", "gate", "--coa-address", "radsec")
+    assert listed(site) == {"coa_address": "radsec", "coa_port": None}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,7 @@ def test_where_a_nas_takes_requests_is_set_and_taken_back(site: Site) -> None:
         (("nas", "set", "gate", "--coa-port", "65536"), 2, "1..65535"),
         (("nas", "set", "gate", "--coa-address", "here"), 2, "not an IP address"),
         (("nas", "set", "nobody", "--coa-port", "1"), 1, "there is no NAS"),
+        (("nas", "set", "gate", "--coa-address", "radsec"), 2, "yuenyan nas radsec"),
         (("session", "disconnect"), 2, "--user NAME"),
         (("session", "disconnect", "k", "--user", "head"), 2, "--user NAME"),
         (("session", "disconnect", "k"), 1, "there is no session 'k'"),

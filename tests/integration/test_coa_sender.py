@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from common.metrics import Counters
 from common.net import parse_prefix
@@ -118,6 +120,11 @@ class School:
                 thread.join(10)
                 assert not thread.is_alive()
                 assert self.counters.get("dynamic_internal_errors") == 0
+
+    def ask(self, key: str) -> int:
+        """An officer ends a session; the number of the request."""
+        with self.office.database.write() as session:
+            return dynamic.disconnect_session(session, self.office, key, "officer", "")
 
 
 def rounds_ended(school: School, count: int) -> Callable[[], bool]:
@@ -403,3 +410,62 @@ def test_a_silent_nas_keeps_nobody_else_waiting(school: School, peer: DasPeer) -
             dead.wait(16)
             time.sleep(0.3)
             assert len(dead.received) == 16
+
+
+def test_a_row_that_nobody_can_read_stops_nobody_else(school: School, peer: DasPeer) -> None:
+    bad, good = school.ask(school.account("bad")), school.ask(school.account("good"))
+    with school.office.database.write() as session:
+        session.execute(
+            update(CoaRequest).where(CoaRequest.id == bad).values(wanted='{"no_such_thing": 1}')
+        )
+    with school.sender():
+        school.wait_for(State.ACKED, number=good)
+        school.wait_for(State.FAILED, number=bad)
+    assert len(peer.received) == 1
+
+
+def test_a_request_that_cannot_be_made_stops_nobody_else(school: School, peer: DasPeer) -> None:
+    bad_key = school.account("bad")
+    with school.office.database.write() as session:
+        # What an older version has stored of a packet, cut short on the way.
+        session.execute(
+            update(AccountingEvent)
+            .where(AccountingEvent.session_key == bad_key)
+            .values(octets=b"\x04\x01\x00\x05\x00")
+        )
+    bad, good = school.ask(bad_key), school.ask(school.account("good"))
+    with school.sender():
+        school.wait_for(State.ACKED, number=good)
+        school.wait_for(State.FAILED, number=bad)
+        later = school.ask(school.account("later"))
+        school.wait_for(State.ACKED, number=later)
+
+
+def test_an_outcome_that_the_database_refuses_stops_nobody_else(
+    school: School, peer: DasPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = school.ask(school.account("bad")), school.ask(school.account("good"))
+    finish = outbox.finish
+
+    def refuse_one(session: Session, now: datetime, node: str, number: int, *more: Any) -> None:
+        if number == bad:
+            session.execute(update(CoaRequest).where(CoaRequest.id == bad).values(state=None))
+        finish(session, now, node, number, *more)
+
+    monkeypatch.setattr(outbox, "finish", refuse_one)
+    with school.sender():
+        school.wait_for(State.ACKED, number=good)
+        later = school.ask(school.account("later"))
+        school.wait_for(State.ACKED, number=later)
+    assert school.counters.get("dynamic_unwritable") >= 1
+    assert school.request(bad).state == State.QUEUED
+
+
+def test_an_error_cause_beyond_all_numbers_is_a_refusal_without_a_cause(
+    school: School, peer: DasPeer
+) -> None:
+    school.account("5A")
+    peer.answer = refuse(0xFFFFFFFF)
+    school.suspend()
+    with school.sender():
+        assert school.wait_for(State.NAKKED).error_cause is None

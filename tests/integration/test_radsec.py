@@ -120,8 +120,15 @@ def test_radius_1_1_wants_tls_1_3_and_falls_back(site: RadSecSite, school: Issue
         assert client.application == "radius/1.0"
         asked = client.access("somchai", PASSWORD)
         assert reply_fits(asked, client.receive(), TLS_SECRET)
+    # RFC 9765 section 3.3: the TLS alert no_application_protocol (120).
     with pytest.raises(ssl.SSLError, match="no application protocol"):
         site.client(school, alpn=("http/1.1",))
+    with pytest.raises(ssl.SSLError, match="no application protocol"):
+        site.client(school, alpn=("radius/1.1",), version=ssl.TLSVersion.TLSv1_2)
+    with site.client(school) as client:
+        assert client.application is None
+        asked = client.access("somchai", PASSWORD)
+        assert reply_fits(asked, client.receive(), TLS_SECRET)
 
 
 def refused(site: RadSecSite, issued: Issued | None, *options: str) -> str:

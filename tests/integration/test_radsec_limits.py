@@ -236,7 +236,7 @@ def test_replies_for_a_client_that_has_gone_are_dropped(benches: Any) -> None:
         client.access("x", "x")
         wait_until(lambda: bench.worker.taken, 5, "nothing came")
     (datagram, source) = bench.worker.taken[0]
-    wait_until(lambda: not bench.server._connections, 5, "the connection stays")
+    wait_until(lambda: not len(bench.server._crowd), 5, "the connection stays")
     nas = bench.worker.clients.named(IDENTITY)
     bench.server.sendto(nas.secret.reply(decode(datagram), Code.ACCESS_ACCEPT, b""), source)
     wait_until(lambda: bench.counters.get("radsec_replies_late") == 1, 5, "it is not counted")

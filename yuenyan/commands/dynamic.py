@@ -138,7 +138,11 @@ def session_requests(context: Context, limit: int, as_json: bool) -> None:
 @click.command("set")
 @click.argument("name")
 @click.option("--coa-port", metavar="N", help="0: takes no requests; `profile`: as its make does.")
-@click.option("--coa-address", metavar="IP", help="`source`: where its accounting comes from.")
+@click.option(
+    "--coa-address",
+    metavar="IP",
+    help="`source`: where its accounting comes from; `radsec`: over the connection it holds.",
+)
 @click.option(
     "--require-message-authenticator/--allow-missing-message-authenticator",
     "required",
@@ -216,4 +220,5 @@ def _outcome(row: CoaRequest) -> str:
         State.TIMED_OUT: "no answer; is CoA switched on there, and is the port right?",
         State.SUPERSEDED: "not needed any more",
         State.UNSUPPORTED: "this equipment takes no requests, or its address is not known",
+        State.FAILED: "the request could not be made; the server's log says why",
     }[State(row.state)]

@@ -19,7 +19,8 @@ from common.net import parse_listen
 from db.engine import Database
 from identity.office import Office
 from identity.services.enforcement import Enforcement
-from radius_server.coa_sender import DRAIN_SECONDS, CoaSender
+from radius_server.coa_sender import DRAIN_SECONDS, REVERSE_PACE, CoaSender
+from radius_server.radsec.reverse import ReverseChannel
 
 METRICS_SECONDS = 5.0
 _JOIN_SECONDS = DRAIN_SECONDS + 6.0
@@ -55,6 +56,29 @@ def sending(config: Config) -> Iterator[None]:
         for item in sockets:
             item.close()
         office.database.dispose()
+
+
+@contextmanager
+def sending_back(
+    office: Office, counters: Counters, reverse: ReverseChannel | None
+) -> Iterator[None]:
+    """Ask the NAS that are connected to this worker over RadSec, while the block runs.
+
+    The connections are the worker's, and so is this thread: whichever worker of whichever node
+    has a NAS's connection takes up what is for it.
+    """
+    if reverse is None:
+        yield
+        return
+    sender = CoaSender(office, counters, [reverse], pace=REVERSE_PACE, present=reverse.present)
+    thread = threading.Thread(target=sender.run, name="coa-reverse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        sender.stop()
+        thread.join(_JOIN_SECONDS)
+        reverse.close()
 
 
 def _bound(config: Config) -> list[socket.socket]:

@@ -27,13 +27,15 @@ from radius_server.eap.server import EapServer
 from radius_server.proxy import homes
 from radius_server.proxy.relay import Relay
 from radius_server.radsec import contexts, listening
+from radius_server.radsec.reverse import ReverseChannel
 from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
 from radius_server.worker.worker import DRAIN_SECONDS, Worker
-from yuenyan.processes.dynamic import sending
+from yuenyan.processes.courier import delivering
+from yuenyan.processes.dynamic import sending, sending_back
 
 METRICS_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
@@ -56,7 +58,7 @@ def run(config: Config) -> int:
     homes.check(config)
     count = worker_count(config)
     log.info("radius_started", workers=count, auth=config.radius.auth, acct=config.radius.acct)
-    with sending(config):
+    with sending(config), delivering(config):
         if count == 1:
             verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
             _serve(config, 0, count, verified)
@@ -119,7 +121,8 @@ def _serve(
     )
 
     listeners = [listening.bind(listen) for listen in config.radius.radsec]
-    radsec = RadSecServer(config, listeners, worker, counters) if listeners else None
+    reverse = ReverseChannel() if listeners else None
+    radsec = RadSecServer(config, listeners, worker, counters, reverse) if listeners else None
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if radsec is not None:
@@ -134,7 +137,8 @@ def _serve(
     if radsec is not None:
         radsec.start()
     log.info("radius_listening", worker=number)
-    worker.run()
+    with sending_back(office, counters, reverse):
+        worker.run()
     if radsec is not None:
         radsec.stop()
     beat.stop()

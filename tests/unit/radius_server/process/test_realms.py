@@ -52,8 +52,31 @@ def test_a_misspelt_realm_goes_nowhere(realm: str) -> None:
 
 def test_a_realm_of_ours_is_taken_off_and_no_other() -> None:
     realms = Realms(LOCAL, (DEFAULT,))
-    assert realms.stripped("bob@School.example") == "bob"
-    assert realms.stripped("a@b@school.example") == "a@b"
-    assert realms.stripped("bob@partner.example") == "bob@partner.example"
-    assert realms.stripped("bob") == "bob"
+    assert realms.stored("bob@School.example") == "bob"
+    assert realms.stored("a@b@school.example") == "a@b"
+    assert Realms(LOCAL, ()).stored("bob@partner.example") == "bob@partner.example"
+    assert realms.stored("bob") == "bob"
     assert realm_of("bob") is None
+
+
+def test_a_foreign_name_is_no_accounts_name() -> None:
+    assert Realms(LOCAL, (DEFAULT,)).stored("bob@partner.example") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "given"),
+    [
+        pytest.param("somchai", "somchai@partner.example", id="a bare name"),
+        pytest.param("bob@partner.example", "bob@partner.example", id="their realm"),
+        pytest.param("bob@PARTNER.example", "bob@PARTNER.example", id="in capitals"),
+        pytest.param("somchai@school.example", None, id="our realm"),
+        pytest.param("bob@elsewhere.example", None, id="a realm of another home server"),
+        pytest.param("bob@nowhere.example", None, id="a realm that is looked up here"),
+        pytest.param("bob@", None, id="an empty realm"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_a_home_server_names_its_own_people_only(said: str, given: str | None) -> None:
+    partner = Route(realm="partner.example", servers=("one",))
+    realms = Realms(LOCAL, (partner, Route(realm="elsewhere.example", servers=("two",))))
+    assert realms.returned(said, Foreign("partner.example", partner)) == given

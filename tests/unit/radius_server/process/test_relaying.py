@@ -9,6 +9,7 @@ from radius_server.packet.codes import Code
 from radius_server.packet.forming import form_request
 from radius_server.packet.hiding import Hop, Pair, carry, walk
 from radius_server.packet.packet import Packet, decode
+from radius_server.process.class_attribute import seal, seal_foreign
 from radius_server.process.relaying import (
     Refusal,
     Terms,
@@ -21,7 +22,8 @@ from radius_server.process.relaying import (
 
 NAS = Hop(b"secret of the NAS", bytes(range(16)))
 HOME = Hop(b"secret of home", bytes(range(50, 66)))
-TERMS = Terms(mark=b"our-mark", operator_name="school.example", maximum_hops=3)
+CLASS_KEY = b"k" * 32
+TERMS = Terms(mark=b"our-mark", class_key=CLASS_KEY, operator_name="school.example", maximum_hops=3)
 KEY = bytes(32)
 
 
@@ -32,6 +34,10 @@ def _asked(*pairs: Pair, code: Code = Code.ACCESS_REQUEST) -> Packet:
 def _replied(*pairs: Pair, code: Code = Code.ACCESS_ACCEPT) -> Packet:
     request = decode(form_request(1, 7, HOME, []))
     return decode(SharedSecret(HOME.secret).reply(request, code, encode_all(pairs)))
+
+
+def _returned(reply: Packet, vlan: int | None = None) -> bytes:
+    return returned(reply, HOME, NAS, TERMS, vlan=vlan, named=lambda name: name)
 
 
 def test_home_is_told_who_asks_and_the_proxy_states_stay_in_order() -> None:
@@ -80,16 +86,16 @@ def test_a_visitor_gets_keys_and_times_and_nothing_that_configures_this_network(
         (33, b"of-the-way"),
         (89, b"cui"),
     )
-    attributes = returned(reply, HOME, NAS, None)
+    attributes = _returned(reply, None)
     answer = decode(SharedSecret(NAS.secret).reply(_asked(), Code.ACCESS_ACCEPT, attributes))
     assert [kind for kind, _ in walk(answer)] == [80, 1, 27, 26, 89]
     assert dict(carry(walk(answer), NAS, None))[26][6:] == KEY
 
-    placed = returned(reply, HOME, NAS, 60)
+    placed = _returned(reply, 60)
     answer = decode(SharedSecret(NAS.secret).reply(_asked(), Code.ACCESS_ACCEPT, placed))
     assert answer.values[81] == b"60"
     refused = _replied((18, b"no"), code=Code.ACCESS_REJECT)
-    assert returned(refused, HOME, NAS, 60) == bytes((18, 4)) + b"no"
+    assert _returned(refused, 60) == bytes((18, 4)) + b"no"
 
 
 @pytest.mark.parametrize(
@@ -120,3 +126,24 @@ def test_the_trace_notes_who_home_says_it_was() -> None:
     reply = _replied((1, b"bob@x\n"), (89, b"abc"))
     assert notes(reply) == ["proxy:name=bob@x\\x0a", "proxy:cui=abc"]
     assert notes(_replied((89, b"\0"))) == []
+
+
+def test_a_class_of_ours_is_told_to_nobody_and_believed_from_nobody() -> None:
+    ours = (25, seal(CLASS_KEY, 7, bytes(8)))
+    foreign = (25, seal_foreign(CLASS_KEY, "x", bytes(8)))
+    theirs = (25, b"Y1 of their own")
+    packet = _asked(ours, theirs, foreign, code=Code.ACCOUNTING_REQUEST)
+    pairs = outgoing(packet, NAS, HOME, TERMS)
+    assert [pair for pair in pairs if pair[0] == 25] == [theirs]
+    assert _returned(_replied(ours, foreign, theirs)) == encode_all([theirs])
+
+
+def test_the_name_from_home_is_made_fit_or_left_out() -> None:
+    def named(name: str) -> str | None:
+        return {"somchai": "somchai@x", "long": "a" * 254}.get(name)
+
+    def given(name: bytes) -> bytes:
+        return returned(_replied((1, name)), HOME, NAS, TERMS, vlan=None, named=named)
+
+    assert given(b"somchai") == encode_all([(1, b"somchai@x")])
+    assert given(b"other") == given(b"long") == given(b"\xff\xfe") == b""
