@@ -55,6 +55,8 @@ class Change:
     up_kbps: int | None = None
     filter_id: str | None = None
     """Filter-Id, RFC 2865 section 5.11: a role or access list by its name on the NAS."""
+    vendor_role: str | None = None
+    """The same in the attribute of the make, where it has one."""
     reauthenticate: bool = False
     """Let the NAS ask again whether this station may come in (Cisco, Meraki)."""
 

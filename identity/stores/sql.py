@@ -33,6 +33,7 @@ from db.models.base import from_micros
 from identity.domain.access import AccountSnapshot, Decision, RoleProfile
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
+from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
 from identity.services import login, nas, recoverable
@@ -50,6 +51,7 @@ class NasFacts:
     vendor: str
     require_message_authenticator: bool
     secret: bytes = field(repr=False)
+    station_words: StationWords = NO_WORDS
     radsec_identity: str | None = None
     """As `identity.services.nas` stores it: without case."""
 
@@ -236,6 +238,7 @@ class SqlStore:
                     vendor=row.vendor,
                     require_message_authenticator=row.require_message_authenticator,
                     secret=nas.secret_of(self._office, row),
+                    station_words=nas.station_words(self._office, row),
                     radsec_identity=row.radsec_identity,
                 )
                 for row in session.scalars(select(NasClient).where(NasClient.enabled)).unique()

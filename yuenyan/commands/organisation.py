@@ -28,6 +28,7 @@ _LIMITS = (
     "quota_minutes_week",
     "quota_minutes_month",
 )
+_TEXTS = ("filter_id", "vendor_role", "egress_vlans")
 
 
 @click.group("org")
@@ -86,6 +87,13 @@ def role_command() -> None:
 @click.option("--quota-minutes-day", type=int, metavar="N", help="All its devices together.")
 @click.option("--quota-minutes-week", type=int, metavar="N")
 @click.option("--quota-minutes-month", type=int, metavar="N")
+@click.option("--filter-id", metavar="TEXT", help="A filter by its name on the equipment.")
+@click.option(
+    "--vendor-role",
+    metavar="TEXT",
+    help="A role, group or policy by its name on the equipment, in the attribute of its make.",
+)
+@click.option("--egress-vlans", metavar="LIST", help="'20, 30, untagged 40': for trunk ports.")
 @click.option("--hours", metavar="TEXT", help="'mon-fri 07:30-17:00; sat 08:00-12:00'; `always`.")
 @click.option(
     "--recoverable",
@@ -95,7 +103,7 @@ def role_command() -> None:
 @click.option(
     "--no-limit",
     multiple=True,
-    type=click.Choice([name.replace("_", "-") for name in _LIMITS]),
+    type=click.Choice([name.replace("_", "-") for name in (*_LIMITS, *_TEXTS)]),
     help="Take this limit away; may be repeated.",
 )
 @click.pass_obj
@@ -106,7 +114,7 @@ def role_set(
     hours: str | None,
     no_limit: tuple[str, ...],
     recoverable: str | None,
-    **given: int | None,
+    **given: int | str | None,
 ) -> None:
     """Make a role or change the given limits of one; the others stay."""
     lifted = {name.replace("-", "_") for name in no_limit}
@@ -137,7 +145,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, "hours", "recoverable")
+    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", "recoverable")
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return
