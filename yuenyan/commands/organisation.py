@@ -9,7 +9,7 @@ from common.errors import UsageError
 from db.models import Organisation, Person, Role
 from identity.domain.recoverable import Recoverable
 from identity.services import recoverable as kept_secrets
-from identity.services import roles
+from identity.services import role_changes, roles
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.context import Context
 
@@ -101,6 +101,12 @@ def role_command() -> None:
     help="What to keep of its accounts' passwords for CHAP and MS-CHAP.",
 )
 @click.option(
+    "--live",
+    type=click.Choice(["change", "disconnect", "nothing"]),
+    help="What its live sessions hear: new values where equipment can change them; an end where"
+    " it cannot (disconnect); nothing. Default: [radius] role_changes.",
+)
+@click.option(
     "--no-limit",
     multiple=True,
     type=click.Choice([name.replace("_", "-") for name in (*_LIMITS, *_TEXTS)]),
@@ -114,6 +120,7 @@ def role_set(
     hours: str | None,
     no_limit: tuple[str, ...],
     recoverable: str | None,
+    live: str | None,
     **given: int | str | None,
 ) -> None:
     """Make a role or change the given limits of one; the others stay."""
@@ -124,7 +131,7 @@ def role_set(
     changes = {name: n for name, n in given.items() if n is not None or name in lifted}
     office = context.office
     with office.database.write() as session:
-        roles.set_role(session, office, role, changes, context.actor)
+        followed = role_changes.set_role(session, office, role, changes, context.actor, live)
         if hours is not None:
             session.flush()
             wanted = None if hours == "always" else hours
@@ -136,6 +143,20 @@ def role_set(
     if recoverable not in (None, "none"):
         click.echo(f"warning: {kept_secrets.PRICE}", err=True)
     click.echo(f"set {role}")
+    _tell(followed)
+
+
+def _tell(followed: role_changes.Followed) -> None:
+    """What the live sessions of a changed role hear, if there are any."""
+    seconds = round(role_changes.seconds_needed(followed).total_seconds())
+    soon = f", the last in {seconds} s" if seconds else ""
+    for number, what in (
+        (followed.changing, f"told to their equipment{soon} (see: yuenyan session requests)"),
+        (followed.ending, f"being ended{soon} (see: yuenyan session requests)"),
+        (followed.waiting, "going on as before until their next login"),
+    ):
+        if number:
+            click.echo(f"live sessions {what}: {number}")
 
 
 @role_command.command("list")
