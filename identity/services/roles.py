@@ -24,7 +24,7 @@ DEFAULT_ROLES: dict[str, dict[str, int | bool]] = {
 }
 """What `init` makes; the limits are those of the office's manual and can be changed."""
 
-_LIMITS: dict[str, tuple[int, int]] = {
+LIMITS: dict[str, tuple[int, int]] = {
     "vlan": (1, 4094),
     "down_kbps": (1, 2**31 - 1),
     "up_kbps": (1, 2**31 - 1),
@@ -38,15 +38,15 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "quota_minutes_week": (1, 7 * 24 * 60),
     "quota_minutes_month": (1, 31 * 24 * 60),
 }
-_TEXTS = ("filter_id", "vendor_role", "egress_vlans")
+TEXTS = ("filter_id", "vendor_role", "egress_vlans")
 _LONGEST_TEXT = 200
 """Octets; with its head it must fit into one attribute of a vendor."""
 
 
 def profile(role: Role) -> RoleProfile:
     """The access profile of a role row."""
-    limits = {field: getattr(role, field) for field in _LIMITS}
-    texts = {field: getattr(role, field) for field in _TEXTS}
+    limits = {field: getattr(role, field) for field in LIMITS}
+    texts = {field: getattr(role, field) for field in TEXTS}
     return _one_of_each(RoleProfile(name=role.name, hours=role.hours, **limits, **texts))
 
 
@@ -92,11 +92,11 @@ def set_role(
         UsageError: a limit is outside its range, or a text cannot be told to equipment.
     """
     for field, value in limits.items():
-        if field in _TEXTS:
+        if field in TEXTS:
             _refuse_text(field, value)
             continue
         assert value is None or isinstance(value, int)
-        low, high = _LIMITS[field]
+        low, high = LIMITS[field]
         if value is not None and not low <= value <= high:
             raise UsageError(f"--{field.replace('_', '-')} must be {low}..{high}")
     role = session.scalar(select(Role).where(Role.name == name))
@@ -118,6 +118,19 @@ def _refuse_text(field: str, value: int | str | None) -> None:
         raise UsageError(f"{option} is 1..{_LONGEST_TEXT} octets of printable text")
     if field == "egress_vlans":
         parse_egress(text)
+
+
+def set_for_guests(
+    session: Session, office: Office, name: str, for_guests: bool, actor: str
+) -> None:
+    """Say whether an approval of this role makes a guest with a sponsor, or a person.
+
+    Raises:
+        NotFound: there is no such role.
+    """
+    role = get(session, name)
+    role.for_guests = for_guests
+    audit.record(session, office.clock(), actor, "role:set", name, for_guests=for_guests)
 
 
 def set_hours(session: Session, office: Office, name: str, hours: str | None, actor: str) -> None:
