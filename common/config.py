@@ -96,6 +96,10 @@ class Radius(_Section):
     """A session counts as ended when so many interim updates, one each 300 s, did not come."""
     backend_failure: Literal["silence", "reject"] = "silence"
     """Silence lets the NAS try its next server; docs/decisions/0004."""
+    role_changes: Literal["change", "disconnect", "nothing"] = "change"
+    """What live sessions hear when their role's VLAN, rates or times change. `change`: equipment
+    that can change them is told, others at their next login, because ending a lesson's sessions
+    for a rate does more harm than the old rate; `disconnect` ends those others."""
     slow_threads: int = Field(default=0, ge=0, le=64)
     """Threads for argon2; 0: one a core, which is all the processor it can use."""
     slow_queue: int = Field(default=256, ge=1)

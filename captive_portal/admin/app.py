@@ -15,6 +15,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
 from captive_portal.admin import (
+    account_choices,
     api,
     audit_trail,
     dashboard,
@@ -22,8 +23,10 @@ from captive_portal.admin import (
     logins,
     lookups,
     nas_clients,
+    nas_settings,
     people,
     registrations,
+    roles,
     sessions,
     sign_in,
     vouchers,
@@ -90,11 +93,14 @@ def create_app(office: Office) -> Flask:
         dashboard,
         registrations,
         people,
+        account_choices,
+        roles,
         vouchers,
         sessions,
         disconnects,
         logins,
         nas_clients,
+        nas_settings,
         lookups,
         audit_trail,
         api,

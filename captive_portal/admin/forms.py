@@ -18,10 +18,12 @@ from wtforms import SelectChoice  # type: ignore[attr-defined]  # its types lag 
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from captive_portal.admin import words
+from captive_portal.admin.officers import Officer
 from common.clock import parse_time
 from common.errors import UsageError
-from db.models import Organisation, Role
+from db.models import Account, Organisation, Role
 from identity.office import Office
+from identity.services import approval
 
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -53,6 +55,13 @@ def between(low: int, high: int) -> NumberRange:
 def offer(choices: Iterable[tuple[str, object]]) -> list[Any]:
     """Choices in the form a select field wants."""
     return [SelectChoice(value, label) for value, label in choices]
+
+
+def granted_choices(session: Session, officer: Officer) -> list[tuple[str, str]]:
+    """The roles this officer may grant, with their names in words."""
+    account = session.get_one(Account, officer.account_id)
+    names = approval.grantable(session, account)
+    return [(name, words.word(words.ROLES, name)) for name in names]
 
 
 def role_choices(session: Session, *, devices: bool = False) -> list[tuple[str, str]]:

@@ -19,23 +19,11 @@ from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from common.errors import BackendUnavailable, NetAccessError
 from db.models import NasClient
+from identity.domain.vendors import VENDORS
 from identity.services import nas, nas_hygiene
 
 blueprint = Blueprint("nas_clients", __name__, url_prefix="/nas")
 
-VENDORS = (
-    "generic",
-    "mikrotik",
-    "unifi",
-    "omada",
-    "aruba",
-    "cisco",
-    "meraki",
-    "ruckus",
-    "fortinet",
-    "coova",
-    "opennds",
-)
 _ = lazy_gettext
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from wtforms import Form, SelectField, StringField
 from wtforms.validators import Optional
 
+from captive_portal.admin.account_choices import AS_ROLE
 from captive_portal.admin.connections import describe_sessions
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.forms import (
@@ -25,11 +26,20 @@ from captive_portal.admin.forms import (
 )
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
-from captive_portal.admin.words import LEVELS, explain
+from captive_portal.admin.words import LEVELS, RECOVERABLE, explain, word
 from common.errors import BackendUnavailable, NetAccessError, UsageError
 from common.net import find_mac
-from db.models import Account, AuthEvent, NasClient, NetworkSession, Organisation, Person, Role
-from identity.services import people, registrations
+from db.models import (
+    Account,
+    AuthEvent,
+    Credential,
+    NasClient,
+    NetworkSession,
+    Organisation,
+    Person,
+    Role,
+)
+from identity.services import approval, people, registrations
 
 blueprint = Blueprint("people", __name__, url_prefix="/people")
 
@@ -126,7 +136,25 @@ def show(account_id: int) -> ResponseReturnValue:
             connections=connections,
             is_self=account.id == officer().account_id,
             suggestion=suggest_password(),
+            **_choices(session, account),
         )
+
+
+def _choices(session: Session, account: Account) -> dict[str, object]:
+    """What may be chosen about this account, and how it is now."""
+    credential = session.get(Credential, account.id)
+    own = credential.recoverable_choice if credential is not None else None
+    by_role = gettext(
+        "as its role says: %(kind)s", kind=word(RECOVERABLE, account.role.recoverable)
+    )
+    kinds = [(AS_ROLE, by_role), *((kind, str(text)) for kind, text in RECOVERABLE.items())]
+    scope = approval.scope_of(session, account)
+    return {
+        "kinds": kinds,
+        "chosen_kind": own or AS_ROLE,
+        "scope": scope if account.admin_level == approval.APPROVER else None,
+        "grantable": role_choices(session),
+    }
 
 
 def _last_logins(session: Session, account: Account) -> Sequence[Row[AuthEvent, str]]:

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     VIEW_SESSIONS = "view sessions"
     END_SESSIONS = "end sessions"
     VIEW_LOGINS = "view logins"
+    VIEW_ROLES = "view roles"
+    CHANGE_ROLES = "change roles"
     VIEW_NAS = "view nas"
     CHANGE_NAS = "change nas"
     LOOK_UP = "look up"
@@ -58,6 +60,8 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.VIEW_SESSIONS: _OVERSIGHT,
     Permission.END_SESSIONS: _ADMIN,
     Permission.VIEW_LOGINS: _OVERSIGHT,
+    Permission.VIEW_ROLES: _EVERYONE,
+    Permission.CHANGE_ROLES: _ADMIN,
     Permission.VIEW_NAS: _OVERSIGHT,
     Permission.CHANGE_NAS: _ADMIN,
     Permission.LOOK_UP: _OVERSIGHT,

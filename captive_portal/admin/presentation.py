@@ -20,8 +20,9 @@ from captive_portal.admin.permissions import Permission
 from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.i18n import current_language
 from common.net import find_mac, format_mac, is_randomised_mac, split_called_station_id
-from db.models import Registration
+from db.models import Account, Registration
 from identity.office import Office
+from identity.services import approval
 
 _ = lazy_gettext
 
@@ -33,10 +34,13 @@ class MenuItem:
     endpoint: str
     label: LazyString
     permission: Permission
+    also: tuple[str, ...] = ()
+    """Other parts of the portal that belong to this line."""
 
     @property
     def is_here(self) -> bool:
-        return (request.endpoint or "").split(".")[0] == self.endpoint.split(".")[0]
+        here = (request.endpoint or "").split(".")[0]
+        return here == self.endpoint.split(".")[0] or here in self.also
 
 
 MENU = (
@@ -47,13 +51,17 @@ MENU = (
         permission=Permission.DECIDE_REGISTRATIONS,
     ),
     MenuItem(endpoint="people.listing", label=_("People"), permission=Permission.VIEW_PEOPLE),
+    MenuItem(endpoint="roles.listing", label=_("Roles"), permission=Permission.VIEW_ROLES),
     MenuItem(endpoint="vouchers.listing", label=_("Vouchers"), permission=Permission.VIEW_VOUCHERS),
     MenuItem(
         endpoint="sessions.listing", label=_("Connections"), permission=Permission.VIEW_SESSIONS
     ),
     MenuItem(endpoint="logins.listing", label=_("Login log"), permission=Permission.VIEW_LOGINS),
     MenuItem(
-        endpoint="nas_clients.listing", label=_("Network devices"), permission=Permission.VIEW_NAS
+        endpoint="nas_clients.listing",
+        label=_("Network devices"),
+        permission=Permission.VIEW_NAS,
+        also=("nas_settings",),
     ),
     MenuItem(
         endpoint="lookups.ask", label=_("Who used this address?"), permission=Permission.LOOK_UP
@@ -108,7 +116,9 @@ def _count_pending(office: Office) -> None:
     ):
         return
     with office.database.read() as session:
-        statement = select(func.count()).where(Registration.state == "pending")
+        account = session.get_one(Account, current_user.account_id)
+        mine = approval.scope_of(session, account).registrations()
+        statement = select(func.count()).where(Registration.state == "pending", mine)
         g.pending_count = session.scalar(statement) or 0
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import expiry_choices, read_expiry, role_choices
+from captive_portal.admin.forms import expiry_choices, granted_choices, read_expiry
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import REGISTRATION_STATES, explain, word
@@ -19,7 +19,7 @@ from captive_portal.web.dates import format_moment
 from captive_portal.web.i18n import current_language
 from common.errors import BackendUnavailable, NetAccessError, NotFound, UsageError
 from db.models import Account, Person, Registration
-from identity.services import registrations
+from identity.services import approval, registrations
 
 blueprint = Blueprint("registrations", __name__, url_prefix="/registrations")
 
@@ -48,13 +48,14 @@ def queue() -> ResponseReturnValue:
             )
         )
     with office().database.read() as session:
+        statement = statement.where(_scope(session).registrations())
         page = fetch_page(session, statement, count=True)
         return render_template(
             "registrations.html",
             page=page,
             state=state,
             q=wanted,
-            roles=role_choices(session),
+            roles=granted_choices(session, officer()),
             expiries=expiry_choices(),
             default_role=office().config.portal.registration_role,
         )
@@ -66,13 +67,13 @@ def show(reference: str) -> ResponseReturnValue:
     """One application, and accounts it may be a double of."""
     with office().database.read() as session:
         found = registrations.find(session, reference)
-        if found is None:
+        if found is None or not _scope(session).covers(found.organisation_id):
             abort(404)
         return render_template(
             "registration.html",
             registration=found,
             doubles=_doubles(session, found),
-            roles=role_choices(session),
+            roles=granted_choices(session, officer()),
             expiries=expiry_choices(),
         )
 
@@ -132,6 +133,11 @@ def approve_many() -> ResponseReturnValue:
     return redirect(url_for("registrations.queue"))
 
 
+def _scope(session: Session) -> approval.Scope:
+    """What the officer may grant, and to whom."""
+    return approval.scope_of(session, session.get_one(Account, officer().account_id))
+
+
 def _approve(reference: str) -> str | None:
     """Approve one application as the posted form says; else why it could not be done."""
     try:
@@ -143,7 +149,7 @@ def _approve(reference: str) -> str | None:
     role = request.form.get("role") or None
     try:
         with office().database.write() as session:
-            if role is not None and role not in dict(role_choices(session)):
+            if role is not None and role not in dict(granted_choices(session, officer())):
                 raise NotFound(f"there is no role {role!r}")
             registrations.approve(
                 session,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from wtforms import Form, IntegerField, SelectField, StringField
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, between, needed_number, offer, role_choices
+from captive_portal.admin.forms import at_most, between, granted_choices, needed_number, offer
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
@@ -83,7 +83,7 @@ def create() -> ResponseReturnValue:
     """Issue a batch."""
     form = NewBatch(request.form)
     with office().database.read() as session:
-        form.role.choices = offer(role_choices(session))
+        form.role.choices = offer(granted_choices(session, officer()))
     if request.method == "GET":
         form.count.data, form.minutes.data, form.devices.data = 24, 480, 1
         form.role.data = "guest"

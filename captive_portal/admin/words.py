@@ -191,6 +191,10 @@ ACTIONS: Words = {
     "account:secret_kept": _("kept a password in recoverable form"),
     "account:secret_removed": _("removed a password kept in recoverable form"),
     "account:recoverable_chosen": _("chose what is kept of an account's password"),
+    "account:approver_scope": _("chose what an approver may grant"),
+    "role:sessions_follow": _("told connections of a changed role"),
+    "nas:vendor_set": _("set the make of a network device"),
+    "nas:mab_set": _("set what a network device says of devices"),
     "role:recoverable_chosen": _("chose what is kept of the passwords of a role"),
     "admin:signed_in": _("signed in here"),
     "admin:signed_out": _("signed out"),
@@ -294,6 +298,32 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
         ),
         (r"only a person can approve", _("Only a person's account can approve.")),
         (r"vouchers need a person", _("Only a person's account can issue vouchers.")),
+        (
+            r"may not grant the role '(?P<name>.+?)'",
+            _("You may not grant the role %(name)s; an administrator can allow it."),
+        ),
+        (
+            r"belongs to another organisation",
+            _("This registration is decided by another organisation."),
+        ),
+        (r"--(?P<name>[a-z-]+) must be (?P<range>\S+)", _("%(name)s: from %(range)s.")),
+        (
+            r"--(?P<name>[a-z-]+) is 1\.\.200 octets",
+            _("%(name)s: at most 200 octets, without control characters."),
+        ),
+        (
+            r"'(?P<value>.*)' is no VLAN",
+            _("%(value)s is no VLAN; write them like: 20, 30, untagged 40."),
+        ),
+        (
+            r"write hours like",
+            _("Write hours like: mon-fri 07:30-17:00; sat 08:00-12:00."),
+        ),
+        (r"the CoA port is", _("The port is a number from 1 to 65535; 0 means none.")),
+        (r"what a NAS sends has at most", _("At most 100 octets.")),
+        (r"is no approver;", _("This account is no approver.")),
+        (r"(?P<name>\S+) has no password$", _("%(name)s has no password.")),
+        (r"there is already a role '(?P<name>.+)'", _("There is a role %(name)s already.")),
         (
             r"there is already a NAS with the name (?P<value>.+)",
             _("There is already a network device named %(value)s."),

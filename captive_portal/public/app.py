@@ -15,7 +15,7 @@ from captive_portal.public import (
     voucher,
 )
 from captive_portal.public.site import EXTENSION, Portal, StaleVisit
-from captive_portal.web.dates import format_date, format_duration, format_moment
+from captive_portal.web.dates import format_data, format_date, format_duration, format_moment
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.i18n import current_language, gettext, init_languages
 from captive_portal.web.input_checks import init_input_checks
@@ -52,6 +52,7 @@ def create_app(office: Office) -> Flask:
         moment=lambda value: format_moment(value, current_language(), zone),
         date=lambda value: format_date(value, current_language(), zone),
         duration=lambda value: format_duration(value, current_language()),
+        data_size=format_data,
         mac=format_mac,
     )
     detection.init_capture(app)

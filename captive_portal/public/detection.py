@@ -13,6 +13,8 @@ from flask import Blueprint, Flask, jsonify, make_response, redirect, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public.site import client_address, portal, public_root, visit
+from db.models import Account
+from identity.services.allowance import allowance
 from identity.services.presence import Presence, session_of
 
 pages = Blueprint("detection", __name__)
@@ -89,14 +91,34 @@ def api() -> Response:
         "captive": presence is None,
         "user-portal-url": f"{public_root()}/" if presence is None else f"{public_root()}/status",
     }
-    if presence is not None and presence.ends_at is not None:
-        left = presence.ends_at - portal().office.clock()
-        answer["seconds-remaining"] = max(0, int(left.total_seconds()))
+    if presence is not None:
+        answer |= _remaining(presence)
     response = jsonify(answer)
     response.content_type = CAPTIVE_JSON
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Vary"] = "Accept"
     return response
+
+
+def _remaining(presence: Presence) -> dict[str, object]:
+    """What is left, by the tightest limit; nothing where there is none. RFC 8908 section 5."""
+    office = portal().office
+    now = office.clock()
+    ends, left = [presence.ends_at], None
+    if presence.account_id is not None:
+        with office.database.read() as session:
+            account = session.get(Account, presence.account_id)
+            left = allowance(session, office, account) if account is not None else None
+    if left is not None:
+        ends.append(left.closes_at)
+    seconds = [int((end - now).total_seconds()) for end in ends if end is not None]
+    seconds += [one.seconds for one in (left.quotas if left else ()) if one.seconds is not None]
+    found: dict[str, object] = {}
+    if seconds:
+        found["seconds-remaining"] = max(0, min(seconds))
+    if left is not None and left.octets is not None:
+        found["bytes-remaining"] = left.octets
+    return found
 
 
 @pages.get("/healthz")

@@ -18,6 +18,7 @@ from captive_portal.public.site import (
     public_root,
     visit,
 )
+from captive_portal.public.visits import nas_of_visit
 from captive_portal.web import qr
 from captive_portal.web.i18n import current_language, gettext
 from common.errors import Refused, UsageError
@@ -50,6 +51,12 @@ class Form:
         return cls(
             **{field.name: _clean(request.form.get(field.name, ""))[:600] for field in fields(cls)}
         )
+
+
+def _organisation_here() -> int | None:
+    """Whose network device sent this visitor: its approvers decide."""
+    nas = nas_of_visit()
+    return nas.organisation_id if nas is not None else None
 
 
 def _clean(text: str) -> str:
@@ -90,6 +97,7 @@ def submit() -> Response:
         client_mac=visit().mac or None,
         language=current_language(),
         notice_hash=accepted.sha256,
+        organisation_id=_organisation_here(),
     )
     office = portal().office
     hashed = registrations.hash_password(office, application)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Blueprint, make_response, redirect, render_template, request
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from captive_portal.public.sign_ins import COOKIE, Holder, end, holder, sign_in_text
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
 from captive_portal.public.visits import find_nas
 from common.net import find_mac, format_mac
+from db.models import Account
+from identity.services.allowance import allowance
 from identity.services.presence import Presence, open_sessions, session_of
 
 pages = Blueprint("status", __name__)
@@ -38,7 +41,11 @@ def show() -> Response:
     with office.database.read() as session:
         this = session_of(session, here) if here else None
         sessions = open_sessions(session, current.account.id) if current else ()
+        whose = current.account if current else _account_of(session, this)
+        left = allowance(session, office, whose) if whose else None
     values: dict[str, object] = {
+        "left": left,
+        "now": now,
         "online_since": this.started_at if this else None,
         "ends_at": this.ends_at if this else None,
         "seconds_left": _left(this, now) if this else None,
@@ -71,6 +78,13 @@ def sign_out() -> Response:
     if current is None or "signed_out" in response.location:
         response.delete_cookie(COOKIE)
     return response
+
+
+def _account_of(session: Session, presence: Presence | None) -> Account | None:
+    """Whose session this device has; its own user may see what is left of it."""
+    if presence is None or presence.account_id is None:
+        return None
+    return session.get(Account, presence.account_id)
 
 
 def _gateway_is_known() -> bool:

@@ -32,6 +32,16 @@ def format_moment(moment: datetime, language: str, zone: str = "Asia/Bangkok") -
     return f"{day}, {local:%H:%M}"
 
 
+def format_data(octets: int) -> str:
+    """An amount of data in decimal units, as quotas are set: `320 MB`, `1.5 GB`."""
+    # Downwards: nobody is promised more than there is.
+    for unit, size in (("TB", 10**12), ("GB", 10**9)):
+        if octets >= size:
+            whole, tenth = divmod(octets * 10 // size, 10)
+            return f"{whole}.{tenth} {unit}" if tenth else f"{whole} {unit}"
+    return f"{octets // 1_000_000} MB" if octets >= 1_000_000 else f"{octets // 1000} kB"
+
+
 def format_duration(seconds: float, language: str) -> str:
     """A span in its two largest units: `2 ชั่วโมง 5 นาที` or `2 h 5 min`."""
     minutes = max(0, int(seconds) // 60)

@@ -1,6 +1,14 @@
 """Every table, so that `from db.models import Account` is enough."""
 
-from db.models.admission import PortalToken, Registration, Voucher, VoucherBatch, VoucherDevice
+from db.models.admission import (
+    ApproverRole,
+    ApproverScope,
+    PortalToken,
+    Registration,
+    Voucher,
+    VoucherBatch,
+    VoucherDevice,
+)
 from db.models.base import Base
 from db.models.certificates import Certificate
 from db.models.dynamic import CoaRequest
@@ -21,6 +29,8 @@ __all__ = [
     "Account",
     "AccountingEvent",
     "AddressInterval",
+    "ApproverRole",
+    "ApproverScope",
     "AuditEvent",
     "AuthEvent",
     "Base",

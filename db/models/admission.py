@@ -52,9 +52,30 @@ class Registration(Base):
     decided_by: Mapped[str | None]
     decision_reason: Mapped[str | None]
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
+    """Of the network device that sent the visitor here; NULL where nobody knows."""
 
     role: Mapped[Role] = relationship(lazy="joined")
     account: Mapped[Account | None] = relationship(lazy="joined")
+
+
+class ApproverScope(Base):
+    """An approver for whom an administrator chose what may be granted (ApproverRole)."""
+
+    __tablename__ = "approver_scope"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    everywhere: Mapped[bool]
+    """Else in the own organisation only."""
+
+
+class ApproverRole(Base):
+    """A role that this approver may grant."""
+
+    __tablename__ = "approver_role"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id"), primary_key=True)
 
 
 class VoucherBatch(Base):

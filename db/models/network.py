@@ -36,6 +36,10 @@ class NasClient(Base):
     """NULL: as its vendor profile says; 0: it takes none."""
     radsec_identity: Mapped[str | None] = mapped_column(index=True, unique=True)
     """The name in its certificate when it comes over TLS, without case (RFC 6614 2.3)."""
+    mab_suffix: Mapped[str | None]
+    """What follows the address in User-Name when it asks for a device by it."""
+    mab_password_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The password it then sends; NULL: the address again, or none."""
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]

@@ -62,6 +62,12 @@ class Role(Base):
     quota_minutes_month: Mapped[int | None]
     hours: Mapped[str | None]
     """When it is open, as identity.domain.hours reads it; NULL is always."""
+    filter_id: Mapped[str | None]
+    """Filter-Id, RFC 2865 section 5.11: a filter by its name on the equipment."""
+    vendor_role: Mapped[str | None]
+    """A role, group or policy by its name on the equipment."""
+    egress_vlans: Mapped[str | None]
+    """As identity.domain.egress reads it."""
     recoverable: Mapped[str] = mapped_column(default="none", server_default="none")
     """What is kept of its accounts' passwords beside the hash: none | nt-hash | password."""
 

@@ -90,6 +90,10 @@ class RoleProfile:
     quota_minutes_month: int | None = None
     hours: str | None = None
     """When it is open, as identity.domain.hours reads it; None is always."""
+    filter_id: str | None = None
+    vendor_role: str | None = None
+    egress_vlans: str | None = None
+    """As identity.domain.egress reads it."""
 
     def __hash__(self) -> int:
         return hash(self.name)  # of all the fields it would cost more than what it looks up
@@ -124,12 +128,15 @@ class AccountSnapshot:
 class Granted:
     """The login is good. `expires_at` bounds the session whatever the role says.
 
+    `octets_left` is what a quota leaves it, both directions together; None is no quota.
+
     Immutable by agreement: one is made for every login, and a frozen one takes three times as long.
     """
 
     account: AccountSnapshot
     method: Method
     expires_at: datetime | None = None
+    octets_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

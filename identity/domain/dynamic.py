@@ -38,6 +38,8 @@ class Cause(StrEnum):
     SUSPENDED = "account_suspended"
     EXPIRED = "account_expired"
     ROLE_CHANGED = "role_changed"
+    ROLE_SETTINGS = "role_settings"
+    """What its role grants was changed; `role_changed` is another role."""
     QUOTA = "over_quota"
     HOURS = "outside_hours"
     OFFICER = "officer"
@@ -45,6 +47,21 @@ class Cause(StrEnum):
 
 LIFTED_BY_ENABLING = (Cause.SUSPENDED, Cause.EXPIRED)
 """Reasons that are gone when an account is let in again."""
+
+_TIMES_AND_RATES = frozenset({"down_kbps", "up_kbps", "session_seconds", "idle_seconds"})
+CHANGEABLE: dict[str, frozenset[str]] = {
+    "coova": _TIMES_AND_RATES,
+    "mikrotik": _TIMES_AND_RATES,
+    "aruba": frozenset({"filter_id", "vendor_role"}),
+    # They cannot be told a value, but to ask again; the answer then holds all of them.
+    "cisco": frozenset({"reauthenticate"}),
+    "meraki": frozenset({"reauthenticate"}),
+}
+"""What a CoA-Request can change of a live session, by make; the fields of Change. A make that
+is not here, such as hostapd, knows Disconnect only."""
+
+UNREACHABLE = frozenset({"opennds", "opnsense", "pfsense"})
+"""Makes that take no requests at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +74,8 @@ class Change:
     up_kbps: int | None = None
     filter_id: str | None = None
     """Filter-Id, RFC 2865 section 5.11: a role or access list by its name on the NAS."""
+    vendor_role: str | None = None
+    """The same in the attribute of the make, where it has one."""
     reauthenticate: bool = False
     """Let the NAS ask again whether this station may come in (Cisco, Meraki)."""
 
@@ -66,8 +85,14 @@ class Change:
 
     def dump(self) -> str:
         """As JSON, without what stays."""
-        kept = {name: value for name, value in asdict(self).items() if value not in (None, False)}
-        return json.dumps(kept, sort_keys=True)
+        return json.dumps({name: getattr(self, name) for name in self.names()}, sort_keys=True)
+
+    def names(self) -> frozenset[str]:
+        """What changes. A rate of 0 does: it says that there is no limit any more."""
+        values = asdict(self)
+        return frozenset(
+            name for name, value in values.items() if value is not None and value is not False
+        )
 
     @classmethod
     def load(cls, text: str) -> Change:

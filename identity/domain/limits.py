@@ -39,4 +39,4 @@ def hold(
     ends = [now + timedelta(seconds=left) for left in limits if left is not None]
     if granted.expires_at is not None:
         ends.append(granted.expires_at)
-    return replace(granted, expires_at=min(ends, default=None))
+    return replace(granted, expires_at=min(ends, default=None), octets_left=rest.octets)

@@ -122,6 +122,48 @@ def remaining(role: RoleProfile, usage: Iterable[DayUsage], now: datetime) -> Re
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodLeft:
+    """What is left of the quotas of one period; None where there is none."""
+
+    period: Period
+    octets: int | None
+    octets_quota: int | None
+    seconds: int | None
+    seconds_quota: int | None
+    resets_at: datetime
+
+
+def left_by_period(
+    role: RoleProfile, usage: Iterable[DayUsage], now: datetime
+) -> Sequence[PeriodLeft]:
+    """What is left of each quota of `role` by itself; the arguments are those of `remaining`."""
+    days, today = list(usage), now.date()
+    found = []
+    for period, megabytes, minutes in _of(role):
+        if megabytes is None and minutes is None:
+            continue
+        since = begins(period, today)
+        spent = [one for one in days if since <= one.day <= today]
+        octets_quota = None if megabytes is None else megabytes * OCTETS_A_MEGABYTE
+        seconds_quota = None if minutes is None else minutes * SECONDS_A_MINUTE
+        found.append(
+            PeriodLeft(
+                period=period,
+                octets=_rest(octets_quota, sum(one.octets for one in spent)),
+                octets_quota=octets_quota,
+                seconds=_rest(seconds_quota, sum(one.seconds for one in spent)),
+                seconds_quota=seconds_quota,
+                resets_at=_midnight(ends(period, today), now),
+            )
+        )
+    return found
+
+
+def _rest(quota: int | None, used: int) -> int | None:
+    return None if quota is None else max(0, quota - used)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """What of a session has been counted."""
 

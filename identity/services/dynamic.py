@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -30,7 +30,9 @@ SEEN_AFTER = timedelta(seconds=1)
 """By then every RADIUS worker has seen a change of an account. Told earlier, the NAS would
 end the session, and a device that comes straight back would be let in as before."""
 
-_OF_THE_ACCOUNT = frozenset({Cause.SUSPENDED, Cause.EXPIRED, Cause.ROLE_CHANGED})
+_OF_THE_ACCOUNT = frozenset(
+    {Cause.SUSPENDED, Cause.EXPIRED, Cause.ROLE_CHANGED, Cause.ROLE_SETTINGS}
+)
 
 _KEYS_A_QUERY = 500
 
@@ -41,20 +43,26 @@ def request_disconnect(
     rows: Iterable[NetworkSession],
     cause: Cause,
     actor: str = ACTOR,
+    *,
+    a_second: int | None = None,
 ) -> int:
     """Let the NAS end each of these sessions; how many were not on their way already.
 
     A change that waits for the same session is dropped.
+
+    Args:
+        a_second: so many are due in each second; None is all at once.
     """
     values = [_row(row, now, Kind.DISCONNECT, cause, actor) for row in rows]
+    _spread(values, a_second)
     if not values:
         return 0
-    insert: Any = postgresql.insert if _is_postgresql(session) else sqlite.insert
+    insert_some: Any = postgresql.insert if _is_postgresql(session) else sqlite.insert
     asked = 0
     for start in range(0, len(values), _KEYS_A_QUERY // 10):
         some = values[start : start + _KEYS_A_QUERY // 10]
         result = session.execute(
-            insert(CoaRequest).values(some).on_conflict_do_nothing().returning(CoaRequest.id)
+            insert_some(CoaRequest).values(some).on_conflict_do_nothing().returning(CoaRequest.id)
         )
         asked += len(result.all())
         _supersede(
@@ -64,6 +72,44 @@ def request_disconnect(
             CoaRequest.session_key.in_([value["session_key"] for value in some]),
         )
     return asked
+
+
+def request_changes(
+    session: Session,
+    now: datetime,
+    wanted: Iterable[tuple[NetworkSession, Change]],
+    cause: Cause,
+    actor: str,
+    *,
+    a_second: int | None = None,
+) -> None:
+    """Let the NAS change each of these sessions that is not about to be ended."""
+    values = [
+        _row(row, now, Kind.COA, cause, actor) | {"wanted": change.dump()} for row, change in wanted
+    ]
+    _spread(values, a_second)
+    for start in range(0, len(values), _KEYS_A_QUERY // 10):
+        some = values[start : start + _KEYS_A_QUERY // 10]
+        doomed = set(
+            session.scalars(
+                select(CoaRequest.session_key).where(
+                    CoaRequest.session_key.in_([value["session_key"] for value in some]),
+                    CoaRequest.state == State.QUEUED,
+                    CoaRequest.kind == Kind.DISCONNECT,
+                )
+            )
+        )
+        kept = [value for value in some if value["session_key"] not in doomed]
+        if kept:
+            session.execute(insert(CoaRequest).values(kept))
+
+
+def _spread(values: list[dict[str, Any]], a_second: int | None) -> None:
+    if a_second is None:
+        return
+    for number, value in enumerate(values):
+        value["not_before"] += timedelta(seconds=number // a_second)
+        value["next_try_at"] = value["not_before"]
 
 
 def disconnect_accounts(

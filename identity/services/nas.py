@@ -12,6 +12,8 @@ from common.net import parse_address, parse_prefix
 from db.models import NasClient, NetworkSession, PortalToken, UnknownNas
 from db.models.network import RADSEC_PREFIX
 from identity.domain.shared_secret import Strength, assess
+from identity.domain.stations import StationWords
+from identity.domain.vendors import parse_vendor
 from identity.office import Office
 from identity.services import audit, roles
 
@@ -26,6 +28,8 @@ OVER_RADSEC = "radsec"
 equipment that does not expect a request there may close the connection its logins come by."""
 
 _PURPOSE = "nas secret"
+_MAB_PURPOSE = "nas mab password"
+_MAB_OCTETS = 100
 
 
 def add_nas(
@@ -77,7 +81,7 @@ def add_nas(
         name=name,
         prefix=network,
         secret_encrypted=office.vault.encrypt(octets, _PURPOSE),
-        vendor=vendor,
+        vendor=parse_vendor(vendor),
         organisation_id=(
             roles.get_organisation(session, organisation).id if organisation else None
         ),
@@ -105,6 +109,69 @@ def add_nas(
 def secret_of(office: Office, nas: NasClient) -> bytes:
     """The shared secret of a NAS in the clear."""
     return office.vault.decrypt(nas.secret_encrypted, _PURPOSE)
+
+
+def station_words(office: Office, nas: NasClient) -> StationWords:
+    """What a NAS may say beside the address when it asks for a device by it.
+
+    Its shared secret is good as the password: some equipment sends that. Small-business
+    access points of Cisco send a literal.
+    """
+    passwords = [secret_of(office, nas).decode("utf-8", "surrogateescape")]
+    if nas.prefix.startswith(RADSEC_PREFIX):
+        passwords = []  # everybody knows the one of RADIUS over TLS
+    if nas.vendor == "cisco":
+        passwords.append("NOPASSWORD")
+    if nas.mab_password_encrypted is not None:
+        own = office.vault.decrypt(nas.mab_password_encrypted, _MAB_PURPOSE)
+        passwords.append(own.decode("utf-8", "surrogateescape"))
+    return StationWords(nas.mab_suffix or "", tuple(passwords))
+
+
+def set_station_words(
+    session: Session,
+    office: Office,
+    name: str,
+    actor: str,
+    *,
+    suffix: str | None = None,
+    password: str | None = None,
+) -> None:
+    """Set what a NAS says when it asks for a device by its address; "" goes back to usual.
+
+    Raises:
+        UsageError: longer than the attributes hold.
+    """
+    nas = get(session, name)
+    for text in (suffix, password):
+        if text is not None and len(text.encode()) > _MAB_OCTETS:
+            raise UsageError(f"what a NAS sends has at most {_MAB_OCTETS} octets")
+    if suffix is not None:
+        nas.mab_suffix = suffix or None
+    if password is not None:
+        nas.mab_password_encrypted = (
+            office.vault.encrypt(password.encode(), _MAB_PURPOSE) if password else None
+        )
+    audit.record(
+        session,
+        office.clock(),
+        actor,
+        "nas:mab_set",
+        nas.name,
+        suffix=nas.mab_suffix,
+        password_changed=password is not None,
+    )
+
+
+def set_vendor(session: Session, office: Office, name: str, vendor: str, actor: str) -> None:
+    """Say which make a NAS is; replies follow within a second.
+
+    Raises:
+        UsageError: there is no such profile.
+    """
+    nas = get(session, name)
+    nas.vendor = parse_vendor(vendor)
+    audit.record(session, office.clock(), actor, "nas:vendor_set", nas.name, vendor=nas.vendor)
 
 
 def get(session: Session, name: str) -> NasClient:

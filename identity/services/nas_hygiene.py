@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.models import AuditEvent, NasClient
+from db.models import AuditEvent, AuthEvent, NasClient
 from db.models.network import RADSEC_PREFIX
 from identity.domain.shared_secret import OLD, Signing, Strength, signing
 from identity.office import Office
@@ -48,6 +48,39 @@ class Hygiene:
     def is_cut_off(self) -> bool:
         """Whether its logins get silence because it does not sign."""
         return self.requires and self.signing in (Signing.NEVER, Signing.SOMETIMES)
+
+
+LOOKED_BACK = timedelta(days=7)
+MOST_COUNTED = 1000
+ENOUGH = 20
+"""So many signed logins in a row, and none without: it will sign the next one, too."""
+
+
+def signed_in_a_row(session: Session, office: Office, row: NasClient) -> int:
+    """How many of its last logins were signed, back to one that was not or seven days ago.
+
+    Every login on record after the last unsigned request was signed. Counts to `MOST_COUNTED`.
+    """
+    since = office.clock() - LOOKED_BACK
+    if row.last_without_message_authenticator_at is not None:
+        since = max(since, row.last_without_message_authenticator_at)
+    if row.last_with_message_authenticator_at is None:
+        return 0
+    found = (
+        select(AuthEvent.id)
+        .where(
+            AuthEvent.nas_client_id == row.id, AuthEvent.at > since, AuthEvent.method != "portal"
+        )
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+    return session.scalar(select(func.count()).select_from(found)) or 0
+
+
+def may_be_enforced(row: NasClient, signed: int, now: datetime) -> bool:
+    """Whether demanding a Message-Authenticator cuts nobody off, as far as anybody can tell."""
+    without = row.last_without_message_authenticator_at
+    return signed >= ENOUGH and (without is None or without < now - LOOKED_BACK)
 
 
 def describe(session: Session, office: Office, rows: Sequence[NasClient]) -> list[Hygiene]:

@@ -14,7 +14,7 @@ from common.errors import NotFound, Refused, UsageError
 from db.models import Account, Credential, Person, Registration
 from identity.domain.admission import RegistrationState, advance, new_reference
 from identity.office import Office
-from identity.services import audit, people, roles
+from identity.services import approval, audit, people, roles
 
 GUEST_LIFETIME = timedelta(days=7)
 """How long an approved guest may come back, unless the approver says otherwise."""
@@ -37,6 +37,8 @@ class Application:
     client_mac: str | None = None
     language: str = "th"
     notice_hash: str = ""
+    organisation_id: int | None = None
+    """Of the network device that sent them here, when one did."""
 
 
 def hash_password(office: Office, application: Application) -> str:
@@ -91,6 +93,7 @@ def submit(
         client_mac=application.client_mac,
         language=application.language,
         notice_hash=application.notice_hash,
+        organisation_id=application.organisation_id,
         created_at=now,
     )
     session.add(registration)
@@ -137,22 +140,26 @@ def approve(
 
     Raises:
         NotFound: no such application.
-        Refused: it was decided before, or the name was taken meanwhile.
+        Refused: it was decided before, the name was taken meanwhile, or the approver may not
+            grant this role or decide on applicants of this organisation.
     """
     registration = _locked(session, reference)
-    registration.state = advance(registration.state, RegistrationState.ACTIVE)
     sponsor = people.get(session, approver)
+    granted = roles.get(session, role) if role else registration.role
+    approval.refuse_registration(session, sponsor, registration)
+    approval.refuse_role(session, sponsor, granted.name)
+    registration.state = advance(registration.state, RegistrationState.ACTIVE)
     if sponsor.kind != "person":
         raise Refused("only a person can approve a registration")
     if people.find(session, registration.username) is not None:
         raise Refused(f"the user name {registration.username} was taken meanwhile; reject this one")
     now = office.clock()
-    granted = roles.get(session, role) if role else registration.role
+    organisation_id = registration.organisation_id or sponsor.organisation_id
     account = Account(
         username=registration.username,
         state="active",
         contact=registration.contact,
-        organisation_id=sponsor.organisation_id,
+        organisation_id=organisation_id,
         role_id=granted.id,
         created_at=now,
         expires_at=expires_at or (now + GUEST_LIFETIME if granted.for_guests else None),
@@ -189,7 +196,7 @@ def _belonging(
             "guest_name": registration.full_name,
         }
     person = Person(
-        organisation_id=sponsor.organisation_id,
+        organisation_id=registration.organisation_id or sponsor.organisation_id,
         full_name=registration.full_name,
         contact=registration.contact,
         proofing_method="in_person",
@@ -203,8 +210,14 @@ def _belonging(
 
 
 def reject(session: Session, office: Office, reference: str, actor: str, reason: str) -> None:
-    """Refuse a pending application; the visitor reads `reason` on the status page."""
+    """Refuse a pending application; the visitor reads `reason` on the status page.
+
+    Raises:
+        NotFound: no such application, or nobody is called `actor`.
+        Refused: it was decided before, or belongs to another organisation.
+    """
     registration = _locked(session, reference)
+    approval.refuse_registration(session, people.get(session, actor), registration)
     registration.state = advance(registration.state, RegistrationState.REJECTED)
     registration.decided_at = office.clock()
     registration.decided_by = actor

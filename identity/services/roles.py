@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from common.errors import NotFound, UsageError
 from db.models import Organisation, Role
 from identity.domain.access import RoleProfile
+from identity.domain.egress import parse_egress
 from identity.domain.hours import parse_hours
 from identity.office import Office
 from identity.services import audit
@@ -22,7 +24,7 @@ DEFAULT_ROLES: dict[str, dict[str, int | bool]] = {
 }
 """What `init` makes; the limits are those of the office's manual and can be changed."""
 
-_LIMITS: dict[str, tuple[int, int]] = {
+LIMITS: dict[str, tuple[int, int]] = {
     "vlan": (1, 4094),
     "down_kbps": (1, 2**31 - 1),
     "up_kbps": (1, 2**31 - 1),
@@ -36,12 +38,16 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "quota_minutes_week": (1, 7 * 24 * 60),
     "quota_minutes_month": (1, 31 * 24 * 60),
 }
+TEXTS = ("filter_id", "vendor_role", "egress_vlans")
+_LONGEST_TEXT = 200
+"""Octets; with its head it must fit into one attribute of a vendor."""
 
 
 def profile(role: Role) -> RoleProfile:
     """The access profile of a role row."""
-    limits = {field: getattr(role, field) for field in _LIMITS}
-    return _one_of_each(RoleProfile(name=role.name, hours=role.hours, **limits))
+    limits = {field: getattr(role, field) for field in LIMITS}
+    texts = {field: getattr(role, field) for field in TEXTS}
+    return _one_of_each(RoleProfile(name=role.name, hours=role.hours, **limits, **texts))
 
 
 @lru_cache(maxsize=1024)
@@ -74,15 +80,23 @@ def get(session: Session, name: str) -> Role:
 
 
 def set_role(
-    session: Session, office: Office, name: str, limits: dict[str, int | None], actor: str
+    session: Session,
+    office: Office,
+    name: str,
+    limits: Mapping[str, int | str | None],
+    actor: str,
 ) -> Role:
-    """Make the role `name` or change the given limits of it; the others stay.
+    """Make the role `name` or change what is given of it; the rest stays.
 
     Raises:
-        UsageError: a limit is outside its range.
+        UsageError: a limit is outside its range, or a text cannot be told to equipment.
     """
     for field, value in limits.items():
-        low, high = _LIMITS[field]
+        if field in TEXTS:
+            _refuse_text(field, value)
+            continue
+        assert value is None or isinstance(value, int)
+        low, high = LIMITS[field]
         if value is not None and not low <= value <= high:
             raise UsageError(f"--{field.replace('_', '-')} must be {low}..{high}")
     role = session.scalar(select(Role).where(Role.name == name))
@@ -93,6 +107,30 @@ def set_role(
         setattr(role, field, value)
     audit.record(session, office.clock(), actor, "role:set", name, **limits)
     return role
+
+
+def _refuse_text(field: str, value: int | str | None) -> None:
+    if value is None:
+        return
+    text = str(value)
+    if not text.strip() or not text.isprintable() or len(text.encode()) > _LONGEST_TEXT:
+        option = f"--{field.replace('_', '-')}"
+        raise UsageError(f"{option} is 1..{_LONGEST_TEXT} octets of printable text")
+    if field == "egress_vlans":
+        parse_egress(text)
+
+
+def set_for_guests(
+    session: Session, office: Office, name: str, for_guests: bool, actor: str
+) -> None:
+    """Say whether an approval of this role makes a guest with a sponsor, or a person.
+
+    Raises:
+        NotFound: there is no such role.
+    """
+    role = get(session, name)
+    role.for_guests = for_guests
+    audit.record(session, office.clock(), actor, "role:set", name, for_guests=for_guests)
 
 
 def set_hours(session: Session, office: Office, name: str, hours: str | None, actor: str) -> None:

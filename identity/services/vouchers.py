@@ -19,7 +19,7 @@ from identity.domain.access import Denied, Method, Reason
 from identity.domain.admission import format_code, new_code
 from identity.domain.dynamic import Cause
 from identity.office import Office
-from identity.services import audit, dynamic, people, roles
+from identity.services import approval, audit, dynamic, people, roles
 
 MAXIMUM_BATCH = 2000
 _PURPOSE = "voucher"
@@ -51,7 +51,8 @@ def create_batch(
 
     Raises:
         UsageError: a number is out of range.
-        Refused: the issuer is not a person, so nobody would answer for the guests.
+        Refused: the issuer is not a person, so nobody would answer for the guests, or is an
+            approver who may not grant this role.
     """
     for value, low, high, what in (
         (count, 1, MAXIMUM_BATCH, "the number of vouchers"),
@@ -63,6 +64,7 @@ def create_batch(
     sponsor = people.get(session, issuer)
     if sponsor.kind != "person":
         raise Refused(f"{issuer} is a {sponsor.kind}; vouchers need a person as their issuer")
+    approval.refuse_role(session, sponsor, role)
     now = office.clock()
     batch = VoucherBatch(
         name=name.strip() or f"{now:%Y-%m-%d %H:%M}",

@@ -5,11 +5,13 @@ Values come out, never ORM rows. Every method may raise BackendUnavailable.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Executable, bindparam, func, select, text, update
@@ -27,8 +29,11 @@ from db.models import (
     UsageDay,
     Voucher,
 )
+from db.models.base import from_micros
 from identity.domain.access import AccountSnapshot, Decision, RoleProfile
 from identity.domain.quota import DayUsage, first_day
+from identity.domain.sessions import SessionState
+from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
 from identity.services import login, nas, recoverable
@@ -46,6 +51,7 @@ class NasFacts:
     vendor: str
     require_message_authenticator: bool
     secret: bytes = field(repr=False)
+    station_words: StationWords = NO_WORDS
     radsec_identity: str | None = None
     """As `identity.services.nas` stores it: without case."""
 
@@ -57,6 +63,13 @@ class KeptSecret:
     account_id: int
     kind: str
     sealed: bytes = field(repr=False)
+
+
+class StoredSession(NamedTuple):
+    """What tells when a session ended, and whose login it was."""
+
+    state: SessionState
+    closed_at: datetime | None
 
 
 _PROFILE = ("name", *(field.name for field in fields(RoleProfile) if field.name != "name"))
@@ -103,6 +116,16 @@ _OPEN_STATIONS = {
 }
 """One text for any number of accounts: a thousand parameters cost more than their answer. The
 stations of an access point that sends no stops are told once, not once a session."""
+_SESSIONS = {
+    dialect: text(
+        "SELECT session_key, session_ref, started_at, last_heard_at, session_seconds,"  # noqa: S608
+        f" stop_seen, stop_at, closed_at FROM network_session WHERE session_key {among}"
+    )
+    for dialect, among in {
+        "postgresql": "= ANY (CAST(:keys AS text[]))",
+        "sqlite": "IN (SELECT value FROM json_each(:keys))",
+    }.items()
+}
 _USAGE = (
     select(UsageDay.account_id, UsageDay.day, func.sum(UsageDay.octets), func.sum(UsageDay.seconds))
     .where(
@@ -126,12 +149,28 @@ def _profile(*values: Any) -> RoleProfile:
     return RoleProfile(**dict(zip(_PROFILE, values, strict=True)))
 
 
+def _stored_session(row: Any) -> StoredSession:
+    state = SessionState(
+        session_key=row.session_key,
+        nas_client_id=0,
+        acct_session_id="",
+        user_name="",
+        session_ref=row.session_ref,
+        started_at=from_micros(row.started_at),
+        last_heard_at=from_micros(row.last_heard_at),
+        session_seconds=row.session_seconds,
+        stop_seen=row.stop_seen,
+        stop_at=None if row.stop_at is None else from_micros(row.stop_at),
+    )
+    return StoredSession(state, None if row.closed_at is None else from_micros(row.closed_at))
+
+
 class SqlStore:
     """Reads for one worker.
 
-    `revision`, `accounts`, `voucher_accounts`, `tokens`, `recoverable` and `open_stations`
-    share one connection, kept open, and belong to the worker's own thread. The others may be
-    called from any thread.
+    `revision`, `accounts`, `voucher_accounts`, `tokens`, `recoverable`, `open_stations` and
+    `sessions` share one connection, kept open, and belong to the worker's own thread. The
+    others may be called from any thread.
     """
 
     def __init__(self, office: Office) -> None:
@@ -200,6 +239,7 @@ class SqlStore:
                     vendor=row.vendor,
                     require_message_authenticator=row.require_message_authenticator,
                     secret=nas.secret_of(self._office, row),
+                    station_words=nas.station_words(self._office, row),
                     radsec_identity=row.radsec_identity,
                 )
                 for row in session.scalars(select(NasClient).where(NasClient.enabled)).unique()
@@ -276,6 +316,15 @@ class SqlStore:
         for account_id, station in rows:
             found[account_id].add(station)
         return found
+
+    def sessions(self, keys: Collection[str]) -> dict[str, StoredSession]:
+        """The sessions of these keys, which are hex digits; unknown ones are absent."""
+        if self._database.engine.dialect.name == "postgresql":
+            listed = "{" + ",".join(keys) + "}"
+            rows = self._rows(_SESSIONS["postgresql"], {"keys": listed})
+        else:
+            rows = self._rows(_SESSIONS["sqlite"], {"keys": json.dumps(list(keys))})
+        return {row.session_key: _stored_session(row) for row in rows}
 
     def usage(self, account_ids: Collection[int]) -> dict[int, tuple[DayUsage, ...]]:
         """What each account has used since the first day any quota looks at, by local day.

@@ -7,10 +7,12 @@ which ends the dialogue with itself.
 
 from __future__ import annotations
 
+import hmac
 from functools import partial
 
 from common.net import find_mac
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
+from identity.domain.stations import spellings
 from radius_server.process.admission import admit, within_limits
 from radius_server.process.known_secrets import first_fit, if_active
 from radius_server.process.mschap_login import (
@@ -35,11 +37,11 @@ def decide(request: AccessRequest, eap: Converses | None = None) -> Dialogue:
         return (yield from eap.converse(request))
     if not request.user_name:
         return Denied(Reason.BAD_REQUEST, Method.PAP)
-    user_mac = find_mac(request.user_name)
+    user_mac = find_mac(request.station_words.without_suffix(request.user_name))
     if user_mac is not None or request.call_check:
         decision = yield from _station(request, user_mac)
         if is_mschap(request) and user_mac is not None:
-            return mschap_station(request, (request.user_name, user_mac), decision)
+            return mschap_station(request, _station_passwords(request, user_mac), decision)
         return decision
     if is_mschap(request):
         return (yield from mschap_login(request))
@@ -69,12 +71,23 @@ def _station(request: AccessRequest, user_mac: str | None) -> Proof:
 
 
 def _station_password_fits(request: AccessRequest, mac: str) -> bool:
-    """The password of MAC authentication is the address again, or nothing, by vendor."""
+    """The password of MAC authentication is the address again, or nothing, or a set one."""
     if request.chap_password is not None:
         answers = partial(answers_chap, request)
-        return first_fit(answers, (request.user_name, mac)) is not None
+        return first_fit(answers, _station_passwords(request, mac)) is not None
     if is_mschap(request):
-        return station_knows(request, (request.user_name, mac))
+        return station_knows(request, _station_passwords(request, mac))
     if not request.password:
         return True
-    return find_mac(request.password.decode("utf-8", "replace")) == mac
+    password = request.password.decode("utf-8", "replace")
+    if find_mac(request.station_words.without_suffix(password)) == mac:
+        return True
+    return any(
+        hmac.compare_digest(request.password, word.encode())
+        for word in request.station_words.passwords
+    )
+
+
+def _station_passwords(request: AccessRequest, mac: str) -> tuple[str, ...]:
+    """What a proof that does not tell the password may have been made with."""
+    return (request.user_name, "", *spellings(mac), *request.station_words.passwords)

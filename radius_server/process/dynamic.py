@@ -16,18 +16,11 @@ from radius_server.packet.authenticator import encode, encode_vendor
 from radius_server.packet.codes import Attribute
 from radius_server.packet.dynamic import DEFAULT_PORT
 from radius_server.packet.packet import Packet, sub_attributes
+from radius_server.process.vendor_replies import rate_attributes, role_attributes
 
-FILTER_ID = 11  # RFC 2865 section 5.11
 _CISCO = 9
 _CISCO_AV_PAIR = 1
 _AUDIT_SESSION = b"audit-session-id="
-_MIKROTIK = 14988
-_MIKROTIK_RATE_LIMIT = 8
-_COOVA = 14559
-_COOVA_UP, _COOVA_DOWN = 4, 5
-_WISPR = 14122
-_WISPR_UP, _WISPR_DOWN = 7, 8
-_LARGEST = 2**32 - 1
 
 _NAS = (Attribute.NAS_IP_ADDRESS, Attribute.NAS_IPV6_ADDRESS, Attribute.NAS_IDENTIFIER)
 _USER = (Attribute.USER_NAME,)
@@ -157,30 +150,11 @@ def _changes(vendor: str, change: Change) -> bytes:
         attributes += _number(Attribute.SESSION_TIMEOUT, change.session_seconds)
     if change.idle_seconds is not None:
         attributes += _number(Attribute.IDLE_TIMEOUT, change.idle_seconds)
-    if change.filter_id is not None:
-        attributes += encode(FILTER_ID, change.filter_id.encode())
+    attributes += role_attributes(vendor, change.filter_id, change.vendor_role)
     if change.reauthenticate:
         for pair in (b"subscriber:command=reauthenticate", b"subscriber:reauthenticate-type=last"):
             attributes += encode_vendor(_CISCO, _CISCO_AV_PAIR, pair)
-    return attributes + _rates(vendor, change.up_kbps, change.down_kbps)
-
-
-def _rates(vendor: str, up_kbps: int | None, down_kbps: int | None) -> bytes:
-    """The rates in the vendor's own attribute: text, kbit/s, or WISPr's bit/s."""
-    if vendor == "mikrotik" and (up_kbps is not None or down_kbps is not None):
-        text = f"{up_kbps or 0}k/{down_kbps or 0}k"
-        return encode_vendor(_MIKROTIK, _MIKROTIK_RATE_LIMIT, text.encode())
-    maker, up, down, unit = (
-        (_COOVA, _COOVA_UP, _COOVA_DOWN, 1)
-        if vendor == "coova"
-        else (_WISPR, _WISPR_UP, _WISPR_DOWN, 1000)
-    )
-    attributes = b""
-    for kind, kbps in ((up, up_kbps), (down, down_kbps)):
-        if kbps is not None:
-            value = min(kbps * unit, _LARGEST)
-            attributes += encode_vendor(maker, kind, value.to_bytes(4, "big"))
-    return attributes
+    return attributes + rate_attributes(vendor, change.up_kbps, change.down_kbps)
 
 
 def _number(attribute: Attribute, value: int) -> bytes:

@@ -1,7 +1,6 @@
 """What an accepted login gets: a role's access profile as reply attributes.
 
-Standard attributes for everybody, and the rate attribute of the NAS's vendor profile
-(units differ: WISPr counts bits a second, MikroTik takes text).
+Standard attributes for everybody, and those of the NAS's vendor profile (`vendor_replies`).
 """
 
 from __future__ import annotations
@@ -10,20 +9,24 @@ from datetime import datetime
 from functools import lru_cache
 
 from identity.domain.access import Granted, RoleProfile
+from identity.domain.egress import parse_egress
 from identity.domain.sessions import INTERIM_SECONDS
-from radius_server.packet.authenticator import encode, encode_vendor
+from radius_server.packet.authenticator import encode
 from radius_server.packet.codes import Attribute
+from radius_server.process.vendor_replies import (
+    LARGEST,
+    profile_of,
+    rate_attributes,
+    role_attributes,
+    total_attributes,
+    vlan_attributes,
+)
 
 _USER_NAME, _CLASS = int(Attribute.USER_NAME), int(Attribute.CLASS)
-_LARGEST = 2**32 - 1
-"""An integer attribute, RFC 2865 section 5."""
-
 _VLAN = 13  # Tunnel-Type, RFC 3580 section 3.31
 _IEEE_802 = 6  # Tunnel-Medium-Type
-_WISPR = 14122
-_WISPR_UP, _WISPR_DOWN = 7, 8
-_MIKROTIK = 14988
-_MIKROTIK_RATE_LIMIT = 8
+_EGRESS_VLANID = 56  # RFC 4675 section 2.1
+_TAGGED, _UNTAGGED = 0x31, 0x32
 
 
 def reply_attributes(granted: Granted, now: datetime, vendor: str, class_value: bytes) -> bytes:
@@ -34,16 +37,20 @@ def reply_attributes(granted: Granted, now: datetime, vendor: str, class_value: 
     """
     role = granted.account.role
     seconds = role.session_seconds
+    if seconds is None:
+        seconds = profile_of(vendor).longest_seconds
     if granted.expires_at is not None:
         left = int((granted.expires_at - now).total_seconds())
         # An account that "never" ends, in the year 9999, has more than 32 bits of seconds.
-        left = min(max(1, left), _LARGEST)
+        left = min(max(1, left), LARGEST)
         seconds = left if seconds is None else min(seconds, left)
     attributes = (
         encode(_USER_NAME, granted.account.username.encode())
         + encode(_CLASS, class_value)
         + _profile(role, vendor)
     )
+    if granted.octets_left is not None:
+        attributes += total_attributes(vendor, granted.octets_left)
     return attributes if seconds is None else attributes + _session_timeout(seconds)
 
 
@@ -58,25 +65,18 @@ def _profile(role: RoleProfile, vendor: str) -> bytes:
     if role.idle_seconds is not None:
         attributes += _number(Attribute.IDLE_TIMEOUT, role.idle_seconds)
     if role.vlan is not None:
-        # RFC 2868 section 3.1: the first octet is a tag, 0 when unused.
+        # RFC 2868 section 3.1: the first octet is a tag, 0 when unused. The text has none:
+        # its first octet would be one (section 3.6), and digits are greater than any tag.
         attributes += _number(Attribute.TUNNEL_TYPE, _VLAN)
         attributes += _number(Attribute.TUNNEL_MEDIUM_TYPE, _IEEE_802)
         attributes += encode(Attribute.TUNNEL_PRIVATE_GROUP_ID, str(role.vlan).encode())
-    return attributes + _rates(role, vendor)
-
-
-def _rates(role: RoleProfile, vendor: str) -> bytes:
-    if vendor == "mikrotik":
-        if role.up_kbps is None and role.down_kbps is None:
-            return b""
-        # rx/tx as the router sees it: what it receives is the user's upload; 0 is unlimited.
-        text = f"{role.up_kbps or 0}k/{role.down_kbps or 0}k"
-        return encode_vendor(_MIKROTIK, _MIKROTIK_RATE_LIMIT, text.encode())
-    attributes = b""
-    for kind, kbps in ((_WISPR_UP, role.up_kbps), (_WISPR_DOWN, role.down_kbps)):
-        if kbps is not None:
-            attributes += encode_vendor(_WISPR, kind, min(kbps * 1000, _LARGEST).to_bytes(4, "big"))
-    return attributes
+        attributes += vlan_attributes(vendor, role.vlan)
+    if role.egress_vlans is not None:
+        for egress in parse_egress(role.egress_vlans):
+            octet = _TAGGED if egress.tagged else _UNTAGGED
+            attributes += encode(_EGRESS_VLANID, (octet << 24 | egress.vlan).to_bytes(4, "big"))
+    attributes += role_attributes(vendor, role.filter_id, role.vendor_role)
+    return attributes + rate_attributes(vendor, role.up_kbps, role.down_kbps)
 
 
 def _number(attribute: Attribute, value: int) -> bytes:

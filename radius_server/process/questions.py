@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision
 from identity.domain.quota import DayUsage
+from identity.domain.stations import NO_WORDS, StationWords
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class AccessRequest:
     station: str | None = None
     call_check: bool = False
     eap_message: bytes | None = field(default=None, repr=False)
+    station_words: StationWords = NO_WORDS
+    """What this NAS says beside the address when it asks for a device by it."""
     framed_mtu: int | None = None
     """Framed-MTU, RFC 2865 section 5.12: octets of the link the EAP messages travel on."""
     mschap_challenge: bytes | None = None

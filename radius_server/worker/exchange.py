@@ -116,6 +116,7 @@ def access_request(exchange: Exchange) -> AccessRequest:
         # RFC 2865 section 5.40: without CHAP-Challenge the Request Authenticator is it.
         chap_challenge=values.get(_CHAP_CHALLENGE, packet.authenticator),
         station=None if station is None else find_mac(station),
+        station_words=exchange.nas.facts.station_words,
         framed_mtu=packet.integer(_FRAMED_MTU),
         call_check=packet.integer(_SERVICE_TYPE) == CALL_CHECK,
         eap_message=(b"".join(packet.all(_EAP_MESSAGE)) if _EAP_MESSAGE in values else None),

@@ -27,6 +27,11 @@ from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.packet import Packet
 from radius_server.process import class_attribute
 from radius_server.process.accounting import AccountingRecord
+from radius_server.process.chargeable import (
+    CHARGEABLE_USER_IDENTITY,
+    OPERATOR_NAME,
+    chargeable_identity,
+)
 from radius_server.process.policy import reply_attributes
 from radius_server.process.questions import Answered
 from radius_server.worker.exchange import Exchange
@@ -75,9 +80,13 @@ class Outcome:
         if isinstance(decision, Granted):
             octets = self._new_reference()
             reference = octets.hex()
-            account_id: int | None = decision.account.account_id
-            class_value = class_attribute.seal(self._class_key, decision.account.account_id, octets)
+            number = decision.account.account_id
+            account_id: int | None = number
+            class_value = class_attribute.seal(self._class_key, number, octets)
             attributes = reply_attributes(decision, exchange.received_at, facts.vendor, class_value)
+            if CHARGEABLE_USER_IDENTITY in packet.values:
+                operator = packet.values.get(OPERATOR_NAME, b"")
+                attributes += chargeable_identity(self._class_key, number, operator)
             if told is not None:
                 attributes += protocol_attributes(exchange, told)
             exchange.reply = exchange.nas.secret.reply(packet, Code.ACCESS_ACCEPT, attributes)

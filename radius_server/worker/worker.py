@@ -50,6 +50,7 @@ from radius_server.worker.outcome import Outcome, challenge, reject, status_repl
 from radius_server.worker.owners import Owners
 from radius_server.worker.presence import Presence
 from radius_server.worker.questions import Login, Questions, is_unavailable, settled
+from radius_server.worker.reused_ids import ReusedIds
 from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
@@ -94,6 +95,7 @@ class Worker:
         self._relay = relay
         self._directory = Directory(self._store, relay.realms.stored if relay else str)
         self._owners = Owners(self._directory, self._store, office.vault.class_key)
+        self._reused_ids = ReusedIds(self._store)
         self._siblings = siblings or Siblings(None, 0)
         self._eap = eap
         self._conversations: Conversations[Login] = Conversations(self._siblings.number)
@@ -420,7 +422,8 @@ class Worker:
     ) -> None:
         """Find whose each packet is and add it to the outcome."""
         try:
-            owners = self._owners.find([record for _, record in accounting])
+            owners = self._owners.find(records := [record for _, record in accounting])
+            self._reused_ids.place(records, owners)
         except BackendUnavailable:
             self._give_up([exchange for exchange, _ in accounting])
             return

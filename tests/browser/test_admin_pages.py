@@ -30,6 +30,12 @@ PAGES = {
     "logins": "/logins/",
     "login": "/logins/7",
     "nas": "/nas/",
+    "nas-one": "/nas/1",
+    "nas-unsafe": "/nas/2",
+    "approver": "/people/2",
+    "roles": "/roles/",
+    "role": "/roles/1",
+    "role-new": "/roles/new",
     "nas-new": "/nas/new?address=10.20.9.9",
     "lookup": "/lookup/",
     "audit": "/audit/",
@@ -147,3 +153,48 @@ def test_the_voucher_sheet_prints_on_the_pages_it_was_laid_out_for(
         ").length"
     )
     assert cut == 0
+
+
+@pytest.mark.usefixtures("school_day")
+@pytest.mark.parametrize("language", ["th", "en"])
+def test_an_administrator_sets_up_roles_devices_and_approvers_without_scripts(
+    admin_portal: str, phone: MakePhone, office: Office, language: str
+) -> None:
+    device = phone(width=320, language=language, script=False)
+    page = device.page
+    sign_in(page, admin_portal)
+    page.goto(f"{admin_portal}/roles/")
+    page.locator("a.main").click()
+    page.fill("#name", "laboratory")
+    page.fill("#vlan", "30")
+    page.fill("#egress_vlans", "voice")
+    page.locator("form.sheet button.main").click()
+    expect(page.locator(".flash.error")).to_be_visible()
+    expect(page.locator("#vlan")).to_have_value("30")
+    assert device.overflow() <= 0
+    device.screenshot(f"admin-role-error-{language}-320")
+    page.fill("#egress_vlans", "20, untagged 40")
+    page.locator("form.sheet button.main").click()
+    expect(page.locator(".flash.done")).to_contain_text("laboratory")
+
+    page.goto(f"{admin_portal}/nas/2")
+    page.locator("section button.main").click()
+    expect(page.locator(".flash.error")).to_be_visible()
+    page.check("[name=confirmed]")
+    page.locator("section button.main").click()
+    expect(page.locator(".flash.done")).to_be_visible()
+    page.select_option("#vendor", "aruba")
+    page.fill("#coa_port", "3798")
+    page.locator("form.sheet button.main").click()
+    expect(page.locator("#coa_port")).to_have_value("3798")
+    expect(page.locator("#vendor")).to_have_value("aruba")
+
+    page.goto(f"{admin_portal}/people/2")
+    page.check("[name=role][value=student]")
+    page.locator("form[action$=scope] button").click()
+    expect(page.locator("[name=role][value=student]")).to_be_checked()
+    page.select_option("#recoverable", "nt-hash")
+    page.locator("form[action$=recoverable] button").click()
+    expect(page.locator("#recoverable")).to_have_value("nt-hash")
+    assert device.overflow() <= 0
+    device.screenshot(f"admin-approver-done-{language}-320")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
 
+from db.models import UsageDay
 from identity.office import Office
-from identity.services import registrations
+from identity.services import registrations, roles
 from tests.browser.conftest import Phone
-from tests.conftest import ADMIN, ADMIN_PASSWORD
+from tests.conftest import ADMIN, ADMIN_PASSWORD, add_person
 
 pytestmark = pytest.mark.real
 
@@ -131,3 +133,31 @@ def test_everything_to_touch_is_large_enough(portal: str, phone: MakePhone) -> N
             if box is None or target.get_attribute("type") in ("hidden", "checkbox"):
                 continue
             assert box["height"] >= 44, (path, target.inner_text())
+
+
+@pytest.mark.parametrize("language", ["th", "en"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_status_page_shows_what_is_left_on_a_small_screen_without_scripts(
+    portal: str, phone: MakePhone, office: Office, language: str, width: int
+) -> None:
+    account_id = add_person(office, "somying")
+    limits = {"quota_mb_day": 500, "quota_mb_month": 20_000, "quota_minutes_week": 600}
+    with office.database.write() as session:
+        roles.set_role(session, office, "student", limits, "test")
+        roles.set_hours(session, office, "student", "daily 00:00-23:59", "test")
+        today = office.clock().astimezone(ZoneInfo(office.config.site.timezone)).date()
+        session.add(
+            UsageDay(
+                session_key="k", day=today, account_id=account_id, octets=512_000_000,
+                seconds=7500, counted_octets=0, counted_seconds=0, counted_until=office.clock(),
+            )
+        )  # fmt: skip
+    device = phone(width=width, language=language, script=False)
+    device.page.goto(portal)
+    device.page.fill("#username", "somying")
+    device.page.fill("#password", "password of theirs")
+    device.page.locator("form button").first.click()
+    expect(device.page.locator("meter")).to_have_count(3)
+    expect(device.page.locator(".over")).to_have_count(1)
+    assert device.overflow() <= 0
+    device.screenshot(f"public-status-left-{language}-{width}")

@@ -171,14 +171,42 @@ def test_a_login_has_its_vlan_and_is_accounted_until_it_is_ended(
         assert stop["Acct-Session-Id"] == start["Acct-Session-Id"]
         assert school.sessions(name)[0]["active"] is False
 
-        # Nobody forbade it: it may come back, as another session. hostapd would use the
-        # Acct-Session-Id again for whoever returns before it has forgotten them (5 s).
+        # Nobody forbade it: it may come back, as another session.
         await_that(lambda: not switch.station(), "the switch does not forget", switch)
         device.ask_again()
         await_that(lambda: len(school.sessions(name)) == 2, "no second session", switch)
         second, first = school.sessions(name)
         assert (second["active"], first["active"]) == (True, False)
         assert (first["session_id"], second["account"]) == (key, name)
+
+
+def test_a_device_that_is_back_before_the_switch_forgets_it_has_a_session_of_its_own(
+    school: School, switch: Switch, tmp_path: Path
+) -> None:
+    """hostapd uses the Acct-Session-Id again within five seconds."""
+    name = school.enrol("ttls-pap")
+    with school.wire.supplicant(tmp_path, school.network("ttls-pap", name)) as device:
+        session = await_login(school, switch, device, name)
+        key = str(session["session_id"])
+        school.live.yuenyan("session", "disconnect", key, "--reason", "end of lessons")
+        await_that(lambda: school.stops(key), "no Accounting-Stop arrives", switch)
+        assert switch.station(), "the switch has forgotten the device: nothing is tried here"
+        device.ask_again()
+        await_that(lambda: len(school.sessions(name)) == 2, "no second session", switch)
+        first_start, second_start = switch.accounted(START)
+        assert first_start["Acct-Session-Id"] == second_start["Acct-Session-Id"]
+        assert first_start["Class"] != second_start["Class"]
+        second, first = school.sessions(name)
+        assert first["session_id"] == key
+        assert (first["active"], second["active"]) == (False, True)
+        assert second["from"] >= first["to"]
+
+        other = str(second["session_id"])
+        await_that(lambda: school.sessions(name)[0]["session_seconds"] > 1, "no interim", switch)
+        school.live.yuenyan("session", "disconnect", other, "--reason", "end of lessons")
+        await_that(lambda: school.stops(other), "the second has no stop of its own", switch)
+        assert [one["session_id"] for one in school.sessions(name)] == [other, key]
+        assert school.sessions(name)[1]["session_seconds"] == first["session_seconds"]
 
 
 @pytest.mark.parametrize("method", METHODS)

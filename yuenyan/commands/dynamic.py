@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -143,6 +144,13 @@ def session_requests(context: Context, limit: int, as_json: bool) -> None:
     metavar="IP",
     help="`source`: where its accounting comes from; `radsec`: over the connection it holds.",
 )
+@click.option("--vendor", metavar="PROFILE", help="Its make.")
+@click.option("--mab-suffix", metavar="TEXT", help="What follows a device's address; '' is none.")
+@click.option(
+    "--mab-password-stdin",
+    is_flag=True,
+    help="Read what it sends as the password of a device, one line; an empty one is none.",
+)
 @click.option(
     "--require-message-authenticator/--allow-missing-message-authenticator",
     "required",
@@ -155,18 +163,33 @@ def nas_set(
     name: str,
     coa_port: str | None,
     coa_address: str | None,
+    vendor: str | None,
+    mab_suffix: str | None,
+    mab_password_stdin: bool,
     required: bool | None,
 ) -> None:
-    """Change how equipment must sign, and where it takes Disconnect- and CoA-Requests.
+    """Change how equipment must sign, its make, what it says of devices, and where it takes
+    Disconnect- and CoA-Requests.
 
     RADIUS follows within a second, without a restart.
     """
-    if coa_port is None and coa_address is None and required is None:
+    given = (coa_port, coa_address, vendor, mab_suffix, required)
+    if not mab_password_stdin and all(value is None for value in given):
         raise UsageError(
             "say what is to change: --require-message-authenticator,"
-            " --allow-missing-message-authenticator, --coa-port or --coa-address"
+            " --allow-missing-message-authenticator, --vendor, --mab-suffix,"
+            " --mab-password-stdin, --coa-port or --coa-address"
         )
     office = context.office
+    if vendor is not None:
+        with office.database.write() as session:
+            nas.set_vendor(session, office, name, vendor, context.actor)
+    if mab_suffix is not None or mab_password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n") if mab_password_stdin else None
+        with office.database.write() as session:
+            nas.set_station_words(
+                session, office, name, context.actor, suffix=mab_suffix, password=password
+            )
     if required is not None:
         with office.database.write() as session:
             nas.require_message_authenticator(session, office, name, required, context.actor)

@@ -18,6 +18,8 @@ def nas_facts(row: NasClient, hygiene: Hygiene, zone: str) -> dict[str, object]:
         "radsec_identity": row.radsec_identity,
         "vendor": row.vendor,
         "org": row.organisation.code if row.organisation else None,
+        "mab_suffix": row.mab_suffix,
+        "mab_password_set": row.mab_password_encrypted is not None,
         "enabled": row.enabled,
         "require_message_authenticator": row.require_message_authenticator,
         "sends_message_authenticator": hygiene.signing,

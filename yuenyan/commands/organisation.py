@@ -9,7 +9,7 @@ from common.errors import UsageError
 from db.models import Organisation, Person, Role
 from identity.domain.recoverable import Recoverable
 from identity.services import recoverable as kept_secrets
-from identity.services import roles
+from identity.services import role_changes, roles
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.context import Context
 
@@ -28,6 +28,7 @@ _LIMITS = (
     "quota_minutes_week",
     "quota_minutes_month",
 )
+_TEXTS = ("filter_id", "vendor_role", "egress_vlans")
 
 
 @click.group("org")
@@ -86,6 +87,13 @@ def role_command() -> None:
 @click.option("--quota-minutes-day", type=int, metavar="N", help="All its devices together.")
 @click.option("--quota-minutes-week", type=int, metavar="N")
 @click.option("--quota-minutes-month", type=int, metavar="N")
+@click.option("--filter-id", metavar="TEXT", help="A filter by its name on the equipment.")
+@click.option(
+    "--vendor-role",
+    metavar="TEXT",
+    help="A role, group or policy by its name on the equipment, in the attribute of its make.",
+)
+@click.option("--egress-vlans", metavar="LIST", help="'20, 30, untagged 40': for trunk ports.")
 @click.option("--hours", metavar="TEXT", help="'mon-fri 07:30-17:00; sat 08:00-12:00'; `always`.")
 @click.option(
     "--recoverable",
@@ -93,9 +101,15 @@ def role_command() -> None:
     help="What to keep of its accounts' passwords for CHAP and MS-CHAP.",
 )
 @click.option(
+    "--live",
+    type=click.Choice(["change", "disconnect", "nothing"]),
+    help="What its live sessions hear: new values where equipment can change them; an end where"
+    " it cannot (disconnect); nothing. Default: [radius] role_changes.",
+)
+@click.option(
     "--no-limit",
     multiple=True,
-    type=click.Choice([name.replace("_", "-") for name in _LIMITS]),
+    type=click.Choice([name.replace("_", "-") for name in (*_LIMITS, *_TEXTS)]),
     help="Take this limit away; may be repeated.",
 )
 @click.pass_obj
@@ -106,7 +120,8 @@ def role_set(
     hours: str | None,
     no_limit: tuple[str, ...],
     recoverable: str | None,
-    **given: int | None,
+    live: str | None,
+    **given: int | str | None,
 ) -> None:
     """Make a role or change the given limits of one; the others stay."""
     lifted = {name.replace("-", "_") for name in no_limit}
@@ -116,7 +131,7 @@ def role_set(
     changes = {name: n for name, n in given.items() if n is not None or name in lifted}
     office = context.office
     with office.database.write() as session:
-        roles.set_role(session, office, role, changes, context.actor)
+        followed = role_changes.set_role(session, office, role, changes, context.actor, live)
         if hours is not None:
             session.flush()
             wanted = None if hours == "always" else hours
@@ -128,6 +143,20 @@ def role_set(
     if recoverable not in (None, "none"):
         click.echo(f"warning: {kept_secrets.PRICE}", err=True)
     click.echo(f"set {role}")
+    _tell(followed)
+
+
+def _tell(followed: role_changes.Followed) -> None:
+    """What the live sessions of a changed role hear, if there are any."""
+    seconds = round(role_changes.seconds_needed(followed).total_seconds())
+    soon = f", the last in {seconds} s" if seconds else ""
+    for number, what in (
+        (followed.changing, f"told to their equipment{soon} (see: yuenyan session requests)"),
+        (followed.ending, f"being ended{soon} (see: yuenyan session requests)"),
+        (followed.waiting, "going on as before until their next login"),
+    ):
+        if number:
+            click.echo(f"live sessions {what}: {number}")
 
 
 @role_command.command("list")
@@ -137,7 +166,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, "hours", "recoverable")
+    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", "recoverable")
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return

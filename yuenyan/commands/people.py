@@ -18,6 +18,7 @@ from identity.domain.recoverable import Recoverable
 from identity.office import Office
 from identity.services import devices, importing, people, registrations, roles
 from identity.services import recoverable as kept_secrets
+from yuenyan.commands.approvers import user_approver
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
@@ -31,6 +32,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.group("user")
 def user_command() -> None:
     """Accounts of people."""
+
+
+user_command.add_command(user_approver)
 
 
 @user_command.command("add")

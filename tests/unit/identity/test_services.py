@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -223,8 +224,9 @@ def test_a_voucher_needs_a_person_as_issuer(timed: Office) -> None:
         )
 
 
-def _application(name: str = "visitor", **values: str) -> registrations.Application:
-    fields = {"full_name": "A Visitor", "contact": "081", "password": "long enough", **values}
+def _application(name: str = "visitor", **values: Any) -> registrations.Application:
+    fields: dict[str, Any] = {"full_name": "A Visitor", "contact": "081", **values}
+    fields.setdefault("password", "long enough")
     return registrations.Application(username=name, **fields)
 
 

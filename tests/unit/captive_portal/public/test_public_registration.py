@@ -13,7 +13,7 @@ from captive_portal.public import throttle
 from captive_portal.web.limits import Limit
 from db.models import NasClient, Registration
 from identity.office import Office
-from identity.services import people, registrations
+from identity.services import people, registrations, roles
 from tests.conftest import ADMIN, add_person
 from tests.unit.captive_portal.public.conftest import HERE, MAC, Visitor
 
@@ -237,3 +237,18 @@ def test_what_would_turn_or_break_an_officers_list_is_not_stored(
     with office.database.read() as session:
         stored = session.scalars(select(Registration)).one()
     assert (stored.full_name, stored.purpose) == ("ab[31m  c", "one  two")
+
+
+def test_the_school_whose_gateway_sent_an_applicant_is_on_the_application(
+    office: Office, nas: NasClient, visitor: Visitor
+) -> None:
+    with office.database.write() as session:
+        school = roles.add_organisation(session, office, "KRT1", "KRT1", "test")
+        session.flush()
+        session.get_one(NasClient, nas.id).organisation_id = school.id
+        number = school.id
+    login = visitor.get("/p/hall/?mac=3c22fb010203&lang=th").location
+    visitor.fill(login.replace("/?", "/register?"), **GOOD)
+    with office.database.read() as session:
+        (found,) = session.scalars(select(Registration)).all()
+    assert found.organisation_id == number

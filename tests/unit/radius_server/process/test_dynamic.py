@@ -133,7 +133,11 @@ def test_standard_changes() -> None:
     [
         ("mikrotik", Change(up_kbps=512, down_kbps=2048), [(14988, 8, b"512k/2048k")]),
         ("mikrotik", Change(down_kbps=2048), [(14988, 8, b"0k/2048k")]),
-        ("coova", Change(up_kbps=512), [(14559, 4, (512).to_bytes(4, "big"))]),
+        (
+            "coova",
+            Change(up_kbps=512),
+            [(14122, 7, (512_000).to_bytes(4, "big")), (14559, 4, (512).to_bytes(4, "big"))],
+        ),
         (
             "generic",
             Change(up_kbps=512, down_kbps=2**31 - 1),

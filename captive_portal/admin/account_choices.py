@@ -1,0 +1,74 @@
+"""Choices about one account: what is kept of its password, and what an approver may grant."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy.orm import Session
+
+from captive_portal.admin.desk import office, officer
+from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.words import explain
+from common.errors import BackendUnavailable, NetAccessError
+from db.models import Account
+from identity.domain.recoverable import Recoverable
+from identity.services import approval, recoverable
+
+blueprint = Blueprint("account_choices", __name__, url_prefix="/people")
+
+AS_ROLE = "role"
+"""The account makes no choice of its own."""
+
+
+@blueprint.post("/<int:account_id>/recoverable")
+@requires(Permission.CHANGE_PEOPLE)
+def set_recoverable(account_id: int) -> ResponseReturnValue:
+    """Choose what is kept of this account's password; less is removed at once."""
+    wanted = request.form.get("recoverable", "")
+    if wanted != AS_ROLE and wanted not in set(Recoverable):
+        abort(400)
+    kind = None if wanted == AS_ROLE else Recoverable(wanted)
+    try:
+        with office().database.write() as session:
+            account = _account(session, account_id)
+            recoverable.choose(session, office(), account, kind, officer().username)
+            name = account.username
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(explain(error), "error")
+    else:
+        flash(gettext("Chosen for %(name)s.", name=name), "done")
+    return redirect(url_for("people.show", account_id=account_id))
+
+
+@blueprint.post("/<int:account_id>/scope")
+@requires(Permission.CHANGE_PEOPLE)
+def set_scope(account_id: int) -> ResponseReturnValue:
+    """Choose which roles an approver may grant, and to whom."""
+    try:
+        with office().database.write() as session:
+            name = _account(session, account_id).username
+            approval.set_scope(
+                session,
+                office(),
+                name,
+                request.form.getlist("role"),
+                request.form.get("where") == "everywhere",
+                officer().username,
+            )
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(explain(error), "error")
+    else:
+        flash(gettext("Chosen for %(name)s.", name=name), "done")
+    return redirect(url_for("people.show", account_id=account_id))
+
+
+def _account(session: Session, account_id: int) -> Account:
+    account = session.get(Account, account_id)
+    if account is None:
+        abort(404)
+    return account

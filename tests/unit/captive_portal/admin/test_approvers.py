@@ -1,0 +1,176 @@
+"""What an approver may grant: roles, and applicants of which organisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from common.errors import Refused, UsageError
+from db.models import Account, AuditEvent
+from identity.office import Office
+from identity.services import approval, people, registrations, roles, vouchers
+from tests.conftest import ADMIN, Site
+from tests.unit.captive_portal.admin import seed
+from tests.unit.captive_portal.admin.conftest import Officer
+
+SignIn = Callable[[str], Officer]
+
+
+@pytest.fixture
+def schools(office: Office, app: Flask) -> dict[str, int]:
+    """Two schools; the approver `kruya` of `app` belongs to the first."""
+    with office.database.write() as session:
+        found = {
+            code: roles.add_organisation(session, office, code, code, "test")
+            for code in ("KRT1", "KRT2")
+        }
+        session.flush()
+        people.get(session, "kruya").organisation_id = found["KRT1"].id
+        return {code: one.id for code, one in found.items()}
+
+
+def apply(office: Office, username: str, organisation_id: int | None = None) -> str:
+    reference = seed.apply(office, username)
+    with office.database.write() as session:
+        found = registrations.find(session, reference)
+        assert found is not None
+        found.organisation_id = organisation_id
+    return reference
+
+
+def account(office: Office, username: str) -> Account | None:
+    with office.database.read() as session:
+        return people.find(session, username)
+
+
+def approve(officer: Officer, reference: str, role: str) -> str:
+    return officer.follow(
+        f"/registrations/{reference}/approve", "/registrations/", role=role, expiry="7"
+    )
+
+
+def test_an_approver_lets_guests_in_and_nobody_else(office: Office, signed_in: SignIn) -> None:
+    reference = seed.apply(office)
+    approver = signed_in("kruya")
+    page = approver.get(f"/registrations/{reference}").text
+    assert '<option value="guest" selected>' in page
+    assert 'value="staff"' not in page
+    approve(approver, reference, "staff")
+    assert account(office, "wirat.k") is None
+    assert "Approved" in approve(approver, reference, "guest")
+    found = account(office, "wirat.k")
+    assert found is not None and found.kind == "guest"
+
+
+def test_an_administrator_lets_everybody_in(office: Office, admin: Officer) -> None:
+    reference = seed.apply(office)
+    assert 'value="staff"' in admin.get(f"/registrations/{reference}").text
+    approve(admin, reference, "staff")
+    found = account(office, "wirat.k")
+    assert found is not None and found.kind == "person"
+
+
+def test_a_role_that_an_administrator_allows_can_be_granted(
+    office: Office, signed_in: SignIn
+) -> None:
+    reference = seed.apply(office)
+    admin = signed_in(ADMIN)
+    with office.database.read() as session:
+        number = people.get(session, "kruya").id
+    page = admin.get(f"/people/{number}").text
+    assert "Roles this approver may grant" in page
+    text = admin.follow(
+        f"/people/{number}/scope", f"/people/{number}", role=["guest", "student"], where="own"
+    )
+    assert "Chosen for kruya." in text
+    approve(signed_in("kruya"), reference, "student")
+    found = account(office, "wirat.k")
+    assert found is not None and found.role.name == "student"
+    with office.database.read() as session:
+        noted = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "account:approver_scope")
+        ).one()
+    assert (noted.actor, noted.target) == ("head", "kruya")
+    assert "guest, student" in noted.detail
+
+
+def test_the_rule_is_the_service_s_not_the_page_s(office: Office, schools: dict[str, int]) -> None:
+    here, there = apply(office, "suda", schools["KRT1"]), apply(office, "ananda", schools["KRT2"])
+    with office.database.write() as session, pytest.raises(Refused, match="may not grant"):
+        registrations.approve(session, office, here, "kruya", role="staff")
+    elsewhere = pytest.raises(Refused, match="another organisation")
+    with office.database.write() as session, elsewhere:
+        registrations.approve(session, office, there, "kruya")
+    with office.database.write() as session, elsewhere:
+        registrations.reject(session, office, there, "kruya", "no")
+    assert account(office, "ananda") is None
+
+
+def test_an_approver_sees_and_decides_the_own_school_s_applicants(
+    office: Office, schools: dict[str, int], signed_in: SignIn
+) -> None:
+    mine = apply(office, "suda", schools["KRT1"])
+    unknown = apply(office, "wirat.k", None)
+    theirs = apply(office, "ananda", schools["KRT2"])
+    approver = signed_in("kruya")
+    page = approver.get("/registrations/").text
+    assert mine in page and unknown in page
+    assert theirs not in page
+    assert '<span class="count">2</span>' in page
+    assert approver.get(f"/registrations/{theirs}").status_code == 404
+    assert "another organisation" in approver.follow(
+        "/registrations/approve", "/registrations/", reference=[theirs], role="guest", expiry="1"
+    )
+    approve(approver, mine, "guest")
+    found = account(office, "suda")
+    assert found is not None and found.organisation_id == schools["KRT1"]
+    assert account(office, "ananda") is None
+
+    admin = signed_in(ADMIN)
+    assert theirs in admin.get("/registrations/").text
+    approve(admin, theirs, "guest")
+    found = account(office, "ananda")
+    assert found is not None and found.organisation_id == schools["KRT2"]
+
+
+def test_an_approver_for_all_schools_decides_for_all(
+    office: Office, schools: dict[str, int], signed_in: SignIn
+) -> None:
+    theirs = apply(office, "ananda", schools["KRT2"])
+    with office.database.write() as session:
+        approval.set_scope(session, office, "kruya", ["guest"], True, "head")
+    assert theirs in signed_in("kruya").get("/registrations/").text
+    with office.database.write() as session:
+        approval.reset_scope(session, office, "kruya", "head")
+    assert theirs not in signed_in("kruya").get("/registrations/").text
+
+
+def test_vouchers_are_held_to_the_same_roles(office: Office, signed_in: SignIn) -> None:
+    approver = signed_in("kruya")
+    assert 'value="staff"' not in approver.get("/vouchers/new").text
+    with office.database.write() as session, pytest.raises(Refused, match="may not grant"):
+        vouchers.create_batch(
+            session, office, count=1, role="staff", minutes=60, devices=1, issuer="kruya"
+        )
+
+
+def test_only_an_approver_s_grants_are_chosen(office: Office, schools: dict[str, int]) -> None:
+    with office.database.write() as session:
+        with pytest.raises(UsageError):
+            approval.set_scope(session, office, ADMIN, ["guest"], True, "head")
+        with pytest.raises(UsageError):
+            approval.set_scope(session, office, "kruya", ["device"], True, "head")
+
+
+def test_the_command_says_and_sets_what_an_approver_may_grant(site: Site, office: Office) -> None:
+    seed.add_officers(office)
+    shown = site.yuenyan("user", "approver", "kruya")
+    assert shown.stdout == "kruya may grant: guest (everywhere)\n"
+    done = site.yuenyan("user", "approver", "kruya", "--role", "guest", "--role", "student")
+    assert done.stdout == "kruya may grant: guest, student (everywhere)\n"
+    assert site.yuenyan("user", "approver", "kruya", "--default").stdout == shown.stdout
+    assert site.yuenyan("user", "approver", "head", "--role", "guest").exit_code == 2
+    assert site.yuenyan("user", "approver", "kruya", "--role", "emperor").exit_code == 1

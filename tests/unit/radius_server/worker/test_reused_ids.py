@@ -1,0 +1,172 @@
+"""A worker tells the sessions of one Acct-Session-Id apart, on either database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from common.net import parse_prefix
+from db.ledger import Ledger, open_ledger
+from db.models import AccountingEvent, NetworkSession
+from identity.domain.sessions import Owner
+from identity.office import Office
+from identity.stores.sql import NasFacts, SqlStore
+from radius_server.packet.packet import decode
+from radius_server.process.accounting import AccountingRecord, read
+from radius_server.worker.clients import NasClient
+from radius_server.worker.exchange import Exchange
+from radius_server.worker.outcome import Outcome
+from radius_server.worker.reused_ids import ReusedIds
+from tests.integration.radius_packets import attribute
+from tests.unit.radius_server.worker.test_worker import Wire
+
+START, STOP, INTERIM = 1, 2, 3
+FIRST, SECOND = "11" * 8, "22" * 8
+
+
+class Site:
+    """What accounting leaves behind; each `say` is one batch of a worker."""
+
+    def __init__(self, office: Office, nas: NasClient) -> None:
+        self.office, self.nas, self.now = office, nas, office.clock()
+        self.store = SqlStore(office)
+        self.ledger: Ledger = open_ledger(office.config.database_url)
+        self.worker = ReusedIds(self.store)
+
+    def restart(self) -> None:
+        self.worker = ReusedIds(self.store)
+
+    def say(self, *packets: tuple[int, int, str | None, float], commit: bool = True) -> list[str]:
+        """Take packets (status, Acct-Session-Time, login, seconds after the beginning)."""
+        said = [self._record(*packet) for packet in packets]
+        owners: list[Owner] = [(7, packet[2]) for packet in packets]
+        self.worker.place([record for _, record in said], owners)
+        outcome = Outcome(b"k" * 32)
+        for (exchange, record), (account_id, reference) in zip(said, owners, strict=True):
+            outcome.accounted(exchange, record, account_id, reference)
+        if commit:
+            self.ledger.commit(outcome.finish())
+        return [record.session.session_key for _, record in said if record.session is not None]
+
+    def _record(
+        self, status: int, seconds: int, reference: str | None, at: float
+    ) -> tuple[Exchange, AccountingRecord]:
+        moment = self.now + timedelta(seconds=at)
+        body = b"".join(
+            attribute(kind, value)
+            for kind, value in (
+                (40, status.to_bytes(4, "big")),
+                (44, b"00000001"),
+                (1, b"somchai"),
+                (31, b"3C-22-FB-00-00-01"),
+                (8, bytes((10, 0, 0, int(reference or "0", 16) % 200 + 1))),
+                *(((46, seconds.to_bytes(4, "big")),) if seconds else ()),
+                (55, int(moment.timestamp()).to_bytes(4, "big")),
+            )
+        )
+        octets = bytes((4, 1)) + (20 + len(body)).to_bytes(2, "big") + bytes(16) + body
+        packet = decode(octets)
+        exchange = Exchange(Wire(), ("127.0.0.1", 1), packet, self.nas, moment, ())
+        return exchange, read(packet, self.nas.facts.nas_client_id, moment)
+
+    def stored(self) -> dict[str, NetworkSession]:
+        with self.office.database.read() as session:
+            return {row.session_key: row for row in session.scalars(select(NetworkSession))}
+
+
+@pytest.fixture
+def site(office_on: Office) -> Iterator[Site]:
+    facts = NasFacts(
+        nas_client_id=1,
+        name="switch",
+        network=parse_prefix("127.0.0.1/32"),
+        vendor="generic",
+        require_message_authenticator=True,
+        secret=b"a shared secret of some length",
+    )
+    site = Site(office_on, NasClient(facts))
+    yield site
+    site.ledger.close()
+    site.store.close()
+
+
+def test_a_device_that_comes_back_has_a_session_of_its_own(site: Site) -> None:
+    (first,) = site.say((START, 0, FIRST, 0))
+    site.say((INTERIM, 60, FIRST, 60), (STOP, 61, FIRST, 61))
+    (second,) = site.say((START, 0, SECOND, 63))
+    assert site.say((INTERIM, 60, SECOND, 123), (STOP, 90, SECOND, 153)) == [second, second]
+    stored = site.stored()
+    assert set(stored) == {first, second}
+    one, other = stored[first], stored[second]
+    assert (one.session_ref, one.session_seconds, one.stop_seen) == (FIRST, 61, 1)
+    assert (other.session_ref, other.session_seconds, other.stop_seen) == (SECOND, 90, 1)
+    assert one.stop_at is not None
+    assert one.stop_at < other.started_at == site.now + timedelta(seconds=63)
+    with site.office.database.read() as session:
+        events = session.scalars(select(AccountingEvent.session_key).order_by(AccountingEvent.id))
+        assert events.all() == [first, first, first, second, second, second]
+
+
+def test_stop_and_start_that_arrive_together_are_told_apart(site: Site) -> None:
+    site.say((START, 0, FIRST, 0))
+    keys = site.say((STOP, 5, FIRST, 5), (START, 0, SECOND, 6), (STOP, 2, SECOND, 8))
+    assert keys[0] != keys[1] == keys[2]
+    assert site.stored()[keys[1]].session_seconds == 2
+
+
+def test_a_stop_on_its_way_to_the_disk_counts(site: Site) -> None:
+    site.say((START, 0, FIRST, 0))
+    (first,) = site.say((STOP, 5, FIRST, 5), commit=False)
+    (second,) = site.say((START, 0, SECOND, 6), commit=False)
+    assert first != second
+
+
+def test_another_worker_and_one_that_was_restarted_find_the_same_keys(site: Site) -> None:
+    (first,) = site.say((START, 0, FIRST, 0))
+    site.say((STOP, 61, FIRST, 61))
+    (second,) = site.say((START, 0, SECOND, 63))
+    site.restart()
+    assert site.say((INTERIM, 60, SECOND, 123)) == [second]
+    assert site.say((STOP, 61, FIRST, 130)) == [first]  # resent after a lost answer
+    assert site.stored()[second].stop_seen == 0
+
+
+def test_a_login_within_a_session_begins_no_other(site: Site) -> None:
+    (first,) = site.say((START, 0, FIRST, 0))
+    assert site.say((INTERIM, 60, SECOND, 60)) == [first]
+    site.restart()
+    assert site.say((STOP, 90, SECOND, 90), (INTERIM, 80, SECOND, 91)) == [first, first]
+    assert len(site.stored()) == 1
+
+
+def test_equipment_that_counts_from_one_after_a_restart_and_sends_no_class(site: Site) -> None:
+    keys = []
+    for boot in range(12):
+        (started,) = site.say((START, 0, None, boot * 1000))
+        assert site.say((INTERIM, 300, None, boot * 1000 + 300)) == [started]
+        assert site.say((START, 0, None, boot * 1000)) == [started], "a copy that came late"
+        assert site.say((STOP, 400, None, boot * 1000 + 400)) == [started]
+        keys.append(started)
+        site.restart()
+    assert len(set(keys)) == 12
+    stored = site.stored()
+    assert [stored[key].session_seconds for key in keys] == [400] * 12
+
+
+def test_a_session_that_was_ended_without_a_stop_is_over_too(site: Site) -> None:
+    (first,) = site.say((START, 0, FIRST, 0))
+    with site.office.database.write() as session:
+        row = session.get_one(NetworkSession, first)
+        row.closed_at, row.close_cause = site.now + timedelta(seconds=10), "disconnected"
+    (second,) = site.say((START, 0, SECOND, 12))
+    assert second != first
+
+
+def test_an_open_session_costs_no_question(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.say((START, 0, FIRST, 0))
+    monkeypatch.setattr(site.store, "_rows", None)
+    site.say((INTERIM, 60, FIRST, 60))
+    site.say((STOP, 90, FIRST, 90))
