@@ -89,6 +89,8 @@ class Batch:
     boots: list[tuple[int, str, int, int]] = field(default_factory=list)
     nas_seen: dict[int, tuple[int | None, int | None, int | None]] = field(default_factory=dict)
     unknown: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    is_placed: bool = False
+    """Each row of `sessions` belongs where its key says; else the ledger makes sure of it."""
     relays: list[Row] = field(default_factory=list)
     """Accounting that is owed to home servers as well, RELAY_COLUMNS."""
 
@@ -116,6 +118,7 @@ class Ledger(Protocol):
         Raises:
             BackendUnavailable: the database did not take it; nothing of it is stored.
             UnstorableError: it refused a value; nothing of it is stored.
+            UnclearError: see there; nothing of it is stored.
         """
 
     def start(self, batch: Batch) -> bool:
@@ -136,3 +139,11 @@ class Ledger(Protocol):
 
 class UnstorableError(Exception):
     """The database refuses a value of this batch and always will."""
+
+
+class UnclearError(Exception):
+    """A row of `sessions` may be another session than the ended one that has its key.
+
+    Equipment uses an Acct-Session-Id again. Whose session each packet is has to be looked up;
+    then the batch is committed again, with `is_placed` set.
+    """

@@ -29,9 +29,10 @@ from db.ledger.batch import (
     SESSION_COLUMNS,
     Batch,
     Row,
+    UnclearError,
     UnstorableError,
 )
-from db.ledger.statements import CLOSE_BY_BOOT, UPSERTS, postgres_joins
+from db.ledger.statements import BELONGS, CLOSE_BY_BOOT, UPSERTS, postgres_joins
 
 _BIG = "bigint"
 _BYTEA_OID = 17
@@ -77,6 +78,8 @@ _RELAY = (
     f" VALUES ({', '.join(['%s'] * len(RELAY_COLUMNS))})"
 )
 
+_UNLESS_ALL = "SELECT 1 / (CASE WHEN (SELECT count(*) FROM c) = %s::bigint THEN 1 ELSE 0 END)"
+
 _ATTEMPTS = 3
 """For a batch that PostgreSQL gives up to end a deadlock; nothing of it was stored."""
 
@@ -104,11 +107,16 @@ class PostgresLedger:
                 for table, columns, key, joins, extra in UPSERTS
             ),
         )
-        ledger = f"b AS ({accounting}), c AS ({sessions}) {addresses}"
+        placed = f"b AS ({accounting}), c AS ({sessions}) {addresses}"
+        # A division by zero undoes the statement when a session was left out.
+        belonging = f"{sessions} WHERE {BELONGS['network_session']} RETURNING 1"
+        certain = f"b AS ({accounting}), c AS ({belonging}), d AS ({addresses}) {_UNLESS_ALL}"
         self._statements = {
             b"auth": _numbered(auth),
-            b"accounting": _numbered(f"WITH {ledger}"),
-            b"all": _numbered(f"WITH a AS ({auth}), {ledger}"),
+            b"accounting": _numbered(f"WITH {certain}"),
+            b"all": _numbered(f"WITH a AS ({auth}), {certain}"),
+            b"placed accounting": _numbered(f"WITH {placed}"),
+            b"placed all": _numbered(f"WITH a AS ({auth}), {placed}"),
         }
         self._boot = CLOSE_BY_BOOT.format(at="%(at)s", nas="%(nas)s", identity="%(identity)s")
 
@@ -149,7 +157,7 @@ class PostgresLedger:
                     _result(connection)
                 except psycopg.errors.DeadlockDetected:
                     self._write(batch)
-        except (BackendUnavailable, UnstorableError):
+        except (BackendUnavailable, UnclearError, UnstorableError):
             self._started = None
             raise
         self._started = None
@@ -165,6 +173,8 @@ class PostgresLedger:
         """The driver's errors as the ledger's; a connection that failed is given up."""
         try:
             yield
+        except psycopg.errors.DivisionByZero:
+            raise UnclearError from None
         except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
             self.close()
             raise UnstorableError(str(error).strip()) from error
@@ -232,6 +242,10 @@ class PostgresLedger:
             ]
             if batch.auth_events:
                 literals = _literals(batch.auth_events, AUTH_EVENT_COLUMNS) + literals
+            if batch.is_placed:
+                name = b"placed " + name
+            else:
+                literals.append(str(len(batch.sessions)))
         elif batch.auth_events:
             name, literals = b"auth", _literals(batch.auth_events, AUTH_EVENT_COLUMNS)
         else:

@@ -10,9 +10,10 @@ from db.ledger.batch import (
     AUTH_EVENT_COLUMNS,
     RELAY_COLUMNS,
     Batch,
+    UnclearError,
     UnstorableError,
 )
-from db.ledger.statements import CLOSE_BY_BOOT, UPSERTS, sqlite_joins
+from db.ledger.statements import BELONGS, CLOSE_BY_BOOT, UPSERTS, sqlite_joins
 
 BUSY_SECONDS = 5.0
 """How long a batch waits for another writer before the packets in it are left unanswered."""
@@ -45,6 +46,7 @@ class SqliteLedger:
             + "".join(f", {column} = {rule}" for column, rule in extra.items())
             for table, columns, key, joins, extra in UPSERTS
         )
+        self._certain_session = f"{self._session} WHERE {BELONGS['network_session']}"
         self._boot = CLOSE_BY_BOOT.format(at=":at", nas=":nas", identity=":identity")
 
     def commit(self, batch: Batch) -> None:
@@ -52,7 +54,11 @@ class SqliteLedger:
         try:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-            self._write(connection, batch)
+            try:
+                self._write(connection, batch)
+            except UnclearError:
+                connection.execute("ROLLBACK")
+                raise
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self.close()
@@ -86,7 +92,12 @@ class SqliteLedger:
     def _write(self, connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany(self._auth, batch.auth_events)
         connection.executemany(self._accounting, batch.accounting_events)
-        connection.executemany(self._session, batch.sessions)
+        if batch.is_placed:
+            connection.executemany(self._session, batch.sessions)
+        elif batch.sessions:
+            stored = connection.executemany(self._certain_session, batch.sessions).rowcount
+            if stored != len(batch.sessions):
+                raise UnclearError
         connection.executemany(self._address, batch.addresses)
         if batch.relays:
             connection.executemany(self._relay, batch.relays)

@@ -52,6 +52,24 @@ REOPEN = {
 }
 """A session we had given up and that speaks again is open again."""
 
+BELONGS = {
+    "network_session": (
+        "network_session.stop_seen = 0 AND network_session.closed_at IS NULL"
+        " OR excluded.started_at <= network_session.started_at"
+        " OR network_session.stop_seen = 0"
+        " AND excluded.started_at <= network_session.closed_at"
+        " OR network_session.stop_seen = 1"
+        " AND excluded.started_at <="
+        " COALESCE(network_session.stop_at, network_session.last_heard_at)"
+        " AND excluded.started_at <="
+        " network_session.started_at + network_session.session_seconds * 1000000"
+    )
+}
+"""What certainly is the session that has its key: one that is open, or began before it ended.
+
+The end is that of identity.domain.sessions.ended_at or earlier, so that nothing is taken for
+certain which identity.domain.reused_ids would place elsewhere."""
+
 CLOSE_BY_BOOT = (
     "UPDATE network_session SET closed_at = {at}, close_cause = 'nas_restarted'"
     " WHERE nas_client_id = {nas} AND nas_identity = {identity}"

@@ -169,7 +169,7 @@ def classic_reply_of(octets: bytes, request: bytes, secret: bytes) -> bytes:
     reply = decode(octets)
     attributes = _encoded(without_signature(walk(reply)))
     head = _header(reply.code, request[1], attributes)
-    digest = hashlib.md5(head + request[4:20] + attributes + secret, usedforsecurity=False)
+    digest = md5(head + request[4:20] + attributes + secret)
     return head + digest.digest() + attributes
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from common.errors import BackendUnavailable
 from common.logging import get_logger
 from common.metrics import Counters
 from db.ledger import Ledger
-from db.ledger.batch import UnstorableError
+from db.ledger.batch import UnclearError, UnstorableError
+from identity.domain.sessions import Owner
+from radius_server.process.accounting import AccountingRecord
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
 from radius_server.worker.presence import Presence
@@ -43,6 +45,7 @@ class Committer:
         answer: Callable[[Exchange], None],
         give_up: Callable[[Iterable[Exchange]], None],
         forget: Callable[[Iterable[Exchange]], None],
+        place: Callable[[Sequence[AccountingRecord], Sequence[Owner]], None],
     ) -> None:
         """What is done with exchanges when their commit is over.
 
@@ -50,6 +53,7 @@ class Committer:
             answer: sends the reply of one.
             give_up: the back end is gone.
             forget: nothing durable came of them; the next copy is a new request.
+            place: sets right which session each record belongs to (see reused_ids).
         """
         self._ledger = ledger
         self._presence = presence
@@ -58,6 +62,7 @@ class Committer:
         self._answer = answer
         self._give_up = give_up
         self._forget = forget
+        self._place = place
         self._flying: Outcome | None = None
         self._since = 0.0
         self._next_warning = 0.0
@@ -97,6 +102,10 @@ class Committer:
             self._flying = None
             self._failed(outcome, error)
             return
+        except UnclearError:
+            self._flying = None
+            self._look_closer(outcome)
+            return
         except UnstorableError as error:
             self._flying = None
             self._one_by_one(outcome, str(error))
@@ -115,6 +124,9 @@ class Committer:
         if outcome.batch.is_empty():
             return
         self.pending = Outcome(self._class_key)
+        if outcome.is_unclear:
+            self._look_closer(outcome)
+            return
         try:
             if self._ledger.start(outcome.finish()):
                 self._landed(outcome)
@@ -122,6 +134,8 @@ class Committer:
                 self._flying, self._since = outcome, time.monotonic()
         except BackendUnavailable as error:
             self._failed(outcome, error)
+        except UnclearError:
+            self._look_closer(outcome)
         except UnstorableError as error:
             self._one_by_one(outcome, str(error))
         except Exception:
@@ -146,6 +160,22 @@ class Committer:
         self._counters.add("radius_auth_decisions", len(outcome.batch.auth_events))
         self._counters.add("radius_acct_records", len(outcome.batch.accounting_events))
 
+    def _look_closer(self, outcome: Outcome) -> None:
+        """Commit a batch in which an Acct-Session-Id stands for more than one session."""
+        self._counters.add("radius_batches_placed")
+        try:
+            outcome = outcome.placed(self._place)
+            self._ledger.commit(outcome.finish())
+        except BackendUnavailable as error:
+            self._failed(outcome, error)
+        except UnstorableError as error:
+            self._one_by_one(outcome, str(error))
+        except Exception:
+            self._forget(outcome.exchanges)
+            raise
+        else:
+            self._landed(outcome)
+
     def _failed(self, outcome: Outcome, error: BackendUnavailable) -> None:
         self._warn(error)
         self._presence.keep(outcome.batch)
@@ -168,7 +198,11 @@ class Committer:
         singles = outcome.split()
         for single in singles:
             try:
-                self._ledger.commit(single.finish())
+                try:
+                    self._ledger.commit(single.finish())
+                except UnclearError:
+                    single = single.placed(self._place)  # noqa: PLW2901 - the same, set right
+                    self._ledger.commit(single.finish())
             except UnstorableError:
                 self._counters.add("radius_dropped", reason="unstorable")
                 self._forget(single.exchanges)

@@ -6,7 +6,7 @@ Replies leave only after the batch is committed: `Outcome` holds both together.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from identity.domain.sessions import (
     AddressState,
     Owner,
     SessionState,
+    ended_at,
     join_addresses,
     join_owners,
     join_sessions,
@@ -57,6 +58,8 @@ class Outcome:
         self._class_key = class_key
         self.batch = Batch()
         self.exchanges: list[Exchange] = []
+        self.is_unclear = False
+        """One key stands for two sessions in it: it cannot be committed before `placed`."""
         self._entries: list[tuple[Any, ...]] = []
         """The arguments of `decided` (3), `accounted` (5) and `relayed` (6), to do them again."""
         self._references = b""
@@ -216,13 +219,30 @@ class Outcome:
         """The same, one exchange in each."""
         for entry in self._entries:
             single = Outcome(self._class_key)
-            if len(entry) == 3:
-                single.decided(*entry)
-            elif len(entry) == 6:
-                single.relayed(*entry)
-            else:
-                single.accounted(*entry)
+            single.batch.is_placed = self.batch.is_placed
+            single._repeat(entry)
             yield single
+
+    def placed(
+        self, place: Callable[[Sequence[AccountingRecord], Sequence[Owner]], None]
+    ) -> Outcome:
+        """The same, with the key of every session set right by `place`; raises what it does."""
+        accounted = [entry for entry in self._entries if isinstance(entry[1], AccountingRecord)]
+        place([entry[1] for entry in accounted], [(entry[2], entry[3]) for entry in accounted])
+        again = Outcome(self._class_key)
+        again.batch.is_placed = True
+        again.batch.nas_seen, again.batch.unknown = self.batch.nas_seen, self.batch.unknown
+        for entry in self._entries:
+            again._repeat(entry)
+        return again
+
+    def _repeat(self, entry: tuple[Any, ...]) -> None:
+        if len(entry) == 3:
+            self.decided(*entry)
+        elif len(entry) == 6:
+            self.relayed(*entry)
+        else:
+            self.accounted(*entry)
 
     def _join(
         self,
@@ -237,7 +257,11 @@ class Outcome:
             held_by = self._owners.get(session_key)
             self._owners[session_key] = owner if held_by is None else join_owners(held_by, owner)
         known = self._sessions.get(session_key)
-        self._sessions[session_key] = session if known is None else join_sessions(known, session)
+        if known is not None:
+            if known.stop_seen and session.started_at > (ended_at(known) or session.started_at):
+                self.is_unclear = True
+            session = join_sessions(known, session)
+        self._sessions[session_key] = session
         for address in addresses:
             key = (session_key, address.address, address.source)
             held = self._addresses.get(key)

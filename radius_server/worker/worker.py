@@ -95,7 +95,6 @@ class Worker:
         self._relay = relay
         self._directory = Directory(self._store, relay.realms.stored if relay else str)
         self._owners = Owners(self._directory, self._store, office.vault.class_key)
-        self._reused_ids = ReusedIds(self._store)
         self._siblings = siblings or Siblings(None, 0)
         self._eap = eap
         self._conversations: Conversations[Login] = Conversations(self._siblings.number)
@@ -125,6 +124,7 @@ class Worker:
             self._answer,
             self._give_up,
             self._forget,
+            ReusedIds(self._store).place,
         )
         self._nas = NasTable([])
         self._watch = RevisionWatch(SqlStore(office))
@@ -422,8 +422,7 @@ class Worker:
     ) -> None:
         """Find whose each packet is and add it to the outcome."""
         try:
-            owners = self._owners.find(records := [record for _, record in accounting])
-            self._reused_ids.place(records, owners)
+            owners = self._owners.find([record for _, record in accounting])
         except BackendUnavailable:
             self._give_up([exchange for exchange, _ in accounting])
             return

@@ -113,7 +113,7 @@ def test_sql_and_python_join_alike(
             session.execute(delete(NetworkSession))
             session.execute(delete(AddressInterval))
         for index in range(max(len(session_batches), len(address_batches))):
-            batch = Batch(accounting_events=[event])
+            batch = Batch(accounting_events=[event], is_placed=True)
             for states in session_batches[index : index + 1]:
                 batch.sessions = [_row(s, SESSION_COLUMNS) for s in _joined(states).values()]
             for held in address_batches[index : index + 1]:

@@ -71,6 +71,7 @@ class Desk:
             lambda exchange: self.answered.append(_name(exchange)),
             lambda exchanges: self._note(self.given_up, exchanges),
             lambda exchanges: self._note(self.forgotten, exchanges),
+            lambda _records, _owners: None,
         )
 
     def add(self, name: str) -> None:
