@@ -1,0 +1,124 @@
+"""TEAP version 1: EAP methods and passwords in TLVs inside TLS. RFC 9930 (RFC 7170 before it).
+
+Each identity that is asked for, the user's and maybe the machine's, is proven by an inner
+method, and each proof is bound to the tunnel before the next one begins. Who decides is the
+same as outside of a tunnel; the decision for the user, if there is one, is that of the login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from identity.domain.access import Decision, Granted, Method, Unavailable
+from radius_server.eap import teap_tlv as tlvs
+from radius_server.eap.methods import EapMethod, MethodResult, Send
+from radius_server.eap.negotiation import InnerOffers
+from radius_server.eap.packet import Type
+from radius_server.eap.teap_framing import TeapFraming
+from radius_server.eap.teap_inside import Inside, Proven, Turn
+from radius_server.eap.teap_keys import Binding
+from radius_server.eap.teap_tlv import IdentityType, Kind, Status, Tlv, TlvViolation
+from radius_server.eap.tunnel import Tools, Tunnel, guarded
+from radius_server.process.questions import AccessRequest, Question
+
+Steps = Generator[Question | Send, Any, MethodResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the site wants of TEAP."""
+
+    authority: bytes
+    """Authority-ID: the same from every worker, another one at every site."""
+    identities: tuple[IdentityType, ...] = (IdentityType.USER,)
+    """Each of them must be proven, in this order unless the peer wants another."""
+    password: Turn = Turn.LAST
+    prefers_emsk: bool = False
+    """Demand that an inner method which makes an EMSK is bound by it."""
+
+
+def teap(
+    request: AccessRequest,
+    identity: str,
+    tools: Tools,
+    inner_offers: InnerOffers,
+    settings: Settings,
+) -> EapMethod:
+    """The method.
+
+    Args:
+        identity: the outer one; it proves nothing and may be anonymous.
+        inner_offers: the EAP methods that may be spoken inside, in order.
+    """
+    outer = tlvs.encode((Tlv(Kind.AUTHORITY_ID, settings.authority, mandatory=False),))
+    framing = TeapFraming(tools.octets, outer)
+    tunnel = Tunnel(Type.TEAP, Method.EAP_TEAP, request, tools, framing)
+    course = _teap(request, tunnel, framing, tools, inner_offers, settings)
+    return (yield from guarded(Method.EAP_TEAP, course))
+
+
+def _teap(
+    request: AccessRequest,
+    tunnel: Tunnel,
+    framing: TeapFraming,
+    tools: Tools,
+    inner_offers: InnerOffers,
+    settings: Settings,
+) -> Steps:
+    yield from tunnel.open()
+    outer = framing.outer + framing.peer_outer
+    binding = Binding(tunnel.engine, outer, settings.prefers_emsk)
+    inside = Inside(request, tunnel, tools, inner_offers, binding, settings.password)
+    try:
+        if tunnel.session is not None:
+            return (yield from _resumed(tunnel, tunnel.session.username, inside))
+        # An Identity-Hint may come here; it is a hint.
+        yield from tunnel.finish_handshake()
+        return (yield from _in_full(tunnel, inside, settings.identities))
+    except TlvViolation as violation:
+        # Section 3.9.3: it is told why; what it answers does not matter.
+        failure = tlvs.result(Status.FAILURE), tlvs.error(violation.error)
+        yield from tunnel.exchange(tlvs.encode(failure))
+        raise
+
+
+def _resumed(tunnel: Tunnel, name: str, inside: Inside) -> Steps:
+    """Nothing is proven again, but both sides show that they hold the tunnel's keys."""
+    decision = yield from tunnel.resumed_decision()
+    if not isinstance(decision, Granted):
+        return (yield from _refused(tunnel, decision, name, ()))
+    inside.bind_tunnel()
+    yield from inside.conclude()
+    return tunnel.result(decision, name, inside.binding.session_keys()[0])
+
+
+def _in_full(tunnel: Tunnel, inside: Inside, identities: tuple[IdentityType, ...]) -> Steps:
+    remaining = list(identities)
+    login: Proven | None = None
+    while remaining:
+        proven = yield from inside.prove(remaining)
+        if not isinstance(proven.decision, Granted):
+            said = (tlvs.intermediate_result(Status.FAILURE),)
+            return (yield from _refused(tunnel, proven.decision, proven.name, said))
+        remaining.remove(proven.identity)
+        inside.bind(proven)
+        if login is None or proven.identity is IdentityType.USER:
+            login = proven
+    assert login is not None
+    yield from inside.conclude()
+    tunnel.ends_at = login.ends_at
+    # Resuming looks at one account only.
+    keeps_session = len(identities) == 1
+    msk = inside.binding.session_keys()[0]
+    return tunnel.result(login.decision, login.name, msk, keeps_session)
+
+
+def _refused(tunnel: Tunnel, decision: Decision, name: str, said: tuple[Tlv, ...]) -> Steps:
+    """Tell the peer inside, if there is something to tell; its answer does not matter."""
+    if isinstance(decision, Unavailable):
+        return MethodResult(decision)
+    failure = tlvs.result(Status.FAILURE), tlvs.error(tlvs.Error.UNSPECIFIED_FAILURE)
+    yield from tunnel.exchange(tlvs.encode((*said, *failure)))
+    return tunnel.result(decision, name)
