@@ -85,7 +85,8 @@ def _for_teap(config: Config) -> tuple[Contexts | None, bytes]:
         return None, b""
     contexts = Contexts(_context(config, resumes=True), _context(config, resumes=False))
     for context in (contexts.resuming, contexts.full):
-        context.set_max_proto_version(_VERSIONS[config.eap.teap_tls_max])
+        newest = min(config.eap.tls_max, config.eap.teap_tls_max)
+        context.set_max_proto_version(_VERSIONS[newest])
     leaf = x509.load_pem_x509_certificate(config.eap_certificate.read_bytes())
     named = leaf.issuer.public_bytes() + leaf.subject.public_bytes()
     return contexts, hashlib.sha256(named).digest()[:_AUTHORITY_OCTETS]

@@ -178,7 +178,7 @@ def read(octets: bytes) -> Message:
     tlvs = decode(octets)
     message = Message()
     for tlv in tlvs:
-        if tlv.mandatory and tlv.kind not in _TAKEN and tlv.kind not in _FOREIGN:
+        if tlv.mandatory and tlv.kind not in _TAKEN | _FOREIGN | _LEFT_ALONE:
             message.unknown = message.unknown or tlv
     if message.unknown is not None:
         if any(tlv.kind == Kind.RESULT for tlv in tlvs):
@@ -240,6 +240,18 @@ _TAKEN = frozenset(
 )
 _FOREIGN = frozenset({Kind.PAC, Kind.BASIC_PASSWORD_REQUEST, Kind.AUTHORITY_ID})
 """Known, but not to come from a peer inside: sections 4.2.12 and 4.3."""
+
+_LEFT_ALONE = frozenset(
+    {
+        Kind.CHANNEL_BINDING,
+        Kind.PKCS7,
+        Kind.PKCS10,
+        Kind.TRUSTED_SERVER_ROOT,
+        Kind.CSR_ATTRIBUTES,
+        Kind.IDENTITY_HINT,
+    }
+)
+"""Never to be answered with NAK, whatever their mandatory bit says."""
 
 _REPEATED = frozenset({Kind.NAK, Kind.ERROR, Kind.REQUEST_ACTION})
 
