@@ -11,7 +11,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from identity.domain.access import Decision, Granted, Method, Unavailable
+from common.errors import EapViolation
+from identity.domain.access import Decision, Denied, Granted, Method, Reason, Unavailable
 from radius_server.eap import teap_tlv as tlvs
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.negotiation import InnerOffers
@@ -77,11 +78,13 @@ def _teap(
         # An Identity-Hint may come here; it is a hint.
         yield from tunnel.finish_handshake()
         return (yield from _in_full(tunnel, inside, settings.identities))
-    except TlvViolation as violation:
-        # Section 3.9.3: it is told why; what it answers does not matter.
-        failure = tlvs.result(Status.FAILURE), tlvs.error(violation.error)
-        yield from tunnel.exchange(tlvs.encode(failure))
-        raise
+    except EapViolation as violation:
+        if isinstance(violation, TlvViolation):
+            # Section 3.9.3: it is told why; what it answers does not matter.
+            failure = tlvs.result(Status.FAILURE), tlvs.error(violation.error)
+            yield from tunnel.exchange(tlvs.encode(failure))
+        tunnel.trace(f"eap:violation={violation.reason}")
+        return MethodResult(Denied(Reason.EAP_PROTOCOL, Method.EAP_TEAP), identity=inside.name)
 
 
 def _resumed(tunnel: Tunnel, name: str, inside: Inside) -> Steps:

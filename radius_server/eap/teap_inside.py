@@ -83,6 +83,8 @@ class Inside:
         self._due: tuple[Tlv, ...] = ()
         """What the last proof is bound by; it goes out with the next message."""
         self.binding = binding
+        self.name = ""
+        """Who the peer last said it is; it may not have been proven."""
 
     def prove(self, allowed: Sequence[IdentityType]) -> Generator[Question | Send, Any, Proven]:
         """Have the first of `allowed` proven, or another of them that the peer has.
@@ -104,7 +106,7 @@ class Inside:
         response = _response(message, course.next_identifier)
         if response.type != Type.IDENTITY:
             raise TlvViolation("no_inner_identity")
-        name = peer_identity(response.type_data)
+        self.name = name = peer_identity(response.type_data)
         self._tunnel.trace(f"inner:identity={shown(name)}")
         result = yield from self._by_eap(name, response.identifier, course)
         decision = result.decision
@@ -180,7 +182,7 @@ class Inside:
         if identity is None:
             return _without(allowed[0])
         octets, password = message.password
-        name = octets.decode("utf-8", "replace")
+        self.name = name = octets.decode("utf-8", "replace")
         self._tunnel.trace(f"inner:password={shown(name)}")
         inner = replace(self._request, user_name=name, eap_message=None, call_check=False)
         inner.password = password

@@ -1,8 +1,7 @@
 """TEAP with an eapol_test built from Debian's source: inner methods by fragments, and refusals.
 
-That peer speaks TLS 1.2 as RFC 9930 wants it. In TLS 1.3 it derives other keys than RFC 9427,
-and it has neither resumption nor a right order for two identities: those are for
-tests/unit/radius_server/eap/test_teap.py.
+In TLS 1.3 that peer derives other keys than RFC 9427, it resumes nothing, and takes its keys from
+the MSK where RFC 9930 has the EMSK: the peer of tests/unit/radius_server/eap/test_teap.py does.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.clients.eapol import Supplicant, require_teap
 from tests.integration.radius_site import LOOPBACK, LiveSite, running_radius, site_of_kind
@@ -44,6 +44,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     made.issue("kept", "kept", rsa_key=True)
     made.issue("suspended", "suspended")
     made.issue("nobody", "nobody")
+    made.issue("desk", "desk", alternatives=(x509.DNSName("desk.school.example"),))
     made.issue("revoked", "kept")
     made.revocation_list("revoked")
     Authority(tmp_path_factory.mktemp("other"), "Another CA").path.rename(made.folder / "other.pem")
@@ -86,6 +87,23 @@ def live_password_first(
 ) -> Iterator[LiveSite]:
     inner = 'teap_inner = ["password", "mschapv2"]'
     yield from running(request, tmp_path_factory.mktemp("first"), authority, inner)
+
+
+@pytest.fixture(scope="module", params=['["machine", "user"]', '["user", "machine"]'])
+def live_for_both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[LiveSite]:
+    folder = tmp_path_factory.mktemp("both")
+    for made in running(request, folder, authority, f"teap_identities = {request.param}"):
+        made.add_person("desk.school.example", PASSWORD)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def live_emsk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[LiveSite]:
+    yield from running(request, tmp_path_factory.mktemp("emsk"), authority, "teap_emsk = true")
 
 
 def device_of(live: LiveSite, folder: Path) -> Supplicant:
@@ -244,3 +262,42 @@ def test_who_declines_to_tell_a_password_is_asked_by_eap(
     row = device.decisions()[0]
     assert row[:4] == ("kept", "eap-teap", "reject", "wrong_password")
     assert "inner:method=mschapv2" in row[4]
+
+
+@pytest.mark.parametrize("user", ["mschapv2", "tls", "password"])
+def test_user_and_machine_are_proven_in_one_conversation(
+    authority: Authority, live_for_both: LiveSite, tmp_path: Path, user: str
+) -> None:
+    device = device_of(live_for_both, tmp_path)
+    machine = {
+        "machine_identity": '"host/desk.school.example"',
+        "machine_phase2": '"auth=TLS"',
+        "machine_ca_cert": f'"{authority.path}"',
+        "machine_client_cert": f'"{authority.folder}/desk.pem"',
+        "machine_private_key": f'"{authority.folder}/desk.key"',
+    }
+    ended = device.login(network(authority, user) | machine)
+    assert ended.success, device.decisions()
+    assert (ended.keys_equal, ended.keys_different) == (1, 0)
+    (row,) = device.decisions()
+    assert row[:4] == ("kept", "eap-teap", "accept", "ok")
+    assert {"teap:identity=user", "teap:identity=machine"} < set(row[4])
+    assert "certificate:name=desk.school.example" in row[4]
+    assert row[4].count("teap:cryptobinding") == 2
+
+
+def test_who_would_speak_tls_1_3_is_bound_to_1_2(authority: Authority, device: Supplicant) -> None:
+    ended = device.login(network(authority, "mschapv2", phase1='"tls_disable_tlsv1_3=0"'))
+    assert (ended.success, ended.keys_equal) == (True, 1)
+    assert "tls:version=TLSv1.2" in device.decisions()[0][4]
+
+
+def test_an_emsk_binds_when_it_is_demanded(
+    authority: Authority, live_emsk: LiveSite, tmp_path: Path
+) -> None:
+    device = device_of(live_emsk, tmp_path)
+    ended = device.login(network(authority, "tls"))
+    # Both sides find the other's MACs right; of the keys this peer has its own opinion.
+    assert device.decisions()[0][2:4] == ("accept", "ok")
+    assert "Reply Crypto-Binding TLV: Version 1 Received Version 1 Flags 3" in ended.output
+    assert (ended.keys_equal, ended.keys_different) == (0, 1)

@@ -92,7 +92,7 @@ def test_who_cannot_prove_the_same_keys_stays_out(
     assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP_TEAP)
     assert f"eap:violation={violation}" in ended.trace
     assert peer.results[-2:] == [2, error]
-    assert ended.receive_key == b""
+    assert (ended.identity, ended.receive_key) == ("alice", b"")
 
 
 def test_a_wrong_emsk_mac_keeps_out(authority: Authority, server: EapServer) -> None:
