@@ -197,9 +197,9 @@ class Inside:
             return allowed[0]
         for identity in allowed:
             if identity == message.identity:
-                self._tunnel.trace(f"teap:identity={identity.name.lower()}")
+                self._tunnel.trace(f"teap:{identity.name.lower()}")
                 return identity
-        self._tunnel.trace(f"teap:identity_refused={message.identity}")
+        self._tunnel.trace(f"teap:{allowed[0].name.lower()}_missing")
         return None
 
     def _say(self, *said: Tlv) -> Heard:
