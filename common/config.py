@@ -140,6 +140,8 @@ class Eap(_Section):
     the first, else after it. Without "gtc", which RFC 9930 section 3.6.4 forbids."""
     teap_tls_max: Literal["1.2", "1.3"] = "1.2"
     """Peers agree on TEAP's keys in TLS 1.2; in 1.3 wpa_supplicant has others than RFC 9427."""
+    teap_resumption: bool = True
+    """Off for devices that cannot go on with an earlier tunnel: which of them can is not known."""
     teap_emsk: bool = False
     """Demand the EMSK's Compound-MAC where the inner method makes one. Windows makes none, and
     wpa_supplicant takes its keys from the MSK even then."""

@@ -83,7 +83,8 @@ def _for_teap(config: Config) -> tuple[Contexts | None, bytes]:
     """
     if "teap" not in config.eap.methods:
         return None, b""
-    contexts = Contexts(_context(config, resumes=True), _context(config, resumes=False))
+    resumes = config.eap.teap_resumption
+    contexts = Contexts(_context(config, resumes=resumes), _context(config, resumes=False))
     for context in (contexts.resuming, contexts.full):
         newest = min(config.eap.tls_max, config.eap.teap_tls_max)
         context.set_max_proto_version(_VERSIONS[newest])

@@ -101,9 +101,8 @@ class EapServer:
             return habits.ordered(found, station, "inner")
 
         def teap_offers(of: Course) -> list[Offer]:
-            found = [
-                item for name in self._config.eap.teap_inner if (item := inside_teap(name, of))
-            ]
+            wanted = self._config.eap.teap_inner
+            found = [item for name in wanted if (item := inside_teap(name, of)) is not None]
             return habits.ordered(found, station, "inner")
 
         def inside_teap(name: str, of: Course) -> Offer | None:

@@ -118,7 +118,8 @@ class Binding:
     def add_nothing(self) -> None:
         """A password, or nothing at all, has succeeded: only the MAC has a key of its own.
 
-        Section 5.4: without any key from inside, the session's keys come from the seed.
+        Section 5.4: without any key from inside, the session's keys come from the seed. After a
+        method that made keys they stay that method's, as wpa_supplicant has it.
         """
         made = self._next(self._by_msk, bytes(_INNER_KEY_OCTETS))
         self._by_msk = _Chain(self._by_msk.compound, made.mac_key)

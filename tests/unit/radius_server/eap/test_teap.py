@@ -303,6 +303,18 @@ def test_a_session_is_resumed_with_a_binding_and_its_account_looked_at_again(
     assert ended.decision.reason is Reason.SUSPENDED
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_is_resumed_where_it_is_switched_off(authority: Authority, version: int) -> None:
+    server = teap_server(authority, teap_resumption=False)
+    context = context_of(authority, version)
+    first = TeapPeer(context, Told())
+    Site().login(server, first)
+    again = TeapPeer(context, Told(), session=first.connection.get_session())
+    ended = Site().login(server, again)
+    assert isinstance(ended.decision, Granted)
+    assert "tls:resumed" not in ended.trace
+
+
 def test_a_session_ends_with_the_certificate_that_proved_it(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
