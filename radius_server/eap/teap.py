@@ -22,7 +22,12 @@ from radius_server.eap.teap_inside import Inside, Proven, Turn
 from radius_server.eap.teap_keys import Binding
 from radius_server.eap.teap_tlv import IdentityType, Kind, Status, Tlv, TlvViolation
 from radius_server.eap.tunnel import Tools, Tunnel, guarded
-from radius_server.process.questions import AccessRequest, Question
+from radius_server.process.admission import admit
+from radius_server.process.known_secrets import as_of_now
+from radius_server.process.questions import AccessRequest, Proof, Question
+
+_USED_UP = frozenset({Method.VOUCHER, Method.TOKEN})
+"""Was good when it was told, and may be of no account."""
 
 Steps = Generator[Question | Send, Any, MethodResult]
 
@@ -77,7 +82,7 @@ def _teap(
             return (yield from _resumed(tunnel, tunnel.session.username, inside))
         # An Identity-Hint may come here; it is a hint.
         yield from tunnel.finish_handshake()
-        return (yield from _in_full(tunnel, inside, settings.identities))
+        return (yield from _in_full(request, tunnel, inside, settings.identities))
     except EapViolation as violation:
         if isinstance(violation, TlvViolation):
             # Section 3.9.3: it is told why; what it answers does not matter.
@@ -97,9 +102,11 @@ def _resumed(tunnel: Tunnel, name: str, inside: Inside) -> Steps:
     return tunnel.result(decision, name, inside.binding.session_keys()[0])
 
 
-def _in_full(tunnel: Tunnel, inside: Inside, identities: tuple[IdentityType, ...]) -> Steps:
+def _in_full(
+    request: AccessRequest, tunnel: Tunnel, inside: Inside, identities: tuple[IdentityType, ...]
+) -> Steps:
+    proofs: list[Proven] = []
     remaining = list(identities)
-    login: Proven | None = None
     while remaining:
         proven = yield from inside.prove(remaining)
         if not isinstance(proven.decision, Granted):
@@ -107,15 +114,29 @@ def _in_full(tunnel: Tunnel, inside: Inside, identities: tuple[IdentityType, ...
             return (yield from _refused(tunnel, proven.decision, proven.name, said))
         remaining.remove(proven.identity)
         inside.bind(proven)
-        if login is None or proven.identity is IdentityType.USER:
-            login = proven
-    assert login is not None
+        proofs.append(proven)
+    for earlier in proofs[:-1]:
+        earlier.decision = yield from _by_now(request, earlier.decision)
+        if not isinstance(earlier.decision, Granted):
+            return (yield from _refused(tunnel, earlier.decision, earlier.name, ()))
     yield from inside.conclude()
+    users = [proven for proven in proofs if proven.identity is IdentityType.USER]
+    login = (users or proofs)[0]
     tunnel.ends_at = login.ends_at
     # Resuming looks at one account only.
     keeps_session = len(identities) == 1
     msk = inside.binding.session_keys()[0]
     return tunnel.result(login.decision, login.name, msk, keeps_session)
+
+
+def _by_now(request: AccessRequest, decision: Decision) -> Proof:
+    """What was decided, on the account as it is after the proofs that followed."""
+    if not isinstance(decision, Granted) or decision.method in _USED_UP:
+        return decision
+    decision = yield from as_of_now(request, decision)
+    if isinstance(decision, Granted):
+        return (yield from admit(request, decision))
+    return decision
 
 
 def _refused(tunnel: Tunnel, decision: Decision, name: str, said: tuple[Tlv, ...]) -> Steps:

@@ -23,6 +23,7 @@ from tests.unit.radius_server.eap.teap_peer import (
     EapTls,
     Gtc,
     Mschapv2,
+    Said,
     TeapPeer,
     Told,
     parsed,
@@ -225,6 +226,23 @@ def test_user_and_machine_are_proven_in_one_conversation(
         session=peer.connection.get_session(),
     )
     assert "tls:resumed" not in site.login(server, again).trace
+
+
+def test_who_is_suspended_while_the_other_is_proven_stays_out(authority: Authority) -> None:
+    server = teap_server(authority, teap_identities=("user", "machine"))
+    site = Site({"alice": account(), "desk.school.example": desk()})
+
+    def twist(said: list[Said]) -> list[Said]:
+        if any(kind & 0x3FFF == INTERMEDIATE for kind, _ in said):
+            site.accounts["alice"] = account(state="suspended")
+        return said
+
+    machine = certified(authority, "desk")
+    peer = TeapPeer(context_of(authority), Mschapv2(), machine=machine, twist=twist)
+    ended = site.login(server, peer)
+    assert isinstance(ended.decision, Denied)
+    assert (ended.decision.reason, ended.identity) == (Reason.SUSPENDED, "alice")
+    assert peer.results == [2, 1003]
 
 
 def test_a_machine_that_is_refused_keeps_its_user_out(authority: Authority) -> None:
