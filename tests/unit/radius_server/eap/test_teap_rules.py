@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from identity.domain.access import Denied, Granted, Method, Reason
+from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from radius_server.eap.server import EapServer
+from radius_server.process.questions import CheckPassword
 from tests.unit.radius_server.eap.lab import Authority
 from tests.unit.radius_server.eap.peer import Site
 from tests.unit.radius_server.eap.teap_peer import (
@@ -19,12 +20,14 @@ from tests.unit.radius_server.eap.teap_peer import (
     IDENTITY_TYPE,
     INTERMEDIATE,
     NAK,
+    PASSWORD_REQUEST,
     PASSWORD_RESPONSE,
     REQUEST_ACTION,
     RESULT,
     Mschapv2,
     Said,
     TeapPeer,
+    Told,
     tlv,
     written,
 )
@@ -278,3 +281,36 @@ def test_junk_inside_never_lets_in_and_never_breaks_the_server(
     assert isinstance(ended.decision, Denied)
     assert ended.decision.method is not Method.EAP
     assert (ended.eap_message[0], ended.receive_key) == (4, b"")
+
+
+def test_who_answers_something_else_than_a_password_is_given_up(
+    authority: Authority, server: EapServer
+) -> None:
+    twist = instead(PASSWORD_RESPONSE, tlv(IDENTITY_TYPE, b"\0\1"))
+    peer = TeapPeer(context_of(authority), Told(), twist=twist)
+    ended = Site().login(server, peer)
+    assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP_TEAP)
+    assert "eap:violation=no_password" in ended.trace
+
+
+def test_who_has_neither_method_nor_password_is_told_so(authority: Authority) -> None:
+    server = teap_server(authority, teap_inner=("tls", "password"))
+    peer = TeapPeer(context_of(authority), Mschapv2())
+    ended = Site().login(server, peer)
+    assert ended.decision == Denied(Reason.EAP_NO_METHOD, Method.EAP_TEAP)
+    assert any(PASSWORD_REQUEST in asked for asked in peer.inside.heard)
+    assert peer.results == [2, 1003]
+
+
+def test_a_back_end_that_is_down_is_no_refusal(authority: Authority, server: EapServer) -> None:
+    class Down(Site):
+        def answer(self, question: Any) -> Any:
+            if isinstance(question, CheckPassword):
+                return Unavailable("database")
+            return super().answer(question)
+
+    peer = TeapPeer(context_of(authority), Told())
+    with pytest.raises(AssertionError, match="Unavailable"):
+        # Nothing is answered at all: the NAS asks again, or another server.
+        Down().login(server, peer)
+    assert peer.results == []
