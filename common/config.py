@@ -134,6 +134,34 @@ class Eap(_Section):
     """The elliptic curve of EAP-pwd: P-256, which every peer must have, P-384 or P-521."""
     maximum_rounds: int = Field(default=50, ge=10, le=500)
     """Requests in one conversation, not counting acknowledged fragments."""
+    teap_identities: tuple[Literal["user", "machine"], ...] = Field(("user",), min_length=1)
+    """Each must be proven in a TEAP login. A machine alone, before anybody signs in, has no
+    user: whoever adds "machine" wants both."""
+    teap_inner: tuple[Literal["mschapv2", "tls", "gtc", "password"], ...] = Field(
+        ("mschapv2", "tls", "password"), min_length=1
+    )
+    """EAP inside TEAP in this order. "password" (Basic-Password-Auth) comes before EAP when it is
+    the first, else after it. Without "gtc", which RFC 9930 section 3.6.4 forbids."""
+    teap_tls_max: Literal["1.2", "1.3"] = "1.2"
+    """Peers agree on TEAP's keys in TLS 1.2; in 1.3 wpa_supplicant has others than RFC 9427."""
+    teap_resumption: bool = True
+    """Off for devices that cannot go on with an earlier tunnel: which of them can is not known."""
+    teap_emsk: bool = False
+    """Demand the EMSK's Compound-MAC where the inner method makes one. Windows makes none, and
+    wpa_supplicant takes its keys from the MSK even then."""
+
+    @field_validator("teap_identities", "teap_inner")
+    @classmethod
+    def _once_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names one of them twice")
+        return value
+
+    @model_validator(mode="after")
+    def _teap_has_a_version(self) -> Eap:
+        if "teap" in self.methods and self.tls_min > self.teap_tls_max:
+            raise ValueError("teap_tls_max is below tls_min: TEAP has no version of TLS left")
+        return self
 
 
 class RadSec(_Section):

@@ -30,6 +30,15 @@ STEPS: Mapping[str, LazyString] = {
     "inner:resumed": _("The device went on with the earlier login of %(value)s"),
     "inner:nak": _("Inside the tunnel the device declined and asked for: %(value)s"),
     "inner:method": _("Inside the tunnel they agreed on the method %(value)s"),
+    "teap:user": _("The device proves who its user is"),
+    "teap:machine": _("The device proves which machine it is"),
+    "teap:user_missing": _(
+        "The device names no user; perhaps nobody has signed in on it since it was started"
+    ),
+    "teap:machine_missing": _("The device does not say which machine it is"),
+    "teap:cryptobinding": _("What was proven inside is bound to the tunnel; nobody is in between"),
+    "teap:peer_refused": _("The device ended the login itself: %(value)s"),
+    "teap:unknown_tlv": _("The device demanded something the server does not know: %(value)s"),
     "proxy:realm": _("The name belongs to the institution %(value)s"),
     "proxy:server": _("The server %(value)s was asked"),
     "proxy:accept": _("The other institution accepted the login"),
@@ -70,6 +79,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "eap-gtc": "EAP-GTC",
     "eap-mschapv2": "EAP-MSCHAPv2",
     "eap-tls": "EAP-TLS",
+    "password": "Basic-Password-Auth",
     "4": "EAP-MD5",
     "6": "EAP-GTC",
     "13": "EAP-TLS",

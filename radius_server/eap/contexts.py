@@ -5,6 +5,7 @@ The only place where EAP touches files. What the contexts are used for is not kn
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +20,21 @@ from radius_server.eap.tunnel import Contexts
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _SESSION_ID_CONTEXT = b"yuenyan"
+_AUTHORITY_OCTETS = 16
 _CRL_MARK = b"-----BEGIN X509 CRL-----"
 
 
 @dataclass(frozen=True, slots=True)
 class AllContexts:
-    """`tunnel` asks for no client certificate, `client` demands one."""
+    """`tunnel` asks for no client certificate, `client` demands one.
+
+    `teap` is as `tunnel` within TEAP's own bounds; `authority` names the site to its peers.
+    """
 
     tunnel: Contexts
     client: Contexts | None
+    teap: Contexts | None = None
+    authority: bytes = b""
 
 
 def read_contexts(config: Config) -> AllContexts:
@@ -37,8 +44,9 @@ def read_contexts(config: Config) -> AllContexts:
         ConfigError: a file is missing or cannot be used; the message names it.
     """
     tunnel = Contexts(_context(config, resumes=True), _context(config, resumes=False))
+    teap, authority = _for_teap(config)
     if "tls" not in config.eap.methods:
-        return AllContexts(tunnel, None)
+        return AllContexts(tunnel, None, teap, authority)
     lists = _revocation_lists(config)
     ends = [item.next_update_utc for item in lists if item.next_update_utc is not None]
     client = Contexts(
@@ -46,7 +54,7 @@ def read_contexts(config: Config) -> AllContexts:
         _demanding(config, lists, _context(config, resumes=False)),
         min(ends, default=None),
     )
-    return AllContexts(tunnel, client)
+    return AllContexts(tunnel, client, teap, authority)
 
 
 def watched_files(config: Config) -> list[Path]:
@@ -66,6 +74,23 @@ def stamps(files: list[Path]) -> list[tuple[int, int] | None]:
         else:
             found.append((facts.st_mtime_ns, facts.st_size))
     return found
+
+
+def _for_teap(config: Config) -> tuple[Contexts | None, bytes]:
+    """Contexts that end at TEAP's newest TLS, and the Authority-ID: issuer and name, digested.
+
+    Every worker has the same, and a renewed certificate too.
+    """
+    if "teap" not in config.eap.methods:
+        return None, b""
+    resumes = config.eap.teap_resumption
+    contexts = Contexts(_context(config, resumes=resumes), _context(config, resumes=False))
+    for context in (contexts.resuming, contexts.full):
+        newest = min(config.eap.tls_max, config.eap.teap_tls_max)
+        context.set_max_proto_version(_VERSIONS[newest])
+    leaf = x509.load_pem_x509_certificate(config.eap_certificate.read_bytes())
+    named = leaf.issuer.public_bytes() + leaf.subject.public_bytes()
+    return contexts, hashlib.sha256(named).digest()[:_AUTHORITY_OCTETS]
 
 
 def _context(config: Config, *, resumes: bool) -> SSL.Context:

@@ -7,6 +7,7 @@ knows nothing else of EAP.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -26,6 +27,9 @@ from radius_server.eap.negotiation import Course, Offer
 from radius_server.eap.packet import Type
 from radius_server.eap.peap import peap
 from radius_server.eap.sessions import TlsSessions
+from radius_server.eap.teap import Settings, teap
+from radius_server.eap.teap_inside import Turn
+from radius_server.eap.teap_tlv import IdentityType
 from radius_server.eap.tls_method import tls
 from radius_server.eap.ttls import ttls
 from radius_server.eap.tunnel import Tools
@@ -48,6 +52,7 @@ class EapServer:
         self._files = watched_files(config)
         self._stamps = stamps(self._files)
         self._contexts = read_contexts(config)
+        self._teap = self._teap_settings()
         self._log = get_logger("radius.eap")
 
     @classmethod
@@ -80,6 +85,10 @@ class EapServer:
             if name == "tls" and contexts.client is not None:
                 begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of))
                 return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
+            if name == "teap" and contexts.teap is not None:
+                tools = Tools(octets, contexts.teap, sessions, of)
+                begin = partial(teap, tools=tools, inner_offers=teap_offers, settings=self._teap)
+                return Offer(Type.TEAP, name, Method.EAP_TEAP, begin, is_tunnel=True)
             if name not in _TUNNELS:
                 return _plain(name, of, octets, self._config.eap.pwd_group)
             kind, method, start = _TUNNELS[name]
@@ -90,6 +99,21 @@ class EapServer:
         def inner_offers(of: Course) -> list[Offer]:
             found = [item for name in _INNER if (item := offer(name, of)) is not None]
             return habits.ordered(found, station, "inner")
+
+        def teap_offers(of: Course) -> list[Offer]:
+            wanted = self._config.eap.teap_inner
+            found = [item for name in wanted if (item := inside_teap(name, of)) is not None]
+            return habits.ordered(found, station, "inner")
+
+        def inside_teap(name: str, of: Course) -> Offer | None:
+            if name != "tls":
+                return _plain(name, of, octets, self._config.eap.pwd_group)
+            if contexts.client is None:
+                return None
+            # RFC 9930 section 3.6.4: nothing inside is resumed.
+            whole = replace(contexts.client, resuming=contexts.client.full)
+            begin = partial(tls, tools=Tools(octets, whole, TlsSessions(maximum=0), of))
+            return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
 
         habits, station = self._habits, request.station
         names = self._config.eap.methods
@@ -111,8 +135,17 @@ class EapServer:
             # Half of the files may be new yet; the next second sees the other half.
             self._log.warning("certificates_not_taken_up", error=str(error))
             return
+        self._teap = self._teap_settings()
         self._sessions.clear()
         self._log.info("certificates_taken_up")
+
+    def _teap_settings(self) -> Settings:
+        eap = self._config.eap
+        turn = Turn.NEVER
+        if "password" in eap.teap_inner:
+            turn = Turn.FIRST if eap.teap_inner[0] == "password" else Turn.LAST
+        identities = tuple(IdentityType[name.upper()] for name in eap.teap_identities)
+        return Settings(self._contexts.authority, identities, turn, eap.teap_emsk)
 
 
 _TUNNELS = {

@@ -114,6 +114,10 @@ class TlsEngine:
             )
         return self._connection.export_keying_material(_TLS_1_2_LABELS[kind], _KEY_MATERIAL_OCTETS)
 
+    def export(self, label: bytes, octets: int, context: bytes | None = None) -> bytes:
+        """Keying material that both ends of this connection know. RFC 5705, RFC 8446 7.5."""
+        return self._connection.export_keying_material(label, octets, context)
+
     def challenge(self, octets: int) -> bytes:
         """The challenge that both ends of a TTLS tunnel know. RFC 5281 section 11.1."""
         return self._connection.export_keying_material(b"ttls challenge", octets)

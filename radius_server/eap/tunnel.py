@@ -74,12 +74,19 @@ class Tools:
 class Tunnel:
     """One TLS conversation of EAP type `kind`."""
 
-    def __init__(self, kind: Type, method: Method, request: AccessRequest, tools: Tools) -> None:
+    def __init__(
+        self,
+        kind: Type,
+        method: Method,
+        request: AccessRequest,
+        tools: Tools,
+        framing: Framing | None = None,
+    ) -> None:
         self._kind = kind
         self._method = method
         self._request = request
         self._tools = tools
-        self._framing = Framing(tools.octets, versioned=kind != Type.TLS)
+        self._framing = framing or Framing(tools.octets, versioned=kind != Type.TLS)
         self._engine = TlsEngine(tools.contexts.resuming)
         self._messages: list[bytes] = []
         self._pending = b""
@@ -154,24 +161,32 @@ class Tunnel:
             return (yield from admit(self._request, decision))
         return decision
 
-    def result(self, decision: Decision, identity: str, msk: bytes = b"") -> MethodResult:
+    def result(
+        self, decision: Decision, identity: str, msk: bytes = b"", keeps_session: bool = True
+    ) -> MethodResult:
         """The end of the method: keys for who is granted, and the session kept for later."""
         decision = labelled(decision, self._method)
         if not isinstance(decision, Granted):
             if isinstance(decision, Denied):
                 self.trace(f"policy:{decision.reason.value}")
             return MethodResult(decision, identity=identity)
-        if decision.method not in _NO_RESUMPTION:
+        if keeps_session and decision.method not in _NO_RESUMPTION:
             self._remember(decision)
-        keys = msk or self.keys()[:MSK_OCTETS]
-        return MethodResult(decision, msk=keys, identity=identity)
+        keys = msk or self.keys()
+        return MethodResult(
+            decision,
+            msk=keys[:MSK_OCTETS],
+            identity=identity,
+            emsk=keys[MSK_OCTETS:],
+            ends_at=min((end for end in self._ends() if end is not None), default=None),
+        )
 
     def keys(self) -> bytes:
         """MSK and EMSK."""
         return self._engine.key_material(self._kind)
 
     def _remember(self, granted: Granted) -> None:
-        ends = (self._request.now + LIFETIME, self.ends_at, self._tools.contexts.good_until)
+        ends = (self._request.now + LIFETIME, *self._ends())
         session = self.session or TlsSession(
             kind=self._kind,
             username=granted.account.username,
@@ -180,6 +195,9 @@ class Tunnel:
             ends_at=min(end for end in ends if end is not None),
         )
         self._tools.sessions.remember(self._engine.keep(), session)
+
+    def _ends(self) -> tuple[datetime | None, datetime | None]:
+        return self.ends_at, self._tools.contexts.good_until
 
     def _resume_or_begin_anew(self, flight: Flight) -> Generator[Question | Send, Any, Flight]:
         """Go on with the resumed session if it is somebody's; else shake hands in full.

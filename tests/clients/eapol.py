@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.radius_site import SECRET, LiveSite
-from tests.programs import require
+from tests.programs import missing, require
 
+_TEAP_RECIPE = Path(__file__).parents[2] / "deploy" / "eapol-test-teap.sh"
 _LIMIT_SECONDS = 40.0
 _ANSWER_SECONDS = "5"
 
@@ -40,6 +41,8 @@ class Supplicant:
     live: LiveSite
     folder: Path
     mac: str
+    program: str = ""
+    """Another eapol_test than Debian's."""
 
     def login(self, network: dict[str, str], *options: str) -> Ended:
         """Log in with a network block, whose values are written as the file wants them."""
@@ -48,7 +51,8 @@ class Supplicant:
         path.write_text(f"network={{\n{lines}}}\n", encoding="utf-8")
         run = subprocess.run(
             [
-                *(require("eapol_test", "eapoltest"), "-c", str(path), "-a", "127.0.0.1"),
+                self.program or require("eapol_test", "eapoltest"),
+                *("-c", str(path), "-a", "127.0.0.1"),
                 *("-p", str(self.live.auth_port), "-s", SECRET, "-M", self.mac),
                 *("-t", _ANSWER_SECONDS, *options),
             ],
@@ -71,3 +75,12 @@ class Supplicant:
             mac=self.mac.replace(":", ""),
         )
         return [(*map(str, row[:4]), str(row[4] or "").splitlines()) for row in rows]  # type: ignore[misc]
+
+
+def require_teap() -> str:
+    """The path of an eapol_test that speaks TEAP, which Debian's does not."""
+    told = subprocess.run([_TEAP_RECIPE, "--path"], capture_output=True, text=True, check=True)
+    path = told.stdout.strip()
+    if not Path(path).exists():
+        missing("there is no eapol_test with TEAP (deploy/eapol-test-teap.sh builds it)")
+    return path

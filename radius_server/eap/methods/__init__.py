@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from identity.domain.access import Decision
@@ -27,10 +28,12 @@ class Send:
 class MethodResult:
     """What a method came to.
 
-    `msk` is 64 octets when the method makes keys (RFC 3748 section 7.10), else empty.
+    `msk` is 64 octets when the method makes keys (RFC 3748 section 7.10), else empty; so is
+    `emsk`, which fewer methods make.
     `identity` is who proved to be, when the method names somebody itself.
     `failure` is the Type-Data of a last EAP-Request that tells of the failure; its answer
-    does not matter.
+    does not matter. `ends_at` is when what was proven ends at the latest, if that is known:
+    a certificate does, or the revocation list it was looked up in.
     """
 
     decision: Decision
@@ -38,6 +41,8 @@ class MethodResult:
     identity: str = ""
     trace: tuple[str, ...] = ()
     failure: bytes = field(default=b"", repr=False)
+    emsk: bytes = field(default=b"", repr=False)
+    ends_at: datetime | None = None
 
 
 EapMethod = Generator[Question | Send, Any, MethodResult]

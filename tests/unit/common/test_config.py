@@ -58,6 +58,11 @@ def test_the_example_file_names_every_key() -> None:
         pytest.param("[database]\nurl = 'mysql://x'", "postgresql+psycopg://", id="scheme"),
         pytest.param("[portal]\ntrusted_proxies = ['10.0.0.1/8']", "trusted_proxies", id="prefix"),
         pytest.param("[eap]\ntls_min='1.3'\ntls_max='1.2'", "tls_min is above", id="tls"),
+        pytest.param(
+            "[eap]\nmethods=['teap']\ntls_min='1.3'", "teap_tls_max is below", id="teap tls"
+        ),
+        pytest.param("[eap]\nteap_inner=['tls','tls']", "twice", id="teap twice"),
+        pytest.param("[eap]\nteap_identities=[]", "at least 1", id="teap nobody"),
     ],
 )
 def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path, text: str, message: str) -> None:

@@ -114,6 +114,25 @@ def test_a_trace_is_told_step_by_step() -> None:
     ]
 
 
+@pytest.mark.parametrize("language", ["en", "th"])
+def test_what_teap_traces_has_words(language: str) -> None:
+    lines = (
+        "teap:user",
+        "teap:machine",
+        "teap:user_missing",
+        "teap:machine_missing",
+        "teap:cryptobinding",
+        "teap:peer_refused=2001",
+        "teap:unknown_tlv=7",
+        "inner:password=somchai",
+    )
+    told = texts(story(language, trace=lines))[1 : 1 + len(lines)]
+    assert not set(told) & set(lines)
+    assert len(set(told)) == len(lines)
+    assert all("ก" <= text[0] <= "๛" for text in told) is (language == "th")
+    assert told[-1].endswith("Basic-Password-Auth")
+
+
 @pytest.mark.parametrize("alert", sorted(login_words.ALERTS))
 def test_an_alert_is_told_and_its_cure_comes_first(alert: str) -> None:
     told = story(trace=(f"tls:alert={alert}",), reason="tls_failed")
