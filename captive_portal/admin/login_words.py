@@ -17,6 +17,9 @@ STEPS: Mapping[str, LazyString] = {
     "eap:identity": _("The device announced itself as %(value)s"),
     "eap:method": _("Device and server agreed on the method %(value)s"),
     "eap:violation": _("The device broke a rule of EAP: %(value)s"),
+    "eap:abandoned": _(
+        "The device heard our proof and went away: the password it was given is not the stored one"
+    ),
     "eap:nak": _("The device declined and asked for: %(value)s"),
     "tls:version": _("The tunnel uses %(value)s"),
     "tls:resumed": _("The device went on with its earlier tunnel; rights were checked again"),

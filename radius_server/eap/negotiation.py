@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import EapViolation
 from identity.domain.access import Decision, Denied, Granted, Method, Reason
@@ -16,7 +16,7 @@ from identity.domain.admission import find_code
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.packet import Response, Type
 from radius_server.process.admission import admit
-from radius_server.process.questions import AccessRequest, Question
+from radius_server.process.questions import AccessRequest, Answered, Question
 
 _TAIL = 3
 """How much of a voucher code a log may show: the code is a credential."""
@@ -30,6 +30,8 @@ class Ask:
 
     type: int
     type_data: bytes = field(repr=False)
+    if_abandoned: Denied | None = None
+    """As in Send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,29 @@ class Course:
 
     `next_identifier` is that of the next EAP-Request outside, kept by whoever sends it.
     `taken` is what the peer took: its method outside ("eap") and inside ("inner").
+    `refusals` has one item as soon as a check has failed for good.
     """
 
     trace: list[str] = field(default_factory=list)
     next_identifier: int = 0
     taken: dict[str, Type] = field(default_factory=dict)
+    refusals: list[Answered] = field(default_factory=list)
+    tunnel: Method | None = None
+    """Whose inside this is."""
+
+    def inside(self, tunnel: Method, next_identifier: int) -> Course:
+        """The course of what is spoken inside of a tunnel; all but the Identifiers is shared."""
+        return Course(self.trace, next_identifier, self.taken, self.refusals, tunnel)
+
+    def refuse(self, decision: Decision, identity: str) -> None:
+        """Before the peer is told of a refusal: it is written down with what tells it."""
+        if self.refusals or not isinstance(decision, Denied):
+            return
+        trace = tuple(self.trace)
+        if self.tunnel is not None:
+            decision = labelled(decision, self.tunnel)
+            trace = (*trace, f"policy:{decision.reason.value}")
+        self.refusals.append(Answered(decision=decision, identity=identity, trace=trace))
 
 
 InnerOffers = Callable[[Course], Sequence[Offer]]
@@ -82,7 +102,7 @@ def negotiate(
         offer = remaining.pop(0)
         course.trace.append(f"{prefix}:method={offer.name}")
         method = offer.start(request, identity)
-        result = yield from _run(offer, method)
+        result = yield from _run(offer, method, course, identity)
         if isinstance(result, Response):
             course.trace.append(f"{prefix}:nak={','.join(str(kind) for kind in result.type_data)}")
             remaining = [other for other in remaining if other.type in result.type_data]
@@ -95,7 +115,7 @@ def negotiate(
 
 
 def _run(
-    offer: Offer, method: EapMethod
+    offer: Offer, method: EapMethod, course: Course, identity: str
 ) -> Generator[Question | Ask, Any, MethodResult | Response]:
     """The method's result, or the Nak that its first request was answered with."""
     answer: Any = None
@@ -109,7 +129,7 @@ def _run(
         if not isinstance(step, Send):
             answer = yield step
             continue
-        response: Response = yield Ask(offer.type, step.type_data)
+        response: Response = yield Ask(offer.type, step.type_data, step.if_abandoned)
         # RFC 3748 section 5.3.1: only a first request may be answered with a Nak.
         if response.type == Type.NAK and not begun:
             method.close()
@@ -119,11 +139,15 @@ def _run(
             raise EapViolation(f"type_{response.type}_instead_of_{int(offer.type)}")
         answer, begun = response.type_data, True
     if result.failure:
+        course.refuse(result.decision, result.identity or identity)
         yield Ask(offer.type, result.failure)
     return result
 
 
-def labelled(decision: Decision, method: Method) -> Decision:
+_Decision = TypeVar("_Decision", bound=Decision)
+
+
+def labelled(decision: _Decision, method: Method) -> _Decision:
     """The same decision, come to by `method`; a voucher or a token stays what it is."""
     if isinstance(decision, Granted | Denied) and decision.method not in _KEPT:
         return replace(decision, method=method)

@@ -14,7 +14,7 @@ from common.errors import EapViolation, MalformedPacket
 from identity.domain.access import Decision, Granted, Method
 from radius_server.eap.avp import Avp, decode_avps, encode_avp
 from radius_server.eap.methods import EapMethod, MethodResult, Send
-from radius_server.eap.negotiation import Ask, Course, InnerOffers, negotiate, shown
+from radius_server.eap.negotiation import Ask, InnerOffers, negotiate, shown
 from radius_server.eap.packet import (
     Response,
     Type,
@@ -154,7 +154,7 @@ def _eap(
     tools.course.trace.append(f"inner:identity={shown(name)}")
     inner = replace(request, user_name=name, eap_message=None, call_check=False)
     outer = tools.course
-    course = Course(outer.trace, (response.identifier + 1) & 0xFF, outer.taken)
+    course = outer.inside(Method.EAP_TTLS, (response.identifier + 1) & 0xFF)
     negotiation = negotiate(inner, name, inner_offers(course), course, "inner")
     answer: Any = None
     while True:

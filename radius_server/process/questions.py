@@ -141,6 +141,11 @@ class Challenge:
     """Send this EAP message in an Access-Challenge. Answer: the conversation's next request."""
 
     eap_message: bytes = field(repr=False)
+    refusal: Answered | None = None
+    """A check has failed for good, whatever the peer still says: to be counted and written down
+    before this leaves, because many a peer hears it and goes away. In all that follow, too."""
+    if_abandoned: Answered | None = None
+    """What it has come to when the peer never answers this."""
 
 
 Question = (

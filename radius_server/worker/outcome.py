@@ -53,7 +53,7 @@ class Outcome:
         self.batch = Batch()
         self.exchanges: list[Exchange] = []
         self._entries: list[tuple[Any, ...]] = []
-        """The arguments of `decided` (3), `accounted` (4) and `relayed` (5), to do them again."""
+        """For `noted` (2), `decided` (3), `accounted` (4) and `relayed` (5), to do them again."""
         self._references = b""
         self._moment: datetime | None = None
         self._moment_micros = 0
@@ -111,6 +111,13 @@ class Outcome:
         # Last: when a reply cannot be made, nothing of this decision is left behind.
         self._entries.append((exchange, concluded, user_name))
         self.exchanges.append(exchange)
+
+    def noted(self, exchange: Exchange, refusal: Answered, user_name: str) -> None:
+        """Add the row of a refusal that the peer is being told; its reply, a challenge, is made."""
+        reply = exchange.reply
+        self.decided(exchange, refusal, user_name)
+        exchange.reply = reply
+        self._entries[-1] = (exchange, (refusal, user_name))
 
     def relayed(
         self,
@@ -197,6 +204,8 @@ class Outcome:
             single = Outcome(self._class_key)
             if len(entry) == 3:
                 single.decided(*entry)
+            elif len(entry) == 2:
+                single.noted(entry[0], *entry[1])
             elif len(entry) == 5:
                 single.relayed(*entry)
             else:

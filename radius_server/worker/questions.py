@@ -61,6 +61,8 @@ class Login:
     """What the dialogue is sent when it starts or, a conversation, goes on."""
     question: Question | None = None
     decision: Decision | Answered | Challenge | None = None
+    is_noted: bool = False
+    """Its refusal is written down and counted already."""
 
     @property
     def nas(self) -> int:
@@ -110,6 +112,11 @@ class Questions:
         decided, dropped = self._advance([(login, login.answer) for login in logins])
         self._throttle.learn(decided)
         return decided, dropped
+
+    def abandoned(self, login: Login, come_to: Answered) -> None:
+        """Note what a conversation came to whose peer went away."""
+        login.decision = come_to
+        self._throttle.learn([login])
 
     def resume(self, now: datetime) -> tuple[list[Login], list[Login]]:
         """Go on with the dialogues whose slow answers have come; as `start`."""

@@ -16,6 +16,7 @@ from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.throttle import Limits, Penalties
 from radius_server.process.questions import (
     Answered,
+    Challenge,
     CheckPassword,
     Question,
     RecoverSecret,
@@ -78,6 +79,10 @@ class Throttle:
         idle = self._penalties.are_idle(now)
         for login in decided:
             decision = login.decision
+            if type(decision) is Challenge:
+                decision = decision.refusal
+            if login.is_noted:
+                continue  # counted when the check failed
             name = ""
             if type(decision) is Answered:
                 name, decision = decision.identity, decision.decision

@@ -23,11 +23,10 @@ from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
 from common.metrics import Counters
 from db.ledger import Ledger
-from identity.domain.access import Denied, Method, Reason
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
-from radius_server.packet.codes import Attribute, Code
+from radius_server.packet.codes import Code
 from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
@@ -36,7 +35,7 @@ from radius_server.proxy.relay import Relay
 from radius_server.worker.arrivals import Delivered, Listener, Sender, Turn
 from radius_server.worker.clients import NasClient, NasTable
 from radius_server.worker.committer import Committer
-from radius_server.worker.conversations import Conversations, holder
+from radius_server.worker.conversing import Conversing
 from radius_server.worker.directory import Directory, VerifiedPasswords
 from radius_server.worker.duplicates import DuplicateCache
 from radius_server.worker.exchange import (
@@ -46,10 +45,10 @@ from radius_server.worker.exchange import (
     access_request,
     authenticate,
 )
-from radius_server.worker.outcome import Outcome, challenge, reject, status_reply
+from radius_server.worker.outcome import Outcome, reject, status_reply
 from radius_server.worker.owners import Owners
 from radius_server.worker.presence import Presence
-from radius_server.worker.questions import Login, Questions, is_unavailable, settled
+from radius_server.worker.questions import Login, Questions, is_unavailable
 from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
@@ -95,8 +94,6 @@ class Worker:
         self._directory = Directory(self._store, relay.realms.stripped if relay else str)
         self._owners = Owners(self._directory, self._store, office.vault.class_key)
         self._siblings = siblings or Siblings(None, 0)
-        self._eap = eap
-        self._conversations: Conversations[Login] = Conversations(self._siblings.number)
         self._delivered: deque[Delivered] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -123,6 +120,15 @@ class Worker:
             self._answer,
             self._give_up,
             self._forget,
+        )
+        self._conversing = Conversing(
+            eap,
+            self._siblings,
+            self._questions,
+            counters,
+            self._duplicates.forget,
+            self._answer,
+            lambda: self._committer.pending,
         )
         self._nas = NasTable([])
         self._watch = RevisionWatch(SqlStore(office))
@@ -341,51 +347,10 @@ class Worker:
                 if request.eap_message is None:
                     turn.logins.append(Login(decide(request), (exchange, request)))
                 else:
-                    self._converse(exchange, request, listener, turn, handed)
+                    self._conversing.take(exchange, request, listener, turn, handed)
         except MalformedPacket:
             self._duplicates.forget(exchange.key)
             raise
-
-    def _converse(
-        self,
-        exchange: Exchange,
-        request: AccessRequest,
-        listener: Listener,
-        turn: Turn,
-        handed: bool,
-    ) -> None:
-        """Begin an EAP conversation, or go on with the one that State names."""
-        state = exchange.packet.values.get(Attribute.STATE)
-        if state is None:
-            if self._questions.is_full:
-                # What is begun is finished first; the NAS asks again.
-                self._counters.add("radius_dropped", reason="slow_queue_full")
-                self._duplicates.forget(exchange.key)
-                return
-            turn.logins.append(Login(decide(request, self._eap), (exchange, request)))
-            return
-        worker = holder(state)
-        if (
-            worker is not None
-            and worker != self._siblings.number
-            and not handed
-            and listener.index >= 0  # a sibling could not answer on this transport
-            and self._siblings.hand_over(
-                worker, listener.index, exchange.source, exchange.packet.octets
-            )
-        ):
-            self._counters.add("radius_handed_over")
-            self._duplicates.forget(exchange.key)
-            return
-        login = self._conversations.take(state, turn.now)
-        if login is None or login.origin[0].nas.facts.nas_client_id != (
-            exchange.nas.facts.nas_client_id
-        ):
-            lost = Denied(Reason.EAP_LOST, Method.EAP)
-            turn.logins.append(Login(settled(lost), (exchange, request)))
-            return
-        login.origin, login.answer, login.decision = (exchange, request), request, None
-        turn.logins.append(login)
 
     def _answer(self, exchange: Exchange) -> None:
         self._duplicates.finish(exchange.key, exchange.reply)
@@ -403,10 +368,9 @@ class Worker:
             assert decision is not None
             try:
                 if isinstance(decision, Challenge):
-                    # Nothing is decided yet, so nothing has to be durable before the reply.
-                    state = self._conversations.put(login, now)
-                    exchange.reply = challenge(exchange, decision.eap_message, state)
-                    self._answer(exchange)
+                    self._conversing.ask(login, decision, outcome, now)
+                elif login.is_noted:
+                    self._conversing.end(login)
                 elif is_unavailable(decision):
                     self._give_up([exchange])
                 else:
@@ -462,6 +426,7 @@ class Worker:
         if now >= self._next_second:
             self._next_second = now + 1.0
             self._every_second()
+            self._conversing.expire(now)
             self._tidy(now)
 
     def _tidy(self, now: float) -> None:

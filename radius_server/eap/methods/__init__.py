@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from identity.domain.access import Decision
+from identity.domain.access import Decision, Denied
 from radius_server.process.questions import AccessRequest, Question
 
 
@@ -21,6 +21,8 @@ class Send:
     """Send this Type-Data in the next EAP-Request. Answer: the Type-Data of the EAP-Response."""
 
     type_data: bytes = field(repr=False)
+    if_abandoned: Denied | None = None
+    """What it has come to when the peer never answers: this tells it whether it guessed right."""
 
 
 @dataclass(slots=True)
