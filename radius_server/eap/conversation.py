@@ -88,6 +88,7 @@ class _Rounds:
 
     def __init__(self, request: AccessRequest, course: Course, ceilings: Ceilings) -> None:
         self._request = request
+        course.requests.append(request)
         self._course = course
         self._ceilings = ceilings
         self._count = 0
@@ -133,7 +134,7 @@ class _Rounds:
         self._step(len(ask.type_data) <= 1)
         while True:
             request: AccessRequest = yield self._challenge(octets, ask.if_abandoned)
-            self._request.now = request.now
+            self._course.renew(request)
             try:
                 response = decode_response(request.eap_message or b"")
             except MalformedPacket:

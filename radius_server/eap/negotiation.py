@@ -64,10 +64,17 @@ class Course:
     refusals: list[Answered] = field(default_factory=list)
     tunnel: Method | None = None
     """Whose inside this is."""
+    requests: list[AccessRequest] = field(default_factory=list)
+    """What is decided on, outside and inside: each is of the time of the latest packet."""
 
     def inside(self, tunnel: Method, next_identifier: int) -> Course:
         """The course of what is spoken inside of a tunnel; all but the Identifiers is shared."""
-        return Course(self.trace, next_identifier, self.taken, self.refusals, tunnel)
+        return replace(self, next_identifier=next_identifier, tunnel=tunnel)
+
+    def renew(self, latest: AccessRequest) -> None:
+        """The peer's next packet has come: what is decided from now on is decided at its time."""
+        for request in self.requests:
+            request.now = latest.now
 
     def refuse(self, decision: Decision, identity: str) -> None:
         """Before the peer is told of a refusal: it is written down with what tells it."""
@@ -97,6 +104,7 @@ def negotiate(
     Raises:
         EapViolation: the peer answers with a type that was not asked for.
     """
+    course.requests.append(request)
     remaining = list(offers)
     while remaining:
         offer = remaining.pop(0)

@@ -30,6 +30,7 @@ from radius_server.eap.tls_method import tls
 from radius_server.eap.ttls import ttls
 from radius_server.eap.tunnel import Tools
 from radius_server.process.questions import AccessRequest, Dialogue
+from radius_server.process.retrying import patient
 
 _LOOK_AGAIN = timedelta(seconds=1)
 
@@ -64,7 +65,8 @@ class EapServer:
         self._look_again(request.now)
         course = Course()
         try:
-            ended = yield from converse(request, self._offers, self._ceilings, course)
+            conversation = converse(request, self._offers, self._ceilings, course)
+            ended = yield from patient(conversation, request, course.renew)
             self._habits.learn(request.station, course.taken, ended)
             return ended
         except Exception:

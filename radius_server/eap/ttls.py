@@ -73,6 +73,7 @@ def _ttls(request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: In
         return (yield from _eap(request, tunnel, tools, inner_offers, eap))
     name = said.get((0, Attribute.USER_NAME), b"").decode("utf-8", "replace")
     inner = replace(request, user_name=name, eap_message=None, call_check=False)
+    tools.course.requests.append(inner)
     if (MICROSOFT, MS_CHAP2_RESPONSE) in said:
         decision = yield from _mschap2(inner, tunnel, said)
     elif (MICROSOFT, MS_CHAP_RESPONSE) in said:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from identity.domain.access import AccountSnapshot, Decision
+from identity.domain.access import AccountSnapshot, Decision, Unavailable
 from identity.domain.quota import DayUsage
 
 
@@ -148,6 +148,18 @@ class Challenge:
     """What it has come to when the peer never answers this."""
 
 
+@dataclass(slots=True)
+class Busy:
+    """An answer to a slow question in a conversation: there was no room for it."""
+
+
+@dataclass(slots=True)
+class Silence:
+    """Say nothing and keep everything. Answer: the request that the NAS sends again."""
+
+    because: Busy | Unavailable
+
+
 Question = (
     FindAccount
     | FindTokens
@@ -159,6 +171,7 @@ Question = (
     | RecoverSecret
     | Compute
     | Challenge
+    | Silence
 )
 
 

@@ -45,10 +45,14 @@ class Conversations(Generic[_Item]):
         Args:
             now: monotonic seconds.
         """
-        self.expire(now, self._maximum - 1)
         state = self._prefix + secrets.token_bytes(_STATE_OCTETS - 1)
-        self._open[state] = (now, item)
+        self.keep(state, item, now)
         return state
+
+    def keep(self, state: bytes, item: _Item, now: float) -> None:
+        """Let `item` wait for `state` again, as before its last request came."""
+        self.expire(now, self._maximum - 1)
+        self._open[state] = (now, item)
 
     def take(self, state: bytes, now: float) -> _Item | None:
         """The conversation that waits for `state`, which is used up by this; None when none."""
@@ -59,6 +63,10 @@ class Conversations(Generic[_Item]):
             self._abandoned(found[1])
             return None
         return found[1]
+
+    def drop(self, state: bytes) -> None:
+        """Let nothing wait for `state`, which was never given out."""
+        self._open.pop(state, None)
 
     def expire(self, now: float, maximum: int | None = None) -> None:
         """Give up those that have waited too long, and the oldest of more than `maximum`."""

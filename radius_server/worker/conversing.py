@@ -13,7 +13,8 @@ from common.metrics import Counters
 from identity.domain.access import Denied, Method, Reason
 from radius_server.packet.codes import Attribute
 from radius_server.process.access import decide
-from radius_server.process.questions import AccessRequest, Answered, Challenge, Converses
+from radius_server.process.questions import AccessRequest, Answered, Challenge, Converses, Silence
+from radius_server.process.retrying import repeated
 from radius_server.worker.arrivals import Listener, Turn
 from radius_server.worker.conversations import Conversations, holder
 from radius_server.worker.exchange import Exchange
@@ -95,13 +96,31 @@ class Conversing:
     def ask(self, login: Login, question: Challenge, outcome: Outcome, now: float) -> None:
         """Send the peer what the conversation has to say next."""
         exchange, request = login.origin
-        state = self._open.put(login, now)
-        exchange.reply = challenge(exchange, question.eap_message, state)
+        login.state = self._open.put(login, now)
+        exchange.reply = challenge(exchange, question.eap_message, login.state)
         if question.refusal is None or login.is_noted:
             self._answer(exchange)
         else:
             login.is_noted = True
+            exchange.conversation = login
             outcome.noted(exchange, question.refusal, request.user_name)
+
+    def wait(self, login: Login, now: float) -> None:
+        """Let the conversation be as it was before the round that its packet began."""
+        exchange = login.origin[0]
+        self._forget(exchange.key)
+        self._open.keep(exchange.packet.values[Attribute.STATE], login, now)
+
+    def take_back(self, exchange: Exchange, now: float) -> None:
+        """What the conversation came to could not be stored: it has not been said."""
+        login: Login = exchange.conversation
+        said, request = login.decision, login.origin[1]
+        assert said is not None and not isinstance(said, Silence)
+        if isinstance(said, Challenge):
+            self._open.drop(login.state)
+        login.dialogue = repeated(said, request, login.dialogue)
+        login.is_noted = False
+        self.wait(login, now)
 
     def end(self, login: Login) -> None:
         """Answer the end of a conversation whose refusal is stored: no other row is made."""

@@ -16,12 +16,9 @@ from common.errors import BackendUnavailable, ConfigError
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import (
-    AccountSnapshot,
     Decision,
-    Denied,
     Granted,
     Method,
-    Reason,
     Unavailable,
 )
 from identity.domain.recoverable import Recoverable
@@ -29,6 +26,7 @@ from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
+    Busy,
     Challenge,
     CheckPassword,
     Compute,
@@ -41,9 +39,11 @@ from radius_server.process.questions import (
     RecoveredSecret,
     RecoverSecret,
     RedeemVoucher,
+    Silence,
     SpendToken,
     Usage,
 )
+from radius_server.process.retrying import repeated, settle
 from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
 from radius_server.worker.fair_queue import FairQueue
 from radius_server.worker.throttle import Throttle
@@ -60,9 +60,13 @@ class Login:
     answer: Any = None
     """What the dialogue is sent when it starts or, a conversation, goes on."""
     question: Question | None = None
-    decision: Decision | Answered | Challenge | None = None
+    decision: Decision | Answered | Challenge | Silence | None = None
+    state: bytes = b""
+    """What its next request will bring, a conversation's."""
+    is_counted: bool = False
+    """Its refusal is known to the throttle already."""
     is_noted: bool = False
-    """Its refusal is written down and counted already."""
+    """Its refusal is written down already."""
 
     @property
     def nas(self) -> int:
@@ -135,7 +139,8 @@ class Questions:
         """The same decisions, on the accounts as they are after the wait for the pool.
 
         In a rush a login waits for seconds, and an account may be disabled meanwhile. One
-        whose password was changed is dropped: the NAS asks again and is decided anew.
+        whose password was changed is dropped: the NAS asks again and is decided anew. A
+        conversation cannot be: it has failed.
         """
         waited = [
             (login, granted)
@@ -150,17 +155,27 @@ class Questions:
         except BackendUnavailable as error:
             self._counters.add("radius_backend_unavailable")
             for login, _ in waited:
-                login.decision = Unavailable(error.backend)
+                _postpone(login, login.decision, Unavailable(error.backend))
             return decided
-        changed = []
+        changed, again = [], []
         for login, granted in waited:
-            account = accounts[granted.account.username]
-            if account is not None and account.password_hash != granted.account.password_hash:
-                changed.append(login)
+            account, known = accounts[granted.account.username], granted.account
+            if account == known:
+                continue
+            changed.append(login)
+            if login.answer is None and account and account.password_hash != known.password_hash:
+                dropped.append(login)
             else:
-                _renew(login, _renewed(granted, account, now))
-        dropped += changed
-        return [login for login in decided if login not in changed] if changed else decided
+                assert isinstance(login.decision, Answered | Granted)
+                login.dialogue = settle(replace(login.origin[1], now=now), login.decision)
+                again.append((login, login.decision))
+        if not changed:
+            return decided
+        renewed, _ = self._advance([(login, None) for login, _ in again])
+        for login, said in again:
+            if isinstance(login.decision, Unavailable):
+                _postpone(login, said, login.decision)
+        return [login for login in decided if login not in changed] + renewed
 
     def close(self) -> None:
         """Let the threads end after what they are doing."""
@@ -215,7 +230,7 @@ class Questions:
             question = login.question
             if throttles and (refusal := throttle.refusal(question, now)) is not None:
                 answers.append((login, refusal))
-            elif type(question) is Challenge:
+            elif type(question) is Challenge or type(question) is Silence:
                 login.decision = question
                 decided.append(login)
             elif type(question) is FindAccount:
@@ -242,8 +257,12 @@ class Questions:
                 answers.append((login, self._computed(question)))
             elif throttles and (refusal := throttle.device_refusal(question, now)) is not None:
                 answers.append((login, refusal))
-            elif not self._submit(login):
+            elif self._submit(login):
+                pass
+            elif login.answer is None:
                 dropped.append(login)
+            else:
+                answers.append((login, Busy()))
         answers += self._together(accounts, self._directory.load)
         answers += self._together(tokens, self._store.tokens)
         answers += self._together(stations, self._stations.load)
@@ -296,8 +315,8 @@ class Questions:
         return [(login, found[key]) for login, key in asking]
 
     def _submit(self, login: Login) -> bool:
-        # A conversation under way has taken its turn already; their number is bounded.
-        if login.answer is None:
+        # A conversation under way has taken its turn for TLS already; their number is bounded.
+        if login.answer is None or type(login.question) is not Compute:
             if self.is_full:
                 self._counters.add("radius_dropped", reason="slow_queue_full")
                 return False
@@ -339,6 +358,15 @@ class Questions:
         raise AssertionError(f"nobody answers {type(question).__name__}")
 
 
+def _postpone(login: Login, said: Any, because: Unavailable) -> None:
+    """What was decided cannot be confirmed now; a conversation may ask for it again."""
+    if login.answer is None:
+        login.decision = because
+    else:
+        login.dialogue = repeated(said, login.origin[1], login.dialogue)
+        login.decision = Silence(because)
+
+
 def settled(decision: Decision) -> Dialogue:
     """A dialogue that asks nothing."""
     return decision
@@ -356,23 +384,3 @@ def _granted(login: Login) -> Granted | None:
     if isinstance(decision, Answered):
         decision = decision.decision
     return decision if isinstance(decision, Granted) else None
-
-
-def _renew(login: Login, decision: Decision) -> None:
-    if isinstance(login.decision, Answered) and isinstance(decision, Granted):
-        login.decision.decision = decision
-    else:
-        # What the protocol had to say was said for a grant; a refusal is told without it.
-        login.decision = decision
-
-
-def _renewed(granted: Granted, account: AccountSnapshot | None, now: datetime) -> Decision:
-    """What was granted, if `account` as it is now may still have it."""
-    if account == granted.account:
-        return granted
-    if account is None:
-        return Denied(Reason.UNKNOWN_ACCOUNT, granted.method, granted.account.account_id)
-    refusal = account.refusal(now)
-    if refusal is not None:
-        return Denied(refusal, granted.method, account.account_id)
-    return replace(granted, account=account, expires_at=account.expires_at)

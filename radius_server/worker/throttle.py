@@ -81,13 +81,16 @@ class Throttle:
             decision = login.decision
             if type(decision) is Challenge:
                 decision = decision.refusal
-            if login.is_noted:
-                continue  # counted when the check failed
             name = ""
             if type(decision) is Answered:
                 name, decision = decision.identity, decision.decision
             if type(decision) is Denied:
-                if decision.reason in _GUESSES and decision.method not in _NOT_GUESSED:
+                if (
+                    decision.reason in _GUESSES
+                    and decision.method not in _NOT_GUESSED
+                    and not login.is_counted
+                ):
+                    login.is_counted = True  # a conversation may tell of it more than once
                     request = login.origin[1]
                     self._penalties.failed(
                         name or request.user_name, request.station, request.nas_client_id, now

@@ -23,6 +23,7 @@ from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
 from common.metrics import Counters
 from db.ledger import Ledger
+from identity.domain.access import Unavailable
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
@@ -30,7 +31,7 @@ from radius_server.packet.codes import Code
 from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
-from radius_server.process.questions import AccessRequest, Challenge, Converses
+from radius_server.process.questions import AccessRequest, Busy, Challenge, Converses, Silence
 from radius_server.proxy.relay import Relay
 from radius_server.worker.arrivals import Delivered, Listener, Sender, Turn
 from radius_server.worker.clients import NasClient, NasTable
@@ -369,11 +370,18 @@ class Worker:
             try:
                 if isinstance(decision, Challenge):
                     self._conversing.ask(login, decision, outcome, now)
+                elif isinstance(decision, Silence):
+                    if isinstance(decision.because, Unavailable):
+                        self._give_up([exchange])
+                    if isinstance(decision.because, Busy) or not self._rejects:
+                        self._conversing.wait(login, now)
                 elif login.is_noted:
                     self._conversing.end(login)
                 elif is_unavailable(decision):
                     self._give_up([exchange])
                 else:
+                    if login.answer is not None:
+                        exchange.conversation = login
                     outcome.decided(exchange, decision, request.user_name)
             except Exception:
                 # One reply that cannot be made must not take the others of its batch along.
@@ -404,6 +412,8 @@ class Worker:
             self._counters.add("radius_unanswered", reason="backend_unavailable")
             if self._rejects and exchange.packet.code == Code.ACCESS_REQUEST:
                 _send(exchange.socket, reject(exchange), exchange.source)
+            elif exchange.conversation is not None:
+                self._conversing.take_back(exchange, time.monotonic())
 
     def _refresh(self, now: float) -> None:
         """See what changed in the database, and let once-a-second work run."""

@@ -42,7 +42,9 @@ class Replies(Wire):
 class EapBench(Bench):
     """A worker that speaks EAP; `eap` are keys of [eap], `radius` of [radius]."""
 
-    def __init__(self, office: Office, radius: dict[str, Any] | None = None, **eap: Any) -> None:
+    def __init__(
+        self, office: Office, radius: dict[str, Any] | None = None, threads: int = 1, **eap: Any
+    ) -> None:
         super().__init__(office)
         super().close()
         with office.database.write() as session:
@@ -64,7 +66,7 @@ class EapBench(Bench):
             [acct],
             self.counters,
             VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS)),
-            threads=1,
+            threads=threads,
             eap=EapServer.open(config),
         )
 
