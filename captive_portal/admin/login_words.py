@@ -30,6 +30,7 @@ STEPS: Mapping[str, LazyString] = {
     "certificate:names": _("No account has a name that stands in the certificate: %(value)s"),
     "certificate:ambiguous": _("The certificate names several accounts; none is certain"),
     "inner:identity": _("Inside the tunnel the user is %(value)s"),
+    "inner:unreadable": _("The name inside the tunnel is %(value)s; nothing was looked up by it"),
     "inner:resumed": _("The device went on with the earlier login of %(value)s"),
     "inner:nak": _("Inside the tunnel the device declined and asked for: %(value)s"),
     "inner:method": _("Inside the tunnel they agreed on the method %(value)s"),
@@ -190,6 +191,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     ),
     "bad_request": (
         _("Look at the RADIUS settings of the access point, and update its firmware."),
+    ),
+    "name_not_readable": (
+        _("Let the user type the name anew; a copied one may bring invisible characters along."),
+        _("If nobody typed such a name, the device is broken or somebody tries the server."),
     ),
     "home_server_refused": (
         _("Only the institution the name belongs to can say why; ask its help desk."),

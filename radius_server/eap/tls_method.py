@@ -70,6 +70,8 @@ def _bound(
     found: dict[int, AccountSnapshot] = {}
     for candidates in (_alternative_names(certificate), _common_names(certificate)):
         for name in dict.fromkeys(candidates):
+            if "\0" in name:
+                continue  # nobody's, whatever stands before it
             account = yield FindAccount(name.strip().casefold())
             if isinstance(account, Unavailable):
                 return account

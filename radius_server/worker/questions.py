@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from common.errors import BackendUnavailable, ConfigError
+from common.errors import BackendUnavailable, ConfigError, ValueRefused
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import (
@@ -304,11 +304,18 @@ class Questions:
     def _together(
         self, asking: list[tuple[Login, Any]], load: Callable[[set[Any]], dict[Any, Any]]
     ) -> list[tuple[Login, Any]]:
-        """One read for all of them; Unavailable for all of them when it fails."""
+        """One read for all of them; Unavailable for all of them when the database is gone."""
         if not asking:
             return []
         try:
             found = load({key for _, key in asking})
+        except ValueRefused:
+            if len(asking) > 1:
+                return [answer for one in asking for answer in self._together([one], load)]
+            # The database could not hold such a name, so nobody and nothing has it.
+            self._counters.add("radius_names_refused")
+            login, _ = asking[0]
+            return [(login, () if type(login.question) is FindTokens else None)]
         except BackendUnavailable as error:
             self._counters.add("radius_backend_unavailable")
             return [(login, Unavailable(error.backend)) for login, _ in asking]

@@ -329,6 +329,28 @@ def test_unknown_attributes_that_must_be_understood_end_it(
     assert "eap:violation=avp_unknown_9_1" in ended.trace
 
 
+def test_a_name_inside_that_no_database_takes_is_refused_and_looked_up_by_nobody(
+    authority: Authority, server: EapServer
+) -> None:
+    context = client_context(authority.path, SSL.TLS1_3_VERSION)
+    site = Site()
+    ended = site.login(server, Peer(Type.TTLS, context, pap("ali\0ce")))
+    assert ended.decision == Denied(Reason.BAD_NAME, Method.EAP_TTLS)
+    assert ended.identity == "ali\\x00ce"
+    assert "inner:unreadable=ali\\x00ce" in ended.trace
+    assert "FindAccount" not in site.asked
+
+
+def test_a_certificate_whose_name_goes_on_behind_a_nul_is_nobodys(
+    authority: Authority, server: EapServer
+) -> None:
+    authority.issue("nul", "x", alternatives=(x509.RFC822Name("alice\0@b.example"),))
+    context = client_context(authority.path, SSL.TLS1_3_VERSION, pair(authority, "nul"))
+    site = Site({"alice": account(), "alice\0@b.example": account()})
+    ended = site.login(server, Peer(Type.TLS, context))
+    assert ended.decision == Denied(Reason.CERTIFICATE_UNBOUND, Method.EAP_TLS)
+
+
 def test_a_chosen_chap_challenge_is_refused(authority: Authority, server: EapServer) -> None:
     def inside() -> Iterator[bytes]:
         yield (
