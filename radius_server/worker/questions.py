@@ -97,7 +97,7 @@ class Questions:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._wake = wake
         self._queue: FairQueue[Login] = FairQueue(queue_limit)
-        self._throttle = Throttle(penalties, counters)
+        self._throttle = Throttle(penalties, counters, directory.stored)
         self._answered: deque[tuple[Login, Any]] = deque()
         self._log = get_logger("radius.questions")
 
