@@ -16,7 +16,7 @@ from identity.domain.admission import find_code
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.packet import Response, Type
 from radius_server.process.admission import admit
-from radius_server.process.questions import AccessRequest, Answered, Question
+from radius_server.process.questions import AccessRequest, Answered, Proof, Question
 
 _TAIL = 3
 """How much of a voucher code a log may show: the code is a credential."""
@@ -104,7 +104,8 @@ def negotiate(
     Raises:
         EapViolation: the peer answers with a type that was not asked for.
     """
-    course.requests.append(request)
+    if course.tunnel is not None:
+        course.requests.append(request)
     remaining = list(offers)
     while remaining:
         offer = remaining.pop(0)
@@ -117,7 +118,7 @@ def negotiate(
             continue
         course.taken[prefix] = offer.type
         if isinstance(result.decision, Granted) and not offer.is_tunnel:
-            result.decision = yield from admit(request, result.decision)
+            result.decision = yield from _admitted(request, result.decision)
         return result
     return MethodResult(Denied(Reason.EAP_NO_METHOD, Method.EAP))
 
@@ -153,6 +154,14 @@ def _run(
 
 
 _Decision = TypeVar("_Decision", bound=Decision)
+
+
+def _admitted(request: AccessRequest, granted: Granted) -> Proof:
+    """The limits of now: the method may have asked with the time at which its answer came."""
+    refusal = granted.account.refusal(request.now)
+    if refusal is not None:
+        return Denied(refusal, granted.method, granted.account.account_id)
+    return (yield from admit(request, granted))
 
 
 def labelled(decision: _Decision, method: Method) -> _Decision:

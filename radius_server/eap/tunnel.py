@@ -28,7 +28,7 @@ from radius_server.eap.framing import Framing
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.negotiation import Course, labelled, shown
 from radius_server.eap.packet import Type
-from radius_server.eap.sessions import LIFETIME, TlsSession, TlsSessions
+from radius_server.eap.sessions import LIFETIME, TlsSession, TlsSessions, revision_of
 from radius_server.eap.tls import MSK_OCTETS, Flight, TlsEngine
 from radius_server.process.admission import admit
 from radius_server.process.known_secrets import if_active
@@ -176,7 +176,7 @@ class Tunnel:
             kind=self._kind,
             username=granted.account.username,
             method=granted.method,
-            password_hash=granted.account.password_hash,
+            revision=revision_of(granted.account),
             ends_at=min(end for end in ends if end is not None),
         )
         self._tools.sessions.remember(self._engine.keep(), session)
@@ -193,9 +193,10 @@ class Tunnel:
             account = yield FindAccount(session.username)
             if isinstance(account, Unavailable):
                 raise TunnelFailed(account)
-            if account is not None and account.password_hash == session.password_hash:
+            if account is not None and revision_of(account) == session.revision:
                 self.session, self._account = session, account
                 return flight
+            tools.sessions.forget(self._engine.taken_up)
         self._engine = TlsEngine(tools.contexts.full)
         for message in self._messages:
             flight = yield from self._compute(self._engine, message)

@@ -14,6 +14,7 @@ from common.net import find_mac
 from db.ledger import Batch
 from db.models.base import to_micros
 from identity.domain.access import Decision, Granted, Method, Reason, Unavailable
+from identity.domain.admission import find_code
 from identity.domain.sessions import (
     AddressState,
     Owner,
@@ -89,7 +90,9 @@ class Outcome:
             exchange.reply = reject(exchange, told)
             outcome, reason = "reject", decision.reason
         shown = user_name
-        if decision.method is Method.VOUCHER:
+        if decision.method is Method.VOUCHER or (
+            account_id is None and find_code(user_name) is not None
+        ):
             # The code is a credential: the log must not hand it on.
             shown = f"voucher …{user_name.strip()[-3:]}"
         station = packet.text(_CALLING_STATION_ID)

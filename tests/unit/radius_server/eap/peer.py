@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from OpenSSL import SSL
@@ -72,9 +73,18 @@ class Site:
         raise AssertionError(f"nobody answers {question}")
 
     def login(
-        self, server: Any, peer: Peer, alter: Callable[[bytes], bytes] = bytes, **request: Any
+        self,
+        server: Any,
+        peer: Peer,
+        alter: Callable[[bytes], bytes] = bytes,
+        pace: timedelta = timedelta(),
+        **request: Any,
     ) -> Answered:
-        """The whole conversation; `alter` may change what the peer says on its way."""
+        """The whole conversation; `alter` may change what the peer says on its way.
+
+        Args:
+            pace: how long each round takes.
+        """
         facts: dict[str, Any] = {
             "user_name": peer.identity,
             "nas_client_id": 7,
@@ -91,7 +101,9 @@ class Site:
                 return ended.value
             if isinstance(question, Challenge):
                 peer.rounds += 1
-                answer = replace(first, eap_message=alter(peer.respond(question.eap_message)))
+                said = alter(peer.respond(question.eap_message))
+                began = facts["now"] if "now" not in request else request["now"]
+                answer = replace(first, eap_message=said, now=began + peer.rounds * pace)
             else:
                 answer = self.answer(question)
 
@@ -212,6 +224,36 @@ class Peer:
             return self.connection.bio_read(65536)
         except SSL.WantReadError:
             return b""
+
+
+class InPeap:
+    """What a peer says inside of PEAP: its identity, and a password by GTC."""
+
+    def __init__(self, name: bytes, password: bytes) -> None:
+        self.name, self.password = name, password
+        self.heard: list[bytes] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return b""
+
+    def send(self, said: bytes) -> bytes:
+        self.heard.append(said)
+        if said == bytes((Type.IDENTITY,)):
+            return said + self.name
+        if said[0] == Type.MSCHAPV2:
+            return bytes((Type.NAK, Type.GTC))
+        if said[0] == Type.GTC:
+            return bytes((Type.GTC,)) + self.password
+        result = said[5:11]
+        return struct.pack("!BBHB", 2, said[1], 5 + len(result), Type.EXTENSIONS) + result
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the result was told, and is a failure."""
+        return any(words[4:5] == b"\x21" and words[9:11] == b"\0\2" for words in self.heard)
 
 
 def _response(identifier: int, kind: int, data: bytes) -> bytes:

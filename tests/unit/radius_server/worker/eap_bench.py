@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -24,7 +24,7 @@ from tests.integration.radius_packets import attribute
 from tests.unit.radius_server.worker.test_worker import SECRET, Bench, Wire, signed
 
 STATION = b"3C-22-FB-00-00-07"
-IDENTITY, NAK, GTC, MSCHAPV2, EXTENSIONS = 1, 3, 6, 26, 33
+IDENTITY, NAK = 1, 3
 
 
 class Replies(Wire):
@@ -143,36 +143,6 @@ class Talk:
         wait_until(lambda: not questions.waiting or questions._answered, 10, "the pool is busy")
         self.bench.turn()
         assert self.number not in self.bench.auth.replies
-
-
-class InPeap:
-    """What a peer says inside of PEAP: its identity, and a password by GTC."""
-
-    def __init__(self, name: bytes, password: bytes) -> None:
-        self.name, self.password = name, password
-        self.heard: list[bytes] = []
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return b""
-
-    def send(self, said: bytes) -> bytes:
-        self.heard.append(said)
-        if said == bytes((IDENTITY,)):
-            return said + self.name
-        if said[0] == MSCHAPV2:
-            return bytes((NAK, GTC))
-        if said[0] == GTC:
-            return bytes((GTC,)) + self.password
-        result = said[5:11]
-        return struct.pack("!BBHB", 2, said[1], 5 + len(result), EXTENSIONS) + result
-
-    @property
-    def was_refused(self) -> bool:
-        """Whether the result was told, and is a failure."""
-        return any(words[4:5] == b"\x21" and words[9:11] == b"\0\2" for words in self.heard)
 
 
 class Plain:

@@ -17,8 +17,8 @@ from radius_server.worker.conversations import LIFETIME_SECONDS
 from tests.conftest import add_person
 from tests.unit.radius_server.eap.methods.test_mschapv2 import Peer as Mschap
 from tests.unit.radius_server.eap.methods.test_pwd import Peer as Pwd
-from tests.unit.radius_server.eap.peer import Peer, client_context
-from tests.unit.radius_server.worker.eap_bench import EapBench, InPeap, Plain, Talk
+from tests.unit.radius_server.eap.peer import InPeap, Peer, client_context
+from tests.unit.radius_server.worker.eap_bench import EapBench, Plain, Talk
 from tests.unit.radius_server.worker.test_worker import ACCEPT, PASSWORD, REJECT
 
 CHALLENGE = 11
@@ -137,3 +137,14 @@ def test_a_conversation_without_a_failed_check_leaves_no_line(bench: EapBench) -
     bench.worker._conversing.expire(time.monotonic() + LIFETIME_SECONDS)
     bench.turn()
     assert bench.events() == []
+
+
+def test_a_voucher_code_in_a_conversation_that_ends_early_is_not_in_the_log(
+    bench: EapBench,
+) -> None:
+    code = b"ABCDE-FGHJK"
+    peer = Plain(4, code, bytes)  # wants EAP-MD5, which nobody offers
+    assert Talk(bench, peer, name=code).until().code == REJECT
+    (event,) = bench.events()
+    assert (event.reason, event.user_name) == ("eap_no_common_method", "voucher …HJK")
+    assert "ABCDE" not in (event.trace or "")

@@ -16,8 +16,8 @@ from radius_server.eap.packet import Type
 from tests.conftest import add_person, wait_until
 from tests.integration.radius_packets import access_request
 from tests.unit.radius_server.eap.methods.test_mschapv2 import Peer as Mschap
-from tests.unit.radius_server.eap.peer import Peer, client_context
-from tests.unit.radius_server.worker.eap_bench import EapBench, InPeap, Plain, Talk
+from tests.unit.radius_server.eap.peer import InPeap, Peer, client_context
+from tests.unit.radius_server.worker.eap_bench import EapBench, Plain, Talk
 from tests.unit.radius_server.worker.test_failed_checks import keep
 from tests.unit.radius_server.worker.test_worker import ACCEPT, PASSWORD, REJECT, SECRET
 
