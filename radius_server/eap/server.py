@@ -23,6 +23,7 @@ from radius_server.eap.methods.md5 import md5
 from radius_server.eap.methods.mschapv2 import mschapv2
 from radius_server.eap.methods.pwd import pwd
 from radius_server.eap.negotiation import Course, Offer
+from radius_server.eap.ocsp import OcspTerms
 from radius_server.eap.packet import Type
 from radius_server.eap.peap import peap
 from radius_server.eap.sessions import TlsSessions
@@ -45,6 +46,11 @@ class EapServer:
         self._ceilings = Ceilings(rounds=config.eap.maximum_rounds)
         self._sessions = TlsSessions()
         self._habits = Habits()
+        self._ocsp = (
+            None
+            if config.eap.ocsp == "off"
+            else OcspTerms(config.eap.ocsp == "required", config.eap.ocsp_url)
+        )
         self._look_at: datetime | None = None
         self._files = watched_files(config)
         self._stamps = stamps(self._files)
@@ -80,7 +86,7 @@ class EapServer:
 
         def offer(name: str, of: Course) -> Offer | None:
             if name == "tls" and contexts.client is not None:
-                begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of))
+                begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of, self._ocsp))
                 return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
             if name not in _TUNNELS:
                 return _plain(name, of, octets, self._config.eap.pwd_group)

@@ -27,6 +27,7 @@ from identity.domain.access import (
 from radius_server.eap.framing import Framing
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.negotiation import Course, labelled, shown
+from radius_server.eap.ocsp import OcspTerms
 from radius_server.eap.packet import Type
 from radius_server.eap.sessions import LIFETIME, TlsSession, TlsSessions, revision_of
 from radius_server.eap.tls import MSK_OCTETS, Flight, TlsEngine
@@ -69,6 +70,8 @@ class Tools:
     contexts: Contexts
     sessions: TlsSessions
     course: Course
+    ocsp: OcspTerms | None = None
+    """Which client certificates are asked about; None: none."""
 
 
 class Tunnel:

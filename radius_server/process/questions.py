@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision, Unavailable
 from identity.domain.quota import DayUsage
+from radius_server.process.standing import Inquiry
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,6 +138,13 @@ class Compute:
 
 
 @dataclass(slots=True)
+class AskStanding:
+    """Answer: Standing, or Unavailable. Slow: a responder on the network is asked."""
+
+    inquiry: Inquiry
+
+
+@dataclass(slots=True)
 class Challenge:
     """Send this EAP message in an Access-Challenge. Answer: the conversation's next request."""
 
@@ -170,6 +178,7 @@ Question = (
     | FindUsage
     | RecoverSecret
     | Compute
+    | AskStanding
     | Challenge
     | Silence
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from common.errors import BackendUnavailable, ConfigError, ValueRefused
@@ -26,6 +27,7 @@ from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
+    AskStanding,
     Busy,
     Challenge,
     CheckPassword,
@@ -46,6 +48,7 @@ from radius_server.process.questions import (
 from radius_server.process.retrying import repeated, settle
 from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
 from radius_server.worker.fair_queue import FairQueue
+from radius_server.worker.responders import Responders
 from radius_server.worker.throttle import Throttle
 
 _UNKNOWN = object()
@@ -88,12 +91,14 @@ class Questions:
         queue_limit: int,
         wake: Callable[[], None],
         penalties: Penalties,
+        responders: Responders,
     ) -> None:
         self._store = store
         self._directory = directory
         self._counters = counters
         self._stations = OpenStations(store)
         self._verified = verified
+        self._responders = responders
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._wake = wake
         self._queue: FairQueue[Login] = FairQueue(queue_limit)
@@ -180,6 +185,7 @@ class Questions:
     def close(self) -> None:
         """Let the threads end after what they are doing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._responders.close()
 
     def _advance(self, ready: list[tuple[Login, Any]]) -> tuple[list[Login], list[Login]]:
         decided: list[Login] = []
@@ -257,6 +263,11 @@ class Questions:
                 answers.append((login, self._computed(question)))
             elif throttles and (refusal := throttle.device_refusal(question, now)) is not None:
                 answers.append((login, refusal))
+            elif (
+                type(question) is AskStanding
+                and (standing := self._responders.known(question.inquiry)) is not None
+            ):
+                answers.append((login, standing))
             elif self._submit(login):
                 pass
             elif login.answer is None:
@@ -331,9 +342,18 @@ class Questions:
                 # Silence, not a reject: nobody's password is wrong, and the NAS asks again.
                 self._counters.add("radius_throttled", by="nas")
                 return False
+        if type(login.question) is AskStanding:
+            self._queue.hold(login.nas)
+            self._responders.ask(login.question.inquiry, partial(self._told, login))
+            return True
         self._queue.put(login.nas, login)
         self._pool.submit(self._work)
         return True
+
+    def _told(self, login: Login, answer: Any) -> None:
+        """A slow answer has come; any thread."""
+        self._answered.append((login, answer))
+        self._wake()
 
     def _work(self) -> None:
         """Runs on a pool thread."""
@@ -346,8 +366,7 @@ class Questions:
             self._log.exception("slow_question_failed", question=type(login.question).__name__)
             self._counters.add("radius_internal_errors")
             answer = Unavailable("internal")
-        self._answered.append((login, answer))
-        self._wake()
+        self._told(login, answer)
 
     def _slow_answer(self, question: Question | None) -> Any:
         match question:

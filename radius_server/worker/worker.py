@@ -50,6 +50,7 @@ from radius_server.worker.outcome import Outcome, reject, status_reply
 from radius_server.worker.owners import Owners
 from radius_server.worker.presence import Presence
 from radius_server.worker.questions import Login, Questions, is_unavailable
+from radius_server.worker.responders import Responders
 from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
@@ -108,6 +109,7 @@ class Worker:
             config.radius.slow_queue,
             self._wake,
             penalties or Penalties(secrets.token_bytes(32), limits=throttle_limits(config)),
+            Responders(config.eap.ocsp_seconds, counters, office.clock),
         )
         self._listeners = [Listener(item, False, at) for at, item in enumerate(auth)]
         self._listeners += [Listener(item, True, at) for at, item in enumerate(acct, len(auth))]

@@ -10,11 +10,12 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from identity.domain.access import AccountSnapshot, RoleProfile
+from identity.domain.access import AccountSnapshot, RoleProfile, Unavailable
 from radius_server.eap.packet import Type, encode_request
 from radius_server.process.questions import (
     AccessRequest,
     Answered,
+    AskStanding,
     Challenge,
     CheckPassword,
     Compute,
@@ -24,6 +25,7 @@ from radius_server.process.questions import (
     RecoveredSecret,
     RecoverSecret,
 )
+from radius_server.process.standing import Inquiry
 
 NOW = datetime.now(UTC)
 PASSWORD = b"wonderland seven"
@@ -52,6 +54,7 @@ class Site:
 
     accounts: dict[str, AccountSnapshot] = field(default_factory=lambda: {"alice": account()})
     open_stations: set[str] = field(default_factory=set)
+    standing: Callable[[Inquiry], Any] = lambda inquiry: Unavailable("ocsp")
     asked: list[str] = field(default_factory=list)
 
     def answer(self, question: Any) -> Any:
@@ -70,6 +73,8 @@ class Site:
                 return RecoveredSecret(password=PASSWORD)
             case Compute(work):
                 return work()
+            case AskStanding(inquiry):
+                return self.standing(inquiry)
         raise AssertionError(f"nobody answers {question}")
 
     def login(
