@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from common.metrics import Counters
-from identity.domain.access import Denied, Method, Reason
+from identity.domain.access import Denied, Granted, Method, Reason
 from radius_server.packet.codes import Attribute
 from radius_server.process.access import decide
 from radius_server.process.questions import AccessRequest, Answered, Challenge, Converses, Silence
@@ -62,6 +62,17 @@ class Conversing:
     ) -> None:
         """Begin an EAP conversation, or go on with the one that State names."""
         state = exchange.packet.values.get(Attribute.STATE)
+        # Who comes back is taken to where its TLS session is.
+        worker = self._siblings.holders.find(request.station) if state is None else holder(state)
+        if (
+            worker is not None
+            and worker != self._siblings.number
+            and not handed
+            and self._hand_over(worker, listener, exchange)
+        ):
+            self._counters.add("radius_handed_over")
+            self._forget(exchange.key)
+            return
         if state is None:
             if self._questions.is_full:
                 # What is begun is finished first; the NAS asks again.
@@ -69,19 +80,6 @@ class Conversing:
                 self._forget(exchange.key)
                 return
             turn.logins.append(Login(decide(request, self._eap), (exchange, request)))
-            return
-        worker = holder(state)
-        if (
-            worker is not None
-            and worker != self._siblings.number
-            and not handed
-            and listener.index >= 0  # a sibling could not answer on this transport
-            and self._siblings.hand_over(
-                worker, listener.index, exchange.source, exchange.packet.octets
-            )
-        ):
-            self._counters.add("radius_handed_over")
-            self._forget(exchange.key)
             return
         login = self._open.take(state, turn.now)
         if login is None or login.origin[0].nas.facts.nas_client_id != (
@@ -92,6 +90,13 @@ class Conversing:
             return
         login.origin, login.answer, login.decision = (exchange, request), request, None
         turn.logins.append(login)
+
+    def _hand_over(self, worker: int, listener: Listener, exchange: Exchange) -> bool:
+        if listener.index < 0:
+            return False  # a sibling could not answer on this transport
+        return self._siblings.hand_over(
+            worker, listener.index, exchange.source, exchange.packet.octets
+        )
 
     def ask(self, login: Login, question: Challenge, outcome: Outcome, now: float) -> None:
         """Send the peer what the conversation has to say next."""
@@ -104,6 +109,14 @@ class Conversing:
             login.is_noted = True
             exchange.conversation = login
             outcome.noted(exchange, question.refusal, request.user_name)
+
+    def conclude(self, login: Login) -> None:
+        """A later round than the first has come to a decision, which is about to be stored."""
+        exchange, request = login.origin
+        exchange.conversation = login
+        decision = login.decision
+        if isinstance(decision, Answered) and isinstance(decision.decision, Granted):
+            self._siblings.holders.note(request.station, self._siblings.number)
 
     def wait(self, login: Login, now: float) -> None:
         """Let the conversation be as it was before the round that its packet began."""

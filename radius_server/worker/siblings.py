@@ -1,4 +1,4 @@
-"""Hands a datagram to the worker that holds its EAP conversation.
+"""Hands a datagram to the worker that holds its EAP conversation, or its station's last one.
 
 Each worker has a Unix datagram socket in a folder that only this server can read. What comes
 in is treated exactly as if it had come from the network: it is proven again by its receiver.
@@ -12,6 +12,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from radius_server.worker.holders import Holders
+
 _RECEIVE_OCTETS = 8192
 _HEAD_OCTETS = 2
 
@@ -19,9 +21,14 @@ _HEAD_OCTETS = 2
 class Siblings:
     """The hand-over sockets of the workers of one server."""
 
-    def __init__(self, folder: Path | None, number: int) -> None:
-        """With no `folder` there are no siblings and nothing is handed over."""
+    def __init__(self, folder: Path | None, number: int, holders: Holders | None = None) -> None:
+        """With no `folder` there are no siblings and nothing is handed over.
+
+        Args:
+            holders: shared by all of them.
+        """
         self.number = number
+        self.holders = holders or Holders(b"alone")
         self._folder = folder
         self.socket: socket.socket | None = None
         if folder is not None:

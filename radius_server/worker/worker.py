@@ -383,7 +383,7 @@ class Worker:
                     self._give_up([exchange])
                 else:
                     if login.answer is not None:
-                        exchange.conversation = login
+                        self._conversing.conclude(login)
                     outcome.decided(exchange, decision, request.user_name)
             except Exception:
                 # One reply that cannot be made must not take the others of its batch along.
