@@ -93,7 +93,11 @@ class Conversing:
 
     def _hand_over(self, worker: int, listener: Listener, exchange: Exchange) -> bool:
         if listener.index < 0:
-            return False  # a sibling could not answer on this transport
+            # A connection stays where it is; the sibling gives its reply back.
+            nas, octets = exchange.nas.facts.radsec_identity, exchange.packet.octets
+            return nas is not None and self._siblings.lend(
+                worker, nas, exchange.source, octets, exchange.socket
+            )
         return self._siblings.hand_over(
             worker, listener.index, exchange.source, exchange.packet.octets
         )

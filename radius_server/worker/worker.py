@@ -234,6 +234,12 @@ class Worker:
                 self._take(turn, listener, datagram, source)
         for index, source, datagram in self._siblings.received():
             self._take(turn, self._listeners[index], datagram, source, handed=True)
+        while self._siblings.borrowed:
+            lent = self._siblings.borrowed.popleft()
+            nas = self._nas.named(lent.nas)
+            if nas is not None:
+                sender = Listener(lent.sender, False, -1)
+                self._take(turn, sender, lent.octets, lent.source, nas, handed=True)
         while self._delivered:
             item = self._delivered.popleft()
             listener = Listener(item.sender, item.accounting, -1)
