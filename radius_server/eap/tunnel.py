@@ -223,10 +223,12 @@ class Tunnel:
 
     def _fail(self, flight: Flight) -> Steps:
         self.trace(flight.failure)
+        refused = Denied(_reason(flight.failure), self._method)
         if flight.out:
+            self._tools.course.refuse(refused, self._request.user_name)
             # RFC 5216 section 2.1.3: the alert goes out, the peer may answer, then Failure.
             yield from self._framing.exchange(flight.out)
-        raise TunnelFailed(Denied(_reason(flight.failure), self._method))
+        raise TunnelFailed(refused)
 
     def _take_pending(self) -> bytes:
         pending, self._pending = self._pending, b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from OpenSSL import SSL
@@ -15,6 +16,7 @@ from identity.services import people, recoverable
 from radius_server.eap.packet import Type
 from radius_server.worker.conversations import LIFETIME_SECONDS
 from tests.conftest import add_person
+from tests.unit.radius_server.eap.lab import Authority
 from tests.unit.radius_server.eap.methods.test_mschapv2 import Peer as Mschap
 from tests.unit.radius_server.eap.methods.test_pwd import Peer as Pwd
 from tests.unit.radius_server.eap.peer import InPeap, Peer, client_context
@@ -27,7 +29,7 @@ CHALLENGE = 11
 @pytest.fixture
 def bench(office: Office) -> Iterator[EapBench]:
     add_person(office, "somchai", PASSWORD)
-    made = EapBench(office, methods=("peap", "ttls", "mschapv2", "pwd"))
+    made = EapBench(office, methods=("peap", "ttls", "tls", "mschapv2", "pwd"))
     yield made
     made.close()
 
@@ -83,6 +85,21 @@ def test_a_refusal_in_peap_that_is_heard_to_its_end_is_counted_and_logged_once(
     assert talk.until().code == REJECT
     assert bench.reasons() == ["wrong_password"]
     assert failures(bench, number(bench)) == 1
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+def test_a_certificate_that_is_refused_is_one_line_whether_the_peer_goes_on_or_not(
+    bench: EapBench, tmp_path: Path, hangs_up: bool
+) -> None:
+    stranger = Authority(tmp_path, "Another CA").issue("somchai", "somchai")
+    context = client_context(bench.office.config.eap_ca, SSL.TLS1_2_VERSION, stranger)
+    peer = Peer(Type.TLS, context)
+    reply = Talk(bench, peer).until(lambda _reply: hangs_up and peer.alert)
+    assert reply.code == (CHALLENGE if hangs_up else REJECT)
+    (event,) = bench.events()
+    assert (event.reason, event.method) == ("certificate_refused", "eap-tls")
+    assert event.trace is not None
+    assert event.trace.splitlines()[-1].startswith("tls:certificate=")
 
 
 def test_a_right_password_in_peap_is_one_line(bench: EapBench) -> None:
