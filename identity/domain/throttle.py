@@ -95,6 +95,16 @@ class Penalties:
         if _SLOT.unpack_from(self._table, offset)[0] == digest:
             _SLOT.pack_into(self._table, offset, bytes(_DIGEST_OCTETS), 0.0, 0.0, 0.0)
 
+    def take_back(self, station: str | None, nas: int) -> None:
+        """One failure that was noted ahead was none: forgive the device that one."""
+        if station is None:
+            return
+        digest = self._of_device(station, nas)
+        offset = self._offset(digest)
+        known, failures, at, until = _SLOT.unpack_from(self._table, offset)
+        if known == digest:
+            _SLOT.pack_into(self._table, offset, digest, max(0.0, failures - 1.0), at, until)
+
     def _wait(self, digest: bytes, now: float) -> float:
         """Seconds this digest still has to wait; 0 when it need not."""
         known, _failures, _at, until = _SLOT.unpack_from(self._table, self._offset(digest))

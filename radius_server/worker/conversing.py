@@ -151,12 +151,14 @@ class Conversing:
         self._open.expire(now)
 
     def _abandoned(self, login: Login) -> None:
-        """A peer that went away from a check that it failed leaves its line all the same."""
+        """A peer that went away from a check that it failed leaves its line all the same.
+
+        It was counted when it was told.
+        """
         question = login.decision
         if not isinstance(question, Challenge) or question.if_abandoned is None or login.is_noted:
             return
         exchange, request = login.origin
-        self._questions.abandoned(login, question.if_abandoned)
         gone = replace(exchange, socket=_Nobody(), key=())
         self._pending().noted(gone, question.if_abandoned, request.user_name)
 

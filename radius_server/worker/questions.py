@@ -122,11 +122,6 @@ class Questions:
         self._throttle.learn(decided)
         return decided, dropped
 
-    def abandoned(self, login: Login, come_to: Answered) -> None:
-        """Note what a conversation came to whose peer went away."""
-        login.decision = come_to
-        self._throttle.learn([login])
-
     def resume(self, now: datetime) -> tuple[list[Login], list[Login]]:
         """Go on with the dialogues whose slow answers have come; as `start`."""
         ready = []

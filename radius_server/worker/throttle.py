@@ -88,7 +88,8 @@ class Throttle:
         for login in decided:
             decision = login.decision
             if type(decision) is Challenge:
-                decision = decision.refusal
+                # What tells the peer whether it guessed right is a failure until it proves more.
+                decision = decision.refusal or decision.if_abandoned
             name = ""
             if type(decision) is Answered:
                 name, decision = decision.identity, decision.decision
@@ -108,6 +109,8 @@ class Throttle:
                     )
             elif type(decision) is Granted and not idle:
                 request = login.origin[1]
+                if login.is_counted:
+                    self._penalties.take_back(request.station, request.nas_client_id)
                 self._penalties.succeeded(
                     decision.account.account_id, request.station, request.nas_client_id
                 )

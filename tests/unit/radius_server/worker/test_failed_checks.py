@@ -131,7 +131,7 @@ def test_a_peer_of_pwd_that_goes_away_from_our_proof_has_guessed(bench: EapBench
     keep(bench.office)
     talk = Talk(bench, Plain(52, b"somchai", Pwd("a guess", b"somchai")))
     talk.until(lambda _reply: talk.said[5:6] == b"\x03")
-    assert bench.events() == []
+    assert (bench.events(), failures(bench, number(bench))) == ([], 1)
     open_ones = bench.worker._conversing._open
     for state, (at, login) in list(open_ones._open.items()):
         open_ones._open[state] = (at - LIFETIME_SECONDS, login)
@@ -146,6 +146,29 @@ def test_a_peer_of_pwd_that_goes_away_from_our_proof_has_guessed(bench: EapBench
     assert talk.step().code == REJECT
     assert bench.reasons() == ["wrong_password", "eap_conversation_lost"]
     assert failures(bench, number(bench)) == 1
+
+
+def test_a_peer_of_pwd_that_is_right_has_not_failed(bench: EapBench) -> None:
+    keep(bench.office)
+    penalties = bench.worker._questions._throttle._penalties
+    for _ in range(3):
+        talk = Talk(bench, Plain(52, b"somchai", Pwd(PASSWORD, b"somchai")))
+        assert talk.until().code == ACCEPT
+        assert failures(bench, number(bench)) == 0
+    digest = penalties._of_device("3c22fb000007", 1)
+    known, count, _at, _until = _SLOT.unpack_from(penalties._table, penalties._offset(digest))
+    assert (known, round(count)) == (digest, 0)
+
+
+def test_guesses_at_pwd_in_many_conversations_at_once_are_held_back(bench: EapBench) -> None:
+    keep(bench.office)
+    reasons = []
+    for _ in range(12):
+        talk = Talk(bench, Plain(52, b"somchai", Pwd("a guess", b"somchai")))
+        reply = talk.until(lambda _reply: talk.said[5:6] == b"\x03")  # noqa: B023
+        reasons.append(reply.code)
+    assert reasons == [CHALLENGE] * 11 + [REJECT]
+    assert bench.reasons() == ["too_many_attempts"]
 
 
 def test_a_conversation_without_a_failed_check_leaves_no_line(bench: EapBench) -> None:
