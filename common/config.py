@@ -10,6 +10,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -125,6 +126,13 @@ class Eap(_Section):
     private_key: Path | None = None
     ca: Path | None = None
     crl: Path | None = None
+    ocsp: Literal["off", "when-named", "required"] = "off"
+    """Ask the issuer of each client certificate whether it is still good (RFC 6960). Off, because
+    the site's own CA has a revocation list; where it is on, no answer is no login."""
+    ocsp_url: str = ""
+    """A responder to ask instead of the one that a certificate names."""
+    ocsp_seconds: float = Field(default=3.0, ge=0.5, le=30)
+    """For one answer: below the 5 seconds after which an access point asks again."""
     tls_min: Literal["1.2", "1.3"] = "1.2"
     tls_max: Literal["1.2", "1.3"] = "1.3"
     fragment_octets: int = Field(default=1024, ge=64, le=3000)
@@ -162,6 +170,14 @@ class Eap(_Section):
         if "teap" in self.methods and self.tls_min > self.teap_tls_max:
             raise ValueError("teap_tls_max is below tls_min: TEAP has no version of TLS left")
         return self
+
+    @field_validator("ocsp_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("an OCSP responder has an address like http://ocsp.school.example/")
+        return value
 
 
 class RadSec(_Section):

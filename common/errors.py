@@ -10,6 +10,7 @@
         NotAuthentic(which)                wrong secret or no Message-Authenticator: drop, count
         EapViolation(reason)               end the conversation with EAP-Failure
       BackendUnavailable(backend)          SQL, LDAP or disk: not the user's fault; exit 3
+        ValueRefused(backend)              it is there, but cannot hold what it was asked about
       ArchiveError(path, message)          an archive file does not say what it should
 
 Rejecting a login is not an exception: it is the value `Denied` of identity.domain.
@@ -85,6 +86,13 @@ class BackendUnavailable(NetAccessError):  # noqa: N818 - the field says "unavai
     def __init__(self, backend: str, detail: str = "") -> None:
         super().__init__(f"{backend} is unavailable" + (f": {detail}" if detail else ""))
         self.backend = backend
+
+
+class ValueRefused(BackendUnavailable):
+    """The database cannot hold a value it was asked about, such as a name with a NUL in it.
+
+    Whoever asked about several may ask about each by itself: nothing is wrong with the others.
+    """
 
 
 class ArchiveError(NetAccessError):

@@ -11,6 +11,7 @@ needed=(
   radsecproxy:radsecproxy
   eapol_test:eapoltest
   openssl:openssl
+  faketime:faketime
   ip:iproute2
   nft:nftables
   tcpdump:tcpdump

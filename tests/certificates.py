@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from common.clock import utc_now
 
@@ -62,6 +62,7 @@ class Authority:
         names: Sequence[x509.GeneralName] = (),
         usages: Sequence[x509.ObjectIdentifier] = _BOTH,
         expired: bool = False,
+        responder: str = "",
     ) -> Issued:
         """A certificate for `common_name`, with `dns` and `names` as its alternative names."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -79,6 +80,11 @@ class Authority:
             .not_valid_after(ends)
             .add_extension(x509.ExtendedKeyUsage(usages), False)
         )
+        if responder:
+            where = x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder)
+            )
+            builder = builder.add_extension(x509.AuthorityInformationAccess([where]), False)
         if dns or names:
             alternative = [*(x509.DNSName(name) for name in dns), *names]
             builder = builder.add_extension(x509.SubjectAlternativeName(alternative), False)

@@ -17,6 +17,9 @@ STEPS: Mapping[str, LazyString] = {
     "eap:identity": _("The device announced itself as %(value)s"),
     "eap:method": _("Device and server agreed on the method %(value)s"),
     "eap:violation": _("The device broke a rule of EAP: %(value)s"),
+    "eap:abandoned": _(
+        "The device heard our proof and went away: the password it was given is not the stored one"
+    ),
     "eap:nak": _("The device declined and asked for: %(value)s"),
     "tls:version": _("The tunnel uses %(value)s"),
     "tls:resumed": _("The device went on with its earlier tunnel; rights were checked again"),
@@ -26,7 +29,14 @@ STEPS: Mapping[str, LazyString] = {
     "certificate:name": _("The certificate names %(value)s"),
     "certificate:names": _("No account has a name that stands in the certificate: %(value)s"),
     "certificate:ambiguous": _("The certificate names several accounts; none is certain"),
+    "ocsp:good": _("The issuer says that the certificate is good"),
+    "ocsp:revoked": _("The issuer says that the certificate was revoked"),
+    "ocsp:unknown": _("The issuer says that it knows no such certificate"),
+    "ocsp:not_named": _("The certificate does not name whom to ask whether it is still good"),
+    "ocsp:not_usable": _("The certificate names whom to ask about it by an address of no use here"),
+    "ocsp:no_issuer": _("The issuer of the certificate is not known, so nobody can be asked"),
     "inner:identity": _("Inside the tunnel the user is %(value)s"),
+    "inner:unreadable": _("The name inside the tunnel is %(value)s; nothing was looked up by it"),
     "inner:resumed": _("The device went on with the earlier login of %(value)s"),
     "inner:nak": _("Inside the tunnel the device declined and asked for: %(value)s"),
     "inner:method": _("Inside the tunnel they agreed on the method %(value)s"),
@@ -197,6 +207,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     ),
     "bad_request": (
         _("Look at the RADIUS settings of the access point, and update its firmware."),
+    ),
+    "name_not_readable": (
+        _("Let the user type the name anew; a copied one may bring invisible characters along."),
+        _("If nobody typed such a name, the device is broken or somebody tries the server."),
     ),
     "home_server_refused": (
         _("Only the institution the name belongs to can say why; ask its help desk."),

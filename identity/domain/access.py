@@ -57,6 +57,7 @@ class Reason(StrEnum):
     SIMULTANEOUS = "simultaneous_limit"
     METHOD_UNSUPPORTED = "method_unsupported"
     BAD_REQUEST = "bad_request"
+    BAD_NAME = "name_not_readable"
     BACKEND = "backend_unavailable"
     EAP_PROTOCOL = "eap_protocol_error"
     EAP_NO_METHOD = "eap_no_common_method"

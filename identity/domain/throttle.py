@@ -19,6 +19,9 @@ _SLOTS = 1 << 15
 PENALTY_OCTETS = _HEADER.size + _SLOTS * _SLOT.size
 """1.3 MB: room for every device of a large school at once. A clash forgives somebody."""
 
+Who = int | str
+"""Whose password is tried: the number of an account, or a name that no account has."""
+
 PenaltyTable = bytearray | ctypes.Array[ctypes.c_ubyte]
 
 _UNNAMED_SECONDS = 5.0
@@ -64,19 +67,19 @@ class Penalties:
         (until,) = _HEADER.unpack_from(self._table)
         return bool(until <= now)
 
-    def holds_back(self, name: str, station: str | None, nas: int, now: float) -> bool:
-        """Whether this device must wait before it tries this name again."""
-        return self._wait(self._of_account(name, station, nas), now) > 0
+    def holds_back(self, who: Who, station: str | None, nas: int, now: float) -> bool:
+        """Whether this device must wait before it tries this account again."""
+        return self._wait(self._of_account(who, station, nas), now) > 0
 
     def holds_back_device(self, station: str | None, nas: int, now: float) -> bool:
         """Whether this device must wait before it tries any name; one without a name never."""
         return station is not None and self._wait(self._of_device(station, nas), now) > 0
 
-    def failed(self, name: str, station: str | None, nas: int, now: float) -> None:
-        """Note a wrong password at `name`, which need not exist."""
+    def failed(self, who: Who, station: str | None, nas: int, now: float) -> None:
+        """Note a wrong password at `who`, which need not exist."""
         limits = self._limits
         longest = limits.longest_seconds if station is not None else _UNNAMED_SECONDS
-        self._count(self._of_account(name, station, nas), limits.account_failures, longest, now)
+        self._count(self._of_account(who, station, nas), limits.account_failures, longest, now)
         if station is not None:
             self._count(
                 self._of_device(station, nas),
@@ -85,12 +88,22 @@ class Penalties:
                 now,
             )
 
-    def succeeded(self, name: str, station: str | None, nas: int) -> None:
+    def succeeded(self, who: Who, station: str | None, nas: int) -> None:
         """Forgive this device what it did wrong at this account, but not at others."""
-        digest = self._of_account(name, station, nas)
+        digest = self._of_account(who, station, nas)
         offset = self._offset(digest)
         if _SLOT.unpack_from(self._table, offset)[0] == digest:
             _SLOT.pack_into(self._table, offset, bytes(_DIGEST_OCTETS), 0.0, 0.0, 0.0)
+
+    def take_back(self, station: str | None, nas: int) -> None:
+        """One failure that was noted ahead was none: forgive the device that one."""
+        if station is None:
+            return
+        digest = self._of_device(station, nas)
+        offset = self._offset(digest)
+        known, failures, at, until = _SLOT.unpack_from(self._table, offset)
+        if known == digest:
+            _SLOT.pack_into(self._table, offset, digest, max(0.0, failures - 1.0), at, until)
 
     def _wait(self, digest: bytes, now: float) -> float:
         """Seconds this digest still has to wait; 0 when it need not."""
@@ -119,8 +132,9 @@ class Penalties:
         (busy,) = _HEADER.unpack_from(self._table)
         _HEADER.pack_into(self._table, 0, max(busy, now + forget * min(failures + 1, 60), until))
 
-    def _of_account(self, name: str, station: str | None, nas: int) -> bytes:
-        return self._digest(f"{nas}\n{station or ''}\n{name.strip().casefold()}")
+    def _of_account(self, who: Who, station: str | None, nas: int) -> bytes:
+        name = f"#{who}" if isinstance(who, int) else f"@{who.strip().casefold()}"
+        return self._digest(f"{nas}\n{station or ''}\n{name}")
 
     def _of_device(self, station: str, nas: int) -> bytes:
         return self._digest(f"{nas}\n{station}")

@@ -1,6 +1,7 @@
 """The questions of a RADIUS worker to the database, each for a whole batch of logins.
 
-Values come out, never ORM rows. Every method may raise BackendUnavailable.
+Values come out, never ORM rows. Every method may raise BackendUnavailable, those that are asked
+about names ValueRefused: the database cannot hold one of them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Executable, bindparam, func, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
-from common.errors import BackendUnavailable
+from common.errors import BackendUnavailable, ValueRefused
 from common.net import IpNetwork
 from db.models import (
     Account,
@@ -203,6 +204,10 @@ class SqlStore:
                 self._connection.rollback()
             finally:
                 hung = self._descriptor >= 0 and self._patience.end()
+        except (DataError, UnicodeEncodeError) as error:
+            if self._connection is not None:
+                self._connection.rollback()
+            raise ValueRefused("database", str(error)) from error
         except DBAPIError as error:
             if self._connection is not None:
                 self._connection.invalidate()

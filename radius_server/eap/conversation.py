@@ -88,12 +88,15 @@ class _Rounds:
 
     def __init__(self, request: AccessRequest, course: Course, ceilings: Ceilings) -> None:
         self._request = request
+        course.requests.append(request)
         self._course = course
         self._ceilings = ceilings
         self._count = 0
         self._packets = 0
         self.identifier = 0
         """That of the peer's last packet, or ours to it."""
+        self.name = request.user_name
+        """What the peer calls itself."""
 
     def identity(self) -> Generator[Question, Any, str]:
         """Who the peer says it is; asked for when it did not say so at once."""
@@ -109,7 +112,8 @@ class _Rounds:
             response = yield from self._ask(Ask(Type.IDENTITY, b""))
         if response.type != Type.IDENTITY:
             raise EapViolation("no_identity")
-        return peer_identity(response.type_data[:_IDENTITY_OCTETS])
+        self.name = peer_identity(response.type_data[:_IDENTITY_OCTETS])
+        return self.name
 
     def carry(
         self, negotiation: Generator[Question | Ask, Any, MethodResult]
@@ -129,8 +133,8 @@ class _Rounds:
         octets = encode_request(identifier, ask.type, ask.type_data)
         self._step(len(ask.type_data) <= 1)
         while True:
-            request: AccessRequest = yield Challenge(octets)
-            self._request.now = request.now
+            request: AccessRequest = yield self._challenge(octets, ask.if_abandoned)
+            self._course.renew(request)
             try:
                 response = decode_response(request.eap_message or b"")
             except MalformedPacket:
@@ -141,6 +145,14 @@ class _Rounds:
             # RFC 3748 section 4.1: what does not fit is discarded. RADIUS wants an answer, so
             # the peer is asked the same again (RFC 3579 section 2.6.1).
             self._step(False)
+
+    def _challenge(self, octets: bytes, if_abandoned: Denied | None) -> Challenge:
+        refusal = next(iter(self._course.refusals), None)
+        unproven = None
+        if refusal is None and if_abandoned is not None:
+            trace = (*self._course.trace, "eap:abandoned")
+            unproven = Answered(decision=if_abandoned, identity=self.name, trace=trace)
+        return Challenge(octets, refusal, unproven)
 
     def _step(self, is_acknowledgement: bool) -> None:
         self._packets += 1

@@ -18,7 +18,7 @@ from typing import Any
 from common.errors import EapViolation
 from identity.domain.access import Decision, Denied, Granted, Method, Reason, Unavailable
 from radius_server.eap.methods import EapMethod, MethodResult, Send
-from radius_server.eap.negotiation import Ask, Course, InnerOffers, negotiate, shown
+from radius_server.eap.negotiation import Ask, InnerOffers, negotiate, shown
 from radius_server.eap.packet import (
     HEADER_OCTETS,
     OVERHEAD_OCTETS,
@@ -99,7 +99,7 @@ class _Inside:
         self._tunnel = tunnel
         self._outer = tools.course
         outer = tools.course
-        self.course = Course(outer.trace, outer.next_identifier, outer.taken)
+        self.course = outer.inside(Method.EAP_PEAP, outer.next_identifier)
 
     def ask(self, ask: Ask) -> Generator[Question | Send, Any, Response]:
         """One request and its response."""
@@ -152,6 +152,8 @@ def _conclude(
     compound, mac_key = compound_keys(tunnel.keys(), inner_key)
     if granted:
         tlvs += cryptobinding(mac_key, _BINDING_REQUEST, secrets.token_bytes(_NONCE_OCTETS))
+    else:
+        tools.course.inside(Method.EAP_PEAP, 0).refuse(decision, identity)
     answer = yield from tunnel.exchange(
         encode_request(tools.course.next_identifier, Type.EXTENSIONS, tlvs)
     )

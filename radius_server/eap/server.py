@@ -24,6 +24,7 @@ from radius_server.eap.methods.md5 import md5
 from radius_server.eap.methods.mschapv2 import mschapv2
 from radius_server.eap.methods.pwd import pwd
 from radius_server.eap.negotiation import Course, Offer
+from radius_server.eap.ocsp import OcspTerms
 from radius_server.eap.packet import Type
 from radius_server.eap.peap import peap
 from radius_server.eap.sessions import TlsSessions
@@ -34,6 +35,7 @@ from radius_server.eap.tls_method import tls
 from radius_server.eap.ttls import ttls
 from radius_server.eap.tunnel import Tools
 from radius_server.process.questions import AccessRequest, Dialogue
+from radius_server.process.retrying import patient
 
 _LOOK_AGAIN = timedelta(seconds=1)
 
@@ -48,6 +50,11 @@ class EapServer:
         self._ceilings = Ceilings(rounds=config.eap.maximum_rounds)
         self._sessions = TlsSessions()
         self._habits = Habits()
+        self._ocsp = (
+            None
+            if config.eap.ocsp == "off"
+            else OcspTerms(config.eap.ocsp == "required", config.eap.ocsp_url)
+        )
         self._look_at: datetime | None = None
         self._files = watched_files(config)
         self._stamps = stamps(self._files)
@@ -69,7 +76,8 @@ class EapServer:
         self._look_again(request.now)
         course = Course()
         try:
-            ended = yield from converse(request, self._offers, self._ceilings, course)
+            conversation = converse(request, self._offers, self._ceilings, course)
+            ended = yield from patient(conversation, request, course.renew)
             self._habits.learn(request.station, course.taken, ended)
             return ended
         except Exception:
@@ -83,7 +91,7 @@ class EapServer:
 
         def offer(name: str, of: Course) -> Offer | None:
             if name == "tls" and contexts.client is not None:
-                begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of))
+                begin = partial(tls, tools=Tools(octets, contexts.client, sessions, of, self._ocsp))
                 return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
             if name == "teap" and contexts.teap is not None:
                 tools = Tools(octets, contexts.teap, sessions, of)

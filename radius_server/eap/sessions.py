@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from identity.domain.access import Method
+from identity.domain.access import AccountSnapshot, Method
 from radius_server.eap.packet import Type
 
 LIFETIME = timedelta(hours=8)
@@ -30,9 +30,9 @@ class TlsSession:
     kind: Type
     username: str
     """As the account's own name stands."""
+    revision: bytes = field(repr=False)
+    """What the account was when it proved itself, see `revision_of`."""
     method: Method
-    password_hash: str | None = field(repr=False)
-    """What the account's password was stored as: another one ends the session."""
     ends_at: datetime
 
 
@@ -58,12 +58,22 @@ class TlsSessions:
             return None
         return session
 
+    def forget(self, secret: bytes) -> None:
+        """Let `secret` take up nothing any more."""
+        self._sessions.pop(_digest(secret), None)
+
     def clear(self) -> None:
         """Forget them all, as when the certificates change."""
         self._sessions.clear()
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+
+def revision_of(account: AccountSnapshot) -> bytes:
+    """Another password, another state or another account under the same name: another value."""
+    facts = (account.account_id, account.kind, account.state, account.password_hash)
+    return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).digest()
 
 
 def _digest(secret: bytes) -> bytes:

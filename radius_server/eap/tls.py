@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
@@ -105,6 +106,10 @@ class TlsEngine:
         if certificate is None:
             return None
         return certificate.public_bytes(Encoding.DER)
+
+    def verified_chain(self) -> list[x509.Certificate]:
+        """The peer's certificate and its issuers, as they were verified; not of a resumption."""
+        return self._connection.get_verified_chain(as_cryptography=True) or []
 
     def key_material(self, kind: Type) -> bytes:
         """MSK and EMSK, 64 octets each: RFC 5216 2.3, RFC 5281 8, RFC 9190 2.3, RFC 9427 2.1."""

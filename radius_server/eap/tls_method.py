@@ -7,6 +7,7 @@ through; what is left is whose certificate it is and whether that account may co
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from cryptography import x509
@@ -24,11 +25,13 @@ from identity.domain.access import (
 from identity.pki import names
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.negotiation import shown
+from radius_server.eap.ocsp import OcspInquiry, OcspTerms, responder_of, signed
 from radius_server.eap.packet import Type
 from radius_server.eap.tunnel import Tools, Tunnel, guarded
 from radius_server.process.admission import admit
 from radius_server.process.known_secrets import if_active
-from radius_server.process.questions import AccessRequest, FindAccount, Question
+from radius_server.process.questions import AccessRequest, AskStanding, FindAccount, Question
+from radius_server.process.standing import Standing, Word
 
 Steps = Generator[Question | Send, Any, MethodResult]
 
@@ -41,10 +44,10 @@ def tls(request: AccessRequest, identity: str, tools: Tools) -> EapMethod:
         tools: its contexts demand a client certificate.
     """
     tunnel = Tunnel(Type.TLS, Method.EAP_TLS, request, tools)
-    return (yield from guarded(Method.EAP_TLS, _tls(request, identity, tunnel)))
+    return (yield from guarded(Method.EAP_TLS, _tls(request, identity, tunnel, tools.ocsp)))
 
 
-def _tls(request: AccessRequest, identity: str, tunnel: Tunnel) -> Steps:
+def _tls(request: AccessRequest, identity: str, tunnel: Tunnel, terms: OcspTerms | None) -> Steps:
     yield from tunnel.open()
     decision: Decision
     if tunnel.session is not None:
@@ -56,6 +59,8 @@ def _tls(request: AccessRequest, identity: str, tunnel: Tunnel) -> Steps:
         tunnel.trace(f"certificate:serial={certificate.serial_number:x}")
         tunnel.ends_at = certificate.not_valid_after_utc
         decision = yield from _bound(request, certificate, tunnel)
+        if terms is not None and isinstance(decision, Granted):
+            decision = yield from _standing(decision, certificate, tunnel, terms)
     if isinstance(decision, Granted):
         # Only now is the peer told that the handshake is good: RFC 9190 section 2.1.
         yield from tunnel.acknowledge_tls_1_3()
@@ -70,6 +75,8 @@ def _bound(
     found: dict[int, AccountSnapshot] = {}
     for candidates in (_alternative_names(certificate), _common_names(certificate)):
         for name in dict.fromkeys(candidates):
+            if "\0" in name:
+                continue  # nobody's, whatever stands before it
             account = yield FindAccount(name.strip().casefold())
             if isinstance(account, Unavailable):
                 return account
@@ -91,6 +98,40 @@ def _bound(
     if isinstance(decision, Granted):
         return (yield from admit(request, decision))
     return decision
+
+
+def _standing(
+    granted: Granted, certificate: x509.Certificate, tunnel: Tunnel, terms: OcspTerms
+) -> Generator[Question, Any, Decision]:
+    """`granted`, if the issuer still stands by the certificate. RFC 6960.
+
+    OpenSSL has verified the chain, so a responder that the certificate names is named by an
+    issuer of ours.
+    """
+    refused = Denied(Reason.CERTIFICATE_REFUSED, granted.method, granted.account.account_id)
+    named, names_any = responder_of(certificate)
+    url = terms.url or named
+    if not url:
+        if not names_any and not terms.required:
+            return granted
+        tunnel.trace("ocsp:not_usable" if names_any else "ocsp:not_named")
+        return refused
+    chain = tunnel.engine.verified_chain()
+    if len(chain) < 2 or not signed(certificate, chain[1]):
+        tunnel.trace("ocsp:no_issuer")
+        return refused
+    standing = yield AskStanding(OcspInquiry(certificate, chain[1], url))
+    if isinstance(standing, Unavailable):
+        return standing
+    assert isinstance(standing, Standing)
+    tunnel.trace(f"ocsp:{standing.word.value}")
+    if standing.word is Word.GOOD:
+        # Resumed, the certificate is not shown again; then it has to be asked about anew.
+        tunnel.ends_at = min(certificate.not_valid_after_utc, standing.until)
+        return granted
+    if standing.word is Word.REVOKED:
+        return replace(refused, reason=Reason.CERTIFICATE_REVOKED)
+    return refused
 
 
 def _alternative_names(certificate: x509.Certificate) -> Iterator[str]:

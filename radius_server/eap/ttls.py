@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from common.errors import EapViolation, MalformedPacket
-from identity.domain.access import Decision, Granted, Method
+from identity.domain.access import Decision, Denied, Granted, Method, Reason
 from radius_server.eap.avp import Avp, decode_avps, encode_avp
 from radius_server.eap.methods import EapMethod, MethodResult, Send
-from radius_server.eap.negotiation import Ask, Course, InnerOffers, negotiate, shown
+from radius_server.eap.negotiation import Ask, InnerOffers, negotiate, shown
 from radius_server.eap.packet import (
     Response,
     Type,
@@ -71,8 +71,14 @@ def _ttls(request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: In
     eap = said.get((0, Attribute.EAP_MESSAGE))
     if eap is not None:
         return (yield from _eap(request, tunnel, tools, inner_offers, eap))
-    name = said.get((0, Attribute.USER_NAME), b"").decode("utf-8", "replace")
+    name = said.get((0, Attribute.USER_NAME), b"").decode("utf-8", "backslashreplace")
+    if "\0" in name:
+        # No account has such a name, and no database takes it.
+        name = name.replace("\0", "\\x00")
+        tunnel.trace(f"inner:unreadable={shown(name)}")
+        return tunnel.result(Denied(Reason.BAD_NAME, Method.EAP_TTLS), name)
     inner = replace(request, user_name=name, eap_message=None, call_check=False)
+    tools.course.requests.append(inner)
     if (MICROSOFT, MS_CHAP2_RESPONSE) in said:
         decision = yield from _mschap2(inner, tunnel, said)
     elif (MICROSOFT, MS_CHAP_RESPONSE) in said:
@@ -154,7 +160,7 @@ def _eap(
     tools.course.trace.append(f"inner:identity={shown(name)}")
     inner = replace(request, user_name=name, eap_message=None, call_check=False)
     outer = tools.course
-    course = Course(outer.trace, (response.identifier + 1) & 0xFF, outer.taken)
+    course = outer.inside(Method.EAP_TTLS, (response.identifier + 1) & 0xFF)
     negotiation = negotiate(inner, name, inner_offers(course), course, "inner")
     answer: Any = None
     while True:

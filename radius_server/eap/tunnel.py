@@ -27,8 +27,9 @@ from identity.domain.access import (
 from radius_server.eap.framing import Framing
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.negotiation import Course, labelled, shown
+from radius_server.eap.ocsp import OcspTerms
 from radius_server.eap.packet import Type
-from radius_server.eap.sessions import LIFETIME, TlsSession, TlsSessions
+from radius_server.eap.sessions import LIFETIME, TlsSession, TlsSessions, revision_of
 from radius_server.eap.tls import MSK_OCTETS, Flight, TlsEngine
 from radius_server.process.admission import admit
 from radius_server.process.known_secrets import if_active
@@ -69,6 +70,8 @@ class Tools:
     contexts: Contexts
     sessions: TlsSessions
     course: Course
+    ocsp: OcspTerms | None = None
+    """Which client certificates are asked about; None: none."""
 
 
 class Tunnel:
@@ -191,7 +194,7 @@ class Tunnel:
             kind=self._kind,
             username=granted.account.username,
             method=granted.method,
-            password_hash=granted.account.password_hash,
+            revision=revision_of(granted.account),
             ends_at=min(end for end in ends if end is not None),
         )
         self._tools.sessions.remember(self._engine.keep(), session)
@@ -211,9 +214,10 @@ class Tunnel:
             account = yield FindAccount(session.username)
             if isinstance(account, Unavailable):
                 raise TunnelFailed(account)
-            if account is not None and account.password_hash == session.password_hash:
+            if account is not None and revision_of(account) == session.revision:
                 self.session, self._account = session, account
                 return flight
+            tools.sessions.forget(self._engine.taken_up)
         self._engine = TlsEngine(tools.contexts.full)
         for message in self._messages:
             flight = yield from self._compute(self._engine, message)
@@ -237,10 +241,12 @@ class Tunnel:
 
     def _fail(self, flight: Flight) -> Steps:
         self.trace(flight.failure)
+        refused = Denied(_reason(flight.failure), self._method)
         if flight.out:
+            self._tools.course.refuse(refused, self._request.user_name)
             # RFC 5216 section 2.1.3: the alert goes out, the peer may answer, then Failure.
             yield from self._framing.exchange(flight.out)
-        raise TunnelFailed(Denied(_reason(flight.failure), self._method))
+        raise TunnelFailed(refused)
 
     def _take_pending(self) -> bytes:
         pending, self._pending = self._pending, b""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from identity.domain.access import Denied, Granted, Reason, Unavailable
+from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from identity.domain.limits import hold
 from identity.domain.quota import has_quota
+from radius_server.process.known_secrets import as_of_now
 from radius_server.process.questions import AccessRequest, FindOpenStations, FindUsage, Proof
 
 
@@ -36,3 +37,13 @@ def within_limits(request: AccessRequest, granted: Granted) -> Proof:
     if isinstance(usage, Unavailable):
         return usage
     return hold(granted, usage.days, request.now, usage.zone)
+
+
+def confirm(request: AccessRequest, granted: Granted) -> Proof:
+    """The same login on the account as it is by now, with all its limits."""
+    decision = yield from as_of_now(request, granted)
+    if not isinstance(decision, Granted):
+        return decision
+    if granted.method is Method.MAC:
+        return (yield from within_limits(request, decision))
+    return (yield from admit(request, decision))

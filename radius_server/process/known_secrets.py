@@ -105,7 +105,7 @@ def as_of_now(request: AccessRequest, granted: Granted) -> Proof:
     if isinstance(account, Unavailable):
         return account
     method, account_id = granted.method, granted.account.account_id
-    if account is None:
+    if account is None or account.account_id != account_id:
         return Denied(Reason.UNKNOWN_ACCOUNT, method, account_id)
     if account.password_hash != granted.account.password_hash:
         return Denied(Reason.WRONG_PASSWORD, method, account_id)

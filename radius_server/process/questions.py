@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from identity.domain.access import AccountSnapshot, Decision
+from identity.domain.access import AccountSnapshot, Decision, Unavailable
 from identity.domain.quota import DayUsage
 from identity.domain.stations import NO_WORDS, StationWords
+from radius_server.process.standing import Inquiry
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,10 +141,34 @@ class Compute:
 
 
 @dataclass(slots=True)
+class AskStanding:
+    """Answer: Standing, or Unavailable. Slow: a responder on the network is asked."""
+
+    inquiry: Inquiry
+
+
+@dataclass(slots=True)
 class Challenge:
     """Send this EAP message in an Access-Challenge. Answer: the conversation's next request."""
 
     eap_message: bytes = field(repr=False)
+    refusal: Answered | None = None
+    """A check has failed for good, whatever the peer still says: to be counted and written down
+    before this leaves, because many a peer hears it and goes away. In all that follow, too."""
+    if_abandoned: Answered | None = None
+    """What it has come to when the peer never answers this."""
+
+
+@dataclass(slots=True)
+class Busy:
+    """An answer to a slow question in a conversation: there was no room for it."""
+
+
+@dataclass(slots=True)
+class Silence:
+    """Say nothing and keep everything. Answer: the request that the NAS sends again."""
+
+    because: Busy | Unavailable
 
 
 Question = (
@@ -156,7 +181,9 @@ Question = (
     | FindUsage
     | RecoverSecret
     | Compute
+    | AskStanding
     | Challenge
+    | Silence
 )
 
 

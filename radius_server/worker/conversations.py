@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item")
@@ -25,11 +26,17 @@ class Conversations(Generic[_Item]):
     """Open conversations of one worker, each under the State of its last challenge."""
 
     def __init__(
-        self, worker: int, lifetime: float = LIFETIME_SECONDS, maximum: int = MAXIMUM_OPEN
+        self,
+        worker: int,
+        lifetime: float = LIFETIME_SECONDS,
+        maximum: int = MAXIMUM_OPEN,
+        abandoned: Callable[[_Item], None] = lambda _item: None,
     ) -> None:
+        """`abandoned` is called with each conversation that is given up."""
         self._prefix = bytes((worker,))
         self._lifetime = lifetime
         self._maximum = maximum
+        self._abandoned = abandoned
         self._open: OrderedDict[bytes, tuple[float, _Item]] = OrderedDict()
 
     def put(self, item: _Item, now: float) -> bytes:
@@ -38,21 +45,38 @@ class Conversations(Generic[_Item]):
         Args:
             now: monotonic seconds.
         """
-        while self._open:
-            began, _ = next(iter(self._open.values()))
-            if now - began < self._lifetime and len(self._open) < self._maximum:
-                break
-            self._open.popitem(last=False)
         state = self._prefix + secrets.token_bytes(_STATE_OCTETS - 1)
-        self._open[state] = (now, item)
+        self.keep(state, item, now)
         return state
+
+    def keep(self, state: bytes, item: _Item, now: float) -> None:
+        """Let `item` wait for `state` again, as before its last request came."""
+        self.expire(now, self._maximum - 1)
+        self._open[state] = (now, item)
 
     def take(self, state: bytes, now: float) -> _Item | None:
         """The conversation that waits for `state`, which is used up by this; None when none."""
         found = self._open.pop(state, None)
-        if found is None or now - found[0] >= self._lifetime:
+        if found is None:
+            return None
+        if now - found[0] >= self._lifetime:
+            self._abandoned(found[1])
             return None
         return found[1]
+
+    def drop(self, state: bytes) -> None:
+        """Let nothing wait for `state`, which was never given out."""
+        self._open.pop(state, None)
+
+    def expire(self, now: float, maximum: int | None = None) -> None:
+        """Give up those that have waited too long, and the oldest of more than `maximum`."""
+        limit = self._maximum if maximum is None else maximum
+        while self._open:
+            began, item = next(iter(self._open.values()))
+            if now - began < self._lifetime and len(self._open) <= limit:
+                break
+            self._open.popitem(last=False)
+            self._abandoned(item)
 
     def __len__(self) -> int:
         return len(self._open)

@@ -44,7 +44,7 @@ class Directory:
     def __init__(self, store: SqlStore, stored: Callable[[str], str] = str) -> None:
         """`stored` takes what is not part of an account's name, a realm of ours, off a name."""
         self._store = store
-        self._stored = stored
+        self.stored = stored
         self.accounts: dict[str, AccountSnapshot | None] = {}
         """What is in memory now; `load` fetches what is not."""
         self._kept: dict[int, KeptSecret | None] = {}
@@ -61,7 +61,7 @@ class Directory:
             if len(self.accounts) + len(missing) > _MAXIMUM_ACCOUNTS:
                 self.accounts.clear()
                 missing = list(usernames)
-            stored = {name: self._stored(name) for name in missing}
+            stored = {name: self.stored(name) for name in missing}
             found = self._store.accounts(stored.values())
             for name in missing:
                 self.accounts[name] = found.get(stored[name])

@@ -55,6 +55,8 @@ class Exchange:
     received_at: datetime
     key: tuple[Any, ...]
     reply: bytes = b""
+    conversation: Any = None
+    """The login that comes to its reply in a later round than its first."""
 
 
 def authenticate(datagram: bytes, nas: NasClient, codes: frozenset[int]) -> Packet:

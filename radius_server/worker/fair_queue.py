@@ -14,7 +14,7 @@ them two fifths each. However greedy the first are, the next finds some (dynamic
 
 
 class FairQueue(Generic[ItemT]):
-    """Items by NAS. `put`, `done` and `has_room` belong to one thread; `take` to any."""
+    """Items by NAS. `put`, `hold`, `done` and `has_room` belong to one thread; `take` to any."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -33,10 +33,14 @@ class FairQueue(Generic[ItemT]):
         """Whether this NAS holds less than its share of the room."""
         return self._held.get(nas, 0) < _SHARE * (self._limit - self.waiting)
 
-    def put(self, nas: int, item: ItemT) -> None:
-        """Add an item to the line of its NAS; it is waiting until `done`."""
+    def hold(self, nas: int) -> None:
+        """Let something that stands in no line take the room of an item, until `done`."""
         self.waiting += 1
         self._held[nas] = self._held.get(nas, 0) + 1
+
+    def put(self, nas: int, item: ItemT) -> None:
+        """Add an item to the line of its NAS; it is waiting until `done`."""
+        self.hold(nas)
         with self._lock:
             line = self._lines.get(nas)
             if line is None:

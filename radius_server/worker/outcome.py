@@ -14,6 +14,7 @@ from common.net import find_mac
 from db.ledger import Batch
 from db.models.base import to_micros
 from identity.domain.access import Decision, Granted, Method, Reason, Unavailable
+from identity.domain.admission import find_code
 from identity.domain.sessions import (
     AddressState,
     Owner,
@@ -61,7 +62,7 @@ class Outcome:
         self.is_unclear = False
         """One key stands for two sessions in it: it cannot be committed before `placed`."""
         self._entries: list[tuple[Any, ...]] = []
-        """The arguments of `decided` (3), `accounted` (5) and `relayed` (6), to do them again."""
+        """For `noted` (2), `decided` (3), `accounted` (5) and `relayed` (6), to do them again."""
         self._references = b""
         self._moment: datetime | None = None
         self._moment_micros = 0
@@ -101,7 +102,9 @@ class Outcome:
             exchange.reply = reject(exchange, told)
             outcome, reason = "reject", decision.reason
         shown = user_name
-        if decision.method is Method.VOUCHER:
+        if decision.method is Method.VOUCHER or (
+            account_id is None and find_code(user_name) is not None
+        ):
             # The code is a credential: the log must not hand it on.
             shown = f"voucher …{user_name.strip()[-3:]}"
         station = packet.text(_CALLING_STATION_ID)
@@ -123,6 +126,13 @@ class Outcome:
         # Last: when a reply cannot be made, nothing of this decision is left behind.
         self._entries.append((exchange, concluded, user_name))
         self.exchanges.append(exchange)
+
+    def noted(self, exchange: Exchange, refusal: Answered, user_name: str) -> None:
+        """Add the row of a refusal that the peer is being told; its reply, a challenge, is made."""
+        reply = exchange.reply
+        self.decided(exchange, refusal, user_name)
+        exchange.reply = reply
+        self._entries[-1] = (exchange, (refusal, user_name))
 
     def relayed(
         self,
@@ -239,6 +249,8 @@ class Outcome:
     def _repeat(self, entry: tuple[Any, ...]) -> None:
         if len(entry) == 3:
             self.decided(*entry)
+        elif len(entry) == 2:
+            self.noted(entry[0], *entry[1])
         elif len(entry) == 6:
             self.relayed(*entry)
         else:

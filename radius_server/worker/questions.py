@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from common.errors import BackendUnavailable, ConfigError
+from common.errors import BackendUnavailable, ConfigError, ValueRefused
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import (
-    AccountSnapshot,
     Decision,
-    Denied,
     Granted,
     Method,
-    Reason,
     Unavailable,
 )
 from identity.domain.recoverable import Recoverable
@@ -29,6 +27,8 @@ from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
+    AskStanding,
+    Busy,
     Challenge,
     CheckPassword,
     Compute,
@@ -41,11 +41,14 @@ from radius_server.process.questions import (
     RecoveredSecret,
     RecoverSecret,
     RedeemVoucher,
+    Silence,
     SpendToken,
     Usage,
 )
+from radius_server.process.retrying import repeated, settle
 from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
 from radius_server.worker.fair_queue import FairQueue
+from radius_server.worker.responders import Responders
 from radius_server.worker.throttle import Throttle
 
 _UNKNOWN = object()
@@ -60,7 +63,13 @@ class Login:
     answer: Any = None
     """What the dialogue is sent when it starts or, a conversation, goes on."""
     question: Question | None = None
-    decision: Decision | Answered | Challenge | None = None
+    decision: Decision | Answered | Challenge | Silence | None = None
+    state: bytes = b""
+    """What its next request will bring, a conversation's."""
+    is_counted: bool = False
+    """Its refusal is known to the throttle already."""
+    is_noted: bool = False
+    """Its refusal is written down already."""
 
     @property
     def nas(self) -> int:
@@ -82,16 +91,18 @@ class Questions:
         queue_limit: int,
         wake: Callable[[], None],
         penalties: Penalties,
+        responders: Responders,
     ) -> None:
         self._store = store
         self._directory = directory
         self._counters = counters
         self._stations = OpenStations(store)
         self._verified = verified
+        self._responders = responders
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._wake = wake
         self._queue: FairQueue[Login] = FairQueue(queue_limit)
-        self._throttle = Throttle(penalties, counters)
+        self._throttle = Throttle(penalties, counters, directory.stored)
         self._answered: deque[tuple[Login, Any]] = deque()
         self._log = get_logger("radius.questions")
 
@@ -128,7 +139,8 @@ class Questions:
         """The same decisions, on the accounts as they are after the wait for the pool.
 
         In a rush a login waits for seconds, and an account may be disabled meanwhile. One
-        whose password was changed is dropped: the NAS asks again and is decided anew.
+        whose password was changed is dropped: the NAS asks again and is decided anew. A
+        conversation cannot be: it has failed.
         """
         waited = [
             (login, granted)
@@ -143,21 +155,32 @@ class Questions:
         except BackendUnavailable as error:
             self._counters.add("radius_backend_unavailable")
             for login, _ in waited:
-                login.decision = Unavailable(error.backend)
+                _postpone(login, login.decision, Unavailable(error.backend))
             return decided
-        changed = []
+        changed, again = [], []
         for login, granted in waited:
-            account = accounts[granted.account.username]
-            if account is not None and account.password_hash != granted.account.password_hash:
-                changed.append(login)
+            account, known = accounts[granted.account.username], granted.account
+            if account == known:
+                continue
+            changed.append(login)
+            if login.answer is None and account and account.password_hash != known.password_hash:
+                dropped.append(login)
             else:
-                _renew(login, _renewed(granted, account, now))
-        dropped += changed
-        return [login for login in decided if login not in changed] if changed else decided
+                assert isinstance(login.decision, Answered | Granted)
+                login.dialogue = settle(replace(login.origin[1], now=now), login.decision)
+                again.append((login, login.decision))
+        if not changed:
+            return decided
+        renewed, _ = self._advance([(login, None) for login, _ in again])
+        for login, said in again:
+            if isinstance(login.decision, Unavailable):
+                _postpone(login, said, login.decision)
+        return [login for login in decided if login not in changed] + renewed
 
     def close(self) -> None:
         """Let the threads end after what they are doing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._responders.close()
 
     def _advance(self, ready: list[tuple[Login, Any]]) -> tuple[list[Login], list[Login]]:
         decided: list[Login] = []
@@ -208,7 +231,7 @@ class Questions:
             question = login.question
             if throttles and (refusal := throttle.refusal(question, now)) is not None:
                 answers.append((login, refusal))
-            elif type(question) is Challenge:
+            elif type(question) is Challenge or type(question) is Silence:
                 login.decision = question
                 decided.append(login)
             elif type(question) is FindAccount:
@@ -235,8 +258,17 @@ class Questions:
                 answers.append((login, self._computed(question)))
             elif throttles and (refusal := throttle.device_refusal(question, now)) is not None:
                 answers.append((login, refusal))
-            elif not self._submit(login):
+            elif (
+                type(question) is AskStanding
+                and (standing := self._responders.known(question.inquiry)) is not None
+            ):
+                answers.append((login, standing))
+            elif self._submit(login):
+                pass
+            elif login.answer is None:
                 dropped.append(login)
+            else:
+                answers.append((login, Busy()))
         answers += self._together(accounts, self._directory.load)
         answers += self._together(tokens, self._store.tokens)
         answers += self._together(stations, self._stations.load)
@@ -278,19 +310,26 @@ class Questions:
     def _together(
         self, asking: list[tuple[Login, Any]], load: Callable[[set[Any]], dict[Any, Any]]
     ) -> list[tuple[Login, Any]]:
-        """One read for all of them; Unavailable for all of them when it fails."""
+        """One read for all of them; Unavailable for all of them when the database is gone."""
         if not asking:
             return []
         try:
             found = load({key for _, key in asking})
+        except ValueRefused:
+            if len(asking) > 1:
+                return [answer for one in asking for answer in self._together([one], load)]
+            # The database could not hold such a name, so nobody and nothing has it.
+            self._counters.add("radius_names_refused")
+            login, _ = asking[0]
+            return [(login, () if type(login.question) is FindTokens else None)]
         except BackendUnavailable as error:
             self._counters.add("radius_backend_unavailable")
             return [(login, Unavailable(error.backend)) for login, _ in asking]
         return [(login, found[key]) for login, key in asking]
 
     def _submit(self, login: Login) -> bool:
-        # A conversation under way has taken its turn already; their number is bounded.
-        if login.answer is None:
+        # A conversation under way has taken its turn for TLS already; their number is bounded.
+        if login.answer is None or type(login.question) is not Compute:
             if self.is_full:
                 self._counters.add("radius_dropped", reason="slow_queue_full")
                 return False
@@ -298,9 +337,18 @@ class Questions:
                 # Silence, not a reject: nobody's password is wrong, and the NAS asks again.
                 self._counters.add("radius_throttled", by="nas")
                 return False
+        if type(login.question) is AskStanding:
+            self._queue.hold(login.nas)
+            self._responders.ask(login.question.inquiry, partial(self._told, login))
+            return True
         self._queue.put(login.nas, login)
         self._pool.submit(self._work)
         return True
+
+    def _told(self, login: Login, answer: Any) -> None:
+        """A slow answer has come; any thread."""
+        self._answered.append((login, answer))
+        self._wake()
 
     def _work(self) -> None:
         """Runs on a pool thread."""
@@ -313,8 +361,7 @@ class Questions:
             self._log.exception("slow_question_failed", question=type(login.question).__name__)
             self._counters.add("radius_internal_errors")
             answer = Unavailable("internal")
-        self._answered.append((login, answer))
-        self._wake()
+        self._told(login, answer)
 
     def _slow_answer(self, question: Question | None) -> Any:
         match question:
@@ -330,6 +377,15 @@ class Questions:
             case Compute(work):
                 return work()
         raise AssertionError(f"nobody answers {type(question).__name__}")
+
+
+def _postpone(login: Login, said: Any, because: Unavailable) -> None:
+    """What was decided cannot be confirmed now; a conversation may ask for it again."""
+    if login.answer is None:
+        login.decision = because
+    else:
+        login.dialogue = repeated(said, login.origin[1], login.dialogue)
+        login.decision = Silence(because)
 
 
 def settled(decision: Decision) -> Dialogue:
@@ -349,23 +405,3 @@ def _granted(login: Login) -> Granted | None:
     if isinstance(decision, Answered):
         decision = decision.decision
     return decision if isinstance(decision, Granted) else None
-
-
-def _renew(login: Login, decision: Decision) -> None:
-    if isinstance(login.decision, Answered) and isinstance(decision, Granted):
-        login.decision.decision = decision
-    else:
-        # What the protocol had to say was said for a grant; a refusal is told without it.
-        login.decision = decision
-
-
-def _renewed(granted: Granted, account: AccountSnapshot | None, now: datetime) -> Decision:
-    """What was granted, if `account` as it is now may still have it."""
-    if account == granted.account:
-        return granted
-    if account is None:
-        return Denied(Reason.UNKNOWN_ACCOUNT, granted.method, granted.account.account_id)
-    refusal = account.refusal(now)
-    if refusal is not None:
-        return Denied(refusal, granted.method, account.account_id)
-    return replace(granted, account=account, expires_at=account.expires_at)

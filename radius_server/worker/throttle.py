@@ -7,15 +7,16 @@ secret. See docs/decisions on throttling.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from common.config import Config
 from common.metrics import Counters
 from identity.domain.access import Denied, Granted, Method, Reason
-from identity.domain.throttle import Limits, Penalties
+from identity.domain.throttle import Limits, Penalties, Who
 from radius_server.process.questions import (
     Answered,
+    Challenge,
     CheckPassword,
     Question,
     RecoverSecret,
@@ -44,7 +45,11 @@ def throttle_limits(config: Config) -> Limits:
 class Throttle:
     """One worker's use of the penalties that all workers share."""
 
-    def __init__(self, penalties: Penalties, counters: Counters) -> None:
+    def __init__(
+        self, penalties: Penalties, counters: Counters, stored: Callable[[str], str] = str
+    ) -> None:
+        """`stored` takes what is not part of an account's name, a realm of ours, off a name."""
+        self._stored = stored
         self._penalties = penalties
         self._counters = counters
 
@@ -56,9 +61,13 @@ class Throttle:
         """The answer to a question that this device may not ask about this account now."""
         if type(question) is not CheckPassword and type(question) is not RecoverSecret:
             return None
-        request = question.request
+        request, account = question.request, question.account
+        account_id = None if account is None else account.account_id
         if request is None or not self._penalties.holds_back(
-            request.user_name, request.station, request.nas_client_id, now
+            self._tried(account_id, request.user_name),
+            request.station,
+            request.nas_client_id,
+            now,
         ):
             return None
         return self._denied(question, "account_device")
@@ -78,20 +87,37 @@ class Throttle:
         idle = self._penalties.are_idle(now)
         for login in decided:
             decision = login.decision
+            if type(decision) is Challenge:
+                # What tells the peer whether it guessed right is a failure until it proves more.
+                decision = decision.refusal or decision.if_abandoned
             name = ""
             if type(decision) is Answered:
                 name, decision = decision.identity, decision.decision
             if type(decision) is Denied:
-                if decision.reason in _GUESSES and decision.method not in _NOT_GUESSED:
+                if (
+                    decision.reason in _GUESSES
+                    and decision.method not in _NOT_GUESSED
+                    and not login.is_counted
+                ):
+                    login.is_counted = True  # a conversation may tell of it more than once
                     request = login.origin[1]
                     self._penalties.failed(
-                        name or request.user_name, request.station, request.nas_client_id, now
+                        self._tried(decision.account_id, name or request.user_name),
+                        request.station,
+                        request.nas_client_id,
+                        now,
                     )
             elif type(decision) is Granted and not idle:
                 request = login.origin[1]
+                if login.is_counted:
+                    self._penalties.take_back(request.station, request.nas_client_id)
                 self._penalties.succeeded(
-                    name or request.user_name, request.station, request.nas_client_id
+                    decision.account.account_id, request.station, request.nas_client_id
                 )
+
+    def _tried(self, account_id: int | None, name: str) -> Who:
+        """Whose password it was: one account has one count, however its name is written."""
+        return self._stored(name) if account_id is None else account_id
 
     def _denied(self, question: CheckPassword | RecoverSecret, by: str) -> Denied:
         self._counters.add("radius_throttled", by=by)

@@ -23,20 +23,20 @@ from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
 from common.metrics import Counters
 from db.ledger import Ledger
-from identity.domain.access import Denied, Method, Reason
+from identity.domain.access import Unavailable
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
-from radius_server.packet.codes import Attribute, Code
+from radius_server.packet.codes import Code
 from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.accounting import read as read_accounting
-from radius_server.process.questions import AccessRequest, Challenge, Converses
+from radius_server.process.questions import AccessRequest, Busy, Challenge, Converses, Silence
 from radius_server.proxy.relay import Relay
 from radius_server.worker.arrivals import Delivered, Listener, Sender, Turn
 from radius_server.worker.clients import NasClient, NasTable
 from radius_server.worker.committer import Committer
-from radius_server.worker.conversations import Conversations, holder
+from radius_server.worker.conversing import Conversing
 from radius_server.worker.directory import Directory, VerifiedPasswords
 from radius_server.worker.duplicates import DuplicateCache
 from radius_server.worker.exchange import (
@@ -46,10 +46,11 @@ from radius_server.worker.exchange import (
     access_request,
     authenticate,
 )
-from radius_server.worker.outcome import Outcome, challenge, reject, status_reply
+from radius_server.worker.outcome import Outcome, reject, status_reply
 from radius_server.worker.owners import Owners
 from radius_server.worker.presence import Presence
-from radius_server.worker.questions import Login, Questions, is_unavailable, settled
+from radius_server.worker.questions import Login, Questions, is_unavailable
+from radius_server.worker.responders import Responders
 from radius_server.worker.reused_ids import ReusedIds
 from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
 from radius_server.worker.siblings import Siblings
@@ -96,8 +97,6 @@ class Worker:
         self._directory = Directory(self._store, relay.realms.stored if relay else str)
         self._owners = Owners(self._directory, self._store, office.vault.class_key)
         self._siblings = siblings or Siblings(None, 0)
-        self._eap = eap
-        self._conversations: Conversations[Login] = Conversations(self._siblings.number)
         self._delivered: deque[Delivered] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -111,6 +110,7 @@ class Worker:
             config.radius.slow_queue,
             self._wake,
             penalties or Penalties(secrets.token_bytes(32), limits=throttle_limits(config)),
+            Responders(config.eap.ocsp_seconds, counters, office.clock),
         )
         self._listeners = [Listener(item, False, at) for at, item in enumerate(auth)]
         self._listeners += [Listener(item, True, at) for at, item in enumerate(acct, len(auth))]
@@ -125,6 +125,15 @@ class Worker:
             self._give_up,
             self._forget,
             ReusedIds(self._store).place,
+        )
+        self._conversing = Conversing(
+            eap,
+            self._siblings,
+            self._questions,
+            counters,
+            self._duplicates.forget,
+            self._answer,
+            lambda: self._committer.pending,
         )
         self._nas = NasTable([])
         self._watch = RevisionWatch(SqlStore(office))
@@ -227,6 +236,12 @@ class Worker:
                 self._take(turn, listener, datagram, source)
         for index, source, datagram in self._siblings.received():
             self._take(turn, self._listeners[index], datagram, source, handed=True)
+        while self._siblings.borrowed:
+            lent = self._siblings.borrowed.popleft()
+            nas = self._nas.named(lent.nas)
+            if nas is not None:
+                sender = Listener(lent.sender, False, -1)
+                self._take(turn, sender, lent.octets, lent.source, nas, handed=True)
         while self._delivered:
             item = self._delivered.popleft()
             listener = Listener(item.sender, item.accounting, -1)
@@ -341,51 +356,10 @@ class Worker:
                 if request.eap_message is None:
                     turn.logins.append(Login(decide(request), (exchange, request)))
                 else:
-                    self._converse(exchange, request, listener, turn, handed)
+                    self._conversing.take(exchange, request, listener, turn, handed)
         except MalformedPacket:
             self._duplicates.forget(exchange.key)
             raise
-
-    def _converse(
-        self,
-        exchange: Exchange,
-        request: AccessRequest,
-        listener: Listener,
-        turn: Turn,
-        handed: bool,
-    ) -> None:
-        """Begin an EAP conversation, or go on with the one that State names."""
-        state = exchange.packet.values.get(Attribute.STATE)
-        if state is None:
-            if self._questions.is_full:
-                # What is begun is finished first; the NAS asks again.
-                self._counters.add("radius_dropped", reason="slow_queue_full")
-                self._duplicates.forget(exchange.key)
-                return
-            turn.logins.append(Login(decide(request, self._eap), (exchange, request)))
-            return
-        worker = holder(state)
-        if (
-            worker is not None
-            and worker != self._siblings.number
-            and not handed
-            and listener.index >= 0  # a sibling could not answer on this transport
-            and self._siblings.hand_over(
-                worker, listener.index, exchange.source, exchange.packet.octets
-            )
-        ):
-            self._counters.add("radius_handed_over")
-            self._duplicates.forget(exchange.key)
-            return
-        login = self._conversations.take(state, turn.now)
-        if login is None or login.origin[0].nas.facts.nas_client_id != (
-            exchange.nas.facts.nas_client_id
-        ):
-            lost = Denied(Reason.EAP_LOST, Method.EAP)
-            turn.logins.append(Login(settled(lost), (exchange, request)))
-            return
-        login.origin, login.answer, login.decision = (exchange, request), request, None
-        turn.logins.append(login)
 
     def _answer(self, exchange: Exchange) -> None:
         self._duplicates.finish(exchange.key, exchange.reply)
@@ -403,13 +377,19 @@ class Worker:
             assert decision is not None
             try:
                 if isinstance(decision, Challenge):
-                    # Nothing is decided yet, so nothing has to be durable before the reply.
-                    state = self._conversations.put(login, now)
-                    exchange.reply = challenge(exchange, decision.eap_message, state)
-                    self._answer(exchange)
+                    self._conversing.ask(login, decision, outcome, now)
+                elif isinstance(decision, Silence):
+                    if isinstance(decision.because, Unavailable):
+                        self._give_up([exchange])
+                    if isinstance(decision.because, Busy) or not self._rejects:
+                        self._conversing.wait(login, now)
+                elif login.is_noted:
+                    self._conversing.end(login)
                 elif is_unavailable(decision):
                     self._give_up([exchange])
                 else:
+                    if login.answer is not None:
+                        self._conversing.conclude(login)
                     outcome.decided(exchange, decision, request.user_name)
             except Exception:
                 # One reply that cannot be made must not take the others of its batch along.
@@ -441,6 +421,8 @@ class Worker:
             self._counters.add("radius_unanswered", reason="backend_unavailable")
             if self._rejects and exchange.packet.code == Code.ACCESS_REQUEST:
                 _send(exchange.socket, reject(exchange), exchange.source)
+            elif exchange.conversation is not None:
+                self._conversing.take_back(exchange, time.monotonic())
 
     def _refresh(self, now: float) -> None:
         """See what changed in the database, and let once-a-second work run."""
@@ -463,6 +445,7 @@ class Worker:
         if now >= self._next_second:
             self._next_second = now + 1.0
             self._every_second()
+            self._conversing.expire(now)
             self._tidy(now)
 
     def _tidy(self, now: float) -> None:

@@ -7,6 +7,7 @@ import hmac
 import secrets
 import socket
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from radius_server.packet.packet import decode
 from tests.conftest import wait_until
 from tests.integration.radius_packets import attribute
 from tests.integration.radius_site import LOOPBACK, SECRET, running_radius, site_of_kind
+from tests.integration.radsec_site import TLS_SECRET, RadSecClient, running_radsec
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
@@ -32,21 +34,64 @@ def eap_response(identifier: int, kind: int, data: bytes) -> bytes:
     return struct.pack("!BBHB", 2, identifier, 5 + len(data), kind) + data
 
 
-def ask(port: int, identifier: int, eap: bytes, state: bytes = b"") -> tuple[int, dict[int, bytes]]:
-    """Send one Access-Request from a port of its own; the reply's code and attributes."""
+def eap_request(identifier: int, eap: bytes, state: bytes, key: bytes) -> bytes:
+    """A signed Access-Request that carries one EAP message."""
     body = attribute(80, bytes(16)) + attribute(1, b"walker") + attribute(79, eap)
     body += attribute(24, state) if state else b""
     head = struct.pack("!BBH", 1, identifier, 20 + len(body)) + secrets.token_bytes(16)
-    signed = hmac.digest(KEY, head + body, "md5")
+    return head + body[:2] + hmac.digest(key, head + body, "md5") + body[18:]
+
+
+def ask(port: int, identifier: int, eap: bytes, state: bytes = b"") -> tuple[int, dict[int, bytes]]:
+    """Send one Access-Request from a port of its own; the reply's code and attributes."""
+    octets = eap_request(identifier, eap, state, KEY)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.settimeout(10)
         sender.connect(("127.0.0.1", port))
-        sender.send(head + body[:2] + signed + body[18:])
+        sender.send(octets)
         reply = sender.recv(4096)
-    expected = hashlib.md5(reply[:4] + head[4:20] + reply[20:] + KEY).digest()
+    expected = hashlib.md5(reply[:4] + octets[4:20] + reply[20:] + KEY).digest()
     assert expected == reply[4:20]
     packet = decode(reply)
     return packet.code, packet.values
+
+
+def over(client: RadSecClient, octets: bytes, modern: bool) -> tuple[int, dict[int, bytes]]:
+    """Send an Access-Request over a connection; the reply's code and attributes."""
+    if modern:
+        attributes = [(kind, value) for kind, value in decode(octets).values.items() if kind != 80]
+        token = client.modern(1, *attributes)
+        reply = client.receive()
+        assert reply[4:8] == token
+    else:
+        client.tls.sendall(octets)
+        reply = client.receive()
+        expected = hashlib.md5(reply[:4] + octets[4:20] + reply[20:] + TLS_SECRET).digest()
+        assert expected == reply[4:20]
+    packet = decode(reply)
+    return packet.code, packet.values
+
+
+@pytest.mark.parametrize("application", ["", "radius/1.1"])
+def test_a_conversation_goes_on_over_a_connection_to_another_worker(
+    request: pytest.FixtureRequest, tmp_path: Path, application: str
+) -> None:
+    more = '[eap]\nmethods = ["gtc"]\n[database]'
+    with running_radsec(request, tmp_path, "postgresql", more, workers=2) as (site, _):
+        site.live.add_person("walker", PASSWORD.decode(), role="device")
+        issued = site.enrol("school")
+        time.sleep(1.2)
+        modern, alpn = bool(application), (application,) if application else ()
+        for number in range(CONVERSATIONS):
+            with site.client(issued, alpn=alpn) as first, site.client(issued, alpn=alpn) as then:
+                hello = eap_request(number, eap_response(1, IDENTITY, b"walker"), b"", TLS_SECRET)
+                code, values = over(first, hello, modern)
+                assert code == CHALLENGE, number
+                answer = eap_response(values[79][1], GTC, PASSWORD)
+                octets = eap_request(number, answer, values[24], TLS_SECRET)
+                assert over(then, octets, modern)[0] == ACCEPT, number
+        live = site.live
+        wait_until(lambda: live.counter("radius_handed_over") > 0, 20, "nothing was handed over")
 
 
 def test_a_conversation_survives_packets_that_land_on_another_worker(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from radius_server.worker.siblings import Siblings
+from radius_server.worker.siblings import MAXIMUM_LENT, Siblings
 
 
 def test_a_datagram_reaches_the_sibling_as_it_came(tmp_path: Path) -> None:
@@ -22,6 +22,50 @@ def test_a_datagram_reaches_the_sibling_as_it_came(tmp_path: Path) -> None:
         one.close()
         two.close()
     assert list(tmp_path.iterdir()) == []
+
+
+class Connection:
+    """Takes the replies to what was lent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, object]] = []
+
+    def sendto(self, reply: bytes, source: object) -> None:
+        self.sent.append((reply, source))
+
+
+def test_a_packet_that_was_lent_is_answered_where_its_connection_is(tmp_path: Path) -> None:
+    one, two = Siblings(tmp_path, 0), Siblings(tmp_path, 1)
+    connection, source = Connection(), ("192.0.2.1", 40_000, 7, b"token", b"authenticator")
+    try:
+        assert one.lend(1, "ap.example", source, b"request", connection)
+        assert list(two.received()) == []
+        (lent,) = two.borrowed
+        assert (lent.nas, lent.source, lent.octets) == (
+            "ap.example",
+            ("192.0.2.1", 40_000, 0),
+            b"request",
+        )
+        lent.sender.sendto(b"reply", lent.source)
+        lent.sender.sendto(b"another", lent.source)
+        assert list(one.received()) == []
+        assert connection.sent == [(b"reply", source)]
+        assert not one.lend(7, "ap.example", source, b"request", connection)
+    finally:
+        one.close()
+        two.close()
+
+
+def test_what_is_lent_and_never_given_back_is_forgotten_in_time(tmp_path: Path) -> None:
+    one, two = Siblings(tmp_path, 0), Siblings(tmp_path, 1)
+    try:
+        for _ in range(MAXIMUM_LENT + 10):
+            assert one.lend(1, "ap.example", ("192.0.2.1", 1), b"request", Connection())
+            list(two.received())
+        assert len(one._lent) == MAXIMUM_LENT
+    finally:
+        one.close()
+        two.close()
 
 
 def test_what_nobody_can_take_is_not_handed_over(tmp_path: Path) -> None:

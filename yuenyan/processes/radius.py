@@ -31,6 +31,7 @@ from radius_server.radsec.reverse import ReverseChannel
 from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
 from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
+from radius_server.worker.holders import HOLDERS_OCTETS, Holders
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
 from radius_server.worker.worker import DRAIN_SECONDS, Worker
@@ -83,6 +84,7 @@ def _serve(
     verified: VerifiedPasswords,
     folder: Path | None = None,
     penalties: Penalties | None = None,
+    holders: Holders | None = None,
 ) -> None:
     office = Office.open(config)
     counters = Counters()
@@ -114,7 +116,7 @@ def _serve(
         verified,
         threads,
         every_second,
-        Siblings(folder, number),
+        Siblings(folder, number, holders),
         EapServer.open(config),
         penalties,
         relay,
@@ -154,6 +156,7 @@ def _child(
     key: bytes,
     table: ctypes.Array[ctypes.c_ubyte],
     waits: ctypes.Array[ctypes.c_ubyte],
+    held: ctypes.Array[ctypes.c_ubyte],
     parent: int,
     folder: Path,
 ) -> None:
@@ -163,7 +166,8 @@ def _child(
         return
     configure("radius")
     penalties = Penalties(key, waits, throttle_limits(config))
-    _serve(config, number, count, VerifiedPasswords(key, table), folder, penalties)
+    verified, holders = VerifiedPasswords(key, table), Holders(key, held)
+    _serve(config, number, count, verified, folder, penalties, holders)
 
 
 class _Family:
@@ -177,6 +181,7 @@ class _Family:
         self._key = secrets.token_bytes(32)
         self._table = self._context.RawArray(ctypes.c_ubyte, TABLE_OCTETS)
         self._waits = self._context.RawArray(ctypes.c_ubyte, PENALTY_OCTETS)
+        self._held = self._context.RawArray(ctypes.c_ubyte, HOLDERS_OCTETS)
         self._children: dict[int, SpawnProcess] = {}
         self._stopping = False
         self._log = get_logger("radius")
@@ -215,6 +220,7 @@ class _Family:
                 self._key,
                 self._table,
                 self._waits,
+                self._held,
                 os.getpid(),
                 self._folder,
             ),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from identity.domain.access import Decision
+from identity.domain.access import Decision, Denied
 from radius_server.process.questions import AccessRequest, Question
 
 
@@ -22,6 +22,8 @@ class Send:
     """Send this Type-Data in the next EAP-Request. Answer: the Type-Data of the EAP-Response."""
 
     type_data: bytes = field(repr=False)
+    if_abandoned: Denied | None = None
+    """What it has come to when the peer never answers: this tells it whether it guessed right."""
 
 
 @dataclass(slots=True)

@@ -138,11 +138,11 @@ def pwd(
     own = yield Compute(commit_ourselves)
     if isinstance(own, Unavailable):
         return MethodResult(own)
-    msk = yield from _agree(course, own)
+    denied = Denied(Reason.WRONG_PASSWORD, Method.EAP_PWD, account.account_id)
+    msk = yield from _agree(course, own, denied)
     if isinstance(msk, Unavailable):
         return MethodResult(msk)
     if msk is None:
-        denied = Denied(Reason.WRONG_PASSWORD, Method.EAP_PWD, account.account_id)
         return MethodResult(denied, identity=name)
     decision = if_active(request, account, Method.EAP_PWD)
     if isinstance(decision, Granted):
@@ -198,9 +198,12 @@ def _prepared(secret: RecoveredSecret, preparation: Preparation) -> bytes | None
 
 
 def _agree(
-    course: _Course, own: _Own
+    course: _Course, own: _Own, if_abandoned: Denied
 ) -> Generator[Question | Send, Any, bytes | Unavailable | None]:
-    """Commit and Confirm: the MSK, or None when the peer has another password."""
+    """Commit and Confirm: the MSK, or None when the peer has another password.
+
+    Our Confirm tells the peer whether its password was right; one that was wrong goes away.
+    """
     group = course.group
     ours = own.commitment.octets(group)
     answer = yield from _exchange(course, Exchange.COMMIT, ours)
@@ -222,7 +225,7 @@ def _agree(
         raise EapViolation("pwd_key_at_infinity")
     confirm = prf(shared, ours, answer, group.ciphersuite)
     expected = prf(shared, answer, ours, group.ciphersuite)
-    confirmed = yield from _exchange(course, Exchange.CONFIRM, confirm)
+    confirmed = yield from _exchange(course, Exchange.CONFIRM, confirm, if_abandoned)
     if not hmac.compare_digest(confirmed, expected):
         return None
     session = prf(
@@ -235,12 +238,14 @@ def _agree(
 
 
 def _exchange(
-    course: _Course, exchange: Exchange, payload: bytes
+    course: _Course, exchange: Exchange, payload: bytes, if_abandoned: Denied | None = None
 ) -> Generator[Question | Send, Any, bytes]:
     """Send `payload` in as many fragments as it takes; the peer's whole answer. Section 3.3."""
     room = course.octets - OVERHEAD_OCTETS - 1
     if len(payload) <= room:
-        return (yield from _receive(exchange, (yield Send(bytes((exchange,)) + payload))))
+        return (
+            yield from _receive(exchange, (yield Send(bytes((exchange,)) + payload, if_abandoned)))
+        )
     at = room - _LENGTH_OCTETS
     head = bytes((exchange | _LENGTH | _MORE,)) + len(payload).to_bytes(_LENGTH_OCTETS, "big")
     answer = yield Send(head + payload[:at])
@@ -249,7 +254,7 @@ def _exchange(
             raise EapViolation("pwd_fragment_not_acknowledged")
         upto = at + room
         more = _MORE if upto < len(payload) else 0
-        answer = yield Send(bytes((exchange | more,)) + payload[at:upto])
+        answer = yield Send(bytes((exchange | more,)) + payload[at:upto], if_abandoned)
         at = upto
     return (yield from _receive(exchange, answer))
 

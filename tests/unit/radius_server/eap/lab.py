@@ -9,7 +9,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    NameOID,
+    ObjectIdentifier,
+)
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _DAY = timedelta(days=1)
@@ -27,14 +32,14 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "Lab CA") -> None:
         self.folder = folder
-        self._key = new_key()
+        self.key = new_key()
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._revoked: list[int] = []
         self.serials: dict[str, int] = {}
-        certificate = (
-            self._builder(self._name, self._key, 30)
+        self.certificate = certificate = (
+            self._builder(self._name, self.key, 30)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(self._key, hashes.SHA256())
+            .sign(self.key, hashes.SHA256())
         )
         self.path = folder / "ca.pem"
         self.path.write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -48,6 +53,7 @@ class Authority:
         alternatives: tuple[x509.GeneralName, ...] = (),
         days: int = 10,
         rsa_key: bool = False,
+        responder: str = "",
     ) -> tuple[Path, Path]:
         """`FILE.pem` and `FILE.key`."""
         key = new_key(rsa_key)
@@ -57,7 +63,12 @@ class Authority:
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        if responder:
+            where = x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder)
+            )
+            builder = builder.add_extension(x509.AuthorityInformationAccess([where]), False)
+        certificate = builder.sign(self.key, hashes.SHA256())
         self.serials[file] = certificate.serial_number
         paths = self.folder / f"{file}.pem", self.folder / f"{file}.key"
         paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -87,7 +98,7 @@ class Authority:
                 .build()
             )
         path = self.folder / "crl.pem"
-        path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
         return path
 
     def _builder(self, subject: x509.Name, key: Key, days: int) -> x509.CertificateBuilder:

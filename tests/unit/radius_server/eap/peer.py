@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from OpenSSL import SSL
 
-from identity.domain.access import AccountSnapshot, RoleProfile
+from identity.domain.access import AccountSnapshot, RoleProfile, Unavailable
 from radius_server.eap.packet import Type, encode_request
 from radius_server.process.questions import (
     AccessRequest,
     Answered,
+    AskStanding,
     Challenge,
     CheckPassword,
     Compute,
@@ -23,6 +25,7 @@ from radius_server.process.questions import (
     RecoveredSecret,
     RecoverSecret,
 )
+from radius_server.process.standing import Inquiry
 
 NOW = datetime.now(UTC)
 PASSWORD = b"wonderland seven"
@@ -51,6 +54,7 @@ class Site:
 
     accounts: dict[str, AccountSnapshot] = field(default_factory=lambda: {"alice": account()})
     open_stations: set[str] = field(default_factory=set)
+    standing: Callable[[Inquiry], Any] = lambda inquiry: Unavailable("ocsp")
     asked: list[str] = field(default_factory=list)
 
     def answer(self, question: Any) -> Any:
@@ -69,12 +73,23 @@ class Site:
                 return RecoveredSecret(password=PASSWORD)
             case Compute(work):
                 return work()
+            case AskStanding(inquiry):
+                return self.standing(inquiry)
         raise AssertionError(f"nobody answers {question}")
 
     def login(
-        self, server: Any, peer: Peer, alter: Callable[[bytes], bytes] = bytes, **request: Any
+        self,
+        server: Any,
+        peer: Peer,
+        alter: Callable[[bytes], bytes] = bytes,
+        pace: timedelta = timedelta(),
+        **request: Any,
     ) -> Answered:
-        """The whole conversation; `alter` may change what the peer says on its way."""
+        """The whole conversation; `alter` may change what the peer says on its way.
+
+        Args:
+            pace: how long each round takes.
+        """
         facts: dict[str, Any] = {
             "user_name": peer.identity,
             "nas_client_id": 7,
@@ -91,7 +106,9 @@ class Site:
                 return ended.value
             if isinstance(question, Challenge):
                 peer.rounds += 1
-                answer = replace(first, eap_message=alter(peer.respond(question.eap_message)))
+                said = alter(peer.respond(question.eap_message))
+                began = facts["now"] if "now" not in request else request["now"]
+                answer = replace(first, eap_message=said, now=began + peer.rounds * pace)
             else:
                 answer = self.answer(question)
 
@@ -212,6 +229,36 @@ class Peer:
             return self.connection.bio_read(65536)
         except SSL.WantReadError:
             return b""
+
+
+class InPeap:
+    """What a peer says inside of PEAP: its identity, and a password by GTC."""
+
+    def __init__(self, name: bytes, password: bytes) -> None:
+        self.name, self.password = name, password
+        self.heard: list[bytes] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return b""
+
+    def send(self, said: bytes) -> bytes:
+        self.heard.append(said)
+        if said == bytes((Type.IDENTITY,)):
+            return said + self.name
+        if said[0] == Type.MSCHAPV2:
+            return bytes((Type.NAK, Type.GTC))
+        if said[0] == Type.GTC:
+            return bytes((Type.GTC,)) + self.password
+        result = said[5:11]
+        return struct.pack("!BBHB", 2, said[1], 5 + len(result), Type.EXTENSIONS) + result
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the result was told, and is a failure."""
+        return any(words[4:5] == b"\x21" and words[9:11] == b"\0\2" for words in self.heard)
 
 
 def _response(identifier: int, kind: int, data: bytes) -> bytes:

@@ -19,10 +19,12 @@ from identity.domain.access import Denied, Granted, Method, Reason, RoleProfile
 from radius_server.eap.avp import Avp, decode_avps, encode_avp
 from radius_server.eap.packet import Type
 from radius_server.eap.server import EapServer
+from radius_server.process.questions import CheckPassword
 from tests.unit.radius_server.eap.lab import Authority
 from tests.unit.radius_server.eap.peer import (
     NOW,
     PASSWORD,
+    InPeap,
     Peer,
     Site,
     account,
@@ -170,14 +172,67 @@ def test_a_session_is_resumed_and_its_account_looked_at_again(
     assert ended.receive_key + ended.send_key == peer.key_material()[:64]
     assert "CheckPassword" not in site.asked
 
-    site.accounts["alice"] = account(state="suspended")
+    site.accounts["alice"] = account(expires_at=NOW)
     ended = site.login(server, Peer(Type.TTLS, context, session=session))
     assert isinstance(ended.decision, Denied)
-    assert ended.decision.reason is Reason.SUSPENDED
+    assert ended.decision.reason is Reason.EXPIRED
+    assert "tls:resumed" in ended.trace
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("change", ["password", "deleted", "other type", "too old", "new files"])
+def test_a_suspension_ends_the_session_even_when_it_is_over(
+    authority: Authority, server: EapServer, version: int
+) -> None:
+    context = client_context(authority.path, version)
+    site = Site()
+    first = Peer(Type.TTLS, context, pap())
+    site.login(server, first)
+    session = first.connection.get_session()
+    site.accounts["alice"] = account(state="suspended")
+    ended = site.login(server, Peer(Type.TTLS, context, pap(), session=session))
+    assert isinstance(ended.decision, Denied)
+    assert ended.decision.reason is Reason.SUSPENDED
+    assert "tls:resumed" not in ended.trace
+
+    site.accounts["alice"] = account()
+    again = Peer(Type.TTLS, context, pap(), session=session)
+    ended = site.login(server, again)
+    assert isinstance(ended.decision, Granted)
+    assert "tls:resumed" not in ended.trace
+
+
+@pytest.mark.parametrize("inner", ["gtc", "pap"])
+def test_what_is_inside_is_decided_at_the_time_of_its_last_packet(
+    authority: Authority, server: EapServer, inner: str
+) -> None:
+    context = client_context(authority.path, SSL.TLS1_2_VERSION)
+
+    def peer() -> Peer:
+        if inner == "pap":
+            return Peer(Type.TTLS, context, pap())
+        return Peer(Type.PEAP, context, InPeap(b"alice", PASSWORD))
+
+    class Clocked(Site):
+        def answer(self, question: object) -> object:
+            if isinstance(question, CheckPassword) and question.request is not None:
+                self.checked = question.request.now
+            return super().answer(question)
+
+    second = timedelta(seconds=1)
+    site = Clocked()
+    assert isinstance(site.login(server, peer(), pace=second).decision, Granted)
+    assert site.checked > NOW + second
+    site = Clocked({"alice": account(expires_at=site.checked)})
+    # Another device: the server remembers what this one took, and needs fewer rounds.
+    ended = site.login(server, peer(), pace=second, station="3c22fb010299")
+    assert isinstance(ended.decision, Denied)
+    assert ended.decision.reason is Reason.EXPIRED
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "change", ["password", "created anew", "deleted", "other type", "too old", "new files"]
+)
 def test_a_session_that_may_not_be_resumed_becomes_a_whole_login(
     authority: Authority, version: int, change: str
 ) -> None:
@@ -187,7 +242,9 @@ def test_a_session_that_may_not_be_resumed_becomes_a_whole_login(
     first = Peer(Type.TTLS, context, pap())
     site.login(server, first)
     kind, now, inside = Type.TTLS, NOW, pap()
-    if change == "password":
+    if change == "created anew":
+        site.accounts["alice"] = account(account_id=2)
+    elif change == "password":
         site.accounts["alice"] = account(password_hash="$argon2id$2")
     elif change == "deleted":
         site.accounts.clear()
@@ -203,7 +260,7 @@ def test_a_session_that_may_not_be_resumed_becomes_a_whole_login(
     ended = site.login(server, peer, now=now)
     assert "tls:resumed" not in ended.trace
     assert any(item.startswith("tls:version") for item in ended.trace)
-    if change in ("password", "too old", "new files"):
+    if change in ("password", "created anew", "too old", "new files"):
         assert isinstance(ended.decision, Granted)
         assert "inner:pap=alice" in ended.trace
 
@@ -327,6 +384,28 @@ def test_unknown_attributes_that_must_be_understood_end_it(
     ended = Site().login(server, Peer(Type.TTLS, context, inside(True)))
     assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP_TTLS)
     assert "eap:violation=avp_unknown_9_1" in ended.trace
+
+
+def test_a_name_inside_that_no_database_takes_is_refused_and_looked_up_by_nobody(
+    authority: Authority, server: EapServer
+) -> None:
+    context = client_context(authority.path, SSL.TLS1_3_VERSION)
+    site = Site()
+    ended = site.login(server, Peer(Type.TTLS, context, pap("ali\0ce")))
+    assert ended.decision == Denied(Reason.BAD_NAME, Method.EAP_TTLS)
+    assert ended.identity == "ali\\x00ce"
+    assert "inner:unreadable=ali\\x00ce" in ended.trace
+    assert "FindAccount" not in site.asked
+
+
+def test_a_certificate_whose_name_goes_on_behind_a_nul_is_nobodys(
+    authority: Authority, server: EapServer
+) -> None:
+    authority.issue("nul", "x", alternatives=(x509.RFC822Name("alice\0@b.example"),))
+    context = client_context(authority.path, SSL.TLS1_3_VERSION, pair(authority, "nul"))
+    site = Site({"alice": account(), "alice\0@b.example": account()})
+    ended = site.login(server, Peer(Type.TLS, context))
+    assert ended.decision == Denied(Reason.CERTIFICATE_UNBOUND, Method.EAP_TLS)
 
 
 def test_a_chosen_chap_challenge_is_refused(authority: Authority, server: EapServer) -> None:

@@ -25,6 +25,7 @@ from radius_server.process.questions import (
 )
 from radius_server.worker.directory import TABLE_OCTETS, Directory, VerifiedPasswords
 from radius_server.worker.questions import Login, Questions
+from radius_server.worker.responders import Responders
 
 PASSWORD = "seven elephants"
 ENDED = Denied(Reason.BAD_REQUEST, Method.PAP)
@@ -66,6 +67,7 @@ def _told(office: Office) -> dict[str, Any]:
         queue_limit=10,
         wake=lambda: None,
         penalties=Penalties(secrets.token_bytes(32)),
+        responders=Responders(1.0, Counters(), office.clock),
     )
     try:
         decided, dropped = questions.start([Login(ask(name), None) for name in KINDS])

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from db.models import AuthEvent
 from identity.office import Office
 from identity.services import nas, vouchers
+from radius_server.process.realms import Realms
 from radius_server.worker.fair_queue import FairQueue
 from tests.conftest import add_person
 from tests.integration.radius_packets import access_request
@@ -87,6 +88,24 @@ def test_a_name_that_nobody_has_waits_like_any_other(door: Door) -> None:
     door.login("a guess", name="nobody")
     assert door.last().reason == "too_many_attempts"
     assert door.last().account_id is None
+
+
+@pytest.mark.parametrize("name", ["somchai", "nobody"])
+def test_a_name_may_be_written_in_many_ways_and_has_one_count(
+    bench: Bench, door: Door, name: str
+) -> None:
+    questions = bench.worker._questions
+    stored = Realms(["school.example"], []).stored
+    questions._directory.stored = questions._throttle._stored = stored
+    ways = (name, name.upper(), f"{name}@school.example", f" {name.title()}@SCHOOL.example")
+    for number in range(ALLOWED + 1):
+        assert door.login("a guess of theirs", name=ways[number % len(ways)]) == REJECT
+    for way in ways:
+        assert door.login("one guess more", name=way) == REJECT
+        assert door.last().reason == "too_many_attempts"
+    # Elsewhere the same letters are somebody else.
+    door.login("a guess of theirs", name=f"{name}@elsewhere.example")
+    assert door.last().reason == "unknown_account"
 
 
 def test_guessed_voucher_codes_make_the_device_wait(bench: Bench, door: Door) -> None:

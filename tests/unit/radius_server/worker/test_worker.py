@@ -101,14 +101,18 @@ def _login(identifier: int, name: str = "somchai", password: str = PASSWORD) -> 
     return access_request(identifier, SECRET.encode(), name.encode(), password.encode())
 
 
+def signed(octets: bytes) -> bytes:
+    """A request whose first attribute is Message-Authenticator, with the right value in it."""
+    bare = octets[:22] + bytes(16) + octets[38:]
+    return octets[:22] + hmac.digest(SECRET.encode(), bare, "md5") + octets[38:]
+
+
 def _with_proxy_states(octets: bytes) -> bytes:
     """The same request, filled up with Proxy-State and signed again."""
     body = octets[20:]
     while len(body) + 20 <= 4096 - 100:
         body += attribute(33, bytes(min(100, 4096 - 20 - len(body)) - 2))
-    head = octets[:2] + struct.pack("!H", 20 + len(body)) + octets[4:20]
-    signature = hmac.digest(SECRET.encode(), head + body[:2] + bytes(16) + body[18:], "md5")
-    return head + body[:2] + signature + body[18:]
+    return signed(octets[:2] + struct.pack("!H", 20 + len(body)) + octets[4:20] + body)
 
 
 def _accounting(identifier: int, *attributes: tuple[int, bytes]) -> bytes:
