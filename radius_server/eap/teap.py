@@ -96,7 +96,7 @@ def _resumed(tunnel: Tunnel, name: str, inside: Inside) -> Steps:
     """Nothing is proven again, but both sides show that they hold the tunnel's keys."""
     decision = yield from tunnel.resumed_decision()
     if not isinstance(decision, Granted):
-        return (yield from _refused(tunnel, decision, name, ()))
+        return (yield from _refused(tunnel, inside, decision, name))
     inside.bind_tunnel()
     yield from inside.conclude()
     return tunnel.result(decision, name, inside.binding.session_keys()[0])
@@ -111,14 +111,14 @@ def _in_full(
         proven = yield from inside.prove(remaining)
         if not isinstance(proven.decision, Granted):
             said = (tlvs.intermediate_result(Status.FAILURE),)
-            return (yield from _refused(tunnel, proven.decision, proven.name, said))
+            return (yield from _refused(tunnel, inside, proven.decision, proven.name, said))
         remaining.remove(proven.identity)
         inside.bind(proven)
         proofs.append(proven)
     for earlier in proofs[:-1]:
         earlier.decision = yield from _by_now(request, earlier.decision)
         if not isinstance(earlier.decision, Granted):
-            return (yield from _refused(tunnel, earlier.decision, earlier.name, ()))
+            return (yield from _refused(tunnel, inside, earlier.decision, earlier.name))
     yield from inside.conclude()
     users = [proven for proven in proofs if proven.identity is IdentityType.USER]
     login = (users or proofs)[0]
@@ -139,10 +139,13 @@ def _by_now(request: AccessRequest, decision: Decision) -> Proof:
     return decision
 
 
-def _refused(tunnel: Tunnel, decision: Decision, name: str, said: tuple[Tlv, ...]) -> Steps:
+def _refused(
+    tunnel: Tunnel, inside: Inside, decision: Decision, name: str, said: tuple[Tlv, ...] = ()
+) -> Steps:
     """Tell the peer inside, if there is something to tell; its answer does not matter."""
     if isinstance(decision, Unavailable):
         return MethodResult(decision)
+    inside.refuse(decision, name)
     failure = tlvs.result(Status.FAILURE), tlvs.error(tlvs.Error.UNSPECIFIED_FAILURE)
     yield from tunnel.exchange(tlvs.encode((*said, *failure)))
     return tunnel.result(decision, name)

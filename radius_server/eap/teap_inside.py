@@ -98,7 +98,7 @@ class Inside:
             message = yield from self._say(wanted, Tlv(Kind.BASIC_PASSWORD_REQUEST, PROMPT))
             if message.password is not None or Kind.BASIC_PASSWORD_REQUEST not in message.refused:
                 return (yield from self._by_password(message, allowed))
-        course = Course(self._outer.trace, self._outer.next_identifier, self._outer.taken)
+        course = self._outer.inside(Method.EAP_TEAP, self._outer.next_identifier)
         message = yield from self._say(wanted, _payload(course.next_identifier, Type.IDENTITY))
         identity = self._identity(message, allowed)
         if identity is None:
@@ -120,6 +120,10 @@ class Inside:
         return Proven(
             identity, result.identity or name, decision, result.ends_at, True, msk, result.emsk
         )
+
+    def refuse(self, decision: Decision, name: str) -> None:
+        """Write a refusal down before the peer is told of it: it may hang up then."""
+        self._outer.inside(Method.EAP_TEAP, 0).refuse(decision, name)
 
     def bind(self, proven: Proven) -> None:
         """Tie what was proven to the tunnel, with the next message. Section 3.6.5."""
@@ -182,9 +186,13 @@ class Inside:
         if identity is None:
             return _without(allowed[0])
         octets, password = message.password
-        self.name = name = octets.decode("utf-8", "replace")
+        self.name = name = octets.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
         self._tunnel.trace(f"inner:password={shown(name)}")
+        if b"\0" in octets:
+            # No account has such a name, and no database takes it.
+            return Proven(identity, name, Denied(Reason.BAD_NAME, Method.EAP_TEAP))
         inner = replace(self._request, user_name=name, eap_message=None, call_check=False)
+        self._outer.requests.append(inner)
         inner.password = password
         decision = yield from prove(inner)
         if isinstance(decision, Granted):

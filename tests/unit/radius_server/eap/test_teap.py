@@ -316,9 +316,11 @@ def test_a_session_is_resumed_with_a_binding_and_its_account_looked_at_again(
     assert INTERMEDIATE not in {kind for asked in peer.inside.heard for kind in asked}
 
     site.accounts["alice"] = account(state="suspended")
-    ended = site.login(server, TeapPeer(context, session=session))
+    again = TeapPeer(context, CREDENTIALS[inner](authority), session=session)
+    ended = site.login(server, again)
     assert isinstance(ended.decision, Denied)
     assert ended.decision.reason is Reason.SUSPENDED
+    assert "tls:resumed" not in ended.trace
 
 
 @pytest.mark.parametrize("version", VERSIONS)
