@@ -86,6 +86,7 @@ def _peap(request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: In
     result = yield from inside.carry(negotiate(inner, name, offers, inside.course, "inner"))
     for item in result.trace:
         tunnel.trace(item)
+    tunnel.ends_at = result.ends_at  # a certificate's, which is not shown again when it is resumed
     inner_key = result.msk[:_INNER_KEY_OCTETS].ljust(_INNER_KEY_OCTETS, b"\0")
     return (
         yield from _conclude(tunnel, tools, result.decision, result.identity or name, inner_key)

@@ -120,7 +120,8 @@ class EapServer:
                 return None
             # RFC 9930 section 3.6.4: nothing inside is resumed.
             whole = replace(contexts.client, resuming=contexts.client.full)
-            begin = partial(tls, tools=Tools(octets, whole, TlsSessions(maximum=0), of))
+            apart = Tools(octets, whole, TlsSessions(maximum=0), of, self._ocsp)
+            begin = partial(tls, tools=apart)
             return Offer(Type.TLS, name, Method.EAP_TLS, begin, is_tunnel=True)
 
         habits, station = self._habits, request.station

@@ -179,6 +179,7 @@ def _eap(
         else:
             answer = yield step
     tools.course.trace.extend(result.trace)
+    tunnel.ends_at = result.ends_at  # a certificate's, which is not shown again when it is resumed
     return tunnel.result(result.decision, result.identity or name)
 
 

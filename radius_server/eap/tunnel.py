@@ -200,7 +200,8 @@ class Tunnel:
         self._tools.sessions.remember(self._engine.keep(), session)
 
     def _ends(self) -> tuple[datetime | None, datetime | None]:
-        return self.ends_at, self._tools.contexts.good_until
+        proven = self.ends_at if self.session is None else self.session.ends_at
+        return proven, self._tools.contexts.good_until
 
     def _resume_or_begin_anew(self, flight: Flight) -> Generator[Question | Send, Any, Flight]:
         """Go on with the resumed session if it is somebody's; else shake hands in full.
