@@ -354,10 +354,12 @@ class CoaSender:
                     self._write_all(now, [entry])
                 except BackendUnavailable:
                     raise
-                except Exception:
+                except Exception as error:
                     # Its lease ends, and it is asked again; the others are on record.
                     self._counters.add("dynamic_unwritable")
-                    self._log.exception("outcome_not_written", request=entry[0].request_id)
+                    self._log.error(
+                        "outcome_not_written", request=entry[0].request_id, error=str(error)
+                    )
         self._unwritten.clear()
 
     def _write_all(
