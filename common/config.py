@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,6 +25,7 @@ from pydantic import (
 
 from common.errors import ConfigError, UsageError
 from common.net import parse_listen, parse_prefix
+from common.urls import is_here, parse_ldap_url
 
 RETENTION_FLOOR_DAYS = 90
 """Computer Crime Act section 26: traffic data is kept at least this long."""
@@ -43,6 +45,10 @@ def _prefix(text: str) -> str:
 
 Listen = Annotated[str, AfterValidator(_listen)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class _Section(BaseModel):
@@ -269,16 +275,67 @@ class Archive(_Section):
 
 
 class Directory(_Section):
-    url: str | tuple[str, ...]
-    base_dn: str
+    """A directory (LDAP, Active Directory) whose people may log in; docs/directories.md."""
+
+    url: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(min_length=1)
+    """One or a list: the first that answers is asked; the others stand in for it."""
+    base_dn: str = Field(min_length=1)
     bind_dn: str = ""
+    """The account that searches; empty: the directory lets anybody search."""
     bind_password_file: Path | None = None
     start_tls: bool = False
+    """TLS after the beginning, for ldap://; ldaps:// begins with it."""
     ca: Path | None = None
+    """Who has issued the directory's certificate; empty: whom the operating system trusts."""
+    certificate_name: str = ""
+    """What must stand in the certificate; empty: the host of the url."""
+    allow_cleartext: bool = False
+    """Without TLS passwords cross the network readable; loopback needs no leave."""
     user_filter: str = "(uid={username})"
+    """For Active Directory: (&(objectCategory=person)(sAMAccountName={username}))."""
     default_role: str = ""
-    offline_days: int = Field(default=0, ge=0)
+    """Of people in none of the groups; empty: they are refused."""
     groups: dict[str, str] = {}
+    nested_groups: bool = False
+    """Also members of groups inside a group; Active Directory alone can search so."""
+    timeout_seconds: int = Field(default=3, ge=1, le=15)
+    """For a connection and for each answer; an access point asks again after 3 to 10 s."""
+    remember_seconds: int = Field(default=60, ge=0, le=300)
+    """A proven password is not asked for again: so long the old one works after a change."""
+    refresh_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    """How often the housekeeper looks whether somebody is still there, and in which groups."""
+    offline_days: int = Field(default=0, ge=0, le=90)
+    """While the directory is down, whoever it proved in these days gets in; 0: nobody."""
+    ntlm_auth: str = ""
+    """Command that proves MS-CHAPv2 at Active Directory, such as /usr/bin/ntlm_auth."""
+
+    @field_validator("url")
+    @classmethod
+    def _ldap_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            parse_ldap_url(url)
+        return value
+
+    @field_validator("user_filter")
+    @classmethod
+    def _finds_a_user(cls, value: str) -> str:
+        if "{username}" not in value or not (value.startswith("(") and value.endswith(")")):
+            raise ValueError("must be a filter in parentheses that contains {username}")
+        if value.count("(") != value.count(")"):
+            raise ValueError("a parenthesis is missing")
+        return value
+
+    @model_validator(mode="after")
+    def _protected(self) -> Directory:
+        if bool(self.bind_dn) != (self.bind_password_file is not None):
+            raise ValueError("bind_dn and bind_password_file belong together")
+        for url in self.url:
+            scheme, host, _ = parse_ldap_url(url)
+            if not (scheme == "ldaps" or self.start_tls or self.allow_cleartext or is_here(host)):
+                raise ValueError(
+                    f"{url} would send passwords readable: use ldaps://, or start_tls = true"
+                )
+        return self
 
 
 class Config(_Section):
@@ -297,6 +354,15 @@ class Config(_Section):
     collector: Collector = Collector()
     archive: Archive = Archive()
     directory: dict[str, Directory] = {}
+    """In the order in which they are asked for a name that is not known here."""
+
+    @field_validator("directory")
+    @classmethod
+    def _plain_names(cls, value: dict[str, Directory]) -> dict[str, Directory]:
+        for name in value:
+            if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+                raise ValueError(f"{name!r}: name it with letters, digits, - and _")
+        return value
 
     @model_validator(mode="after")
     def _tls_order(self) -> Config:

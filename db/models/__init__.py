@@ -3,6 +3,7 @@
 from db.models.admission import PortalToken, Registration, Voucher, VoucherBatch, VoucherDevice
 from db.models.base import Base
 from db.models.certificates import Certificate
+from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.ledger import (
     AccountingEvent,
@@ -26,6 +27,7 @@ __all__ = [
     "Certificate",
     "CoaRequest",
     "Credential",
+    "DirectoryEntry",
     "Gap",
     "NasBoot",
     "NasClient",

@@ -40,7 +40,8 @@ PROTECTED_SUCCESS = b"\0"
 Steps = Generator[Question | Send, Any, None]
 
 _NO_RESUMPTION = frozenset({Method.VOUCHER, Method.TOKEN})
-"""A token works once, and a voucher counts its devices: both must be looked at each time."""
+"""A token works once, and a voucher counts its devices: both must be looked at each time.
+So must the password of a directory's account, which may have been changed there."""
 
 
 class TunnelFailed(Exception):  # noqa: N818 - reads as what happened
@@ -161,7 +162,7 @@ class Tunnel:
             if isinstance(decision, Denied):
                 self.trace(f"policy:{decision.reason.value}")
             return MethodResult(decision, identity=identity)
-        if decision.method not in _NO_RESUMPTION:
+        if decision.method not in _NO_RESUMPTION and not decision.account.origin:
             self._remember(decision)
         keys = msk or self.keys()[:MSK_OCTETS]
         return MethodResult(decision, msk=keys, identity=identity)

@@ -18,6 +18,7 @@ from identity.domain.access import (
     Method,
     Reason,
     Unavailable,
+    Vouched,
 )
 from identity.domain.admission import find_code, format_code
 from identity.domain.recoverable import nt_hash
@@ -99,6 +100,12 @@ def if_active(request: AccessRequest, account: AccountSnapshot, method: Method) 
     return Granted(account=account, method=method, expires_at=account.expires_at)
 
 
+def vouched_for(request: AccessRequest, vouched: Vouched, method: Method) -> Decision:
+    """Granted when the account that a directory has proven may log in now."""
+    decision = if_active(request, vouched.account, method)
+    return replace(decision, step=vouched.step) if isinstance(decision, Granted) else decision
+
+
 def as_of_now(request: AccessRequest, granted: Granted) -> Proof:
     """What was granted, on the account as it is by now: a peer may take a minute to answer."""
     account = yield FindAccount(granted.account.username)
@@ -144,6 +151,11 @@ def _refusal(
 ) -> Denied:
     if account is None:
         return Denied(Reason.UNKNOWN_ACCOUNT, method)
+    if account.origin:
+        step = (
+            f"{account.origin.partition(':')[0]}:keeps_password={account.origin.partition(':')[2]}"
+        )
+        return Denied(Reason.NOT_RECOVERABLE, method, account.account_id, step)
     reason = Reason.WRONG_PASSWORD
     if account.kind == "device":
         reason = Reason.NOT_A_LOGIN

@@ -61,7 +61,8 @@ class FindTokens:
 
 @dataclass(slots=True)
 class CheckPassword:
-    """Answer: bool, or Denied. Slow (argon2); the same time with and without an account."""
+    """Answer: bool, Vouched or Denied. Slow (argon2, or a directory); the same time with and
+    without an account. Denied as unknown says the same as False where there is no account."""
 
     account: AccountSnapshot | None
     password: bytes = field(repr=False)

@@ -72,6 +72,8 @@ class Outcome:
         packet, facts = exchange.packet, exchange.nas.facts
         reference = None
         trace = told.trace if told is not None else ()
+        if decision.step:
+            trace = (*trace, decision.step)
         if isinstance(decision, Granted):
             octets = self._new_reference()
             reference = octets.hex()
@@ -84,8 +86,6 @@ class Outcome:
             outcome, reason = "accept", Reason.OK
         else:
             account_id = decision.account_id
-            if decision.step:
-                trace = (*trace, decision.step)
             exchange.reply = reject(exchange, told)
             outcome, reason = "reject", decision.reason
         shown = user_name

@@ -23,6 +23,7 @@ from identity.domain.access import (
     Method,
     Reason,
     Unavailable,
+    Vouched,
 )
 from identity.domain.recoverable import Recoverable
 from identity.domain.throttle import Penalties
@@ -116,6 +117,9 @@ class Questions:
         ready = []
         while self._answered:
             login, answer = self._answered.popleft()
+            if type(answer) is Vouched:
+                # Its account may have been made just now, or has another role.
+                self._directory.drop(asked_name(login.question), answer.account.username)
             ready.append((login, answer))
             self._queue.done(login.nas)
         if not ready:
@@ -319,8 +323,13 @@ class Questions:
     def _slow_answer(self, question: Question | None) -> Any:
         match question:
             case CheckPassword(account, password):
-                proven = self._store.check_password(account, password)
-                if proven and account is not None:
+                name = self._directory.stored(asked_name(question))
+                proven = self._store.check_password(account, password, name)
+                if type(proven) is Vouched:
+                    self._verified.remember(
+                        proven.account, password, time.monotonic(), proven.remember_seconds
+                    )
+                elif proven is True and account is not None:
                     self._verified.remember(account, password, time.monotonic())
                 return proven
             case SpendToken(token_id):
@@ -330,6 +339,12 @@ class Questions:
             case Compute(work):
                 return work()
         raise AssertionError(f"nobody answers {type(question).__name__}")
+
+
+def asked_name(question: Question | None) -> str:
+    """Whose password a question is about, as it was typed."""
+    request = question.request if isinstance(question, CheckPassword) else None
+    return request.user_name if request is not None else ""
 
 
 def settled(decision: Decision) -> Dialogue:
