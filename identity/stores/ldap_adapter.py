@@ -111,6 +111,8 @@ class Link:
         """Say good-bye, if anybody still listens."""
         with contextlib.suppress(*_FAULTS):
             self._connection.unbind()
+        if self._connection.socket is not None:  # it leaves behind what it could not open
+            self._connection.socket.close()
 
     def bind(self, dn: str, password: bytes) -> Result:
         """Prove to be `dn`; never with an empty name or password, which would be anonymous.

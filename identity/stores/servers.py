@@ -25,6 +25,9 @@ IDLE_SECONDS = 120.0
 MOST_IDLE = 8
 """Connections that are kept open; Active Directory closes them after 15 minutes itself."""
 
+_HUNG = 0.9
+"""Of its time-out: a server that used so much of it and then failed did not answer at all."""
+
 _T = TypeVar("_T")
 
 
@@ -57,15 +60,22 @@ class Servers:
         Raises:
             BackendUnavailable: no server answers.
         """
-        while (link := self._take_idle()) is not None:
+        if (link := self._take_idle()) is not None:
+            began = self._monotonic()
             try:
                 answer = ask(link)
-            except BackendUnavailable:
-                # The server may have closed it long ago; that says nothing of the server.
+            except BackendUnavailable as error:
                 link.close()
-                continue
-            self._give_back(link)
-            return answer
+                self._drop_idle(link.address)
+                # Closed long ago it says nothing of the server; but one that hangs is dead.
+                if self._monotonic() - began >= link.address.timeout_seconds * _HUNG:
+                    self._failed(link.address, str(error))
+            except BaseException:
+                link.close()
+                raise
+            else:
+                self._give_back(link)
+                return answer
 
         def fresh(link: Link) -> _T:
             self._prepare(link)
@@ -154,6 +164,14 @@ class Servers:
         finally:
             for link in old:
                 link.close()
+
+    def _drop_idle(self, address: Address) -> None:
+        """Close what is kept open to a server: it went the way of the one that failed."""
+        with self._lock:
+            gone = [link for _, link in self._idle if link.address is address]
+            self._idle = [(since, link) for since, link in self._idle if link not in gone]
+        for link in gone:
+            link.close()
 
     def _give_back(self, link: Link) -> None:
         with self._lock:
