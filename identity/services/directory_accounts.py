@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.errors import NotFound
+from common.errors import NotFound, Refused
 from db.models import Account, DirectoryEntry, Person, Role
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason
@@ -130,6 +130,21 @@ def refuse(
     elif row.refused is None:
         return  # an officer has suspended it before, and only an officer lifts that
     row.refused = why
+
+
+def relink(session: Session, office: Office, username: str, actor: str) -> None:
+    """Let the next login tie an account to whichever entry has its name then.
+
+    Raises:
+        NotFound: there is no such account.
+        Refused: it is of no directory.
+    """
+    account = people.get(session, username)
+    row = session.get(DirectoryEntry, account.id)
+    if row is None:
+        raise Refused(f"{account.username} is not from a directory")
+    row.unique_id = None
+    audit.record(session, office.clock(), actor, "account:relinked", account.username)
 
 
 def suspend(office: Office, account_id: int, why: str) -> None:

@@ -127,6 +127,11 @@ class LdapDirectory:
                 return role
         return self._settings.default_role
 
+    @property
+    def groups(self) -> list[tuple[str, str]]:
+        """The configured groups, each with its role, as they are written."""
+        return [(group, role) for _, group, role in self._groups]
+
     def check(self, address: Address) -> None:
         """Ask this server alone for the base, as the search account.
 

@@ -408,6 +408,7 @@ class Worker:
                     exchange.reply = challenge(exchange, decision.eap_message, state)
                     self._answer(exchange)
                 elif is_unavailable(decision):
+                    outcome.unanswered(exchange, decision, request.user_name)
                     self._give_up([exchange])
                 else:
                     outcome.decided(exchange, decision, request.user_name)

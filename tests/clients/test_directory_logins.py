@@ -202,6 +202,10 @@ def test_while_the_directory_is_down_nobody_gets_in_and_then_everybody_again(
             BACK_SECONDS,
             "it does not come back after it hung",
         )
+    told = _events(live)
+    assert ("wipa", "reject", "backend_unavailable", "directory:unreachable=school") in told
+    why = live.yuenyan("login", "list", "--user", "wipa", "--refused", "--language", "en")
+    assert "directory did not answer" in why.stdout
 
 
 def test_who_was_proven_lately_gets_in_from_memory_while_the_directory_is_down(
@@ -246,11 +250,11 @@ def test_a_device_that_guesses_waits_before_the_directory_is_asked(
     live = _site(request, tmp_path, "sqlite", slapd, radius="throttle_account_failures = 3")
     with running_radius(live):
         nas = Nas(live)
-        for number in range(3):
+        for number in range(6):
             answer = nas.access("somchai", f"guess {number}", Calling_Station_Id=MAC)
             assert answer.code == "Access-Reject"
         slapd.freeze()  # whoever asked it now would hear nothing and stay silent
-        answer = nas.access("somchai", "guess 4", Calling_Station_Id=MAC)
+        answer = nas.access("somchai", "guess 7", Calling_Station_Id=MAC)
         assert answer.code == "Access-Reject"
     assert _events(live)[-1][2] == "too_many_attempts"
 

@@ -38,7 +38,6 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     yield ok("configuration", str(config.source or "built-in defaults"))
     unused = {
         "[eap]": config.eap != Eap(),
-        "[directory]": bool(config.directory),
         "collector.ipfix": config.collector.ipfix not in ((), Collector().ipfix),
         "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }

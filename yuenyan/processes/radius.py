@@ -36,6 +36,9 @@ from radius_server.worker.worker import DRAIN_SECONDS, Worker
 from yuenyan.processes.dynamic import sending
 
 METRICS_SECONDS = 5.0
+DIRECTORY_THREADS = 4
+"""More of each worker: they wait for a directory most of the time, and argon2 must not."""
+
 _RESTART_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _CLAIM_SECONDS = DRAIN_SECONDS + 5.0
@@ -47,7 +50,9 @@ def run(config: Config) -> int:
     configure("radius")
     log = get_logger("radius")
     Database(config.database_url).require_schema()
-    Office.open(config).database.dispose()
+    check = Office.open(config)
+    check.directories.check()
+    check.database.dispose()
     for listen in (*config.radius.auth, *config.radius.acct):
         claim(listen, _CLAIM_SECONDS)
     for listen in config.radius.radsec:
@@ -102,6 +107,8 @@ def _serve(
 
     relay = Relay(config, office, counters) if config.proxy != Proxy() else None
     threads = config.radius.slow_threads or max(1, (os.cpu_count() or 1) // count)
+    if config.directory:
+        threads += DIRECTORY_THREADS
     worker = Worker(
         config,
         office,
