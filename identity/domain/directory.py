@@ -93,6 +93,15 @@ class Answer(StrEnum):
     """The password is right, but must be changed first."""
 
 
+@dataclass(frozen=True, slots=True)
+class NtProof:
+    """What MS-CHAPv2 shows instead of a password. RFC 2759 sections 8.2 and 8.5."""
+
+    challenge: bytes
+    """8 octets: both challenges and the user name, hashed together."""
+    response: bytes = field(repr=False)
+
+
 class Ambiguous(Exception):  # noqa: N818 - reads as what happened
     """More than one entry has this name; nobody can say who is meant."""
 
@@ -108,6 +117,13 @@ class Source(Protocol):
 
     def prove(self, entry: Entry | None, password: bytes) -> Answer:
         """Whether the directory takes `password` for `entry`; None costs the same time."""
+
+    @property
+    def proves_nt(self) -> bool:
+        """Whether it can prove MS-CHAPv2 too."""
+
+    def prove_nt(self, entry: Entry, username: str, proof: NtProof) -> Answer | bytes:
+        """MD4 of the NT hash (16 octets) when the proof is good; else what is wrong."""
 
     def role_of(self, entry: Entry, username: str) -> str:
         """The role that the groups of `entry` come to, empty for none."""

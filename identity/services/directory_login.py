@@ -6,13 +6,14 @@ Local accounts never come here. While a directory is down nobody is let in by it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from common.errors import BackendUnavailable, UsageError
 from db.models import DirectoryEntry
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason, Vouched
-from identity.domain.directory import Ambiguous, Answer, Entry, Source, is_askable
+from identity.domain.directory import Ambiguous, Answer, Entry, NtProof, Source, is_askable
 from identity.office import Office
 from identity.services import directory_accounts, people
 
@@ -61,6 +62,52 @@ def prove(
     return _ask_all(office, username, password)
 
 
+def prove_nt(
+    office: Office, account: AccountSnapshot | None, username: str, proof: NtProof | None
+) -> Vouched | Denied | None:
+    """What the directories say to a login whose password does not travel; None: no such name.
+
+    Only MS-CHAPv2 can be proven so, and only where `ntlm_auth` is set.
+
+    Args:
+        proof: None for the other methods, which are refused with the reason.
+
+    Raises:
+        BackendUnavailable: a directory that must be asked does not answer.
+    """
+    if not is_askable(username, b"-") or not _is_usable(account, username):
+        return None
+    if account is not None:
+        own = office.directories.of(account.origin)
+        if own is None:
+            name = account.origin.removeprefix(ORIGIN)
+            return _denied(Reason.DIRECTORY_GONE, account, "not_configured", name)
+        username = account.username
+        sources = [own]
+    else:
+        sources = list(office.directories)
+    for source in sources:
+        if account is not None and (proof is None or not source.proves_nt):
+            return _denied(Reason.NOT_RECOVERABLE, account, "keeps_password", source.name)
+        found = _find(source, account, username, b"")
+        if isinstance(found, Denied):
+            return found
+        if found is None:
+            continue
+        if proof is None or not source.proves_nt:
+            return _denied(Reason.NOT_RECOVERABLE, account, "keeps_password", source.name)
+        answer = source.prove_nt(found, username, proof)
+        key = b"" if isinstance(answer, Answer) else answer
+        verdict = answer if isinstance(answer, Answer) else Answer.PROVEN
+        known = _known_verifier(office, account)
+        ended = _settle(office, source, account, found, username, verdict, known)
+        return replace(ended, nt_key=key) if isinstance(ended, Vouched) else ended
+    if account is None:
+        return None
+    _look_soon(office, account.account_id)
+    return _denied(Reason.DIRECTORY_GONE, account, "gone", sources[0].name)
+
+
 def _ask_all(office: Office, username: str, password: bytes) -> Vouched | Denied:
     """A name that is not known here: the first directory that has it decides.
 
@@ -99,7 +146,8 @@ def _find(
     try:
         return source.find(username)
     except Ambiguous:
-        source.prove(None, password)
+        if password:
+            source.prove(None, password)
         return _denied(Reason.DIRECTORY_AMBIGUOUS, account, "found_twice", source.name)
 
 
@@ -112,13 +160,29 @@ def _conclude(
     password: bytes,
 ) -> Vouched | Denied:
     answer = source.prove(entry, password)
+    verifier = None
+    if answer is Answer.WRONG and account is not None:
+        _forget(office, account.account_id, source.name, password)
+    elif answer is Answer.PROVEN:
+        verifier = _verifier(office, account, source.name, password)
+    return _settle(office, source, account, entry, username, answer, verifier)
+
+
+def _settle(
+    office: Office,
+    source: Source,
+    account: AccountSnapshot | None,
+    entry: Entry,
+    username: str,
+    answer: Answer,
+    verifier: str | None,
+) -> Vouched | Denied:
+    """What an answer about an entry comes to; the account is made or brought in line."""
     if answer is Answer.PROVEN and (why := entry.refusal(office.clock())) is not None:
         answer = Answer(why)
     if answer is not Answer.PROVEN:
         if account is not None and answer in (Answer.DISABLED, Answer.EXPIRED):
             directory_accounts.suspend(office, account.account_id, answer.value)
-        elif account is not None and answer is Answer.WRONG:
-            _forget(office, account.account_id, source.name, password)
         step = "wrong_password" if answer is Answer.WRONG else answer.value
         return _denied(_REFUSALS[answer], account, step, source.name)
     role = source.role_of(entry, username)
@@ -127,11 +191,7 @@ def _conclude(
             directory_accounts.suspend(office, account.account_id, "no_role")
         return _denied(Reason.DIRECTORY_NO_ROLE, account, "no_role", source.name)
     proof = directory_accounts.Proof(
-        directory=source.name,
-        entry=entry,
-        username=username,
-        role=role,
-        verifier=_verifier(office, account, source.name, password),
+        directory=source.name, entry=entry, username=username, role=role, verifier=verifier
     )
     admitted = directory_accounts.admit(office, proof)
     if isinstance(admitted, Denied):
@@ -174,13 +234,18 @@ def _verifier(
     """What is to be remembered of a password that was proven: the hash there is, or a new one."""
     if not office.directories.settings[name].offline_days:
         return None
-    if account is not None:
-        with office.database.read() as session:
-            row = session.get(DirectoryEntry, account.account_id)
-            known = row.verifier if row is not None else None
-        if known and office.passwords.verify(known, password):
-            return known
+    known = _known_verifier(office, account)
+    if known and office.passwords.verify(known, password):
+        return known
     return office.passwords.hash(password)
+
+
+def _known_verifier(office: Office, account: AccountSnapshot | None) -> str | None:
+    if account is None:
+        return None
+    with office.database.read() as session:
+        row = session.get(DirectoryEntry, account.account_id)
+        return row.verifier if row is not None else None
 
 
 def _forget(office: Office, account_id: int, name: str, password: bytes) -> None:

@@ -5,13 +5,15 @@ Nothing is stored here; every question goes to a server of the directory.
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 
 from common.config import Directory
 from common.errors import BackendUnavailable, ConfigError
 from common.secret import read_secret_file
-from identity.domain.directory import WANTED, Ambiguous, Answer, Entry
+from identity.domain.directory import WANTED, Ambiguous, Answer, Entry, NtProof
+from identity.stores import ntlm_auth
 from identity.stores.ldap_adapter import (
     NO_SUCH_OBJECT,
     SIZE_LIMIT_EXCEEDED,
@@ -116,6 +118,20 @@ class LdapDirectory:
 
         answer = self._servers.single(ask)
         return answer if entry is not None else Answer.WRONG
+
+    @property
+    def proves_nt(self) -> bool:
+        """Whether a helper program is configured for MS-CHAPv2."""
+        return bool(self._settings.ntlm_auth)
+
+    def prove_nt(self, entry: Entry, username: str, proof: NtProof) -> Answer | bytes:
+        """What Active Directory says to an MS-CHAPv2 response, asked through the helper."""
+        name = entry.text("sAMAccountName") or username
+        seconds = self._settings.timeout_seconds
+        try:
+            return ntlm_auth.prove(shlex.split(self._settings.ntlm_auth), name, proof, seconds)
+        except BackendUnavailable as error:
+            raise self._away(str(error)) from error
 
     def role_of(self, entry: Entry, username: str) -> str:
         """The role of the first configured group that has this member; else the default."""

@@ -28,6 +28,7 @@ from db.models import (
     Voucher,
 )
 from identity.domain.access import AccountSnapshot, Decision, Denied, RoleProfile, Vouched
+from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
@@ -305,6 +306,17 @@ class SqlStore:
     def redeem_voucher(self, code: str, station: str | None) -> Decision:
         """Decide on a voucher; its first use starts its clock."""
         return login.check_voucher(self._office, code, station)
+
+    @property
+    def has_directories(self) -> bool:
+        """Whether a name that is not known here may be known elsewhere."""
+        return bool(self._office.directories)
+
+    def ask_directory(
+        self, account: AccountSnapshot | None, username: str, proof: NtProof | None
+    ) -> Vouched | Denied | None:
+        """What a directory says to a login without a password. Slow."""
+        return directory_login.prove_nt(self._office, account, username, proof)
 
     def check_password(
         self, account: AccountSnapshot | None, password: bytes, username: str = ""

@@ -21,10 +21,12 @@ from identity.domain.access import (
     Vouched,
 )
 from identity.domain.admission import find_code, format_code
-from identity.domain.recoverable import nt_hash
+from identity.domain.directory import NtProof
+from identity.domain.recoverable import hash_nt_hash, nt_hash
 from identity.domain.tokens import TokenFacts
 from radius_server.process.questions import (
     AccessRequest,
+    AskDirectory,
     FindAccount,
     FindTokens,
     Proof,
@@ -42,10 +44,15 @@ KnownProof = Generator[Question, Any, tuple[Decision, RecoveredSecret | None]]
 """Comes to the decision and, with a good proof, the secret it was made with."""
 
 
-def prove_knowledge(request: AccessRequest, method: Method, fits: Fits) -> KnownProof:
+def prove_knowledge(
+    request: AccessRequest, method: Method, fits: Fits, proof: NtProof | None = None
+) -> KnownProof:
     """Who made the proof that `fits` knows how to check.
 
     A token or voucher that fits is used up by it, and its own method is what is decided on.
+
+    Args:
+        proof: that of MS-CHAPv2, which a directory may be able to check.
     """
     username = request.user_name.strip().casefold()
     account = yield FindAccount(username)
@@ -73,6 +80,14 @@ def prove_knowledge(request: AccessRequest, method: Method, fits: Fits) -> Known
         known = first_fit(fits, (facts.token,))
         if known is not None:
             return (yield from spend(request, account, facts)), known
+    if account is None or account.origin:
+        told = yield AskDirectory(account, request, proof)
+        if isinstance(told, Vouched):
+            return vouched_for(request, told, method), RecoveredSecret(nt_key=told.nt_key)
+        if isinstance(told, Unavailable):
+            return told, None
+        if isinstance(told, Denied):
+            return replace(told, method=method), None
     return _refusal(account, secret, method), None
 
 
@@ -90,6 +105,11 @@ def nt_hash_of(secret: RecoveredSecret) -> bytes:
     if secret.nt_hash is None:
         return nt_hash((secret.password or b"").decode("utf-8", "surrogateescape"))
     return secret.nt_hash
+
+
+def nt_key_of(secret: RecoveredSecret) -> bytes:
+    """MD4 of the NT hash, of which the keys are made: told by a directory, or computed now."""
+    return secret.nt_key or hash_nt_hash(nt_hash_of(secret))
 
 
 def if_active(request: AccessRequest, account: AccountSnapshot, method: Method) -> Decision:
@@ -151,11 +171,6 @@ def _refusal(
 ) -> Denied:
     if account is None:
         return Denied(Reason.UNKNOWN_ACCOUNT, method)
-    if account.origin:
-        step = (
-            f"{account.origin.partition(':')[0]}:keeps_password={account.origin.partition(':')[2]}"
-        )
-        return Denied(Reason.NOT_RECOVERABLE, method, account.account_id, step)
     reason = Reason.WRONG_PASSWORD
     if account.kind == "device":
         reason = Reason.NOT_A_LOGIN

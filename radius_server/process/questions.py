@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision
+from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage
 
 
@@ -71,6 +72,19 @@ class CheckPassword:
 
 
 @dataclass(slots=True)
+class AskDirectory:
+    """Answer: Vouched, Denied, or None when no directory has the name. Slow.
+
+    For the methods whose password does not travel; `proof` is that of MS-CHAPv2, the only
+    one that a directory can check.
+    """
+
+    account: AccountSnapshot | None
+    request: AccessRequest = field(repr=False, compare=False)
+    proof: NtProof | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
 class SpendToken:
     """Answer: bool, False when somebody else spent it first."""
 
@@ -124,6 +138,8 @@ class RecoveredSecret:
 
     nt_hash: bytes | None = field(default=None, repr=False)
     """MD4 of the password in UTF-16LE, 16 octets (RFC 2759 section 8.3)."""
+    nt_key: bytes | None = field(default=None, repr=False)
+    """MD4 of the NT hash alone: all that a directory tells, enough for keys, not for a proof."""
     password: bytes | None = field(default=None, repr=False)
 
 
@@ -148,6 +164,7 @@ Question = (
     FindAccount
     | FindTokens
     | CheckPassword
+    | AskDirectory
     | SpendToken
     | RedeemVoucher
     | FindOpenStations

@@ -30,6 +30,7 @@ from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
+    AskDirectory,
     Challenge,
     CheckPassword,
     Compute,
@@ -226,6 +227,8 @@ class Questions:
                     answers.append((login, Usage(self._store.zone)))
             elif type(question) is FindTokens:
                 tokens.append((login, question.username))
+            elif type(question) is AskDirectory and not self._store.has_directories:
+                answers.append((login, None))
             elif type(question) is RecoverSecret:
                 kept.append((login, question.account.account_id))
             elif (
@@ -332,6 +335,9 @@ class Questions:
                 elif proven is True and account is not None:
                     self._verified.remember(account, password, time.monotonic())
                 return proven
+            case AskDirectory(account, _, proof):
+                name = self._directory.stored(asked_name(question))
+                return self._store.ask_directory(account, name, proof)
             case SpendToken(token_id):
                 return self._store.spend_token(token_id)
             case RedeemVoucher(code, station):
@@ -343,7 +349,7 @@ class Questions:
 
 def asked_name(question: Question | None) -> str:
     """Whose password a question is about, as it was typed."""
-    request = question.request if isinstance(question, CheckPassword) else None
+    request = question.request if isinstance(question, CheckPassword | AskDirectory) else None
     return request.user_name if request is not None else ""
 
 

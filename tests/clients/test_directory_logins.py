@@ -141,12 +141,14 @@ def test_a_method_without_the_password_is_refused_with_the_reason(
 ) -> None:
     live = _site(request, tmp_path, "sqlite", slapd)
     with running_radius(live):
-        assert Nas(live).access("somchai", PASSWORD).code == "Access-Accept"
-        assert Nas(live).chap("somchai", PASSWORD).code == "Access-Reject"
-    assert _events(live)[1][2:] == (
-        "method_needs_recoverable_secret",
-        "directory:keeps_password=school",
-    )
+        nas = Nas(live)
+        assert nas.chap("somchai", PASSWORD).code == "Access-Reject"
+        assert nas.chap("nobody", PASSWORD).code == "Access-Reject"
+        assert nas.access("somchai", PASSWORD).code == "Access-Accept"
+        assert nas.chap("somchai", PASSWORD).code == "Access-Reject"
+    why = ("method_needs_recoverable_secret", "directory:keeps_password=school")
+    told = [event[2:] for event in _events(live)]
+    assert told == [why, ("unknown_account", ""), ("ok", "directory:proven=school"), why]
 
 
 def test_an_old_password_works_no_longer_than_it_is_remembered(

@@ -11,7 +11,7 @@ from common.config import Directory
 from common.errors import BackendUnavailable
 from db.models import NetworkSession
 from identity.directories import Directories
-from identity.domain.directory import Ambiguous, Answer, Entry
+from identity.domain.directory import Ambiguous, Answer, Entry, NtProof
 from identity.office import Office
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
@@ -29,6 +29,8 @@ class FakeDirectory:
     twice: set[str] = field(default_factory=set)
     answers: dict[str, Answer] = field(default_factory=dict)
     is_down: bool = False
+    nt_key: bytes | None = None
+    nt_response: bytes = b""
     tried: int = 0
     dummies: int = 0
 
@@ -56,6 +58,15 @@ class FakeDirectory:
         if name in self.answers:
             return self.answers[name]
         return Answer.PROVEN if self.passwords[name] == password else Answer.WRONG
+
+    @property
+    def proves_nt(self) -> bool:
+        return self.nt_key is not None
+
+    def prove_nt(self, entry: Entry, username: str, proof: NtProof) -> Answer | bytes:
+        self._answer()
+        assert self.nt_key is not None
+        return self.nt_key if proof.response == self.nt_response else Answer.WRONG
 
     def role_of(self, entry: Entry, username: str) -> str:
         self._answer()

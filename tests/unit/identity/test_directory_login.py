@@ -18,7 +18,7 @@ from identity.domain.access import (
     Unavailable,
     Vouched,
 )
-from identity.domain.directory import Answer
+from identity.domain.directory import Answer, NtProof
 from identity.domain.dynamic import Cause
 from identity.office import Office
 from identity.services import directory_accounts, directory_login, login, people
@@ -342,3 +342,34 @@ def test_an_account_of_a_directory_that_is_configured_no_more_is_refused(
         told = _reason(_prove(changed, "somchai"))
     assert told == (Reason.DIRECTORY_GONE, "directory:not_configured=school")
     assert other.tried == 0
+
+
+def _prove_nt(office: Office, name: str, proof: NtProof | None = None) -> Vouched | Denied | None:
+    return directory_login.prove_nt(office, _known(office, name), name, proof)
+
+
+def test_a_method_without_the_password_names_the_directory_that_keeps_it(
+    office: Office, school: FakeDirectory
+) -> None:
+    keeps = (Reason.NOT_RECOVERABLE, "directory:keeps_password=school")
+    for proof in (None, NtProof(bytes(8), bytes(24))):
+        told = _prove_nt(office, "somchai", proof)
+        assert told is not None and _reason(told) == keeps
+    assert _prove_nt(office, "nobody") is None
+    _admitted(office, "somchai")
+    school.is_down = True
+    told = _prove_nt(office, "somchai")
+    assert told is not None and _reason(told) == keeps
+
+
+def test_mschapv2_is_proven_where_the_directory_can(office: Office, school: FakeDirectory) -> None:
+    school.nt_key, school.nt_response = bytes(range(16)), b"right" * 5
+    good, bad = NtProof(bytes(8), b"right" * 5), NtProof(bytes(8), b"wrong" * 5)
+    told = _prove_nt(office, "somchai", bad)
+    assert told is not None and _reason(told)[0] is Reason.WRONG_PASSWORD
+    vouched = _prove_nt(office, "somchai", good)
+    assert isinstance(vouched, Vouched)
+    assert (vouched.nt_key, vouched.account.role.name) == (bytes(range(16)), "staff")
+    school.add("somchai", useraccountcontrol="514")
+    told = _prove_nt(office, "somchai", good)
+    assert told is not None and _reason(told)[0] is Reason.DIRECTORY_DISABLED

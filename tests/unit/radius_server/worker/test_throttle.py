@@ -122,7 +122,7 @@ def test_a_rush_at_one_nas_keeps_no_other_out(
     go_on = threading.Event()
     checked = bench.worker._store.check_password
 
-    def wait(*arguments: Any) -> bool:
+    def wait(*arguments: Any) -> Any:
         assert go_on.wait(20)
         return checked(*arguments)
 
