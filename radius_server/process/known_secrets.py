@@ -136,7 +136,8 @@ def as_of_now(request: AccessRequest, granted: Granted) -> Proof:
         return Denied(Reason.UNKNOWN_ACCOUNT, method, account_id)
     if account.password_hash != granted.account.password_hash:
         return Denied(Reason.WRONG_PASSWORD, method, account_id)
-    return if_active(request, account, method)
+    decision = if_active(request, account, method)
+    return replace(decision, step=granted.step) if isinstance(decision, Granted) else decision
 
 
 def spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenFacts) -> Proof:

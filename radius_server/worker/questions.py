@@ -95,6 +95,7 @@ class Questions:
         self._queue: FairQueue[Login] = FairQueue(queue_limit)
         self._throttle = Throttle(penalties, counters)
         self._answered: deque[tuple[Login, Any]] = deque()
+        self._next_warning = 0.0
         self._log = get_logger("radius.questions")
 
     @property
@@ -316,12 +317,21 @@ class Questions:
             answer = self._slow_answer(login.question)
         except BackendUnavailable as error:
             answer = Unavailable(error.backend)
+            self._warn(error)
         except Exception:
             self._log.exception("slow_question_failed", question=type(login.question).__name__)
             self._counters.add("radius_internal_errors")
             answer = Unavailable("internal")
         self._answered.append((login, answer))
         self._wake()
+
+    def _warn(self, error: BackendUnavailable) -> None:
+        """Count it, and say so once a second: a pool of threads would fill the log."""
+        self._counters.add("radius_backend_unavailable")
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + 1.0
+            self._log.warning("backend_unavailable", error=str(error))
 
     def _slow_answer(self, question: Question | None) -> Any:
         match question:

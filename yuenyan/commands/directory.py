@@ -31,13 +31,12 @@ def directory_command() -> None:
 def directory_list(context: Context, as_json: bool) -> None:
     """Every directory in the order in which it is asked, and how many accounts came of it."""
     with context.database.read() as session:
-        counts = dict(
-            session.execute(
+        counts = {
+            name: number
+            for name, number in session.execute(
                 select(DirectoryEntry.directory, func.count()).group_by(DirectoryEntry.directory)
             )
-            .tuples()
-            .all()
-        )
+        }
     configured = context.config.directory
     found: list[dict[str, object]] = [
         {
