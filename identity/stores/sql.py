@@ -312,6 +312,10 @@ class SqlStore:
         """Whether a name that is not known here may be known elsewhere."""
         return bool(self._office.directories)
 
+    def asks_directory(self, account: AccountSnapshot | None) -> bool:
+        """Whether `check_password` would go to a directory for this account or unknown name."""
+        return directory_login.concerns(self._office, account)
+
     def ask_directory(
         self, account: AccountSnapshot | None, username: str, proof: NtProof | None
     ) -> Vouched | Denied | None:

@@ -52,6 +52,9 @@ from radius_server.worker.throttle import Throttle
 
 _UNKNOWN = object()
 
+DIRECTORY_THREADS = 4
+"""They wait for an answer nearly all of their time, so they may be more than cores."""
+
 
 @dataclass(slots=True)
 class Login:
@@ -93,6 +96,9 @@ class Questions:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._wake = wake
         self._queue: FairQueue[Login] = FairQueue(queue_limit)
+        # Apart: whoever waits for a directory must not keep argon2 waiting.
+        self._directory_pool = ThreadPoolExecutor(DIRECTORY_THREADS, "directory")
+        self._directory_queue: FairQueue[Login] = FairQueue(queue_limit)
         self._throttle = Throttle(penalties, counters)
         self._answered: deque[tuple[Login, Any]] = deque()
         self._next_warning = 0.0
@@ -100,8 +106,8 @@ class Questions:
 
     @property
     def waiting(self) -> int:
-        """How many logins wait for the pool."""
-        return self._queue.waiting
+        """How many logins wait for a pool."""
+        return self._queue.waiting + self._directory_queue.waiting
 
     @property
     def is_full(self) -> bool:
@@ -123,7 +129,7 @@ class Questions:
                 # Its account may have been made just now, or has another role.
                 self._directory.drop(asked_name(login.question), answer.account.username)
             ready.append((login, answer))
-            self._queue.done(login.nas)
+            self._queue_of(login).done(login.nas)
         if not ready:
             return [], []
         decided, dropped = self._advance(ready)
@@ -164,6 +170,7 @@ class Questions:
     def close(self) -> None:
         """Let the threads end after what they are doing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._directory_pool.shutdown(wait=False, cancel_futures=True)
 
     def _advance(self, ready: list[tuple[Login, Any]]) -> tuple[list[Login], list[Login]]:
         decided: list[Login] = []
@@ -297,22 +304,33 @@ class Questions:
         return [(login, found[key]) for login, key in asking]
 
     def _submit(self, login: Login) -> bool:
+        queue = self._queue_of(login)
         # A conversation under way has taken its turn already; their number is bounded.
         if login.answer is None:
-            if self.is_full:
+            if queue.is_full:
                 self._counters.add("radius_dropped", reason="slow_queue_full")
                 return False
-            if not self._queue.has_room(login.nas):
+            if not queue.has_room(login.nas):
                 # Silence, not a reject: nobody's password is wrong, and the NAS asks again.
                 self._counters.add("radius_throttled", by="nas")
                 return False
-        self._queue.put(login.nas, login)
-        self._pool.submit(self._work)
+        queue.put(login.nas, login)
+        pool = self._pool if queue is self._queue else self._directory_pool
+        pool.submit(self._work, queue)
         return True
 
-    def _work(self) -> None:
+    def _queue_of(self, login: Login) -> FairQueue[Login]:
+        """Where its question waits: it is the same until it is answered."""
+        question = login.question
+        if type(question) is AskDirectory or (
+            type(question) is CheckPassword and self._store.asks_directory(question.account)
+        ):
+            return self._directory_queue
+        return self._queue
+
+    def _work(self, queue: FairQueue[Login]) -> None:
         """Runs on a pool thread."""
-        login = self._queue.take()
+        login = queue.take()
         try:
             answer = self._slow_answer(login.question)
         except BackendUnavailable as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,23 @@ def test_while_the_directory_is_down_nobody_gets_in_and_then_everybody_again(
     assert "directory did not answer" in why.stdout
 
 
+def test_a_directory_that_hangs_keeps_nobody_of_here_waiting(
+    request: pytest.FixtureRequest, tmp_path: Path, slapd: Slapd
+) -> None:
+    live = _site(request, tmp_path, "sqlite", slapd, "timeout_seconds = 3")
+    live.add_person("local", "a password of here")
+    with running_radius(live):
+        slapd.freeze()
+        with ThreadPoolExecutor(8) as pool:
+            hanging = [pool.submit(Nas(live).access, "somchai", PASSWORD) for _ in range(8)]
+            time.sleep(0.5)
+            began = time.monotonic()
+            answer = Nas(live, tries=1).access("local", "a password of here")
+            assert answer.code == "Access-Accept"
+            assert time.monotonic() - began < 1.0
+            assert {one.result().code for one in hanging} == {""}
+
+
 def test_who_was_proven_lately_gets_in_from_memory_while_the_directory_is_down(
     request: pytest.FixtureRequest, tmp_path: Path, slapd: Slapd
 ) -> None:
@@ -287,8 +305,6 @@ def test_a_phone_logs_in_through_a_tunnel(
 def test_two_devices_of_a_new_person_at_once_make_one_account(
     request: pytest.FixtureRequest, tmp_path: Path, slapd: Slapd
 ) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     live = _site(request, tmp_path, "postgresql", slapd, "remember_seconds = 0")
     with running_radius(live):
         nas = Nas(live)

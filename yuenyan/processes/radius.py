@@ -36,9 +36,6 @@ from radius_server.worker.worker import DRAIN_SECONDS, Worker
 from yuenyan.processes.dynamic import sending
 
 METRICS_SECONDS = 5.0
-DIRECTORY_THREADS = 4
-"""More of each worker: they wait for a directory most of the time, and argon2 must not."""
-
 _RESTART_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _CLAIM_SECONDS = DRAIN_SECONDS + 5.0
@@ -107,8 +104,6 @@ def _serve(
 
     relay = Relay(config, office, counters) if config.proxy != Proxy() else None
     threads = config.radius.slow_threads or max(1, (os.cpu_count() or 1) // count)
-    if config.directory:
-        threads += DIRECTORY_THREADS
     worker = Worker(
         config,
         office,
