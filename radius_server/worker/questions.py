@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from common.errors import BackendUnavailable, ConfigError
+from common.garbage import let_go
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import (
@@ -336,6 +337,7 @@ class Questions:
         except BackendUnavailable as error:
             answer = Unavailable(error.backend)
             self._warn(error)
+            let_go(error)  # an outage brings thousands, and the collector rests in a rush
         except Exception:
             self._log.exception("slow_question_failed", question=type(login.question).__name__)
             self._counters.add("radius_internal_errors")
