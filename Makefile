@@ -30,7 +30,8 @@ test: setup ## the whole suite; as root it installs what the tests need
 	@deploy/test-packages.sh
 	@deploy/fast-tmp.sh deploy/run-tests.sh $(BIN)
 
-test-all: check test ## check, then test
+test-all: export YUENYAN_TEST_ALL = 1
+test-all: check test ## check, then test, with an Active Directory too
 
 check: setup ## format, lint, types, imports, file lengths, unit tests on SQLite
 	@$(BIN)/ruff format --check .

@@ -1,7 +1,8 @@
 """A day's traffic of a province's schools in ten minutes, while things break.
 
 `yuenyan radius` with two workers on a PostgreSQL of its own is loaded at a steady pace while
-the database is restarted, crashed and frozen and a worker is killed. At the end: is everything
+the database is restarted, crashed and frozen, a worker is killed, and the directory, where slapd
+is installed, is restarted and frozen. At the end: is everything
 that was acknowledged in the database, was a wrong password ever accepted, is memory flat?
 The exit code says whether all held.
 """
@@ -9,6 +10,7 @@ The exit code says whether all held.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -25,6 +27,7 @@ from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench import soakdirectory
 from bench.postgresql import (
     FAST,
     IMMEDIATE,
@@ -35,6 +38,7 @@ from bench.postgresql import (
 from bench.processes import end_on_sigterm, memory, workers
 from bench.radius import PASSWORD, SECRET, make_site, server
 from bench.soakload import (
+    DIRECTORY_EVERY,
     HASTE,
     INTERIM_SECONDS,
     PACKETS_A_SECOND,
@@ -51,6 +55,7 @@ from bench.soakload import (
 from common.config import Config
 from db.engine import Database
 from tests.integration.radius_packets import STOP
+from tests.slapd import Slapd
 
 WORKERS = 2
 SHORTEST_SECONDS, LONGEST_SECONDS = 30, 7200
@@ -177,7 +182,12 @@ class Faults(threading.Thread):
     """Breaks things at their times, beside the load."""
 
     def __init__(
-        self, database: PostgresqlServer, number: int, seconds: float, killed: set[int]
+        self,
+        database: PostgresqlServer,
+        number: int,
+        seconds: float,
+        killed: set[int],
+        slapd: Slapd | None,
     ) -> None:
         super().__init__(name="faults")
         self.error: BaseException | None = None
@@ -186,12 +196,17 @@ class Faults(threading.Thread):
         self._server = number
         self._spared = min(workers(number))
         self._killed = killed
+        self._slapd = slapd
+        self.directory_back_at = 0.0
+        """When the directory answered again the last time, monotonic seconds."""
         self._began = time.monotonic()
         self._ended = threading.Event()
         kinds = (
+            (0.10, "slapd is stopped and started again", self._restart_directory),
             (0.20, "PostgreSQL is restarted (fast)", self._restart),
             (0.40, "a worker is killed (SIGKILL)", self._kill),
             (0.60, "PostgreSQL is frozen (SIGSTOP)", self._freeze),
+            (0.70, "slapd is frozen (SIGSTOP)", self._freeze_directory),
             (0.80, "PostgreSQL crashes (immediate) and is started again", self._crash),
         )
         self._plan = [
@@ -199,6 +214,7 @@ class Faults(threading.Thread):
             for turn in range(ROUNDS)
             for part, what, action in kinds
             if action != self._kill or turn < KILLING_ROUNDS
+            if slapd is not None or "slapd" not in what
         ]
 
     def run(self) -> None:
@@ -225,6 +241,20 @@ class Faults(threading.Thread):
         self._database.stop(FAST)
         self._ended.wait(DOWN_SECONDS)
         self._database.start()
+
+    def _restart_directory(self) -> None:
+        assert self._slapd is not None
+        self._slapd.stop()
+        self._ended.wait(DOWN_SECONDS)
+        self._slapd.start()
+        self.directory_back_at = time.monotonic()
+
+    def _freeze_directory(self) -> None:
+        assert self._slapd is not None
+        self._slapd.freeze()
+        self._ended.wait(FROZEN_SECONDS / 2)
+        self._slapd.thaw()
+        self.directory_back_at = time.monotonic()
 
     def _crash(self) -> None:
         self._database.stop(IMMEDIATE)
@@ -258,10 +288,16 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="yuenyan-soak-") as name,
         running_postgresql() as database,
+        contextlib.ExitStack() as at_the_end,
     ):
-        config = make_site(Path(name), database.url, WORKERS, USERS)
-        with server(config, Path(name)) as process:
-            checks = soak(config, Path(name), database, process.pid, seconds)
+        folder = Path(name)
+        config, slapd = make_site(folder, database.url, WORKERS, USERS), None
+        if soakdirectory.is_here():
+            config, slapd = at_the_end.enter_context(
+                soakdirectory.directory(config, folder, PASSWORD.decode())
+            )
+        with server(config, folder) as process:
+            checks = soak(config, folder, database, process.pid, seconds, slapd)
     checks["the server ended well on SIGTERM"] = True  # or `server` would have said so
     for what, held in checks.items():
         print(f"{'held  ' if held else 'BROKEN'}  {what}")
@@ -280,19 +316,28 @@ def describe(seconds: float) -> None:
     )
     if shutil.which("eapol_test") is None:
         print("eapol_test is not installed: no EAP logins")
-    print("LDAP directories are not part of the server yet: no LDAP faults")
+    if soakdirectory.is_here():
+        print(f"One login in {DIRECTORY_EVERY} is of somebody whom only a slapd knows.")
+    else:
+        print("slapd or ldap-utils is not installed: no logins of a directory, no LDAP faults")
 
 
 def soak(
-    config: Config, folder: Path, database: PostgresqlServer, number: int, seconds: float
+    config: Config,
+    folder: Path,
+    database: PostgresqlServer,
+    number: int,
+    seconds: float,
+    slapd: Slapd | None,
 ) -> dict[str, bool]:
     """Load and faults for `seconds`; each thing that must hold, and whether it did."""
     auth, acct = (
         int(one[0].rpartition(":")[2]) for one in (config.radius.auth, config.radius.acct)
     )
     samples = Samples()
-    sessions, phones = Sessions(auth, acct), Phones(config, folder)
-    faults = Faults(database, number, seconds, samples.killed)
+    people = soakdirectory.PEOPLE if slapd is not None else 0
+    sessions, phones = Sessions(auth, acct, people), Phones(config, folder)
+    faults = Faults(database, number, seconds, samples.killed, slapd)
     faults.start()
     began = time.monotonic()
     try:
@@ -326,6 +371,8 @@ def soak(
         **compare(config, told),
         "no wrong password was accepted": not told.wrong_accepted and not phones.wrong_accepted,
         "no right password was refused": not told.counts["right passwords refused"],
+        "people of the directory got in after its last outage": slapd is None
+        or told.directory_accepted_at > faults.directory_back_at + soakdirectory.REMEMBER_SECONDS,
         "people got in by EAP": phones.succeeded > 0 or phones.is_absent,
         "everything was answered in the end": sessions.is_over,
         "every fault was made": faults.are_all_done,

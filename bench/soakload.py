@@ -41,6 +41,9 @@ PACKETS_A_SECOND = SESSIONS_A_SECOND * (1 + 1 + INTERIMS + 1)
 WRONG_EVERY = 16
 """One login in so many has a wrong password."""
 
+DIRECTORY_EVERY = 8
+"""One login in so many is of a person whom only the directory knows, if there is one."""
+
 USERS = 400
 _SOCKETS = 64
 _AGAIN_SECONDS = 1.0
@@ -61,6 +64,8 @@ class Told:
     wrong_accepted: list[str] = field(default_factory=list)
     """Stations let in with a wrong password."""
     counts: Counter[str] = field(default_factory=Counter)
+    directory_accepted_at: float = 0.0
+    """When somebody of the directory was last let in, monotonic seconds."""
     longest_wait: float = 0.0
     """Seconds from the first copy of an accounting packet to its answer."""
 
@@ -78,8 +83,9 @@ class _Waiting:
 class Sessions:
     """All of it in one thread; call `step` often."""
 
-    def __init__(self, auth: int, acct: int) -> None:
+    def __init__(self, auth: int, acct: int, directory_people: int = 0) -> None:
         self.told = Told()
+        self.directory_people = directory_people
         self._poller = select.epoll()
         self._wires: dict[int, socket.socket] = {}
         self._free: dict[int, deque[tuple[int, int]]] = {auth: deque(), acct: deque()}
@@ -146,13 +152,24 @@ class Sessions:
             self._send_again(now)
 
     def _begin(self, number: int) -> None:
-        user, station = f"user{number % USERS}", f"02{number:010x}"
+        station = f"02{number:010x}"
+        is_of_directory = bool(self.directory_people) and number % DIRECTORY_EVERY == 0
+        user = f"user{number % USERS}"
+        if is_of_directory:
+            user = f"person{number // DIRECTORY_EVERY % self.directory_people}"
         is_wrong = number % WRONG_EVERY == WRONG_EVERY - 1
+        if is_of_directory:
+            is_wrong = number // DIRECTORY_EVERY % WRONG_EVERY == WRONG_EVERY - 1
         password = b"wrong " + PASSWORD if is_wrong else PASSWORD
 
         def answered(reply: bytes) -> None:
             accepted = reply[0] == ACCESS_ACCEPT
             self.told.counts["accepts" if accepted else "rejects"] += 1
+            if is_of_directory:
+                kind = "let in by the directory" if accepted else "refused by the directory"
+                self.told.counts[kind] += 1
+                if accepted:
+                    self.told.directory_accepted_at = time.monotonic()
             if is_wrong:
                 if accepted:
                     self.told.wrong_accepted.append(station)

@@ -9,48 +9,25 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from common.errors import ConfigError, UsageError
-from common.net import parse_listen, parse_prefix
+from common.config_access import Directory, Eap, Proxy, RadSec
+from common.config_section import Listen, Prefix, Section
+from common.errors import ConfigError
 
 RETENTION_FLOOR_DAYS = 90
 """Computer Crime Act section 26: traffic data is kept at least this long."""
 
 
-def _listen(text: str) -> str:
-    parse_listen(text)
-    return text
-
-
-def _prefix(text: str) -> str:
-    try:
-        return str(parse_prefix(text))
-    except UsageError as error:
-        raise ValueError(str(error)) from error
-
-
-Listen = Annotated[str, AfterValidator(_listen)]
-Prefix = Annotated[str, AfterValidator(_prefix)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Site(_Section):
+class Site(Section):
     name: str = "Yuenyan"
     timezone: str = "Asia/Bangkok"
     languages: tuple[Literal["th", "en"], ...] = ("th", "en")
@@ -74,7 +51,7 @@ class Site(_Section):
         return value
 
 
-class Database(_Section):
+class Database(Section):
     url: str = ""
     """Empty means SQLite in the data directory."""
     url_file: Path | None = None
@@ -87,7 +64,7 @@ class Database(_Section):
         return value
 
 
-class Radius(_Section):
+class Radius(Section):
     auth: tuple[Listen, ...] = ("0.0.0.0:1812",)
     acct: tuple[Listen, ...] = ("0.0.0.0:1813",)
     radsec: tuple[Listen, ...] = ()
@@ -116,157 +93,7 @@ class Radius(_Section):
     """One wrong password is forgotten in this time, so that a waiting guesser gets one in it."""
 
 
-class Eap(_Section):
-    methods: tuple[Literal["ttls", "peap", "tls", "pwd", "gtc", "mschapv2", "md5", "teap"], ...] = (
-        "ttls",
-        "peap",
-        "tls",
-    )
-    certificate: Path | None = None
-    private_key: Path | None = None
-    ca: Path | None = None
-    crl: Path | None = None
-    ocsp: Literal["off", "when-named", "required"] = "off"
-    """Ask the issuer of each client certificate whether it is still good (RFC 6960). Off, because
-    the site's own CA has a revocation list; where it is on, no answer is no login."""
-    ocsp_url: str = ""
-    """A responder to ask instead of the one that a certificate names."""
-    ocsp_seconds: float = Field(default=3.0, ge=0.5, le=30)
-    """For one answer: below the 5 seconds after which an access point asks again."""
-    tls_min: Literal["1.2", "1.3"] = "1.2"
-    tls_max: Literal["1.2", "1.3"] = "1.3"
-    fragment_octets: int = Field(default=1024, ge=64, le=3000)
-    """The longest EAP packet sent; a Framed-MTU of the NAS may make it less. Of 1024, with the
-    RADIUS around it, no router on the way has to cut anything."""
-    pwd_group: Literal[19, 20, 21] = 19
-    """The elliptic curve of EAP-pwd: P-256, which every peer must have, P-384 or P-521."""
-    maximum_rounds: int = Field(default=50, ge=10, le=500)
-    """Requests in one conversation, not counting acknowledged fragments."""
-    teap_identities: tuple[Literal["user", "machine"], ...] = Field(("user",), min_length=1)
-    """Each must be proven in a TEAP login. A machine alone, before anybody signs in, has no
-    user: whoever adds "machine" wants both."""
-    teap_inner: tuple[Literal["mschapv2", "tls", "gtc", "password"], ...] = Field(
-        ("mschapv2", "tls", "password"), min_length=1
-    )
-    """EAP inside TEAP in this order. "password" (Basic-Password-Auth) comes before EAP when it is
-    the first, else after it. Without "gtc", which RFC 9930 section 3.6.4 forbids."""
-    teap_tls_max: Literal["1.2", "1.3"] = "1.2"
-    """Peers agree on TEAP's keys in TLS 1.2; in 1.3 wpa_supplicant has others than RFC 9427."""
-    teap_resumption: bool = True
-    """Off for devices that cannot go on with an earlier tunnel: which of them can is not known."""
-    teap_emsk: bool = False
-    """Demand the EMSK's Compound-MAC where the inner method makes one. Windows makes none, and
-    wpa_supplicant takes its keys from the MSK even then."""
-
-    @field_validator("teap_identities", "teap_inner")
-    @classmethod
-    def _once_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("names one of them twice")
-        return value
-
-    @model_validator(mode="after")
-    def _teap_has_a_version(self) -> Eap:
-        if "teap" in self.methods and self.tls_min > self.teap_tls_max:
-            raise ValueError("teap_tls_max is below tls_min: TEAP has no version of TLS left")
-        return self
-
-    @field_validator("ocsp_url")
-    @classmethod
-    def _http(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("an OCSP responder has an address like http://ocsp.school.example/")
-        return value
-
-
-class RadSec(_Section):
-    certificate: Path | None = None
-    private_key: Path | None = None
-    ca: Path | None = None
-    crl: Path | None = None
-    tls_min: Literal["1.2", "1.3"] = "1.2"
-    idle_seconds: int = Field(default=900, ge=30)
-    """A connection that says nothing for so long is closed; clients that watch it say more."""
-    connections: int = Field(default=1000, ge=1, le=20_000)
-    """Each worker's; an office has a handful, a province hundreds."""
-    connections_per_address: int = Field(default=250, ge=1, le=20_000)
-    """Of each worker. A school's access points may all come from the one address of its line;
-    one address alone must not take every place."""
-
-
-class HomeServer(_Section):
-    """Whom to ask about people of a foreign realm."""
-
-    host: str
-    """An address, or a DNS name."""
-    transport: Literal["udp", "radsec"] = "udp"
-    port: int = Field(default=0, ge=0, le=65535)
-    """0: 1812 for UDP, 2083 for RadSec."""
-    acct_port: int = Field(default=1813, ge=1, le=65535)
-    """RadSec has one port for both."""
-    secret: str = Field(default="", repr=False)
-    secret_file: Path | None = None
-    certificate_name: str = ""
-    """What must stand in a RadSec server's certificate; empty: its host."""
-    status_server: bool = True
-    """It answers Status-Server (RFC 5997), by which a dead one is noticed to be back."""
-    allow_missing_message_authenticator: bool = False
-    """For one that cannot sign its answers: they can be forged (CVE-2024-3596)."""
-
-
-class ProxyRealm(_Section):
-    """`name` is a whole realm, a suffix such as `.ac.th`, or `*` for every other."""
-
-    name: str = Field(min_length=1, max_length=253)
-    servers: tuple[str, ...] = Field(min_length=1)
-    accounting: bool = True
-    vlan: int | None = Field(default=None, ge=1, le=4094)
-
-    @field_validator("name")
-    @classmethod
-    def _lower(cls, value: str) -> str:
-        if "@" in value or value != value.strip():
-            raise ValueError("a realm is written without the @, such as school.example")
-        return value.lower()
-
-
-class Proxy(_Section):
-    local_realms: tuple[str, ...] = ()
-    """Ours: taken off the user name, which is then looked up here."""
-    operator_name: str = ""
-    """The realm that tells other institutions where their people log in (RFC 5580)."""
-    request_cui: bool = True
-    """Ask for a Chargeable-User-Identity: the same person comes back under the same one."""
-    maximum_hops: int = Field(default=10, ge=1, le=50)
-    answer_seconds: float = Field(default=4.0, ge=0.5, le=30)
-    """Until the next server is asked; an access point asks again after 3 to 10 seconds."""
-    give_up_seconds: float = Field(default=15.0, ge=1, le=29)
-    """Below the 30 s for which a retransmission is known as one."""
-    probe_seconds: float = Field(default=10.0, ge=0.5, le=600)
-    revive_seconds: float = Field(default=120.0, ge=1)
-    """Until a dead server that takes no Status-Server is tried again."""
-    accounting_hours: float = Field(default=72.0, gt=0, le=24 * 90)
-    """How long accounting is offered to a home server that is away: a long weekend."""
-    server: dict[str, HomeServer] = {}
-    realm: tuple[ProxyRealm, ...] = ()
-
-    @model_validator(mode="after")
-    def _complete(self) -> Proxy:
-        for name, server in self.server.items():
-            if server.transport == "udp" and not (server.secret or server.secret_file):
-                raise ValueError(f"the home server {name} needs a secret_file")
-        names = [realm.name for realm in self.realm]
-        for realm in self.realm:
-            for asked in realm.servers:
-                if asked not in self.server:
-                    raise ValueError(f"the realm {realm.name} names an unknown server {asked}")
-            if names.count(realm.name) > 1 or realm.name in self.local_realms:
-                raise ValueError(f"the realm {realm.name} is there twice")
-        return self
-
-
-class Web(_Section):
+class Web(Section):
     public_url: str = ""
     """Empty: the address the browser used."""
     trusted_proxies: tuple[Prefix, ...] = ()
@@ -287,7 +114,7 @@ class Admin(Web):
     listen: Listen = "127.0.0.1:8081"
 
 
-class Passwords(_Section):
+class Passwords(Section):
     """argon2id costs; the defaults are the OWASP minimum (19 MiB, two passes, one lane)."""
 
     memory_kib: int = Field(default=19456, ge=19456)
@@ -296,7 +123,7 @@ class Passwords(_Section):
     minimum_length: int = Field(default=8, ge=8)
 
 
-class Collector(_Section):
+class Collector(Section):
     netflow: tuple[Listen, ...] = ("0.0.0.0:2055",)
     ipfix: tuple[Listen, ...] = ("0.0.0.0:4739",)
     syslog: tuple[Listen, ...] = ("0.0.0.0:5514",)
@@ -314,27 +141,14 @@ class Collector(_Section):
     """Who may send flows; empty: anyone who can reach the port."""
 
 
-class Archive(_Section):
+class Archive(Section):
     retention_days: int = Field(default=120, ge=RETENTION_FLOOR_DAYS)
     witnesses: tuple[str, ...] = ()
     segment_seconds: int = Field(default=60, ge=1, le=3600)
     """A segment is written at the latest this long after its first record came."""
 
 
-class Directory(_Section):
-    url: str | tuple[str, ...]
-    base_dn: str
-    bind_dn: str = ""
-    bind_password_file: Path | None = None
-    start_tls: bool = False
-    ca: Path | None = None
-    user_filter: str = "(uid={username})"
-    default_role: str = ""
-    offline_days: int = Field(default=0, ge=0)
-    groups: dict[str, str] = {}
-
-
-class Config(_Section):
+class Config(Section):
     """The whole tree. `source` is the file it came from, or None for built-in defaults."""
 
     source: Path | None = None
@@ -350,6 +164,15 @@ class Config(_Section):
     collector: Collector = Collector()
     archive: Archive = Archive()
     directory: dict[str, Directory] = {}
+    """In the order in which they are asked for a name that is not known here."""
+
+    @field_validator("directory")
+    @classmethod
+    def _plain_names(cls, value: dict[str, Directory]) -> dict[str, Directory]:
+        for name in value:
+            if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+                raise ValueError(f"{name!r}: name it with letters, digits, - and _")
+        return value
 
     @model_validator(mode="after")
     def _tls_order(self) -> Config:

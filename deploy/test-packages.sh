@@ -19,11 +19,17 @@ needed=(
   hostapd:hostapd
   wpa_supplicant:wpasupplicant
   chromium:chromium
+  slapd:slapd
+  ldapmodify:ldap-utils
   psql:postgresql-client
   gcc:gcc
   make:make
   dpkg-source:dpkg-dev
 )
+# A domain controller takes half a minute of every run, so only `make test-all` has one.
+if [ -n "${YUENYAN_TEST_ALL:-}" ]; then
+  needed+=(samba:samba-ad-dc samba-tool:samba ntlm_auth:winbind)
+fi
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
 for pair in "${needed[@]}"; do
@@ -31,6 +37,8 @@ for pair in "${needed[@]}"; do
 done
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
   missing+=(postgresql)
+[ -z "${YUENYAN_TEST_ALL:-}" ] || [ -d /usr/share/samba/setup ] ||
+  missing+=(samba-ad-provision samba-dsdb-modules samba-vfs-modules)
 compgen -G '/usr/share/fonts/*/tlwg/*' >/dev/null || missing+=(fonts-thai-tlwg)
 [ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 

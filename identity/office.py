@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.clock import Clock, utc_now
 from common.config import Config
 from db.engine import Database
+from identity.directories import Directories
 from identity.passwords import PasswordVault
 from identity.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Database, keys, password costs and clock of this site."""
+    """Database, keys, password costs, clock and directories of this site."""
 
     config: Config
     database: Database
     vault: Vault
     passwords: PasswordVault
     clock: Clock = utc_now
+    directories: Directories = field(default_factory=Directories)
 
     @classmethod
     def open(cls, config: Config, database: Database | None = None) -> Office:
@@ -29,4 +31,5 @@ class Office:
             database=database or Database(config.database_url),
             vault=Vault.open(config.keys_dir),
             passwords=PasswordVault(config.passwords),
+            directories=Directories(config.directory),
         )

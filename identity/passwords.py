@@ -42,7 +42,7 @@ class PasswordVault:
         if "\0" in password or "\n" in password or "\r" in password:
             raise UsageError("a password may hold no line break or NUL")
 
-    def hash(self, password: str) -> str:
+    def hash(self, password: str | bytes) -> str:
         """The argon2id hash of `password` in its standard text form."""
         return self._hasher.hash(password)
 

@@ -59,6 +59,35 @@ STEPS: Mapping[str, LazyString] = {
     "proxy:hops": _("The request had gone through too many servers"),
     "proxy:misspelt": _("What stands behind the @ cannot be the name of an institution"),
     "proxy:timeout": _("The server of the other institution did not answer"),
+    "directory:proven": _("The directory %(value)s confirmed the password"),
+    "directory:from_memory": _(
+        "The directory %(value)s did not answer; it had confirmed this password lately"
+    ),
+    "directory:not_from_memory": _(
+        "The directory %(value)s did not answer, and this is not the password it confirmed last"
+    ),
+    "directory:unreachable": _("The directory %(value)s did not answer"),
+    "directory:not_found": _("Neither an account here nor an entry in %(value)s has this name"),
+    "directory:found_twice": _("The directory %(value)s has several entries of this name"),
+    "directory:wrong_password": _("The directory %(value)s did not accept the password"),
+    "directory:locked": _(
+        "The directory %(value)s has locked the account after too many wrong passwords"
+    ),
+    "directory:disabled": _("The account is disabled in the directory %(value)s"),
+    "directory:expired": _("The account has expired in the directory %(value)s"),
+    "directory:password_expired": _(
+        "The directory %(value)s wants a new password before it lets the person in"
+    ),
+    "directory:no_role": _("The person is in none of the groups that have a role in %(value)s"),
+    "directory:role_missing": _("A group of the person has the role %(value)s, which is not there"),
+    "directory:gone": _("The entry of the person is no longer in the directory %(value)s"),
+    "directory:not_configured": _("The account came from %(value)s, which is not configured now"),
+    "directory:other_person": _(
+        "The name belongs to another entry of %(value)s than when the account was made"
+    ),
+    "directory:keeps_password": _(
+        "The password is kept in the directory %(value)s alone; this method would need it here"
+    ),
     "throttle:account_device": _("This device tried this account with a wrong password too often"),
     "throttle:device": _("This device tried too many wrong passwords, whatever the account"),
     "throttle:nas": _("Too many passwords are being checked for this access point at once"),
@@ -245,6 +274,29 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     "certificate_of_no_account": (
         _("The certificate must carry the user name of an account as its alternative name."),
         _NEW_CERTIFICATE,
+    ),
+    "directory_ambiguous": (
+        _("Let the administrator of the directory give each person a name of their own."),
+        _("Or narrow base_dn or user_filter of the directory, so that one entry is left."),
+    ),
+    "directory_no_role": (
+        _("Put the person into a group of the directory that has a role here."),
+        _("Or give the group a role: [directory.NAME.groups]; or set default_role."),
+        _("What is found for a person: yuenyan directory test NAME --user USER."),
+    ),
+    "directory_disabled": (
+        _("Ask the administrator of the directory; enabled there, the person gets in at once."),
+    ),
+    "directory_entry_gone": (
+        _("Ask the administrator of the directory whether the person has left or was renamed."),
+        _("If many are missing at once, base_dn or a permission was changed: yuenyan doctor."),
+    ),
+    "directory_password_expired": (
+        _("Let the user change the password where the directory wants it, then log in again."),
+    ),
+    "directory_other_person": (
+        _("If it is the same person with a new entry: yuenyan directory relink USER."),
+        _("If it is another person, give the entry another name: past sessions stay with the old."),
     ),
     "quota_used_up": (
         _("The quota begins anew with the next day, week or month."),

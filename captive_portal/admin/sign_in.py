@@ -39,7 +39,9 @@ def submit() -> ResponseReturnValue:
         if desk().attempts.is_news(username, client_address()):
             _record("admin:sign_in_throttled", username)
         return _refused(username, 429)
-    decision = check_password(office(), username, request.form.get("password", "")[:1024])
+    # Not by a directory: a password changed there could not end a sign-in here.
+    password = request.form.get("password", "")[:1024]
+    decision = check_password(office(), username, password, local_only=True)
     if isinstance(decision, Unavailable):
         raise BackendUnavailable(decision.backend)
     found = _officer(decision.account.account_id) if isinstance(decision, Granted) else None

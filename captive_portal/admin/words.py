@@ -60,6 +60,12 @@ REASONS: Words = {
     "certificate_of_no_account": _("The certificate of the device names no account"),
     "quota_used_up": _("The account has used up its data or time"),
     "outside_hours": _("The role may not use the network at this hour"),
+    "directory_ambiguous": _("The directory has several entries of this name; none is certain"),
+    "directory_no_role": _("The directory knows this person, but none of their groups has a role"),
+    "directory_disabled": _("The directory has disabled this person's account, or it has expired"),
+    "directory_entry_gone": _("The directory does not have this person any more"),
+    "directory_password_expired": _("The password has to be changed in the directory first"),
+    "directory_other_person": _("This name belonged to somebody else of the directory before"),
     "too_many_attempts": _("Too many wrong passwords came; the device has to wait a little"),
 }
 
@@ -152,6 +158,7 @@ PROOFINGS: Words = {
     "in_person": _("in person"),
     "sponsor": _("by a sponsor"),
     "operator": _("entered by an operator"),
+    "directory": _("from the directory"),
 }
 
 CLOSE_CAUSES: Words = {
@@ -223,6 +230,8 @@ ACTIONS: Words = {
     "session:change_requested": _("changed a connection"),
     "nas:coa_set": _("set where a network device takes orders"),
     "role:hours_set": _("set the hours of a role"),
+    "account:renamed": _("renamed an account"),
+    "account:relinked": _("linked an account to a new entry of the directory"),
     "account:role_set": _("gave an account another role"),
     "sessions:searched": _("searched past connections by address"),
     "voucher:created": _("issued vouchers"),
@@ -259,6 +268,10 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
         (
             r"there is already an account '(?P<name>.+)'",
             _("The user name %(name)s is taken; choose another."),
+        ),
+        (
+            r"the password of .+ is kept in (?P<where>[^;]+);",
+            _("The password is kept in %(where)s; change it there."),
         ),
         (r"'(?P<name>.+)' is a MAC address", _("%(name)s is a MAC address, not a user name.")),
         (

@@ -11,6 +11,7 @@ from db.models.admission import (
 )
 from db.models.base import Base
 from db.models.certificates import Certificate
+from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.ledger import (
     AccountingEvent,
@@ -37,6 +38,7 @@ __all__ = [
     "Certificate",
     "CoaRequest",
     "Credential",
+    "DirectoryEntry",
     "Gap",
     "NasBoot",
     "NasClient",

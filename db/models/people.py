@@ -34,7 +34,7 @@ class Person(Base):
     class_name: Mapped[str | None]
     contact: Mapped[str | None]
     proofing_method: Mapped[str]
-    """roster | in_person | sponsor | operator"""
+    """roster | in_person | sponsor | operator | directory"""
     proofed_by: Mapped[str]
     proofed_at: Mapped[datetime]
     created_at: Mapped[datetime]
@@ -105,6 +105,8 @@ class Account(Base):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     """When it was last suspended or expired; identity is kept 90 days beyond (R38)."""
+    origin: Mapped[str | None]
+    """NULL: kept here. `directory:NAME`: its password is proven there (db.models.directory)."""
 
     person: Mapped[Person | None] = relationship(lazy="joined")
     role: Mapped[Role] = relationship(lazy="joined")

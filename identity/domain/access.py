@@ -70,6 +70,12 @@ class Reason(StrEnum):
     OUTSIDE_HOURS = "outside_hours"
     THROTTLED = "too_many_attempts"
     HOME_REFUSED = "home_server_refused"
+    DIRECTORY_AMBIGUOUS = "directory_ambiguous"
+    DIRECTORY_NO_ROLE = "directory_no_role"
+    DIRECTORY_DISABLED = "directory_disabled"
+    DIRECTORY_GONE = "directory_entry_gone"
+    DIRECTORY_EXPIRED_PASSWORD = "directory_password_expired"  # noqa: S105 - a reason
+    DIRECTORY_OTHER_PERSON = "directory_other_person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +121,8 @@ class AccountSnapshot:
     """What is kept beside the hash, to be asked for: none | nt-hash | password."""
     to_keep: str = "none"
     """What ought to be kept and is not yet; the next login that tells the password sees to it."""
+    origin: str = ""
+    """`directory:NAME` when that is who knows the password; empty when it is kept here."""
 
     def refusal(self, now: datetime) -> Reason | None:
         """Why this account may not log in at `now`, or None when it may."""
@@ -138,6 +146,8 @@ class Granted:
     method: Method
     expires_at: datetime | None = None
     octets_left: int | None = None
+    step: str = ""
+    """A line for the trace, such as `directory:proven=office`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,21 @@ class Unavailable:
     """Nobody can say now; never an accept (docs/decisions/0004)."""
 
     backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouched:
+    """A directory has proven the password; `account` is as that has left it.
+
+    Not yet a grant: the account may be suspended, and the role has its limits.
+    """
+
+    account: AccountSnapshot
+    step: str
+    remember_seconds: float = 0.0
+    """How long the same password need not be asked for again."""
+    nt_key: bytes = field(default=b"", repr=False)
+    """MD4 of the NT hash, for the keys of MS-CHAPv2; empty for a password."""
 
 
 Decision = Granted | Denied | Unavailable

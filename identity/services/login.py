@@ -2,54 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from common.errors import BackendUnavailable
-from db.models import Account, AuthEvent, Credential
+from db.models import AuthEvent, Credential
 from identity.domain.access import (
-    AccountSnapshot,
     Decision,
     Denied,
     Granted,
     Method,
     Reason,
     Unavailable,
+    Vouched,
 )
 from identity.office import Office
-from identity.services import people, recoverable, roles, vouchers
+from identity.services import directory_login, people, recoverable, vouchers
+from identity.services.snapshots import snapshot
 
-
-def snapshot(session: Session, account: Account) -> AccountSnapshot:
-    """The facts a login decides on, read now."""
-    credential = session.get(Credential, account.id)
-    return AccountSnapshot(
-        account_id=account.id,
-        username=account.username,
-        kind=account.kind,
-        state=account.state,
-        expires_at=account.expires_at,
-        role=roles.profile(account.role),
-        password_hash=credential.password_hash if credential else None,
-        recoverable=(credential.recoverable_kind if credential else None) or "none",
-        to_keep=recoverable.missing(account.role, credential),
-    )
+__all__ = ["check_password", "check_voucher", "record_decision", "renew_hash", "snapshot"]
 
 
 def check_password(
-    office: Office, username: str, password: str, method: Method = Method.PORTAL
+    office: Office,
+    username: str,
+    password: str,
+    method: Method = Method.PORTAL,
+    local_only: bool = False,
 ) -> Decision:
     """Decide on a user name and password; an unknown name costs the same time as a wrong one.
 
     The hash is checked before the account's state is told, so that only who knows the
     password learns that an account is suspended. A hash with old costs is renewed.
+
+    Args:
+        local_only: ask no directory; its people are refused.
     """
     now = office.clock()
     try:
         with office.database.read() as session:
             account = people.find(session, username)
             facts = snapshot(session, account) if account is not None else None
+        if not local_only and directory_login.concerns(office, facts):
+            name = username.strip().casefold()
+            answer = directory_login.prove(office, facts, name, password.encode())
+            return _told(answer, method, now)
         proven = office.passwords.verify(facts.password_hash if facts else None, password)
         if facts is None:
             return Denied(Reason.UNKNOWN_ACCOUNT, method)
@@ -68,6 +65,21 @@ def check_password(
     if refusal is not None:
         return Denied(refusal, method, facts.account_id)
     return Granted(account=facts, method=method, expires_at=facts.expires_at)
+
+
+def _told(answer: Vouched | Denied, method: Method, now: datetime) -> Decision:
+    """The decision that a directory's answer comes to."""
+    if isinstance(answer, Denied):
+        return replace(answer, method=method)
+    refusal = answer.account.refusal(now)
+    if refusal is not None:
+        return Denied(refusal, method, answer.account.account_id)
+    return Granted(
+        account=answer.account,
+        method=method,
+        expires_at=answer.account.expires_at,
+        step=answer.step,
+    )
 
 
 def renew_hash(
@@ -127,5 +139,6 @@ def record_decision(
                 outcome="accept" if granted else "reject",
                 reason=Reason.OK if isinstance(decision, Granted) else decision.reason,
                 calling_station_id=client_mac,
+                trace=decision.step or None,
             )
         )

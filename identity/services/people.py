@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
-from db.models import Account, Credential, Person
+from db.models import Account, Credential, DirectoryEntry, Person
 from identity.domain.admission import clean_username, find_code
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
@@ -130,9 +130,17 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
     if account.state != state:
         account.state = state
         account.ended_at = None if state == "active" else now
+        _outweigh_directory(session, account)
         audit.record(session, now, actor, f"account:{state}", account.username)
         dynamic.follow_account(session, now, account, actor)
     return account
+
+
+def _outweigh_directory(session: Session, account: Account) -> None:
+    """What an officer sets is lifted by an officer, whatever the directory said before."""
+    row = session.get(DirectoryEntry, account.id) if account.origin else None
+    if row is not None:
+        row.refused = None
 
 
 def set_expiry(
@@ -167,6 +175,10 @@ def set_password(
             it nothing is kept.
     """
     account = get(session, username)
+    if account.origin is not None:
+        raise Refused(
+            f"the password of {account.username} is kept in {account.origin}; change it there"
+        )
     credential = session.get(Credential, account.id)
     now = office.clock()
     if credential is None:
@@ -188,6 +200,7 @@ def describe(session: Session, account: Account) -> dict[str, object]:
         "username": account.username,
         "kind": account.kind,
         "state": account.state,
+        "origin": account.origin,
         "full_name": account.full_name,
         "role": account.role.name,
         "org": account.organisation.code if account.organisation else None,

@@ -31,13 +31,14 @@ from db.models import (
     Voucher,
 )
 from db.models.base import from_micros
-from identity.domain.access import AccountSnapshot, Decision, RoleProfile
+from identity.domain.access import AccountSnapshot, Decision, Denied, RoleProfile, Vouched
+from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
 from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import login, nas, recoverable
+from identity.services import directory_login, login, nas, recoverable
 from identity.stores.patience import Patience
 
 
@@ -81,6 +82,7 @@ _ACCOUNTS = (
         Account.kind,
         Account.state,
         Account.expires_at,
+        Account.origin,
         Credential.password_hash,
         Credential.recoverable_kind,
         func.coalesce(Credential.recoverable_choice, Role.recoverable).label("wanted"),
@@ -260,9 +262,12 @@ class SqlStore:
                 state=sys.intern(row.state),
                 expires_at=row.expires_at,
                 role=_profile(*row[-len(_PROFILE) :]),
-                password_hash=row.password_hash,
+                password_hash=row.password_hash if row.origin is None else None,
                 recoverable=row.recoverable_kind or "none",
-                to_keep="none" if row.wanted == row.recoverable_kind else row.wanted,
+                to_keep=(
+                    "none" if row.origin or row.wanted == row.recoverable_kind else row.wanted
+                ),
+                origin=sys.intern(row.origin or ""),
             )
             for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         }
@@ -357,8 +362,30 @@ class SqlStore:
         """Decide on a voucher; its first use starts its clock."""
         return login.check_voucher(self._office, code, station)
 
-    def check_password(self, account: AccountSnapshot | None, password: bytes) -> bool:
-        """Whether `password` is the account's; renews a hash with old costs. Slow."""
+    @property
+    def has_directories(self) -> bool:
+        """Whether a name that is not known here may be known elsewhere."""
+        return bool(self._office.directories)
+
+    def asks_directory(self, account: AccountSnapshot | None) -> bool:
+        """Whether `check_password` would go to a directory for this account or unknown name."""
+        return directory_login.concerns(self._office, account)
+
+    def ask_directory(
+        self, account: AccountSnapshot | None, username: str, proof: NtProof | None
+    ) -> Vouched | Denied | None:
+        """What a directory says to a login without a password. Slow."""
+        return directory_login.prove_nt(self._office, account, username, proof)
+
+    def check_password(
+        self, account: AccountSnapshot | None, password: bytes, username: str = ""
+    ) -> bool | Vouched | Denied:
+        """Whether `password` is the account's; renews a hash with old costs. Slow.
+
+        Who is not known here, or is from a directory, is asked for there by `username`.
+        """
+        if directory_login.concerns(self._office, account):
+            return directory_login.prove(self._office, account, username, password)
         stored = account.password_hash if account is not None else None
         proven = self._office.passwords.verify(stored, password)
         if proven and account is not None and stored is not None:

@@ -41,7 +41,8 @@ PROTECTED_SUCCESS = b"\0"
 Steps = Generator[Question | Send, Any, None]
 
 _NO_RESUMPTION = frozenset({Method.VOUCHER, Method.TOKEN})
-"""A token works once, and a voucher counts its devices: both must be looked at each time."""
+"""A token works once, and a voucher counts its devices: both must be looked at each time.
+So must the password of a directory's account, which may have been changed there."""
 
 
 class TunnelFailed(Exception):  # noqa: N818 - reads as what happened
@@ -173,7 +174,8 @@ class Tunnel:
             if isinstance(decision, Denied):
                 self.trace(f"policy:{decision.reason.value}")
             return MethodResult(decision, identity=identity)
-        if keeps_session and decision.method not in _NO_RESUMPTION:
+        may_resume = keeps_session and decision.method not in _NO_RESUMPTION
+        if may_resume and not decision.account.origin:
             self._remember(decision)
         keys = msk or self.keys()
         return MethodResult(

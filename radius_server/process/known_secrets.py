@@ -18,12 +18,15 @@ from identity.domain.access import (
     Method,
     Reason,
     Unavailable,
+    Vouched,
 )
 from identity.domain.admission import find_code, format_code
-from identity.domain.recoverable import nt_hash
+from identity.domain.directory import NtProof
+from identity.domain.recoverable import hash_nt_hash, nt_hash
 from identity.domain.tokens import TokenFacts
 from radius_server.process.questions import (
     AccessRequest,
+    AskDirectory,
     FindAccount,
     FindTokens,
     Proof,
@@ -41,10 +44,15 @@ KnownProof = Generator[Question, Any, tuple[Decision, RecoveredSecret | None]]
 """Comes to the decision and, with a good proof, the secret it was made with."""
 
 
-def prove_knowledge(request: AccessRequest, method: Method, fits: Fits) -> KnownProof:
+def prove_knowledge(
+    request: AccessRequest, method: Method, fits: Fits, proof: NtProof | None = None
+) -> KnownProof:
     """Who made the proof that `fits` knows how to check.
 
     A token or voucher that fits is used up by it, and its own method is what is decided on.
+
+    Args:
+        proof: that of MS-CHAPv2, which a directory may be able to check.
     """
     username = request.user_name.strip().casefold()
     account = yield FindAccount(username)
@@ -72,6 +80,14 @@ def prove_knowledge(request: AccessRequest, method: Method, fits: Fits) -> Known
         known = first_fit(fits, (facts.token,))
         if known is not None:
             return (yield from spend(request, account, facts)), known
+    if account is None or account.origin:
+        told = yield AskDirectory(account, request, proof)
+        if isinstance(told, Vouched):
+            return vouched_for(request, told, method), RecoveredSecret(nt_key=told.nt_key)
+        if isinstance(told, Unavailable):
+            return told, None
+        if isinstance(told, Denied):
+            return replace(told, method=method), None
     return _refusal(account, secret, method), None
 
 
@@ -91,12 +107,23 @@ def nt_hash_of(secret: RecoveredSecret) -> bytes:
     return secret.nt_hash
 
 
+def nt_key_of(secret: RecoveredSecret) -> bytes:
+    """MD4 of the NT hash, of which the keys are made: told by a directory, or computed now."""
+    return secret.nt_key or hash_nt_hash(nt_hash_of(secret))
+
+
 def if_active(request: AccessRequest, account: AccountSnapshot, method: Method) -> Decision:
     """Granted when the account may log in now."""
     refusal = account.refusal(request.now)
     if refusal is not None:
         return Denied(refusal, method, account.account_id)
     return Granted(account=account, method=method, expires_at=account.expires_at)
+
+
+def vouched_for(request: AccessRequest, vouched: Vouched, method: Method) -> Decision:
+    """Granted when the account that a directory has proven may log in now."""
+    decision = if_active(request, vouched.account, method)
+    return replace(decision, step=vouched.step) if isinstance(decision, Granted) else decision
 
 
 def as_of_now(request: AccessRequest, granted: Granted) -> Proof:
@@ -109,7 +136,8 @@ def as_of_now(request: AccessRequest, granted: Granted) -> Proof:
         return Denied(Reason.UNKNOWN_ACCOUNT, method, account_id)
     if account.password_hash != granted.account.password_hash:
         return Denied(Reason.WRONG_PASSWORD, method, account_id)
-    return if_active(request, account, method)
+    decision = if_active(request, account, method)
+    return replace(decision, step=granted.step) if isinstance(decision, Granted) else decision
 
 
 def spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenFacts) -> Proof:

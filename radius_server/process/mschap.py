@@ -118,8 +118,15 @@ def authenticator_response(
 
     GenerateAuthenticatorResponse, RFC 2759 section 8.7.
     """
+    return authenticator_response_by(response, challenge, user_name, hash_nt_hash(nt_hash))
+
+
+def authenticator_response_by(
+    response: Response2, challenge: bytes, user_name: bytes, nt_key: bytes
+) -> str:
+    """The same from MD4 of the NT hash, PasswordHashHash of RFC 2759 section 8.4."""
     digest = hashlib.sha1(
-        hash_nt_hash(nt_hash) + response.nt_response + _SERVER_SIGNING, usedforsecurity=False
+        nt_key + response.nt_response + _SERVER_SIGNING, usedforsecurity=False
     ).digest()
     joint = challenge_hash(response.peer_challenge, challenge, user_name)
     signature = hashlib.sha1(digest + joint + _MORE_ITERATIONS, usedforsecurity=False)
@@ -132,9 +139,14 @@ def session_keys(nt_hash: bytes, response: bytes) -> tuple[bytes, bytes]:
     Args:
         response: the peer's NT-Response of version 2.
     """
-    master = hashlib.sha1(
-        hash_nt_hash(nt_hash) + response + _MASTER_KEY, usedforsecurity=False
-    ).digest()[:_KEY_OCTETS]
+    return session_keys_by(hash_nt_hash(nt_hash), response)
+
+
+def session_keys_by(nt_key: bytes, response: bytes) -> tuple[bytes, bytes]:
+    """The same from MD4 of the NT hash, PasswordHashHash of RFC 3079 section 3.4."""
+    master = hashlib.sha1(nt_key + response + _MASTER_KEY, usedforsecurity=False).digest()[
+        :_KEY_OCTETS
+    ]
     return _start_key(master, _CLIENT_SENDS), _start_key(master, _SERVER_SENDS)
 
 

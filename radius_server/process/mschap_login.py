@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from identity.domain.access import Decision, Denied, Granted, Method, Reason, Unavailable
+from identity.domain.directory import NtProof
 from radius_server.packet.authenticator import encode_vendor
 from radius_server.process.admission import admit
-from radius_server.process.known_secrets import first_fit, nt_hash_of, prove_knowledge
+from radius_server.process.known_secrets import first_fit, nt_hash_of, nt_key_of, prove_knowledge
 from radius_server.process.mschap import (
     CHALLENGE1_OCTETS,
     CHALLENGE_OCTETS,
     RESPONSE_OCTETS,
     Response1,
     Response2,
-    authenticator_response,
+    authenticator_response_by,
+    challenge_hash,
     failure_message,
-    session_keys,
     session_keys1,
+    session_keys_by,
 )
 from radius_server.process.questions import (
     AccessRequest,
@@ -101,11 +103,19 @@ class Attempt2:
         """Whether the answer was made with `secret`."""
         return self.response.fits(self.challenge, self.name, nt_hash_of(secret))
 
+    def nt_proof(self) -> NtProof | None:
+        """The same for whoever knows the password; None when it has a wrong size."""
+        sizes = len(self.challenge), len(self.response.peer_challenge)
+        if sizes != (CHALLENGE_OCTETS, CHALLENGE_OCTETS):
+            return None
+        joint = challenge_hash(self.response.peer_challenge, self.challenge, self.name)
+        return NtProof(joint, self.response.nt_response)
+
     def granted(self, decision: Granted, secret: RecoveredSecret) -> MschapProof:
         """Our own proof and the keys that come with a good answer."""
-        known = nt_hash_of(secret)
-        message = authenticator_response(self.response, self.challenge, self.name, known)
-        return MschapProof(decision, message, *session_keys(known, self.response.nt_response))
+        key = nt_key_of(secret)
+        message = authenticator_response_by(self.response, self.challenge, self.name, key)
+        return MschapProof(decision, message, *session_keys_by(key, self.response.nt_response))
 
     def denied(self, decision: Decision) -> MschapProof:
         """What the peer is told of a refusal."""
@@ -138,7 +148,8 @@ def mschap2(
 
 def prove_attempt(request: AccessRequest, attempt: Attempt) -> MschapDialogue:
     """Who answered; the limits of the role come afterwards."""
-    decision, secret = yield from prove_knowledge(request, attempt.method, attempt.fits)
+    proof = attempt.nt_proof() if isinstance(attempt, Attempt2) else None
+    decision, secret = yield from prove_knowledge(request, attempt.method, attempt.fits, proof)
     if isinstance(decision, Granted) and secret is not None:
         return attempt.granted(decision, secret)
     return attempt.denied(decision)

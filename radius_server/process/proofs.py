@@ -6,6 +6,7 @@ Each proof is a dialogue; who is proven is not yet admitted (see `admission`).
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from typing import Any
 
 from identity.domain.access import (
@@ -15,11 +16,12 @@ from identity.domain.access import (
     Method,
     Reason,
     Unavailable,
+    Vouched,
 )
 from identity.domain.admission import find_code
 from identity.domain.tokens import PREFIX
 from radius_server.packet.authenticator import chap_fits
-from radius_server.process.known_secrets import if_active, prove_knowledge, spend
+from radius_server.process.known_secrets import if_active, prove_knowledge, spend, vouched_for
 from radius_server.process.questions import (
     AccessRequest,
     CheckPassword,
@@ -62,17 +64,22 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
         if isinstance(decision, Denied) and decision.reason is Reason.VOUCHER_UNKNOWN:
             # Many a name reads as a code; the time must not tell that nobody has it.
             proven = yield CheckPassword(None, password, request)
-            if isinstance(proven, _ENDS):
-                return proven
+            if isinstance(proven, Vouched):
+                return vouched_for(request, proven, Method.PAP)
+            is_unknown = isinstance(proven, Denied) and proven.reason is Reason.UNKNOWN_ACCOUNT
+            if isinstance(proven, _ENDS) and not is_unknown:
+                return _of_pap(proven)
         return decision
     proven = yield CheckPassword(account, password, request)
+    if isinstance(proven, Vouched):
+        return vouched_for(request, proven, Method.PAP)
     if isinstance(proven, _ENDS):
-        return proven
+        return _of_pap(proven)
     if account is None:
         return Denied(Reason.UNKNOWN_ACCOUNT, Method.PAP)
     if account.kind == "device":
         return Denied(Reason.NOT_A_LOGIN, Method.PAP, account.account_id)
-    if account.password_hash is None:
+    if account.password_hash is None and not account.origin:
         return Denied(Reason.NO_PASSWORD, Method.PAP, account.account_id)
     if not proven:
         return Denied(Reason.WRONG_PASSWORD, Method.PAP, account.account_id)
@@ -92,6 +99,10 @@ def answers_chap(request: AccessRequest, secret: RecoveredSecret) -> bool:
     return secret.password is not None and chap_fits(
         request.chap_password or b"", request.chap_challenge, secret.password
     )
+
+
+def _of_pap(answer: Unavailable | Denied) -> Decision:
+    return replace(answer, method=Method.PAP) if isinstance(answer, Denied) else answer
 
 
 def _decision(answer: Any) -> Decision:

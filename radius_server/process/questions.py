@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision, Unavailable
+from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage
 from identity.domain.stations import NO_WORDS, StationWords
 from radius_server.process.standing import Inquiry
@@ -65,12 +66,26 @@ class FindTokens:
 
 @dataclass(slots=True)
 class CheckPassword:
-    """Answer: bool, or Denied. Slow (argon2); the same time with and without an account."""
+    """Answer: bool, Vouched or Denied. Slow (argon2, or a directory); the same time with and
+    without an account. Denied as unknown says the same as False where there is no account."""
 
     account: AccountSnapshot | None
     password: bytes = field(repr=False)
     request: AccessRequest | None = field(default=None, repr=False, compare=False)
     """Which device asks, and where: who fails too often is answered Denied (throttled)."""
+
+
+@dataclass(slots=True)
+class AskDirectory:
+    """Answer: Vouched, Denied, or None when no directory has the name. Slow.
+
+    For the methods whose password does not travel; `proof` is that of MS-CHAPv2, the only
+    one that a directory can check.
+    """
+
+    account: AccountSnapshot | None
+    request: AccessRequest = field(repr=False, compare=False)
+    proof: NtProof | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -127,6 +142,8 @@ class RecoveredSecret:
 
     nt_hash: bytes | None = field(default=None, repr=False)
     """MD4 of the password in UTF-16LE, 16 octets (RFC 2759 section 8.3)."""
+    nt_key: bytes | None = field(default=None, repr=False)
+    """MD4 of the NT hash alone: all that a directory tells, enough for keys, not for a proof."""
     password: bytes | None = field(default=None, repr=False)
 
 
@@ -175,6 +192,7 @@ Question = (
     FindAccount
     | FindTokens
     | CheckPassword
+    | AskDirectory
     | SpendToken
     | RedeemVoucher
     | FindOpenStations

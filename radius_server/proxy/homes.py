@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from common.config import Config, HomeServer
+from common.config import Config
+from common.config_access import HomeServer
 from common.errors import ConfigError
 from common.logging import get_logger
 from common.metrics import Counters

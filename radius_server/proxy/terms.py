@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from common.config import Proxy
+from common.config_access import Proxy
 from radius_server.process import relaying
 from radius_server.process.realms import Realms, Route
 

@@ -44,7 +44,7 @@ class Directory:
     def __init__(self, store: SqlStore, stored: Callable[[str], str] = str) -> None:
         """`stored` takes what is not part of an account's name, a realm of ours, off a name."""
         self._store = store
-        self.stored = stored
+        self._stored = stored
         self.accounts: dict[str, AccountSnapshot | None] = {}
         """What is in memory now; `load` fetches what is not."""
         self._kept: dict[int, KeptSecret | None] = {}
@@ -53,6 +53,15 @@ class Directory:
         """Drop everything; the next questions go to the database."""
         self.accounts.clear()
         self._kept.clear()
+
+    def stored(self, username: str) -> str:
+        """The name of an account as the database has it."""
+        return self._stored(username.strip().casefold())
+
+    def drop(self, *usernames: str) -> None:
+        """Forget these names: something has just changed them, which the revision tells later."""
+        for username in usernames:
+            self.accounts.pop(username.strip().casefold(), None)
 
     def load(self, usernames: Collection[str]) -> dict[str, AccountSnapshot | None]:
         """The snapshots of `usernames`, asking the database once for all it does not have."""
@@ -148,15 +157,21 @@ class VerifiedPasswords:
 
     def confirms(self, account: AccountSnapshot, password: bytes, now: float) -> bool:
         """Whether this very password was confirmed for this very stored hash."""
-        if account.password_hash is None or account.to_keep != "none":
+        if (account.password_hash is None and not account.origin) or account.to_keep != "none":
             return False  # what is to be kept is kept where argon2 has confirmed it
         digest, until = _SLOT.unpack_from(self._table, self._offset(account))
         return until > now and hmac.compare_digest(digest, self._digest(account, password))
 
-    def remember(self, account: AccountSnapshot, password: bytes, now: float) -> None:
-        """Note that argon2 confirmed `password`; `now` is monotonic seconds."""
+    def remember(
+        self,
+        account: AccountSnapshot,
+        password: bytes,
+        now: float,
+        seconds: float = VERIFIED_SECONDS,
+    ) -> None:
+        """Note that argon2, or a directory, confirmed `password`; `now` is monotonic seconds."""
         digest = self._digest(account, password)
-        _SLOT.pack_into(self._table, self._offset(account), digest, now + VERIFIED_SECONDS)
+        _SLOT.pack_into(self._table, self._offset(account), digest, now + seconds)
 
     def _offset(self, account: AccountSnapshot) -> int:
         return account.account_id % self._slots * _SLOT.size

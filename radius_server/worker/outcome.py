@@ -43,6 +43,7 @@ _REFERENCES_AT_ONCE = 32
 _CALLING_STATION_ID = int(Attribute.CALLING_STATION_ID)
 _CALLED_STATION_ID = int(Attribute.CALLED_STATION_ID)
 _EAP_FAILURE = 4
+_DIRECTORY = "directory:"
 _VALUE_OCTETS = 253
 _MICROSOFT = 311
 _MS_CHAP_MPPE_KEYS = 12  # RFC 2548 section 2.4.1
@@ -81,6 +82,8 @@ class Outcome:
         packet, facts = exchange.packet, exchange.nas.facts
         reference = None
         trace = told.trace if told is not None else ()
+        if decision.step:
+            trace = (*trace, decision.step)
         if isinstance(decision, Granted):
             octets = self._new_reference()
             reference = octets.hex()
@@ -97,8 +100,6 @@ class Outcome:
             outcome, reason = "accept", Reason.OK
         else:
             account_id = decision.account_id
-            if decision.step:
-                trace = (*trace, decision.step)
             exchange.reply = reject(exchange, told)
             outcome, reason = "reject", decision.reason
         shown = user_name
@@ -133,6 +134,32 @@ class Outcome:
         self.decided(exchange, refusal, user_name)
         exchange.reply = reply
         self._entries[-1] = (exchange, (refusal, user_name))
+
+    def unanswered(self, exchange: Exchange, decision: Decision | Answered, user_name: str) -> None:
+        """Add the row of a login that a directory could not decide; there is no reply to it."""
+        trace: tuple[str, ...] = ()
+        if isinstance(decision, Answered):
+            trace, user_name = decision.trace, decision.identity or user_name
+            decision = decision.decision
+        if not isinstance(decision, Unavailable) or not decision.backend.startswith(_DIRECTORY):
+            return  # without the database there is nowhere to write it
+        step = f"{_DIRECTORY}unreachable={decision.backend.removeprefix(_DIRECTORY)}"
+        station = exchange.packet.text(_CALLING_STATION_ID)
+        self.batch.auth_events.append(
+            (
+                self._micros(exchange.received_at),
+                exchange.nas.facts.nas_client_id,
+                user_name,
+                None,
+                Method.EAP if exchange.packet.values.get(Attribute.EAP_MESSAGE) else Method.PAP,
+                "reject",
+                Reason.BACKEND,
+                None if station is None else find_mac(station) or station,
+                exchange.packet.text(_CALLED_STATION_ID),
+                None,
+                "\n".join((*trace, step)),
+            )
+        )
 
     def relayed(
         self,

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from common.errors import BackendUnavailable, ConfigError, ValueRefused
+from common.garbage import let_go
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import (
@@ -21,12 +22,14 @@ from identity.domain.access import (
     Granted,
     Method,
     Unavailable,
+    Vouched,
 )
 from identity.domain.recoverable import Recoverable
 from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
 from radius_server.process.questions import (
     Answered,
+    AskDirectory,
     AskStanding,
     Busy,
     Challenge,
@@ -52,6 +55,9 @@ from radius_server.worker.responders import Responders
 from radius_server.worker.throttle import Throttle
 
 _UNKNOWN = object()
+
+DIRECTORY_THREADS = 4
+"""They wait for an answer nearly all of their time, so they may be more than cores."""
 
 
 @dataclass(slots=True)
@@ -102,14 +108,18 @@ class Questions:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow")
         self._wake = wake
         self._queue: FairQueue[Login] = FairQueue(queue_limit)
+        # Apart: whoever waits for a directory must not keep argon2 waiting.
+        self._directory_pool = ThreadPoolExecutor(DIRECTORY_THREADS, "directory")
+        self._directory_queue: FairQueue[Login] = FairQueue(queue_limit)
         self._throttle = Throttle(penalties, counters, directory.stored)
         self._answered: deque[tuple[Login, Any]] = deque()
+        self._next_warning = 0.0
         self._log = get_logger("radius.questions")
 
     @property
     def waiting(self) -> int:
-        """How many logins wait for the pool."""
-        return self._queue.waiting
+        """How many logins wait for a pool."""
+        return self._queue.waiting + self._directory_queue.waiting
 
     @property
     def is_full(self) -> bool:
@@ -127,8 +137,11 @@ class Questions:
         ready = []
         while self._answered:
             login, answer = self._answered.popleft()
+            if type(answer) is Vouched:
+                # Its account may have been made just now, or has another role.
+                self._directory.drop(asked_name(login.question), answer.account.username)
             ready.append((login, answer))
-            self._queue.done(login.nas)
+            self._queue_of(login).done(login.nas)
         if not ready:
             return [], []
         decided, dropped = self._advance(ready)
@@ -181,6 +194,7 @@ class Questions:
         """Let the threads end after what they are doing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._responders.close()
+        self._directory_pool.shutdown(wait=False, cancel_futures=True)
 
     def _advance(self, ready: list[tuple[Login, Any]]) -> tuple[list[Login], list[Login]]:
         decided: list[Login] = []
@@ -245,6 +259,8 @@ class Questions:
                     answers.append((login, Usage(self._store.zone)))
             elif type(question) is FindTokens:
                 tokens.append((login, question.username))
+            elif type(question) is AskDirectory and not self._store.has_directories:
+                answers.append((login, None))
             elif type(question) is RecoverSecret:
                 kept.append((login, question.account.account_id))
             elif (
@@ -328,48 +344,77 @@ class Questions:
         return [(login, found[key]) for login, key in asking]
 
     def _submit(self, login: Login) -> bool:
+        queue = self._queue_of(login)
         # A conversation under way has taken its turn for TLS already; their number is bounded.
         if login.answer is None or type(login.question) is not Compute:
-            if self.is_full:
+            if queue.is_full:
                 self._counters.add("radius_dropped", reason="slow_queue_full")
                 return False
-            if not self._queue.has_room(login.nas):
+            if not queue.has_room(login.nas):
                 # Silence, not a reject: nobody's password is wrong, and the NAS asks again.
                 self._counters.add("radius_throttled", by="nas")
                 return False
         if type(login.question) is AskStanding:
-            self._queue.hold(login.nas)
+            queue.hold(login.nas)
             self._responders.ask(login.question.inquiry, partial(self._told, login))
             return True
-        self._queue.put(login.nas, login)
-        self._pool.submit(self._work)
+        queue.put(login.nas, login)
+        pool = self._pool if queue is self._queue else self._directory_pool
+        pool.submit(self._work, queue)
         return True
+
+    def _queue_of(self, login: Login) -> FairQueue[Login]:
+        """Where its question waits: it is the same until it is answered."""
+        question = login.question
+        if type(question) is AskDirectory or (
+            type(question) is CheckPassword and self._store.asks_directory(question.account)
+        ):
+            return self._directory_queue
+        return self._queue
 
     def _told(self, login: Login, answer: Any) -> None:
         """A slow answer has come; any thread."""
         self._answered.append((login, answer))
         self._wake()
 
-    def _work(self) -> None:
+    def _work(self, queue: FairQueue[Login]) -> None:
         """Runs on a pool thread."""
-        login = self._queue.take()
+        login = queue.take()
         try:
             answer = self._slow_answer(login.question)
         except BackendUnavailable as error:
             answer = Unavailable(error.backend)
+            self._warn(error)
+            let_go(error)  # an outage brings thousands, and the collector rests in a rush
         except Exception:
             self._log.exception("slow_question_failed", question=type(login.question).__name__)
             self._counters.add("radius_internal_errors")
             answer = Unavailable("internal")
         self._told(login, answer)
 
+    def _warn(self, error: BackendUnavailable) -> None:
+        """Count it, and say so once a second: a pool of threads would fill the log."""
+        self._counters.add("radius_backend_unavailable")
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + 1.0
+            self._log.warning("backend_unavailable", error=str(error))
+
     def _slow_answer(self, question: Question | None) -> Any:
         match question:
             case CheckPassword(account, password):
-                proven = self._store.check_password(account, password)
-                if proven and account is not None:
+                name = self._directory.stored(asked_name(question))
+                proven = self._store.check_password(account, password, name)
+                if type(proven) is Vouched:
+                    self._verified.remember(
+                        proven.account, password, time.monotonic(), proven.remember_seconds
+                    )
+                elif proven is True and account is not None:
                     self._verified.remember(account, password, time.monotonic())
                 return proven
+            case AskDirectory(account, _, proof):
+                name = self._directory.stored(asked_name(question))
+                return self._store.ask_directory(account, name, proof)
             case SpendToken(token_id):
                 return self._store.spend_token(token_id)
             case RedeemVoucher(code, station):
@@ -386,6 +431,12 @@ def _postpone(login: Login, said: Any, because: Unavailable) -> None:
     else:
         login.dialogue = repeated(said, login.origin[1], login.dialogue)
         login.decision = Silence(because)
+
+
+def asked_name(question: Question | None) -> str:
+    """Whose password a question is about, as it was typed."""
+    request = question.request if isinstance(question, CheckPassword | AskDirectory) else None
+    return request.user_name if request is not None else ""
 
 
 def settled(decision: Decision) -> Dialogue:

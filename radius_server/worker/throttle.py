@@ -16,6 +16,7 @@ from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.throttle import Limits, Penalties, Who
 from radius_server.process.questions import (
     Answered,
+    AskDirectory,
     Challenge,
     CheckPassword,
     Question,
@@ -59,7 +60,7 @@ class Throttle:
 
     def refusal(self, question: Question | None, now: float) -> Denied | None:
         """The answer to a question that this device may not ask about this account now."""
-        if type(question) is not CheckPassword and type(question) is not RecoverSecret:
+        if not isinstance(question, CheckPassword | RecoverSecret | AskDirectory):
             return None
         request, account = question.request, question.account
         account_id = None if account is None else account.account_id
@@ -74,7 +75,7 @@ class Throttle:
 
     def device_refusal(self, question: Question | None, now: float) -> Denied | None:
         """The answer to a question that would cost argon2, when this device may ask none."""
-        if type(question) is not CheckPassword or question.request is None:
+        if not isinstance(question, CheckPassword | AskDirectory) or question.request is None:
             return None
         request = question.request
         if not self._penalties.holds_back_device(request.station, request.nas_client_id, now):
@@ -119,7 +120,7 @@ class Throttle:
         """Whose password it was: one account has one count, however its name is written."""
         return self._stored(name) if account_id is None else account_id
 
-    def _denied(self, question: CheckPassword | RecoverSecret, by: str) -> Denied:
+    def _denied(self, question: CheckPassword | RecoverSecret | AskDirectory, by: str) -> Denied:
         self._counters.add("radius_throttled", by=by)
         account_id = question.account.account_id if question.account is not None else None
         return Denied(Reason.THROTTLED, Method.PAP, account_id, f"throttle:{by}")

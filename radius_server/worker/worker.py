@@ -380,12 +380,14 @@ class Worker:
                     self._conversing.ask(login, decision, outcome, now)
                 elif isinstance(decision, Silence):
                     if isinstance(decision.because, Unavailable):
+                        outcome.unanswered(exchange, decision.because, request.user_name)
                         self._give_up([exchange])
                     if isinstance(decision.because, Busy) or not self._rejects:
                         self._conversing.wait(login, now)
                 elif login.is_noted:
                     self._conversing.end(login)
                 elif is_unavailable(decision):
+                    outcome.unanswered(exchange, decision, request.user_name)
                     self._give_up([exchange])
                 else:
                     if login.answer is not None:

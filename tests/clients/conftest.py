@@ -9,6 +9,9 @@ import pytest
 from tests.clients.radclient import Nas
 from tests.integration.radius_site import LOOPBACK, LiveSite, running_radius, site_of_kind
 from tests.programs import require
+from tests.slapd import slapd
+
+__all__ = ["live", "nas", "slapd"]
 
 KINDS = [
     pytest.param("sqlite", marks=pytest.mark.xdist_group("radius-sqlite")),

@@ -41,6 +41,7 @@ def test_a_person_is_added_shown_disabled_and_enabled(site_on: Site) -> None:
         "username": "somchai",
         "kind": "person",
         "state": "active",
+        "origin": None,
         "full_name": "สมชาย ใจดี",
         "role": "staff",
         "org": "1001",

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from common.config import Config, HomeServer, Proxy, ProxyRealm
+from common.config import Config
+from common.config_access import HomeServer, Proxy, ProxyRealm
 from common.metrics import Counters
 from db.ledger import Batch, open_ledger
 from db.models import RelayOutbox

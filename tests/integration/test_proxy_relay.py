@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from common.clock import utc_now
-from common.config import Config, HomeServer, Proxy, ProxyRealm
+from common.config import Config
+from common.config_access import HomeServer, Proxy, ProxyRealm
 from common.metrics import Counters
 from common.net import parse_prefix
 from identity.office import Office

@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import utc_now
-from common.config import Collector, Config, Eap
+from common.config import Collector, Config
+from common.config_access import Eap
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -38,7 +39,6 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     yield ok("configuration", str(config.source or "built-in defaults"))
     unused = {
         "[eap]": config.eap != Eap(),
-        "[directory]": bool(config.directory),
         "collector.ipfix": config.collector.ipfix not in ((), Collector().ipfix),
         "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }

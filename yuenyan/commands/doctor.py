@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from common.config import Config
-from yuenyan.checkup import answers, certificates, machine, roaming, site
+from yuenyan.checkup import answers, certificates, directories, machine, roaming, site
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_database,
     certificates.check_certificates,
     roaming.check_roaming,
+    directories.check_directories,
     site.check_archive,
     machine.check_clock,
     machine.check_ports,

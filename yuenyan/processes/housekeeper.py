@@ -22,6 +22,7 @@ from db.service_run import EVERY_SECONDS as HEARTBEAT_SECONDS
 from db.service_run import heartbeat
 from identity.office import Office
 from identity.services import housekeeping
+from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.seals import make_seal
 
@@ -55,6 +56,7 @@ def run(config: Config) -> int:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)
             refresh_crl(office)
+            counters.add("housekeeper_directory_entries_total", refresh_directories(office))
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
         if until_seal <= 0:
@@ -85,6 +87,19 @@ def keep_house(office: Office) -> Mapping[str, int]:
     if any(done.values()):
         log.info("house_kept", **done)
     return done
+
+
+def refresh_directories(office: Office) -> int:
+    """Look whether people of directories are still there; how many were looked at."""
+    log = get_logger(__name__)
+    try:
+        return refresh(office)
+    except NetAccessError as error:
+        log.warning("directories_postponed", error=str(error))
+    except Exception:
+        # As in `keep_house`: the others must go on.
+        log.exception("directories_failed")
+    return 0
 
 
 def refresh_crl(office: Office) -> bool:

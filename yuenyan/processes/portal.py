@@ -21,6 +21,7 @@ def run(config: Config) -> int:
     log = get_logger(__name__)
     office = Office.open(config)
     office.database.require_schema()
+    office.directories.check()
     create_app(office)
     office.database.dispose()
 

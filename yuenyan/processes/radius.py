@@ -15,7 +15,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
-from common.config import Config, Proxy
+from common.config import Config
+from common.config_access import Proxy
 from common.logging import configure, get_logger
 from common.metrics import Counters
 from db.engine import Database
@@ -50,7 +51,9 @@ def run(config: Config) -> int:
     configure("radius")
     log = get_logger("radius")
     Database(config.database_url).require_schema()
-    Office.open(config).database.dispose()
+    check = Office.open(config)
+    check.directories.check()
+    check.database.dispose()
     for listen in (*config.radius.auth, *config.radius.acct):
         claim(listen, _CLAIM_SECONDS)
     for listen in config.radius.radsec:

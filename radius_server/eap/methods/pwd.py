@@ -43,6 +43,7 @@ from radius_server.eap.packet import OVERHEAD_OCTETS, Type, peer_identity
 from radius_server.process.known_secrets import as_of_now, if_active, nt_hash_of
 from radius_server.process.questions import (
     AccessRequest,
+    AskDirectory,
     Compute,
     FindAccount,
     Question,
@@ -176,6 +177,12 @@ def _secret(request: AccessRequest, preparation: Preparation) -> _Known:
     account = yield FindAccount(request.user_name.strip().casefold())
     if isinstance(account, Unavailable):
         return account
+    if account is None or account.origin:
+        told = yield AskDirectory(account, request)
+        if isinstance(told, Unavailable):
+            return told
+        if isinstance(told, Denied):
+            return replace(told, method=Method.EAP_PWD)
     if account is None:
         return Denied(Reason.UNKNOWN_ACCOUNT, Method.EAP_PWD)
     if account.kind == "device":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from common import config as configuration
 from common.config import Config, load, locate
+from common.config_access import Directory
 from common.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "yuenyan.example.toml"
@@ -41,6 +44,12 @@ def test_the_example_file_names_every_key() -> None:
         part = text.partition(f"[{name}]")[2].partition("\n[")[0]
         for key in section.model_fields:
             assert f"\n{key} = " in part or f"\n# {key} = " in part, f"{name}.{key}"
+    part = text.partition("\n# [directory.NAME]")[2]
+    for key, field in Directory.model_fields.items():
+        assert f"\n# {key} = " in part or f"[directory.NAME.{key}]" in part, f"directory.{key}"
+        if field.default not in (None, PydanticUndefined) and key != "groups":
+            said = part.partition(f"\n# {key} = ")[2].partition("\n")[0]
+            assert tomllib.loads(f"x = {said}")["x"] == field.default, f"directory.{key}"
 
 
 @pytest.mark.parametrize(

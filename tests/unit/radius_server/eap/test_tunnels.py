@@ -12,8 +12,9 @@ import pytest
 from cryptography import x509
 from OpenSSL import SSL
 
-from common.config import Config, Eap
+from common.config import Config
 from common.config import Site as SiteSection
+from common.config_access import Eap
 from common.errors import ConfigError
 from identity.domain.access import Denied, Granted, Method, Reason, RoleProfile
 from radius_server.eap.avp import Avp, decode_avps, encode_avp

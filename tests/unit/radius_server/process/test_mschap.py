@@ -82,7 +82,7 @@ def test_version_1_gets_its_own_keys_and_says_nothing_back() -> None:
         pytest.param(
             version2(password="x"), (ALICE, KEPT, []), "WRONG_PASSWORD", b"691", id="wrong"
         ),
-        pytest.param(version2(), (None, []), "UNKNOWN_ACCOUNT", b"691", id="unknown"),
+        pytest.param(version2(), (None, [], None), "UNKNOWN_ACCOUNT", b"691", id="unknown"),
         pytest.param(version2(), (account(), []), "NOT_RECOVERABLE", b"691", id="not-kept"),
         pytest.param(version2(), (ALICE, None, []), "NOT_RECOVERABLE", b"691", id="gone"),
         pytest.param(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
-from common.config import Eap
+from common.config_access import Eap
 from db.ledger import open_ledger
 from db.models import AuthEvent
 from identity.office import Office

@@ -178,7 +178,7 @@ class Held:
         bench.turn()
         wait_until(lambda: self.checks, 10, "no password is checked")
 
-    def _slowly(self, *arguments: Any) -> bool:
+    def _slowly(self, *arguments: Any) -> Any:
         self.checks += 1
         assert self.free.wait(20)
         return self._check(*arguments)
@@ -226,7 +226,7 @@ def test_a_quota_still_bounds_an_account_that_changed_while_it_waited(
     bench.worker._next_poll = 0.0
     checked = bench.worker._store.check_password
 
-    def slowly(*arguments: Any) -> bool:
+    def slowly(*arguments: Any) -> Any:
         with bench.office.database.write() as session:
             roles.set_role(session, bench.office, "student", {"vlan": 7}, "test")
         return checked(*arguments)

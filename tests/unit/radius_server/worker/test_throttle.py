@@ -96,7 +96,7 @@ def test_a_name_may_be_written_in_many_ways_and_has_one_count(
 ) -> None:
     questions = bench.worker._questions
     stored = Realms(["school.example"], []).stored
-    questions._directory.stored = questions._throttle._stored = stored
+    questions._directory._stored = stored
     ways = (name, name.upper(), f"{name}@school.example", f" {name.title()}@SCHOOL.example")
     for number in range(ALLOWED + 1):
         assert door.login("a guess of theirs", name=ways[number % len(ways)]) == REJECT
@@ -141,7 +141,7 @@ def test_a_rush_at_one_nas_keeps_no_other_out(
     go_on = threading.Event()
     checked = bench.worker._store.check_password
 
-    def wait(*arguments: Any) -> bool:
+    def wait(*arguments: Any) -> Any:
         assert go_on.wait(20)
         return checked(*arguments)
 

@@ -157,7 +157,7 @@ def test_an_account_disabled_while_its_login_waits_is_refused(
 ) -> None:
     checked = bench.worker._store.check_password
 
-    def slowly(*arguments: Any) -> bool:
+    def slowly(*arguments: Any) -> Any:
         with bench.office.database.write() as session:
             people.set_state(session, bench.office, "somchai", "suspended", "test")
         return checked(*arguments)
@@ -187,7 +187,7 @@ def test_a_login_whose_password_was_changed_while_it_waited_is_asked_again(
 ) -> None:
     checked = bench.worker._store.check_password
 
-    def slowly(*arguments: Any) -> bool:
+    def slowly(*arguments: Any) -> Any:
         with bench.office.database.write() as session:
             hashed = bench.office.passwords.hash("another password")
             people.set_password(session, bench.office, "somchai", hashed, "test")
