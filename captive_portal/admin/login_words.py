@@ -46,6 +46,10 @@ STEPS: Mapping[str, LazyString] = {
         "The device names no user; perhaps nobody has signed in on it since it was started"
     ),
     "teap:machine_missing": _("The device does not say which machine it is"),
+    "teap:machine_not_apart": _(
+        "For the machine a password was given; beside a user only its certificate counts"
+    ),
+    "teap:user_not_apart": _("User and machine came to one and the same account"),
     "teap:cryptobinding": _("What was proven inside is bound to the tunnel; nobody is in between"),
     "teap:peer_refused": _("The device ended the login itself: %(value)s"),
     "teap:unknown_tlv": _("The device demanded something the server does not know: %(value)s"),

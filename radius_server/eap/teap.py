@@ -7,7 +7,7 @@ same as outside of a tunnel; the decision for the user, if there is one, is that
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,9 @@ def _in_full(
     remaining = list(identities)
     while remaining:
         proven = yield from inside.prove(remaining)
+        if not _is_apart(proven, proofs, identities):
+            tunnel.trace(f"teap:{proven.identity.name.lower()}_not_apart")
+            proven.decision = Denied(Reason.EAP_NO_METHOD, Method.EAP_TEAP)
         if not isinstance(proven.decision, Granted):
             said = (tlvs.intermediate_result(Status.FAILURE),)
             return (yield from _refused(tunnel, inside, proven.decision, proven.name, said))
@@ -127,6 +130,25 @@ def _in_full(
     keeps_session = len(identities) == 1
     msk = inside.binding.session_keys()[0]
     return tunnel.result(login.decision, login.name, msk, keeps_session)
+
+
+def _is_apart(
+    proven: Proven, before: Sequence[Proven], identities: tuple[IdentityType, ...]
+) -> bool:
+    """Whether it proves something that no other proof of the conversation has.
+
+    A person who knows a password, their own or another's, could give it for the machine too:
+    beside a user, a machine is believed its certificate only.
+    """
+    if len(identities) == 1 or not isinstance(proven.decision, Granted):
+        return True
+    if proven.identity is IdentityType.MACHINE and not proven.by_certificate:
+        return False
+    account_id = proven.decision.account.account_id
+    others = (earlier.decision for earlier in before)
+    return all(
+        not isinstance(other, Granted) or other.account.account_id != account_id for other in others
+    )
 
 
 def _by_now(request: AccessRequest, decision: Decision) -> Proof:

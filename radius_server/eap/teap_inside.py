@@ -59,6 +59,7 @@ class Proven:
     decision: Decision
     ends_at: datetime | None = None
     made_keys: bool = False
+    by_certificate: bool = False
     msk: bytes = field(default=b"", repr=False)
     emsk: bytes = field(default=b"", repr=False)
 
@@ -118,7 +119,14 @@ class Inside:
         if course.taken.get("inner") == Type.MSCHAPV2:
             msk = of_mschapv2(msk)
         return Proven(
-            identity, result.identity or name, decision, result.ends_at, True, msk, result.emsk
+            identity,
+            result.identity or name,
+            decision,
+            ends_at=result.ends_at,
+            made_keys=True,
+            by_certificate=course.taken.get("inner") == Type.TLS,
+            msk=msk,
+            emsk=result.emsk,
         )
 
     def refuse(self, decision: Decision, name: str) -> None:

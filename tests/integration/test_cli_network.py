@@ -235,11 +235,11 @@ def test_doctor_notices_a_key_of_another_site(site: Site) -> None:
 
 def test_doctor_warns_of_sections_that_are_not_used_yet(site: Site) -> None:
     with site.config_file.open("a", encoding="utf-8") as stream:
-        stream.write('[eap]\ntls_min = "1.3"\n[directory.ad]\nurl = "ldap://x"\nbase_dn = "dc=x"\n')
+        stream.write('[eap]\ntls_min = "1.3"\n[archive]\nwitnesses = ["/mnt/sister-school"]\n')
     result = site.yuenyan("doctor")
     assert result.exit_code == 0
-    assert "[eap] is set but not used in this release" in result.stdout
-    assert "[directory] is set but not used in this release" in result.stdout
+    assert "archive.witnesses is set but not used in this release" in result.stdout
+    assert "[eap] is set" not in result.stdout
 
 
 def test_doctor_names_who_holds_a_port(site: Site) -> None:

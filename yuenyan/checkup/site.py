@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import utc_now
 from common.config import Collector, Config
-from common.config_access import Eap
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -38,7 +37,7 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     """Where the configuration came from, and what of it this release does not use."""
     yield ok("configuration", str(config.source or "built-in defaults"))
     unused = {
-        "[eap]": config.eap != Eap(),
+        "archive.witnesses": bool(config.archive.witnesses),
         "collector.ipfix": config.collector.ipfix not in ((), Collector().ipfix),
         "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }
@@ -47,7 +46,7 @@ def check_configuration(config: Config) -> Iterator[Finding]:
             yield warn(
                 "configuration",
                 f"{section} is set but not used in this release",
-                "nothing listens and nobody logs in through it yet; take it out",
+                "it does nothing yet; take it out",
             )
     host, _ = parse_listen(config.admin.listen)
     if not ip_address(host).is_loopback and not config.admin.public_url.startswith("https://"):

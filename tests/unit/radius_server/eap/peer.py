@@ -15,6 +15,7 @@ from radius_server.eap.packet import Type, encode_request
 from radius_server.process.questions import (
     AccessRequest,
     Answered,
+    AskDirectory,
     AskStanding,
     Challenge,
     CheckPassword,
@@ -67,6 +68,8 @@ class Site:
                 return found is not None and password == PASSWORD
             case FindTokens():
                 return ()
+            case AskDirectory():
+                return None
             case FindOpenStations():
                 return self.open_stations
             case RecoverSecret():

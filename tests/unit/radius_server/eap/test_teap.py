@@ -254,6 +254,28 @@ def test_a_machine_that_is_refused_keeps_its_user_out(authority: Authority) -> N
     assert ended.decision.reason is Reason.CERTIFICATE_UNBOUND
 
 
+@pytest.mark.parametrize("order", [("machine", "user"), ("user", "machine")])
+def test_a_password_proves_no_machine_beside_its_user(
+    authority: Authority, order: tuple[str, str]
+) -> None:
+    server = teap_server(authority, teap_identities=order)
+    site = Site({"alice": account(), "desk.school.example": desk()})
+    ended = site.login(server, TeapPeer(context_of(authority), Mschapv2(), machine=Mschapv2()))
+    assert ended.decision == Denied(Reason.EAP_NO_METHOD, Method.EAP_TEAP)
+    assert "teap:machine_not_apart" in ended.trace
+
+
+def test_one_certificate_does_not_prove_both(authority: Authority) -> None:
+    server = teap_server(authority, teap_identities=("machine", "user"))
+    site = Site({"desk.school.example": desk()})
+    peer = TeapPeer(
+        context_of(authority), certified(authority, "desk"), machine=certified(authority, "desk")
+    )
+    ended = site.login(server, peer)
+    assert ended.decision == Denied(Reason.EAP_NO_METHOD, Method.EAP_TEAP)
+    assert "teap:user_not_apart" in ended.trace
+
+
 def test_the_peer_may_begin_with_the_identity_that_it_has(authority: Authority) -> None:
     server = teap_server(authority, teap_identities=("user", "machine"))
     site = Site({"alice": account(), "desk.school.example": desk()})
