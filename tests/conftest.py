@@ -48,6 +48,7 @@ url = "{url}"
 [radius]
 auth = ["127.0.0.1:0"]
 acct = ["127.0.0.1:0"]
+workers = 2
 [portal]
 listen = "127.0.0.1:0"
 [admin]

@@ -77,7 +77,6 @@ def live(
         request,
         tmp_path_factory.mktemp("workers"),
         "postgresql",
-        {"[radius]\n": "[radius]\nworkers = 2\n"},
     )
     made.add_nas("gate", LOOPBACK)
     made.add_person("somchai", PASSWORD, recoverable="nt-hash")

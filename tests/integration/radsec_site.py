@@ -58,13 +58,13 @@ def running_radsec(
     more: str = "[database]",
     *,
     server_name: str = "",
-    workers: int = 0,
+    workers: int = 2,
 ) -> Iterator[tuple[RadSecSite, Server]]:
     """A RADIUS server with RadSec; its clients' authority has an empty revocation list.
 
     Args:
         more: sections of the configuration, up to and with "[database]".
-        workers: how many; 0: as many as by default.
+        workers: how many, on PostgreSQL.
         server_name: what the server's certificate says, of the same authority; else the
             site's own is used.
     """
@@ -79,7 +79,8 @@ def running_radsec(
     port = free_port()
     changes = {
         "[database]": _RADSEC.format(ca=authority.ca, crl=revoked) + own + more,
-        "[radius]\n": f'[radius]\nworkers = {workers}\nradsec = ["127.0.0.1:{port}"]\n',
+        "[radius]\n": f'[radius]\nradsec = ["127.0.0.1:{port}"]\n',
+        "workers = 2\n": f"workers = {workers}\n",
     }
     live = site_of_kind(request, folder, kind, changes)
     with running_radius(live) as server:

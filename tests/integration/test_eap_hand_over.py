@@ -24,7 +24,7 @@ KEY = SECRET.encode()
 PASSWORD = b"seven green elephants"
 CHALLENGE, ACCEPT = 11, 2
 IDENTITY, GTC = 1, 6
-CHANGES = {"[radius]\n": '[eap]\nmethods = ["gtc"]\n[radius]\nworkers = 2\n'}
+CHANGES = {"[radius]\n": '[eap]\nmethods = ["gtc"]\n[radius]\n'}
 CONVERSATIONS = 24
 """Each from two source ports: all of them on one worker by chance is one in sixteen million."""
 
