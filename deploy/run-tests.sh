@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole suite in three parts, so that what waits does not hold up what computes:
-# pure tests on two cores, then everything with real programs, then the browser.
+# pure tests on two cores, then everything with real programs and the browser beside it.
 # Ends with one line; the exit code is 0 only when every part passed.
 set -euo pipefail
 python=$1/python
@@ -13,6 +13,11 @@ part() { # name, then pytest arguments
   shift
   echo "== $name"
   "$python" -m pytest -q "$@" || code=$?
+  judge "$name" "$code"
+}
+
+judge() { # name, exit code
+  local name=$1 code=$2
   # 5: nothing was collected, which is no failure of a folder that is still empty.
   case $code in
     0) verdicts+=("$name passed") ;;
@@ -27,8 +32,21 @@ mapfile -t pure < <(present unit vectors contracts fuzz)
 mapfile -t real < <(present integration clients)
 mapfile -t pages < <(present browser)
 [ ${#pure[@]} -eq 0 ] || part pure -n 2 "${pure[@]}"
-[ ${#real[@]} -eq 0 ] || part real -n 2 --dist loadgroup "${real[@]}"
-[ ${#pages[@]} -eq 0 ] || part browser "${pages[@]}"
+# The browser draws while the others wait for time-outs; what it says is shown when it is done.
+if [ ${#pages[@]} -gt 0 ]; then
+  said=$(mktemp)
+  trap 'rm -f "$said"' EXIT
+  "$python" -m pytest -q "${pages[@]}" >"$said" 2>&1 &
+  drawing=$!
+fi
+[ ${#real[@]} -eq 0 ] || part real -n 3 --dist loadgroup "${real[@]}"
+if [ ${#pages[@]} -gt 0 ]; then
+  code=0
+  wait "$drawing" || code=$?
+  echo "== browser"
+  cat "$said"
+  judge browser "$code"
+fi
 
 minutes=$(((SECONDS - began) / 60)) seconds=$(((SECONDS - began) % 60))
 result=$([ $failed = 0 ] && echo passed || echo FAILED)

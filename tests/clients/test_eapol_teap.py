@@ -146,6 +146,7 @@ def network(
     return block | more
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("fragment_size", ["100", "200", "1398"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_login_has_the_same_keys_on_both_sides(
@@ -186,6 +187,7 @@ def test_tlvs_outside_of_the_tunnel_are_bound(authority: Authority, device: Supp
     assert (ended.keys_equal, ended.keys_different) == (1, 0)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("method", BY_PASSWORD)
 @pytest.mark.parametrize(
     ("name", "password", "reason"),

@@ -122,6 +122,7 @@ def network(
     return block | more
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("fragment_size", ["100", "200", "1398"])
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", METHODS)
@@ -174,6 +175,7 @@ def test_framed_mtu_is_honoured(
     assert max(sizes) <= 200
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", BY_PASSWORD)
 @pytest.mark.parametrize(
@@ -212,6 +214,7 @@ def test_what_works_with_a_hash_alone(
         assert device.decisions()[0][3] == "method_needs_recoverable_secret"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", METHODS)
 def test_who_does_not_believe_the_server_says_so(
