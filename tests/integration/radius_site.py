@@ -52,9 +52,15 @@ class Server:
 
     process: subprocess.Popen[bytes]
     log_file: Path
+    begins_at: int = 0
+    """Where its part of the log begins: one after the other may write there."""
 
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def own_log(self) -> str:
+        """What this one has written."""
+        return self.log_file.read_bytes()[self.begins_at :].decode(errors="replace")
 
     def children(self) -> list[int]:
         """The process numbers of its children, as the kernel tells."""
@@ -184,11 +190,12 @@ def command(site: Site, *arguments: str) -> list[str]:
 def started(site: Site, process: str) -> Iterator[Server]:
     """`yuenyan PROCESS` from its start on; whatever is left of it at the end is killed."""
     log_file = site.config_file.with_name(f"{process}.log")
+    begins_at = log_file.stat().st_size if log_file.exists() else 0
     with log_file.open("ab") as log:
         running = subprocess.Popen(
             command(site, process), stdout=log, stderr=log, process_group=0, cwd="/"
         )
-    server = Server(running, log_file)
+    server = Server(running, log_file, begins_at)
     try:
         yield server
     finally:
@@ -208,14 +215,13 @@ def running_radius(live: LiveSite) -> Iterator[Server]:
         assert server.stop() == 0, server.log()
 
 
-def wait_for_workers(live: LiveSite, server: Server, since_ns: int = 0) -> None:
-    """Return when every worker has written its metrics, which it does once it serves."""
-    folder = live.site.data_dir / "metrics"
-    files = [folder / f"radius-{n}.prom" for n in range(worker_count(live.site.config))]
+def wait_for_workers(live: LiveSite, server: Server) -> None:
+    """Return when every worker of this server has the ports."""
+    count = worker_count(live.site.config)
 
     def all_serve() -> bool:
         assert server.process.poll() is None, server.log()
-        return all(path.exists() and path.stat().st_mtime_ns > since_ns for path in files)
+        return server.own_log().count("radius_listening") >= count
 
     wait_until(all_serve, START_SECONDS, "the RADIUS workers do not start")
 
