@@ -147,9 +147,11 @@ def post(url: str, body: bytes, seconds: float) -> bytes:
     parts = urlsplit(url)
     assert parts.hostname is not None
     is_tls = parts.scheme == "https"
-    port = parts.port or (443 if is_tls else 80)
+    usual = 443 if is_tls else 80
+    port = parts.port or usual
     addresses = _look_ups.find(parts.hostname, port, seconds)
-    connection = HTTPConnection(parts.hostname, parts.port)
+    connection = HTTPConnection(parts.hostname, port)
+    connection.default_port = usual  # which Host does not name
     late = threading.Event()
     cut: threading.Timer | None = None
     try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +29,7 @@ from radius_server.worker.directory import TABLE_OCTETS, Directory, VerifiedPass
 from radius_server.worker.look_ups import LookUps
 from radius_server.worker.questions import Login, Questions
 from radius_server.worker.responders import MAXIMUM_OCTETS, Responders, post
+from tests.certificates import Authority, Issued
 from tests.conftest import add_person, wait_until
 
 pytestmark = pytest.mark.timeout(60)
@@ -145,6 +149,65 @@ def test_a_responder_that_drips_is_cut_off_in_time(head: bytes) -> None:
     began = time.monotonic()
     with responder(drip) as (url, _):
         with pytest.raises((HTTPException, OSError)):
+            post(url, b"request", 0.6)
+        assert time.monotonic() - began < 2
+
+
+def over_tls(issued: Issued, answer: bytes) -> Callable[[socket.socket], None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.chain, issued.key)
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as inside:
+            _whole_request(inside)
+            inside.sendall(answer)
+
+    return serve
+
+
+@contextmanager
+def tls_responder(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """As `responder`, without a look at what comes before TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            connection, _ = listener.accept()
+            connection.settimeout(10)
+            with connection, contextlib.suppress(OSError):
+                serve(connection)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"https://localhost:{listener.getsockname()[1]}/"
+        thread.join(15)
+
+
+def test_a_responder_over_tls_is_believed_when_its_certificate_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("localhost", dns=["localhost"])
+    with tls_responder(over_tls(issued, GOOD)) as url, pytest.raises(ssl.SSLError):
+        post(url, b"request", 5)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    with tls_responder(over_tls(issued, GOOD)) as url:
+        assert post(url, b"request", 5) == b"good"
+    other = authority.issue("elsewhere", dns=["elsewhere.example"])
+    with tls_responder(over_tls(other, GOOD)) as url, pytest.raises(ssl.SSLError):
+        post(url, b"request", 5)
+
+
+def test_a_responder_that_drips_its_handshake_is_cut_off_in_time() -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # a long ServerHello begins
+        for _ in range(100):
+            time.sleep(0.1)
+            connection.sendall(b"\0")
+
+    began = time.monotonic()
+    with tls_responder(drip) as url:
+        with pytest.raises(OSError):
             post(url, b"request", 0.6)
         assert time.monotonic() - began < 2
 
