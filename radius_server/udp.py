@@ -44,13 +44,17 @@ class EverywhereSocket(socket.socket):
     it asked. Where a family
     has one address only, it is the one, and the socket is a plain one; from the moment a second
     one comes (a virtual address that moves over from another node) each source is one element
-    longer, our address, which `sendto` takes off again.
+    longer, our address, which `sendto` takes off again. A sibling may have seen that one sooner and
+    hand a longer source over, so `sendto` takes either from the beginning.
     """
 
     _watch: AddressWatch | None = None
 
     def begin(self) -> None:
         """Look at the addresses now and whenever they change."""
+        # On the object: what is looked up at each reply is found at once, and the family is known.
+        is_v6 = self.family == socket.AF_INET6
+        self.__dict__["sendto"] = self._send_v6 if is_v6 else self._send_v4
         try:
             self._watch = AddressWatch(self._look)
             self._watch.start()
@@ -74,15 +78,13 @@ class EverywhereSocket(socket.socket):
         """From now on, and for good: what is under way has its source in the longer form."""
         if "recvfrom" in self.__dict__:
             return
+        # A plain socket asks the kernel for no more than one does.
         if self.family == socket.AF_INET6:
             self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            named: dict[str, Any] = {"sendto": self._send_v6, "recvfrom": self._receive_v6}
+            self.__dict__["recvfrom"] = self._receive_v6
         else:
             self.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-            named = {"sendto": self._send_v4, "recvfrom": self._receive_v4}
-        # In this order, and on the object: a plain socket costs nothing more than one.
-        for name, method in named.items():
-            self.__dict__[name] = method
+            self.__dict__["recvfrom"] = self._receive_v4
         get_logger("radius").info("answers_from_the_address_asked", family=self.family.name)
 
     def _receive_v4(self, octets: int) -> tuple[bytes, tuple[Any, ...]]:

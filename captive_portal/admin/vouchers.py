@@ -19,10 +19,10 @@ from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from captive_portal.web import qr
-from common.errors import BackendUnavailable, NetAccessError
+from common.errors import BackendUnavailable, NetAccessError, Refused
 from common.net import parse_listen
 from db.models import Account, Voucher, VoucherBatch
-from identity.services import audit, vouchers
+from identity.services import approval, audit, vouchers
 
 blueprint = Blueprint("vouchers", __name__, url_prefix="/vouchers")
 
@@ -121,8 +121,14 @@ def show(batch_id: int) -> ResponseReturnValue:
             abort(404)
         issuer = session.get(Account, batch.issuer_id)
         use = _uses(session, [batch_id])[batch_id]
+        is_theirs = officer().may(Permission.ISSUE_VOUCHERS) and _why_not(session, batch) is None
     return render_template(
-        "voucher_batch.html", batch=batch, issuer=issuer, use=use, is_guess=_portal_url()[1]
+        "voucher_batch.html",
+        batch=batch,
+        issuer=issuer,
+        use=use,
+        is_theirs=is_theirs,
+        is_guess=_portal_url()[1],
     )
 
 
@@ -137,6 +143,9 @@ def print_sheet(batch_id: int) -> ResponseReturnValue:
         batch = session.get(VoucherBatch, batch_id)
         if batch is None:
             abort(404)
+        if (refusal := _why_not(session, batch)) is not None:
+            flash(refusal, "error")
+            return redirect(url_for("vouchers.show", batch_id=batch_id))
         codes = [
             issued.code
             for issued in vouchers.codes_of(session, office(), batch_id)
@@ -183,11 +192,24 @@ def revoke(batch_id: int) -> ResponseReturnValue:
         flash(gettext("Tick the box to confirm first."), "error")
         return here
     with office().database.write() as session:
-        if session.get(VoucherBatch, batch_id) is None:
+        batch = session.get(VoucherBatch, batch_id)
+        if batch is None:
             abort(404)
+        if (refusal := _why_not(session, batch)) is not None:
+            flash(refusal, "error")
+            return here
         count = vouchers.revoke_batch(session, office(), batch_id, officer().username)
     flash(gettext("%(count)s vouchers are revoked.", count=count), "done")
     return here
+
+
+def _why_not(session: Session, batch: VoucherBatch) -> str | None:
+    """Why the officer may neither print nor revoke this batch; None: they may."""
+    try:
+        approval.refuse_vouchers(session, session.get_one(Account, officer().account_id), batch)
+    except Refused as refusal:
+        return explain(refusal)
+    return None
 
 
 def _uses(session: Session, batch_ids: Sequence[int]) -> dict[int, BatchUse]:

@@ -320,6 +320,10 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"belongs to another organisation",
             _("This registration is decided by another organisation."),
         ),
+        (
+            r"the vouchers of sheet \d+ were issued elsewhere",
+            _("Another organisation issued these vouchers; its officers print and revoke them."),
+        ),
         (r"--(?P<name>[a-z-]+) must be (?P<range>\S+)", _("%(name)s: from %(range)s.")),
         (
             r"--(?P<name>[a-z-]+) is 1\.\.200 octets",

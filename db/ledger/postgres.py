@@ -127,7 +127,7 @@ class PostgresLedger:
 
     def start(self, batch: Batch) -> bool:
         """See Ledger.start."""
-        if batch.boots or batch.nas_seen or batch.unknown or batch.relays:
+        if batch.takes_several_statements():
             self.commit(batch)  # several statements in one transaction, and rare
             return True
         with self._translated():

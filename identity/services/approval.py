@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, true
 from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
-from db.models import Account, ApproverRole, ApproverScope, Registration, Role
+from db.models import Account, ApproverRole, ApproverScope, Registration, Role, VoucherBatch
 from identity.office import Office
 from identity.services import audit, people, roles
 
@@ -82,6 +82,24 @@ def refuse_registration(session: Session, account: Account, registration: Regist
     """Raise Refused when another organisation's approvers decide this application."""
     if not scope_of(session, account).covers(registration.organisation_id):
         raise Refused(f"registration {registration.reference} belongs to another organisation")
+
+
+def refuse_vouchers(session: Session, account: Account, batch: VoucherBatch) -> None:
+    """Raise Refused when these vouchers are not this officer's to print or to revoke.
+
+    Whoever holds a code can give its role away, so it takes what issuing takes. What an
+    organisation has not issued, the area office's own sheets among it, is not its approvers'.
+    """
+    refuse_role(session, account, batch.role.name)
+    scope = scope_of(session, account)
+    if scope.organisation_id is None or batch.issuer_id == account.id:
+        return
+    issuer = session.get_one(Account, batch.issuer_id)
+    if issuer.organisation_id != scope.organisation_id:
+        raise Refused(
+            f"the vouchers of sheet {batch.id} were issued elsewhere than in the organisation of"
+            f" {account.username}; an administrator can print and revoke them"
+        )
 
 
 def set_scope(

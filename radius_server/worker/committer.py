@@ -111,9 +111,18 @@ class Committer:
             self._one_by_one(outcome, str(error))
             return
         self._flying = None
-        # The database goes on while the replies are sent.
-        self.take_off(received_at, now)
-        self._landed(outcome)
+        pending = self.pending
+        self._presence.fill(pending.batch, received_at, now)
+        if pending.is_unclear or pending.batch.takes_several_statements():
+            # It is waited for, and these replies would wait with it.
+            self._landed(outcome)
+            self.take_off(received_at, now)
+            return
+        try:
+            # The database goes on while the replies are sent.
+            self.take_off(received_at, now)
+        finally:
+            self._landed(outcome)  # it is stored, whatever becomes of the next one
 
     def take_off(self, received_at: datetime, now: float) -> None:
         """Begin to commit what has gathered, unless a batch is under way."""
@@ -155,7 +164,12 @@ class Committer:
 
     def _landed(self, outcome: Outcome) -> None:
         for exchange in outcome.exchanges:
-            self._answer(exchange)
+            try:
+                self._answer(exchange)
+            except Exception:
+                # One reply that cannot be sent must not take the others of its batch along.
+                self._log.exception("reply_not_sent", nas=exchange.nas.facts.name)
+                self._counters.add("radius_internal_errors")
         self._counters.add("radius_commits")
         self._counters.add("radius_auth_decisions", len(outcome.batch.auth_events))
         self._counters.add("radius_acct_records", len(outcome.batch.accounting_events))

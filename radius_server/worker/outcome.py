@@ -64,6 +64,8 @@ class Outcome:
         """One key stands for two sessions in it: it cannot be committed before `placed`."""
         self._entries: list[tuple[Any, ...]] = []
         """For `noted` (2), `decided` (3), `accounted` (5) and `relayed` (6), to do them again."""
+        self._undecided: list[tuple[Any, ...]] = []
+        """The rows of `unanswered`: nobody waits for them, and nothing of them is made anew."""
         self._references = b""
         self._moment: datetime | None = None
         self._moment_micros = 0
@@ -106,8 +108,7 @@ class Outcome:
         if decision.method is Method.VOUCHER or (
             account_id is None and find_code(user_name) is not None
         ):
-            # The code is a credential: the log must not hand it on.
-            shown = f"voucher …{user_name.strip()[-3:]}"
+            shown = _masked(user_name)
         station = packet.text(_CALLING_STATION_ID)
         self.batch.auth_events.append(
             (
@@ -145,11 +146,11 @@ class Outcome:
             return  # without the database there is nowhere to write it
         step = f"{_DIRECTORY}unreachable={decision.backend.removeprefix(_DIRECTORY)}"
         station = exchange.packet.text(_CALLING_STATION_ID)
-        self.batch.auth_events.append(
+        self._add_undecided(
             (
                 self._micros(exchange.received_at),
                 exchange.nas.facts.nas_client_id,
-                user_name,
+                user_name if find_code(user_name) is None else _masked(user_name),
                 None,
                 Method.EAP if exchange.packet.values.get(Attribute.EAP_MESSAGE) else Method.PAP,
                 "reject",
@@ -160,6 +161,10 @@ class Outcome:
                 "\n".join((*trace, step)),
             )
         )
+
+    def _add_undecided(self, row: tuple[Any, ...]) -> None:
+        self.batch.auth_events.append(row)
+        self._undecided.append(row)
 
     def relayed(
         self,
@@ -253,11 +258,16 @@ class Outcome:
         return self.batch
 
     def split(self) -> Iterator[Outcome]:
-        """The same, one exchange in each."""
+        """The same, one exchange in each; what nobody waits for comes last, in one of its own."""
         for entry in self._entries:
             single = Outcome(self._class_key)
             single.batch.is_placed = self.batch.is_placed
             single._repeat(entry)
+            yield single
+        if self._undecided:
+            single = Outcome(self._class_key)
+            for row in self._undecided:
+                single._add_undecided(row)
             yield single
 
     def placed(
@@ -271,6 +281,8 @@ class Outcome:
         again.batch.nas_seen, again.batch.unknown = self.batch.nas_seen, self.batch.unknown
         for entry in self._entries:
             again._repeat(entry)
+        for row in self._undecided:
+            again._add_undecided(row)
         return again
 
     def _repeat(self, entry: tuple[Any, ...]) -> None:
@@ -356,6 +368,11 @@ class Outcome:
             state.first_offset_seconds,
             state.last_offset_seconds,
         )
+
+
+def _masked(code: str) -> str:
+    """What the log says of a voucher: its code is a credential, and is not handed on."""
+    return f"voucher …{code.strip()[-3:]}"
 
 
 def reject(exchange: Exchange, told: Answered | None = None) -> bytes:

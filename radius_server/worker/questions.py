@@ -111,6 +111,8 @@ class Questions:
         # Apart: whoever waits for a directory must not keep argon2 waiting.
         self._directory_pool = ThreadPoolExecutor(DIRECTORY_THREADS, "directory")
         self._directory_queue: FairQueue[Login] = FairQueue(queue_limit)
+        # Apart too: a responder that hangs must drop no password.
+        self._standing_queue: FairQueue[Login] = FairQueue(queue_limit)
         self._throttle = Throttle(penalties, counters, directory.stored)
         self._answered: deque[tuple[Login, Any]] = deque()
         self._next_warning = 0.0
@@ -119,7 +121,8 @@ class Questions:
     @property
     def waiting(self) -> int:
         """How many logins wait for a pool."""
-        return self._queue.waiting + self._directory_queue.waiting
+        queues = (self._queue, self._directory_queue, self._standing_queue)
+        return sum(queue.waiting for queue in queues)
 
     @property
     def is_full(self) -> bool:
@@ -370,6 +373,8 @@ class Questions:
             type(question) is CheckPassword and self._store.asks_directory(question.account)
         ):
             return self._directory_queue
+        if type(question) is AskStanding:
+            return self._standing_queue
         return self._queue
 
     def _told(self, login: Login, answer: Any) -> None:

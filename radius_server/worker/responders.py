@@ -1,8 +1,8 @@
 """Asks OCSP responders over HTTP, in threads of its own, and keeps what they proved.
 
 A responder that hangs must hold up no password, so the pool of argon2 is not used. There is one
-question about a certificate at a time, however many logins wait for it, and one that met no
-answer is not asked again for some seconds. RFC 6960 appendix A.
+question about a certificate at a time, however many logins wait for it, and a responder that gave
+no answer is not asked again for some seconds, whoever waits for it. RFC 6960 appendix A.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from common.logging import get_logger
 from common.metrics import Counters
 from identity.domain.access import Unavailable
 from radius_server.process.standing import Inquiry, NoProof, Standing
+from radius_server.worker.look_ups import Address, LookUps
 
 MAXIMUM_OCTETS = 1 << 16
 """Of an answer; one with a chain of certificates has 5 kB."""
@@ -37,6 +38,9 @@ _NONCE_OCTETS = 16
 _NO_ANSWER = Unavailable("ocsp")
 
 Told = Callable[[Standing | Unavailable], None]
+
+_look_ups = LookUps()
+"""One for the process: a name that is being looked up is not looked up twice."""
 
 
 class Responders:
@@ -85,6 +89,10 @@ class Responders:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, inquiry: Inquiry) -> None:
+        if self._is_resting(inquiry.url):
+            # It has kept somebody waiting since this was asked: those in the line have waited too.
+            self._tell(inquiry, _NO_ANSWER)
+            return
         answer: Standing | Unavailable = _NO_ANSWER
         try:
             nonce = secrets.token_bytes(_NONCE_OCTETS)
@@ -107,9 +115,17 @@ class Responders:
                 self._resting.pop(inquiry.url, None)
             else:
                 self._rest(inquiry.url)
+        self._tell(inquiry, answer)
+
+    def _tell(self, inquiry: Inquiry, answer: Standing | Unavailable) -> None:
+        with self._lock:
             waiting = self._asking.pop(inquiry.key)
         for told in waiting:
             told(answer)
+
+    def _is_resting(self, url: str) -> bool:
+        with self._lock:
+            return self._resting.get(url, 0.0) > time.monotonic()
 
     def _rest(self, url: str) -> None:
         now = time.monotonic()
@@ -120,29 +136,36 @@ class Responders:
 def post(url: str, body: bytes, seconds: float) -> bytes:
     """What the responder at `url` answers; no redirect is followed and no proxy asked.
 
+    Args:
+        seconds: for all of it, the look-up of the name included.
+
     Raises:
         OSError: there is no answer, or not within `seconds`.
         HTTPException: it is no answer of OCSP, or longer than any.
     """
+    deadline = time.monotonic() + seconds
     parts = urlsplit(url)
     assert parts.hostname is not None
-    connection = (
-        HTTPSConnection(
-            parts.hostname, parts.port, timeout=seconds, context=ssl.create_default_context()
-        )
-        if parts.scheme == "https"
-        else HTTPConnection(parts.hostname, parts.port, timeout=seconds)
-    )
-    began = time.monotonic()
-    cut: threading.Timer | None = None
+    is_tls = parts.scheme == "https"
+    usual = 443 if is_tls else 80
+    port = parts.port or usual
+    addresses = _look_ups.find(parts.hostname, port, seconds)
+    connection = HTTPConnection(parts.hostname, port)
+    connection.default_port = usual  # which Host does not name
     late = threading.Event()
+    cut: threading.Timer | None = None
     try:
-        connection.connect()
+        connection.sock = connected = _connect(addresses, deadline)
+        if is_tls:
+            connection.sock = connected = ssl.create_default_context().wrap_socket(
+                connected, server_hostname=parts.hostname, do_handshake_on_connect=False
+            )
         # A responder that sends an octet now and then would outlive every time-out of one read.
-        left = max(0.0, began + seconds - time.monotonic())
-        cut = threading.Timer(left, _cut, [connection.sock, late])
+        cut = threading.Timer(max(0.0, deadline - time.monotonic()), _cut, [connected, late])
         cut.daemon = True
         cut.start()
+        if isinstance(connected, ssl.SSLSocket):
+            connected.do_handshake()
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Content-Type": "application/ocsp-request", "Connection": "close"}
         connection.request("POST", path, body, headers)
@@ -159,6 +182,27 @@ def post(url: str, body: bytes, seconds: float) -> bytes:
         if cut is not None:
             cut.cancel()
         connection.close()
+
+
+def _connect(addresses: Sequence[Address], deadline: float) -> socket.socket:
+    """A connection to the first of `addresses` that takes one before `deadline`."""
+    refusal: OSError = TimeoutError("no time was left to connect")
+    for family, address in addresses:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.settimeout(left)
+        try:
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            refusal = error
+        else:
+            # The head and the body go off in two: the second must not wait for an ACK.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return made
+    raise refusal
 
 
 def _cut(sock: socket.socket, late: threading.Event) -> None:

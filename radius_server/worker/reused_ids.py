@@ -21,8 +21,12 @@ from identity.domain.sessions import (
 from identity.stores.sql import SqlStore, StoredSession
 from radius_server.process.accounting import AccountingRecord
 
-_LOOK_UPS = ((2, 8), (9, 64), (65, 512))
+_FIRST_STEP, _GROWTH = 8, 8
 """How far one key's sessions are looked for at a time: a restart each night is one a day."""
+
+MAXIMUM_SESSIONS = 32_768
+"""Of one key: for three months one every four minutes. They cost a batch six look-ups at most,
+whatever comes in it; beyond them visits are joined again."""
 
 _START = int(StatusType.START)
 _LATEST_STAMP = 2**32 - 1
@@ -64,12 +68,12 @@ class ReusedIds:
         """What is stored of these keys' sessions, the later ones of each included."""
         stored = self._store.sessions(first_keys)
         going_on = [key for key in first_keys if key in stored]
-        for low, high in _LOOK_UPS:
-            if not going_on:
-                break
+        low, high = 2, _FIRST_STEP
+        while going_on and high <= MAXIMUM_SESSIONS:
             wanted = [numbered_key(key, n) for key in going_on for n in range(low, high + 1)]
             stored |= self._store.sessions(wanted)
             going_on = [key for key in going_on if numbered_key(key, high) in stored]
+            low, high = high + 1, high * _GROWTH
         return stored
 
 

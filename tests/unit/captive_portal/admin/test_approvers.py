@@ -157,6 +157,72 @@ def test_vouchers_are_held_to_the_same_roles(office: Office, signed_in: SignIn) 
         )
 
 
+def issue(office: Office, issuer: str, role: str = "guest") -> tuple[int, list[str]]:
+    with office.database.write() as session:
+        batch, codes = vouchers.create_batch(
+            session, office, count=3, role=role, minutes=60, devices=1, issuer=issuer, name="ค่าย"
+        )
+        return batch.id, list(codes)
+
+
+def is_kept_from(officer: Officer, office: Office, number: int, codes: list[str], why: str) -> None:
+    """Whether the officer is offered none of it, and is told `why` when asking anyway."""
+    page = officer.get(f"/vouchers/{number}").text
+    assert f"/vouchers/{number}/print" not in page
+    assert f"/vouchers/{number}/revoke" not in page
+    sheet = officer.get(f"/vouchers/{number}/print", follow_redirects=True).text
+    assert not any(code in sheet for code in codes)
+    assert why in sheet
+    told = officer.follow(f"/vouchers/{number}/revoke", "/vouchers/new", sure="yes")
+    assert why in told
+    with office.database.read() as session:
+        assert {one.state for one in vouchers.codes_of(session, office, number)} == {"unused"}
+        printed = select(AuditEvent).where(
+            AuditEvent.action.in_(("voucher:printed", "voucher:revoked"))
+        )
+        assert session.scalars(printed).all() == []
+
+
+def is_left_to(officer: Officer, number: int, codes: list[str]) -> None:
+    """Whether the officer prints and revokes them, and is offered both."""
+    page = officer.get(f"/vouchers/{number}").text
+    assert f"/vouchers/{number}/print" in page
+    assert all(code in officer.get(f"/vouchers/{number}/print").text for code in codes)
+    assert "3 vouchers are revoked" in officer.follow(
+        f"/vouchers/{number}/revoke", f"/vouchers/{number}", sure="yes"
+    )
+
+
+def test_an_approver_gets_no_role_from_somebody_else_s_sheet(
+    office: Office, signed_in: SignIn
+) -> None:
+    number, codes = issue(office, ADMIN, "staff")
+    why = "You may not grant the role"
+    is_kept_from(signed_in("kruya"), office, number, codes, why)
+    is_left_to(signed_in(ADMIN), number, codes)
+
+
+def test_an_approver_s_sheets_are_those_of_the_own_organisation(
+    office: Office, schools: dict[str, int], signed_in: SignIn
+) -> None:
+    new = people.NewUser(username="khruthai", password_hash="$argon2id$", admin_level="approver")
+    with office.database.write() as session:
+        people.add_user(session, office, new, "test").organisation_id = schools["KRT2"]
+    approver = signed_in("kruya")
+    why = "Another organisation issued these vouchers"
+    for issuer in ("khruthai", ADMIN):
+        number, codes = issue(office, issuer)
+        is_kept_from(approver, office, number, codes, why)
+    with office.database.write() as session:
+        people.get(session, "khruthai").organisation_id = schools["KRT1"]
+    is_left_to(approver, *issue(office, "khruthai"))
+    is_left_to(approver, *issue(office, "kruya"))
+    number, codes = issue(office, ADMIN)
+    with office.database.write() as session:
+        approval.set_scope(session, office, "kruya", ["guest"], True, "head")
+    is_left_to(approver, number, codes)
+
+
 def test_only_an_approver_s_grants_are_chosen(office: Office, schools: dict[str, int]) -> None:
     with office.database.write() as session:
         with pytest.raises(UsageError):

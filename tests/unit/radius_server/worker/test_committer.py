@@ -28,11 +28,14 @@ class SlowLedger:
         self.started: list[Batch] = []
         self.stored: list[Batch] = []
         self.fault: Exception | None = None
+        self.start_fault: Exception | None = None
         self.is_done = False
         self._ours, self._theirs = socket.socketpair()
 
     def start(self, batch: Batch) -> bool:
         self.started.append(batch)
+        if self.start_fault is not None:
+            raise self.start_fault
         return False
 
     def finished(self) -> bool:
@@ -44,7 +47,11 @@ class SlowLedger:
     def commit(self, batch: Batch) -> None:
         if any(row[2] == "odd" for row in batch.auth_events):
             raise UnstorableError("odd")
+        self.on_commit()
         self.stored.append(batch)
+
+    def on_commit(self) -> None:
+        """What a test wants to see while a batch is waited for."""
 
     def fileno(self) -> int:
         return self._ours.fileno()
@@ -62,20 +69,26 @@ class Desk:
         self.answered: list[str] = []
         self.given_up: list[str] = []
         self.forgotten: list[str] = []
-        counters = Counters()
+        self.counters = counters = Counters()
         self.committer = Committer(
             self.ledger,
             Presence(counters),
             counters,
             b"key",
-            lambda exchange: self.answered.append(_name(exchange)),
+            self._answer,
             lambda exchanges: self._note(self.given_up, exchanges),
             lambda exchanges: self._note(self.forgotten, exchanges),
             lambda _records, _owners: None,
         )
 
+    def _answer(self, exchange: Any) -> None:
+        if exchange.name == "unsendable":
+            raise TypeError("AF_INET address must be a pair")
+        self.answered.append(exchange.name)
+
     def add(self, name: str) -> None:
-        exchange: Any = SimpleNamespace(name=name)
+        nas = SimpleNamespace(facts=SimpleNamespace(name="gate"))
+        exchange: Any = SimpleNamespace(name=name, nas=nas)
         outcome = self.committer.pending
         outcome.batch.auth_events.append((1, 1, name, None, "pap", "accept", "ok", *[None] * 4))
         outcome.exchanges.append(exchange)
@@ -167,3 +180,61 @@ def test_the_end_waits_for_what_is_under_way(desk: Desk) -> None:
     desk.ledger.is_done = True
     desk.committer.finish(NOW, float("inf"))
     assert desk.answered == ["a", "b"]
+
+
+def test_what_is_stored_is_answered_whatever_becomes_of_the_next_batch(desk: Desk) -> None:
+    desk.add("a")
+    desk.turn()
+    desk.add("b")
+    desk.ledger.is_done = True
+    desk.ledger.start_fault = ZeroDivisionError("nobody foresaw it")
+    with pytest.raises(ZeroDivisionError):
+        desk.committer.land(NOW, 0.0)
+    assert (desk.answered, desk.forgotten) == (["a"], ["b"])
+
+
+def test_replies_do_not_wait_for_a_batch_that_is_looked_at_closer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add("a")
+    desk.turn()
+    desk.add("b")
+    desk.committer.pending.is_unclear = True
+    monkeypatch.setattr(Outcome, "placed", lambda outcome, _place: outcome)
+    before: list[list[str]] = []
+    monkeypatch.setattr(desk.ledger, "on_commit", lambda: before.append(list(desk.answered)))
+    desk.ledger.is_done = True
+    desk.committer.land(NOW, 0.0)
+    assert before == [["a"]]
+    assert desk.answered == ["a", "b"]
+
+
+def test_replies_do_not_wait_for_a_batch_of_several_statements(desk: Desk) -> None:
+    before: list[list[str]] = []
+
+    class Waits(SlowLedger):
+        def start(self, batch: Batch) -> bool:
+            if batch.takes_several_statements():
+                before.append(list(desk.answered))
+                return True
+            return super().start(batch)
+
+    desk.ledger.__class__ = Waits
+    desk.add("a")
+    desk.turn()
+    desk.add("b")
+    desk.committer._presence.stranger("192.0.2.1", NOW)
+    desk.ledger.is_done = True
+    desk.committer.land(NOW, float("inf"))
+    assert before == [["a"]]
+    assert desk.answered == ["a", "b"]
+
+
+def test_a_reply_that_cannot_be_sent_takes_no_other_along(desk: Desk) -> None:
+    for name in ("a", "unsendable", "c"):
+        desk.add(name)
+    desk.turn()
+    desk.ledger.is_done = True
+    desk.committer.land(NOW, 0.0)
+    assert desk.answered == ["a", "c"]
+    assert desk.counters.get("radius_internal_errors") == 1

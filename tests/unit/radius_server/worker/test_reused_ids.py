@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,14 +13,16 @@ from common.net import parse_prefix
 from db.ledger import Ledger, open_ledger
 from db.ledger.batch import UnclearError
 from db.models import AccountingEvent, NetworkSession
+from identity.domain.reused_ids import numbered_key
+from identity.domain.sessions import SessionState
 from identity.office import Office
-from identity.stores.sql import NasFacts, SqlStore
+from identity.stores.sql import NasFacts, SqlStore, StoredSession
 from radius_server.packet.packet import decode
 from radius_server.process.accounting import AccountingRecord, read
 from radius_server.worker.clients import NasClient
 from radius_server.worker.exchange import Exchange
 from radius_server.worker.outcome import Outcome
-from radius_server.worker.reused_ids import ReusedIds
+from radius_server.worker.reused_ids import MAXIMUM_SESSIONS, ReusedIds
 from tests.integration.radius_packets import attribute
 from tests.unit.radius_server.worker.test_worker import Wire
 
@@ -164,3 +167,55 @@ def test_only_a_key_that_stands_for_two_sessions_costs_a_question(site: Site) ->
     assert site.looked == 0, "a stop that is sent again is part of what it stopped"
     site.say((START, 0, SECOND, 157))
     assert site.looked == 1
+
+
+class Remembering(SqlStore):
+    """A store that holds so many ended sessions of one key, a thousand seconds apart."""
+
+    def __init__(self, office: Office, first: SessionState, count: int) -> None:
+        super().__init__(office)
+        self.asked: list[int] = []
+        """How many keys each look-up named."""
+        self.held: dict[str, StoredSession] = {}
+        for number in range(1, count + 1):
+            key = numbered_key(first.session_key, number)
+            began = first.started_at + timedelta(seconds=1000 * number)
+            self.held[key] = StoredSession(
+                replace(
+                    first,
+                    session_key=key,
+                    session_ref=f"{number:016x}",
+                    started_at=began,
+                    last_heard_at=began,
+                    stop_seen=1,
+                    stop_at=began + timedelta(seconds=400),
+                ),
+                None,
+            )
+
+    def sessions(self, keys: Collection[str]) -> dict[str, StoredSession]:
+        self.asked.append(len(keys))
+        return {key: self.held[key] for key in keys if key in self.held}
+
+
+@pytest.mark.parametrize("count", [511, 512, 513, 4096, 4500])
+def test_visits_are_told_apart_however_many_there_have_been(site: Site, count: int) -> None:
+    _, record = site._record(START, 0, None, 0)
+    first = record.session
+    assert first is not None
+    first_key = first.session_key
+    store = Remembering(site.office, first, count)
+    reused_ids = ReusedIds(store)
+
+    def place(reference: int, at: float) -> str:
+        ref = f"{reference:016x}"
+        _, record = site._record(START, 0, ref, at)
+        reused_ids.place([record], [(7, ref)])
+        assert record.session is not None
+        return record.session.session_key
+
+    assert place(count + 1, 1000 * count + 500) == numbered_key(first_key, count + 1)
+    assert place(count, 1000 * count + 500) == numbered_key(first_key, count), "a late packet"
+    assert len(store.asked) <= 2 * 6, "six look-ups for a batch"
+    assert sum(store.asked) <= 2 * MAXIMUM_SESSIONS
+    store.close()
