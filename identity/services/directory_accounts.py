@@ -34,6 +34,8 @@ class Proof:
     entry: Entry
     username: str
     role: str
+    is_of_password: bool
+    """False: MS-CHAPv2 proved it, which does not show whether the remembered password is right."""
     verifier: str | None = field(default=None, repr=False)
     """argon2id of the password, when it is to be remembered for outages."""
 
@@ -73,8 +75,9 @@ def _write(office: Office, proof: Proof) -> AccountSnapshot | Denied:
                 Reason.DIRECTORY_NO_ROLE, Method.PORTAL, account.id if account else None, step
             )
         row.name = proof.username
-        row.proven_at = office.clock()
-        row.verifier = proof.verifier
+        if proof.is_of_password:
+            row.proven_at = office.clock()
+            row.verifier = proof.verifier
         session.flush()
         session.refresh(account)
         return snapshot(session, account)
@@ -196,11 +199,17 @@ def _is_current(session: Session, office: Office, account: Account, proof: Proof
         and row.dn == entry.dn
         and row.name == proof.username
         and row.unique_id == (entry.unique_id or row.unique_id)
-        and row.verifier == proof.verifier
-        and row.proven_at is not None
-        and row.proven_at > office.clock() - PROVEN_AGAIN_AFTER
+        and (not proof.is_of_password or _is_remembered(office, row, proof))
         and account.role.name == proof.role
         and (person is None or person.full_name == (entry.full_name or person.full_name))
+    )
+
+
+def _is_remembered(office: Office, row: DirectoryEntry, proof: Proof) -> bool:
+    return (
+        row.verifier == proof.verifier
+        and row.proven_at is not None
+        and row.proven_at > office.clock() - PROVEN_AGAIN_AFTER
     )
 
 

@@ -6,7 +6,7 @@ Local accounts never come here. While a directory is down nobody is let in by it
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from common.errors import BackendUnavailable, UsageError
@@ -25,6 +25,13 @@ _REFUSALS = {
     Answer.DISABLED: Reason.DIRECTORY_DISABLED,
     Answer.EXPIRED: Reason.DIRECTORY_DISABLED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """A password was seen; `verifier` is what is to be remembered of it, if anything."""
+
+    verifier: str | None = field(repr=False)
 
 
 def concerns(office: Office, account: AccountSnapshot | None) -> bool:
@@ -99,8 +106,7 @@ def prove_nt(
         answer = source.prove_nt(found, username, proof)
         key = b"" if isinstance(answer, Answer) else answer
         verdict = answer if isinstance(answer, Answer) else Answer.PROVEN
-        known = _known_verifier(office, account)
-        ended = _settle(office, source, account, found, username, verdict, known)
+        ended = _settle(office, source, account, found, username, verdict, None)
         return replace(ended, nt_key=key) if isinstance(ended, Vouched) else ended
     if account is None:
         return None
@@ -165,7 +171,8 @@ def _conclude(
         _forget(office, account.account_id, source.name, password)
     elif answer is Answer.PROVEN:
         verifier = _verifier(office, account, source.name, password)
-    return _settle(office, source, account, entry, username, answer, verifier)
+    learnt = _Learnt(verifier)
+    return _settle(office, source, account, entry, username, answer, learnt)
 
 
 def _settle(
@@ -175,9 +182,13 @@ def _settle(
     entry: Entry,
     username: str,
     answer: Answer,
-    verifier: str | None,
+    learnt: _Learnt | None,
 ) -> Vouched | Denied:
-    """What an answer about an entry comes to; the account is made or brought in line."""
+    """What an answer about an entry comes to; the account is made or brought in line.
+
+    Args:
+        learnt: None: the password itself was not seen, so nothing is known of it.
+    """
     if answer is Answer.PROVEN and (why := entry.refusal(office.clock())) is not None:
         answer = Answer(why)
     if answer is not Answer.PROVEN:
@@ -191,7 +202,12 @@ def _settle(
             directory_accounts.suspend(office, account.account_id, "no_role")
         return _denied(Reason.DIRECTORY_NO_ROLE, account, "no_role", source.name)
     proof = directory_accounts.Proof(
-        directory=source.name, entry=entry, username=username, role=role, verifier=verifier
+        directory=source.name,
+        entry=entry,
+        username=username,
+        role=role,
+        is_of_password=learnt is not None,
+        verifier=learnt.verifier if learnt is not None else None,
     )
     admitted = directory_accounts.admit(office, proof)
     if isinstance(admitted, Denied):

@@ -373,3 +373,32 @@ def test_mschapv2_is_proven_where_the_directory_can(office: Office, school: Fake
     school.add("somchai", useraccountcontrol="514")
     told = _prove_nt(office, "somchai", good)
     assert told is not None and _reason(told)[0] is Reason.DIRECTORY_DISABLED
+
+
+def test_a_proof_without_the_password_renews_nothing_that_is_remembered(
+    office: Office, school: FakeDirectory, clock: Clock
+) -> None:
+    account = _admitted(office, "somchai")
+    before = _entry(office, account.account_id)
+    school.nt_key, school.nt_response = bytes(16), b"right" * 5
+    school.passwords["somchai"] = b"a new password"
+    clock.advance(days=1)
+    assert isinstance(_prove_nt(office, "somchai", NtProof(bytes(8), b"right" * 5)), Vouched)
+    school.add("somchai", role="student")
+    assert isinstance(_prove_nt(office, "somchai", NtProof(bytes(8), b"right" * 5)), Vouched)
+    after = _entry(office, account.account_id)
+    assert (after.proven_at, after.verifier) == (before.proven_at, before.verifier)
+    clock.advance(days=1)
+    school.is_down = True
+    with pytest.raises(BackendUnavailable):
+        _prove(office, "somchai")
+
+
+def test_a_first_proof_without_the_password_leaves_nothing_to_remember(
+    office: Office, school: FakeDirectory
+) -> None:
+    school.nt_key, school.nt_response = bytes(16), b"right" * 5
+    vouched = _prove_nt(office, "somchai", NtProof(bytes(8), b"right" * 5))
+    assert isinstance(vouched, Vouched)
+    row = _entry(office, vouched.account.account_id)
+    assert (row.proven_at, row.verifier) == (None, None)
