@@ -112,6 +112,9 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
+    def close(self) -> None:
+        """Let go of what is kept open."""
+
     def find(self, username: str) -> Entry | None:
         """The entry of `username`, None without one; Ambiguous when there are several."""
 

@@ -17,7 +17,7 @@ from common.errors import NotFound, Refused
 from db.models import Account, DirectoryEntry, Person, Role
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason
-from identity.domain.directory import Entry
+from identity.domain.directory import Ambiguous, Entry, Source
 from identity.office import Office
 from identity.services import audit, dynamic, people, roles
 from identity.services.snapshots import snapshot
@@ -56,7 +56,13 @@ def admit(office: Office, proof: Proof) -> AccountSnapshot | Denied:
         return _write(office, proof)
     except IntegrityError:
         # Two devices of a new person at once: the other one has made the account.
-        return _write(office, proof)
+        try:
+            return _write(office, proof)
+        except IntegrityError:
+            # Another account holds this entry: the name was linked anew while that one had it.
+            with office.database.read() as session:
+                account = people.find(session, proof.username)
+                return _other_person(account.id if account else None, proof.directory)
 
 
 def _write(office: Office, proof: Proof) -> AccountSnapshot | Denied:
@@ -135,19 +141,62 @@ def refuse(
     row.refused = why
 
 
-def relink(session: Session, office: Office, username: str, actor: str) -> None:
+def relink(office: Office, username: str, actor: str) -> None:
     """Let the next login tie an account to whichever entry has its name then.
 
     Raises:
         NotFound: there is no such account.
-        Refused: it is of no directory.
+        Refused: it is of no directory, or another account holds the entry of its name.
+        BackendUnavailable: the directory cannot be asked which entry that is.
     """
+    with office.database.read() as session:
+        account_id, directory, names = _names_of(session, username)
+    source = office.directories.of(f"{ORIGIN}{directory}")
+    entries = [_entry_of(source, name) for name in names] if source is not None else []
+    with office.database.write() as session:
+        account = session.get_one(Account, account_id)
+        for entry in entries:
+            _check_not_held(session, directory, account, entry)
+        session.get_one(DirectoryEntry, account_id).unique_id = None
+        audit.record(session, office.clock(), actor, "account:relinked", account.username)
+
+
+def _names_of(session: Session, username: str) -> tuple[int, str, list[str]]:
+    """An account of a directory, that directory, and what a login would look for there."""
     account = people.get(session, username)
     row = session.get(DirectoryEntry, account.id)
     if row is None:
         raise Refused(f"{account.username} is not from a directory")
-    row.unique_id = None
-    audit.record(session, office.clock(), actor, "account:relinked", account.username)
+    return account.id, row.directory, list(dict.fromkeys((account.username, row.name)))
+
+
+def _entry_of(source: Source, name: str) -> Entry | None:
+    try:
+        return source.find(name)
+    except Ambiguous:
+        return None  # nobody can log in by this name
+
+
+def _check_not_held(
+    session: Session, directory: str, account: Account, entry: Entry | None
+) -> None:
+    if entry is None or entry.unique_id is None:
+        return
+    holder = session.scalar(
+        select(Account.username)
+        .join(DirectoryEntry, DirectoryEntry.account_id == Account.id)
+        .where(
+            DirectoryEntry.directory == directory,
+            DirectoryEntry.unique_id == entry.unique_id,
+            Account.id != account.id,
+        )
+    )
+    if holder is not None:
+        raise Refused(
+            f"the entry {entry.dn} belongs to the account {holder}, as whom the person goes on;"
+            f" if {account.username} is to have it: yuenyan user disable {holder}, then"
+            f" yuenyan directory relink {holder}, then this again"
+        )
 
 
 def suspend(office: Office, account_id: int, why: str) -> None:
@@ -182,12 +231,12 @@ def _find(session: Session, proof: Proof) -> Account | Denied | None:
     )
     if is_same:
         return account
-    return Denied(
-        Reason.DIRECTORY_OTHER_PERSON,
-        Method.PORTAL,
-        account.id,
-        f"{ORIGIN}other_person={proof.directory}",
-    )
+    return _other_person(account.id, proof.directory)
+
+
+def _other_person(account_id: int | None, directory: str) -> Denied:
+    step = f"{ORIGIN}other_person={directory}"
+    return Denied(Reason.DIRECTORY_OTHER_PERSON, Method.PORTAL, account_id, step)
 
 
 def _is_current(session: Session, office: Office, account: Account, proof: Proof) -> bool:

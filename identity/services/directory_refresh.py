@@ -76,7 +76,14 @@ def _refresh_one(office: Office, name: str) -> int:
         log.error("directory_entries_missing", directory=name, missing=missing, of=len(seen))
         seen = [found for found in seen if found.entry is not None]
     for found in seen:
-        _apply(office, found)
+        try:
+            _apply(office, found)
+        except BackendUnavailable:
+            raise
+        except Exception:
+            # One entry that nobody can write must not keep the others back for ever.
+            log.exception("directory_entry_not_applied", directory=name, name=found.due.name)
+            _put_off(office, found.due.account_id)
     return len(seen)
 
 
@@ -102,6 +109,11 @@ def _apply(office: Office, seen: _Seen) -> None:
             directory_accounts.follow(session, office, account, row, entry, seen.role)
         except NotFound:
             directory_accounts.refuse(session, office, account, row, "no_role")
+
+
+def _put_off(office: Office, account_id: int) -> None:
+    with office.database.write() as session:
+        session.get_one(DirectoryEntry, account_id).refreshed_at = office.clock()
 
 
 def _due(session: Session, name: str, before: datetime) -> Sequence[_Due]:

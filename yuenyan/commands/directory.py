@@ -116,10 +116,11 @@ def directory_test(
 @click.argument("user")
 @click.pass_obj
 def directory_relink(context: Context, user: str) -> None:
-    """Let an account follow a new entry of its name, after the old entry was made anew."""
-    office = context.office
-    with office.database.write() as session:
-        directory_accounts.relink(session, office, user, context.actor)
+    """Let an account follow a new entry of its name, after the old entry was made anew.
+
+    Exit code 1 when another account holds that entry, 3 when the directory does not answer.
+    """
+    directory_accounts.relink(context.office, user, context.actor)
     click.echo(f"{user}: the next login ties it to the entry of that name")
 
 

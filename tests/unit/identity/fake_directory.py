@@ -42,6 +42,9 @@ class FakeDirectory:
         self.passwords[name] = PASSWORD
         self.roles[name] = role
 
+    def close(self) -> None:
+        pass
+
     def find(self, username: str) -> Entry | None:
         self._answer()
         if username in self.twice:

@@ -220,8 +220,7 @@ def test_a_name_that_was_given_to_another_person_is_refused_until_it_is_linked_a
     school.add("somchai", entryuuid="id-of-another-person")
     told = _reason(_prove(office, "somchai"))
     assert told == (Reason.DIRECTORY_OTHER_PERSON, "directory:other_person=school")
-    with office.database.write() as session:
-        directory_accounts.relink(session, office, "somchai", "head")
+    directory_accounts.relink(office, "somchai", "head")
     account = _admitted(office, "somchai")
     assert _entry(office, account.account_id).unique_id == "id-of-another-person"
 
@@ -233,6 +232,54 @@ def test_a_person_who_was_renamed_keeps_the_account(office: Office, school: Fake
     after = _admitted(office, "somchai.j")
     assert after.account_id == before.account_id
     assert _entry(office, after.account_id).name == "somchai.j"
+
+
+def _two_accounts_of_one_entry(office: Office, school: FakeDirectory) -> None:
+    """The entry of wipa gets the name of somchai, who was made anew meanwhile."""
+    school.add("wipa")
+    _admitted(office, "somchai")
+    _admitted(office, "wipa")
+    del school.entries["wipa"]
+    school.add("somchai", entryuuid="id-of-wipa")
+
+
+def test_an_entry_that_another_account_holds_is_another_person_at_every_login(
+    office: Office, school: FakeDirectory
+) -> None:
+    _two_accounts_of_one_entry(office, school)
+    with office.database.write() as session:
+        row = session.get_one(DirectoryEntry, people.get(session, "somchai").id)
+        row.unique_id = None
+    told = _reason(_prove(office, "somchai"))
+    assert told == (Reason.DIRECTORY_OTHER_PERSON, "directory:other_person=school")
+    decision = login.check_password(office, "somchai", PASSWORD.decode())
+    assert isinstance(decision, Denied) and decision.reason is Reason.DIRECTORY_OTHER_PERSON
+
+
+def test_linking_anew_names_the_account_that_holds_the_entry(
+    office: Office, school: FakeDirectory
+) -> None:
+    _two_accounts_of_one_entry(office, school)
+    with pytest.raises(Refused, match=r"the account wipa.*user disable wipa.*relink wipa"):
+        directory_accounts.relink(office, "somchai", "head")
+    known = _known(office, "somchai")
+    assert known is not None
+    assert _entry(office, known.account_id).unique_id == "id-of-somchai"
+    with office.database.write() as session:
+        people.set_state(session, office, "wipa", "suspended", "head")
+    directory_accounts.relink(office, "wipa", "head")
+    directory_accounts.relink(office, "somchai", "head")
+    account = _admitted(office, "somchai")
+    assert _entry(office, account.account_id).unique_id == "id-of-wipa"
+
+
+def test_nothing_is_linked_anew_while_the_directory_cannot_tell_what_to(
+    office: Office, school: FakeDirectory
+) -> None:
+    _admitted(office, "somchai")
+    school.is_down = True
+    with pytest.raises(BackendUnavailable):
+        directory_accounts.relink(office, "somchai", "head")
 
 
 def test_local_accounts_never_reach_a_directory(office: Office, school: FakeDirectory) -> None:

@@ -98,6 +98,20 @@ def test_another_group_is_another_role_without_a_login(
         assert people.get(session, "somchai").role.name == "student"
 
 
+def test_an_entry_that_another_account_holds_keeps_nobody_behind_it_back(
+    office: Office, school: FakeDirectory, clock: Clock
+) -> None:
+    school.add("somchai", entryuuid="id-of-wipa")
+    with office.database.write() as session:
+        row = session.get_one(DirectoryEntry, people.get(session, "somchai").id)
+        row.unique_id, row.refreshed_at = None, clock.now.replace(year=2025)
+    school.roles["wipa"] = ""
+    clock.advance(minutes=15)
+    refresh(office)
+    assert _states(office) == {"somchai": "active", "wipa": "suspended"}
+    assert refresh(office) == 0, "it is looked at again when it is due"
+
+
 def test_a_login_that_finds_nobody_makes_the_housekeeper_look_at_once(
     office: Office, school: FakeDirectory
 ) -> None:
