@@ -234,6 +234,28 @@ def test_a_person_who_was_renamed_keeps_the_account(office: Office, school: Fake
     assert _entry(office, after.account_id).name == "somchai.j"
 
 
+def test_an_officer_who_suspends_what_the_directory_has_suspended_has_the_last_word(
+    office: Office, school: FakeDirectory
+) -> None:
+    _admitted(office, "somchai")
+    school.add("somchai", useraccountcontrol="514")
+    _prove(office, "somchai")
+    for _ in range(2):
+        with office.database.write() as session:
+            people.set_state(session, office, "somchai", "suspended", "head")
+    school.add("somchai")
+    assert _admitted(office, "somchai").state == "suspended"
+    with office.database.read() as session:
+        events = session.execute(
+            select(AuditEvent.action, AuditEvent.detail).where(AuditEvent.actor == "head")
+        ).all()
+    assert [action for action, _ in events] == ["account:suspended"]
+    assert "disabled" in str(events[0].detail)
+    with office.database.write() as session:
+        people.set_state(session, office, "somchai", "active", "head")
+    assert _admitted(office, "somchai").state == "active"
+
+
 def _two_accounts_of_one_entry(office: Office, school: FakeDirectory) -> None:
     """The entry of wipa gets the name of somchai, who was made anew meanwhile."""
     school.add("wipa")
