@@ -199,13 +199,25 @@ def _check_not_held(
         )
 
 
-def suspend(office: Office, account_id: int, why: str) -> None:
-    """`refuse` in a transaction of its own, for a login that was told so."""
+def suspend(office: Office, account_id: int, entry: Entry, why: str) -> Denied | None:
+    """`refuse` in a transaction of its own, for a login that was told so of `entry`.
+
+    Returns:
+        Denied when the name is another person's now: their entry says nothing of this account.
+    """
     with office.database.write() as session:
         account = session.get_one(Account, account_id)
         row = session.get_one(DirectoryEntry, account_id)
+        if not is_same_person(row, entry):
+            return _other_person(account_id, row.directory)
         row.refreshed_at = office.clock()
         refuse(session, office, account, row, why)
+    return None
+
+
+def is_same_person(row: DirectoryEntry, entry: Entry) -> bool:
+    """Whether nothing speaks against it: some directories tell no unique id."""
+    return None in (row.unique_id, entry.unique_id) or row.unique_id == entry.unique_id
 
 
 def _find(session: Session, proof: Proof) -> Account | Denied | None:
@@ -224,12 +236,8 @@ def _find(session: Session, proof: Proof) -> Account | Denied | None:
             )
         )
     row = session.get(DirectoryEntry, account.id)
-    is_same = (
-        row is not None
-        and row.directory == proof.directory
-        and (row.unique_id is None or unique_id is None or row.unique_id == unique_id)
-    )
-    if is_same:
+    is_of_it = row is not None and row.directory == proof.directory
+    if is_of_it and row is not None and is_same_person(row, proof.entry):
         return account
     return _other_person(account.id, proof.directory)
 

@@ -193,13 +193,17 @@ def _settle(
         answer = Answer(why)
     if answer is not Answer.PROVEN:
         if account is not None and answer in (Answer.DISABLED, Answer.EXPIRED):
-            directory_accounts.suspend(office, account.account_id, answer.value)
+            other = directory_accounts.suspend(office, account.account_id, entry, answer.value)
+            if other is not None:
+                return other
         step = "wrong_password" if answer is Answer.WRONG else answer.value
         return _denied(_REFUSALS[answer], account, step, source.name)
     role = source.role_of(entry, username)
     if not role:
         if account is not None:
-            directory_accounts.suspend(office, account.account_id, "no_role")
+            other = directory_accounts.suspend(office, account.account_id, entry, "no_role")
+            if other is not None:
+                return other
         return _denied(Reason.DIRECTORY_NO_ROLE, account, "no_role", source.name)
     proof = directory_accounts.Proof(
         directory=source.name,

@@ -102,8 +102,7 @@ def _apply(office: Office, seen: _Seen) -> None:
         account = session.get_one(Account, seen.due.account_id)
         row = session.get_one(DirectoryEntry, seen.due.account_id)
         entry = seen.entry
-        known, told = row.unique_id, entry.unique_id if entry is not None else None
-        if None not in (known, told) and known != told:
+        if entry is not None and not directory_accounts.is_same_person(row, entry):
             entry = None  # somebody else has this name now
         try:
             directory_accounts.follow(session, office, account, row, entry, seen.role)

@@ -304,6 +304,27 @@ def test_nothing_is_linked_anew_while_the_directory_cannot_tell_what_to(
         directory_accounts.relink(office, "somchai", "head")
 
 
+@pytest.mark.parametrize("held_back", ["disabled", "disabled at the bind", "no role"])
+def test_another_person_under_a_name_does_not_suspend_whose_it_was(
+    office: Office, school: FakeDirectory, held_back: str
+) -> None:
+    _admitted(office, "somchai")
+    school.add("somchai.j", entryuuid="id-of-somchai")
+    account = _admitted(office, "somchai.j")
+    control = "514" if held_back == "disabled" else "512"
+    school.add("somchai", entryuuid="id-of-another-person", useraccountcontrol=control)
+    if held_back == "disabled at the bind":
+        school.answers["somchai"] = Answer.DISABLED
+    if held_back == "no role":
+        school.roles["somchai"] = ""
+    told = _reason(_prove(office, "somchai"))
+    assert told == (Reason.DIRECTORY_OTHER_PERSON, "directory:other_person=school")
+    known = _known(office, "somchai")
+    assert known is not None
+    assert (known.account_id, known.state) == (account.account_id, "active")
+    assert _entry(office, account.account_id).verifier is not None
+
+
 def test_local_accounts_never_reach_a_directory(office: Office, school: FakeDirectory) -> None:
     add_person(office, "wipa", "a password of here")
     school.add("wipa")
