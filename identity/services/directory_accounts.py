@@ -17,7 +17,7 @@ from common.errors import NotFound, Refused
 from db.models import Account, DirectoryEntry, Person, Role
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason
-from identity.domain.directory import Ambiguous, Entry, Source
+from identity.domain.directory import Ambiguous, Entry, OtherSpelling, Source
 from identity.office import Office
 from identity.services import audit, dynamic, people, roles
 from identity.services.snapshots import snapshot
@@ -173,7 +173,7 @@ def _names_of(session: Session, username: str) -> tuple[int, str, list[str]]:
 def _entry_of(source: Source, name: str) -> Entry | None:
     try:
         return source.find(name)
-    except Ambiguous:
+    except (Ambiguous, OtherSpelling):
         return None  # nobody can log in by this name
 
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 
 from common.errors import BackendUnavailable, UsageError
 from db.models import DirectoryEntry
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason, Vouched
-from identity.domain.directory import Ambiguous, Answer, Entry, NtProof, Source, is_askable
+from identity.domain.directory import (
+    Ambiguous,
+    Answer,
+    Entry,
+    NtProof,
+    OtherSpelling,
+    Source,
+    is_askable,
+)
 from identity.office import Office
 from identity.services import directory_accounts, people
 
@@ -25,6 +34,13 @@ _REFUSALS = {
     Answer.DISABLED: Reason.DIRECTORY_DISABLED,
     Answer.EXPIRED: Reason.DIRECTORY_DISABLED,
 }
+
+
+class _Absent(StrEnum):
+    """Why a directory has no entry of a name."""
+
+    GONE = "gone"
+    OTHER_SPELLING = "other_spelling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +109,15 @@ def prove_nt(
         sources = [own]
     else:
         sources = list(office.directories)
+    absent = _Absent.GONE
     for source in sources:
         if account is not None and (proof is None or not source.proves_nt):
             return _denied(Reason.NOT_RECOVERABLE, account, "keeps_password", source.name)
         found = _find(source, account, username, b"")
         if isinstance(found, Denied):
             return found
-        if found is None:
+        if isinstance(found, _Absent):
+            absent = found
             continue
         if proof is None or not source.proves_nt:
             return _denied(Reason.NOT_RECOVERABLE, account, "keeps_password", source.name)
@@ -111,7 +129,7 @@ def prove_nt(
     if account is None:
         return None
     _look_soon(office, account.account_id)
-    return _denied(Reason.DIRECTORY_GONE, account, "gone", sources[0].name)
+    return _denied(Reason.DIRECTORY_GONE, account, absent.value, sources[0].name)
 
 
 def _ask_all(office: Office, username: str, password: bytes) -> Vouched | Denied:
@@ -120,15 +138,20 @@ def _ask_all(office: Office, username: str, password: bytes) -> Vouched | Denied
     One that does not answer ends it, or somebody of the same name in the next would get in.
     """
     last: Source | None = None
+    spelt: list[str] = []
     for source in office.directories:
         last = source
         found = _find(source, None, username, password)
         if isinstance(found, Denied):
             return found
-        if found is not None:
+        if isinstance(found, Entry):
             return _conclude(office, source, None, found, username, password)
+        if found is _Absent.OTHER_SPELLING:
+            spelt.append(source.name)
     assert last is not None
     last.prove(None, password)
+    if spelt:
+        return _denied(Reason.UNKNOWN_ACCOUNT, None, _Absent.OTHER_SPELLING.value, ",".join(spelt))
     names = ",".join(office.directories.settings)
     return _denied(Reason.UNKNOWN_ACCOUNT, None, "not_found", names)
 
@@ -139,18 +162,20 @@ def _ask_one(
     found = _find(source, account, username, password)
     if isinstance(found, Denied):
         return found
-    if found is None:
+    if isinstance(found, _Absent):
         source.prove(None, password)
         _look_soon(office, account.account_id)
-        return _denied(Reason.DIRECTORY_GONE, account, "gone", source.name)
+        return _denied(Reason.DIRECTORY_GONE, account, found.value, source.name)
     return _conclude(office, source, account, found, username, password)
 
 
 def _find(
     source: Source, account: AccountSnapshot | None, username: str, password: bytes
-) -> Entry | Denied | None:
+) -> Entry | Denied | _Absent:
     try:
-        return source.find(username)
+        return source.find(username) or _Absent.GONE
+    except OtherSpelling:
+        return _Absent.OTHER_SPELLING
     except Ambiguous:
         if password:
             source.prove(None, password)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from common.errors import BackendUnavailable, NotFound
 from common.logging import get_logger
 from db.models import Account, DirectoryEntry, NetworkSession
-from identity.domain.directory import Ambiguous, Entry, Source
+from identity.domain.directory import Ambiguous, Entry, OtherSpelling, Source
 from identity.office import Office
 from identity.services import directory_accounts, dynamic
 
@@ -93,6 +93,8 @@ def _look(source: Source, due: _Due) -> _Seen | None:
         entry = source.find(due.name)
     except Ambiguous:
         return None
+    except OtherSpelling:
+        entry = None  # renamed; the next login under the new name brings the account back
     role = source.role_of(entry, due.name) if entry is not None else ""
     return _Seen(due, entry, role)
 

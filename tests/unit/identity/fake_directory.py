@@ -11,7 +11,7 @@ from common.config_access import Directory
 from common.errors import BackendUnavailable
 from db.models import NetworkSession
 from identity.directories import Directories
-from identity.domain.directory import Ambiguous, Answer, Entry, NtProof
+from identity.domain.directory import Ambiguous, Answer, Entry, NtProof, OtherSpelling
 from identity.office import Office
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
@@ -27,6 +27,8 @@ class FakeDirectory:
     passwords: dict[str, bytes] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     twice: set[str] = field(default_factory=set)
+    spelt: dict[str, str] = field(default_factory=dict)
+    """Other spellings that the directory takes for a name."""
     answers: dict[str, Answer] = field(default_factory=dict)
     is_down: bool = False
     nt_key: bytes | None = None
@@ -49,6 +51,8 @@ class FakeDirectory:
         self._answer()
         if username in self.twice:
             raise Ambiguous(username)
+        if username in self.spelt:
+            raise OtherSpelling(self.entries[self.spelt[username]].dn)
         return self.entries.get(username)
 
     def prove(self, entry: Entry | None, password: bytes) -> Answer:

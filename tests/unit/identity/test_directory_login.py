@@ -117,6 +117,7 @@ def test_what_is_as_it_was_is_not_written_again(office: Office, clock: Clock) ->
         ("x" * 254, PASSWORD),
         ("aa-bb-cc-dd-ee-ff", PASSWORD),
         ("housekeeper", PASSWORD),
+        ("ｓｏｍｃｈａｉ", PASSWORD),
     ],
 )
 def test_an_odd_name_or_password_is_never_sent_to_a_directory(
@@ -157,6 +158,35 @@ def test_every_refusal_has_its_reason_and_makes_no_account(
     assert _reason(_prove(office, "idle", b"wrong")) == wrong
     with office.database.read() as session:
         assert session.scalar(select(func.count()).select_from(DirectoryEntry)) == 0
+
+
+def test_a_name_in_another_spelling_counts_as_not_found(
+    office: Office, school: FakeDirectory
+) -> None:
+    add_person(office, "wipa", "a password of here")
+    school.add("wipa")
+    school.nt_key, school.nt_response = bytes(16), b"right" * 5
+    school.spelt = {"wípa": "wipa"}
+    told = _reason(_prove(office, "wípa"))
+    assert told == (Reason.UNKNOWN_ACCOUNT, "directory:other_spelling=school")
+    assert school.dummies == school.tried == 1
+    assert _prove_nt(office, "wípa", NtProof(bytes(8), b"right" * 5)) is None
+    _admitted(office, "somchai")
+    school.add("sömchai", entryuuid="id-of-somchai")
+    del school.entries["somchai"]
+    school.spelt = {"somchai": "sömchai"}
+    told = _reason(_prove(office, "somchai"))
+    assert told == (Reason.DIRECTORY_GONE, "directory:other_spelling=school")
+
+
+def test_a_name_in_another_spelling_does_not_hide_it_in_the_next_directory(
+    office_on: Office, school: FakeDirectory, clock: Clock
+) -> None:
+    second = FakeDirectory("second")
+    second.add("sömchai")
+    school.spelt = {"sömchai": "somchai"}
+    with with_directories(office_on, {"school": school, "second": second}, clock) as office:
+        assert _admitted(office, "sömchai").origin == "directory:second"
 
 
 def test_an_unknown_name_costs_a_bind_too(office: Office, school: FakeDirectory) -> None:

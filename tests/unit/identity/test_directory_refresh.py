@@ -87,6 +87,19 @@ def test_another_person_under_the_name_counts_as_gone(
     assert _states(office)["somchai"] == "suspended"
 
 
+def test_who_is_spelt_otherwise_now_counts_as_gone_until_the_next_login(
+    office: Office, school: FakeDirectory, clock: Clock
+) -> None:
+    del school.entries["somchai"]
+    school.add("sömchai", entryuuid="id-of-somchai")
+    school.spelt = {"somchai": "sömchai"}
+    clock.advance(minutes=15)
+    refresh(office)
+    assert _states(office)["somchai"] == "suspended"
+    assert isinstance(directory_login.prove(office, None, "sömchai", PASSWORD), Vouched)
+    assert _states(office)["somchai"] == "active"
+
+
 def test_another_group_is_another_role_without_a_login(
     office: Office, school: FakeDirectory, clock: Clock
 ) -> None:
