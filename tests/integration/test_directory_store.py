@@ -97,7 +97,7 @@ def test_another_spelling_that_the_server_takes_for_the_name_is_not_the_name(
     )
     school = opened(slapd)
     assert _found(school, "SomYing".casefold()).dn == dn_of("somying")
-    for name in ("ｓｏｍｙｉｎｇ", "som\u00adying"):
+    for name in ("ｓｏｍｙｉｎｇ", "somyiⁿg"):
         with pytest.raises(OtherSpelling, match="somying"):
             school.find(name)
     by_mail = opened(slapd, 'user_filter = "(mail={username}@x.th)"')
