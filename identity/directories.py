@@ -44,6 +44,12 @@ class Directories:
         for name in self.settings:
             self._opened(name)
 
+    def close(self) -> None:
+        """Close what is open; the next question opens it again."""
+        with self._lock:
+            while self._sources:
+                self._sources.popitem()[1].close()
+
     def of(self, origin: str) -> Source | None:
         """The directory that an account's origin names; None when it is configured no more."""
         name = origin.removeprefix(ORIGIN)

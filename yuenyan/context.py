@@ -30,7 +30,9 @@ class Context:
         return database
 
     def close(self) -> None:
-        """Let go of the database, if it was opened."""
+        """Let go of the database and the directories, if they were opened."""
+        if "office" in self.__dict__:
+            self.office.directories.close()
         if "database" in self.__dict__:
             self.database.dispose()
 

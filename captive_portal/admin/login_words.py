@@ -72,6 +72,9 @@ STEPS: Mapping[str, LazyString] = {
     ),
     "directory:unreachable": _("The directory %(value)s did not answer"),
     "directory:not_found": _("Neither an account here nor an entry in %(value)s has this name"),
+    "directory:other_spelling": _(
+        "The directory %(value)s has this name in another spelling only, which must be typed"
+    ),
     "directory:found_twice": _("The directory %(value)s has several entries of this name"),
     "directory:wrong_password": _("The directory %(value)s did not accept the password"),
     "directory:locked": _(

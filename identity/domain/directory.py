@@ -5,6 +5,7 @@ Pure values. Who asks the directory is identity.stores.directory.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,9 @@ _ACCOUNT_DISABLED = 0x0002  # [MS-ADTS] section 2.2.16, ADS_UF_ACCOUNT_DISABLE
 _LOCKED_FOR_EVER = "000001010000Z"  # draft-behera-ldap-password-policy section 5.3.3
 _FILETIME_NEVER = (0, 0x7FFFFFFFFFFFFFFF)
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+_SARA_AM = {0x0E33: 0x0E32, 0x0EB3: 0x0EB2}
+"""NFKC takes these vowels of Thai and Lao apart, though nobody types them so: no odd spelling."""
+
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 WANTED = (
@@ -106,14 +110,28 @@ class Ambiguous(Exception):  # noqa: N818 - reads as what happened
     """More than one entry has this name; nobody can say who is meant."""
 
 
+class OtherSpelling(Exception):  # noqa: N818 - reads as what happened
+    """The directory takes the name for that of this entry, whose own name is spelt otherwise."""
+
+    def __init__(self, dn: str) -> None:
+        super().__init__(dn)
+        self.dn = dn
+
+
 class Source(Protocol):
     """A directory that can be asked. Every method may raise BackendUnavailable."""
 
     @property
     def name(self) -> str: ...
 
+    def close(self) -> None:
+        """Let go of what is kept open."""
+
     def find(self, username: str) -> Entry | None:
-        """The entry of `username`, None without one; Ambiguous when there are several."""
+        """The entry of `username`, None without one; Ambiguous when there are several.
+
+        OtherSpelling when the name is not, letter by letter, that of the entry.
+        """
 
     def prove(self, entry: Entry | None, password: bytes) -> Answer:
         """Whether the directory takes `password` for `entry`; None costs the same time."""
@@ -133,14 +151,21 @@ def is_askable(username: str, password: bytes) -> bool:
     """Whether a directory may be asked about this name and password at all.
 
     An empty password is an anonymous bind that succeeds for anybody (RFC 4513 section 5.1.2),
-    and some servers read a password only as far as its first NUL.
+    and some servers read a password only as far as its first NUL. A letter that is another form
+    of some letter is that letter to a directory (RFC 4518 section 2.3), and another account here.
     """
     return (
         0 < len(username.encode()) <= 253
         and username.isprintable()
+        and _is_plain(username)
         and 0 < len(password) <= 128
         and b"\0" not in password
     )
+
+
+def _is_plain(username: str) -> bool:
+    text = username.translate(_SARA_AM)
+    return unicodedata.normalize("NFKC", text) == text
 
 
 def _filetime(text: str) -> datetime | None:

@@ -17,7 +17,7 @@ from common.errors import NotFound, Refused
 from db.models import Account, DirectoryEntry, Person, Role
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason
-from identity.domain.directory import Entry
+from identity.domain.directory import Ambiguous, Entry, OtherSpelling, Source
 from identity.office import Office
 from identity.services import audit, dynamic, people, roles
 from identity.services.snapshots import snapshot
@@ -34,6 +34,8 @@ class Proof:
     entry: Entry
     username: str
     role: str
+    is_of_password: bool
+    """False: MS-CHAPv2 proved it, which does not show whether the remembered password is right."""
     verifier: str | None = field(default=None, repr=False)
     """argon2id of the password, when it is to be remembered for outages."""
 
@@ -54,7 +56,13 @@ def admit(office: Office, proof: Proof) -> AccountSnapshot | Denied:
         return _write(office, proof)
     except IntegrityError:
         # Two devices of a new person at once: the other one has made the account.
-        return _write(office, proof)
+        try:
+            return _write(office, proof)
+        except IntegrityError:
+            # Another account holds this entry: the name was linked anew while that one had it.
+            with office.database.read() as session:
+                account = people.find(session, proof.username)
+                return _other_person(account.id if account else None, proof.directory)
 
 
 def _write(office: Office, proof: Proof) -> AccountSnapshot | Denied:
@@ -73,8 +81,9 @@ def _write(office: Office, proof: Proof) -> AccountSnapshot | Denied:
                 Reason.DIRECTORY_NO_ROLE, Method.PORTAL, account.id if account else None, step
             )
         row.name = proof.username
-        row.proven_at = office.clock()
-        row.verifier = proof.verifier
+        if proof.is_of_password:
+            row.proven_at = office.clock()
+            row.verifier = proof.verifier
         session.flush()
         session.refresh(account)
         return snapshot(session, account)
@@ -132,28 +141,83 @@ def refuse(
     row.refused = why
 
 
-def relink(session: Session, office: Office, username: str, actor: str) -> None:
+def relink(office: Office, username: str, actor: str) -> None:
     """Let the next login tie an account to whichever entry has its name then.
 
     Raises:
         NotFound: there is no such account.
-        Refused: it is of no directory.
+        Refused: it is of no directory, or another account holds the entry of its name.
+        BackendUnavailable: the directory cannot be asked which entry that is.
     """
+    with office.database.read() as session:
+        account_id, directory, names = _names_of(session, username)
+    source = office.directories.of(f"{ORIGIN}{directory}")
+    entries = [_entry_of(source, name) for name in names] if source is not None else []
+    with office.database.write() as session:
+        account = session.get_one(Account, account_id)
+        for entry in entries:
+            _check_not_held(session, directory, account, entry)
+        session.get_one(DirectoryEntry, account_id).unique_id = None
+        audit.record(session, office.clock(), actor, "account:relinked", account.username)
+
+
+def _names_of(session: Session, username: str) -> tuple[int, str, list[str]]:
+    """An account of a directory, that directory, and what a login would look for there."""
     account = people.get(session, username)
     row = session.get(DirectoryEntry, account.id)
     if row is None:
         raise Refused(f"{account.username} is not from a directory")
-    row.unique_id = None
-    audit.record(session, office.clock(), actor, "account:relinked", account.username)
+    return account.id, row.directory, list(dict.fromkeys((account.username, row.name)))
 
 
-def suspend(office: Office, account_id: int, why: str) -> None:
-    """`refuse` in a transaction of its own, for a login that was told so."""
+def _entry_of(source: Source, name: str) -> Entry | None:
+    try:
+        return source.find(name)
+    except (Ambiguous, OtherSpelling):
+        return None  # nobody can log in by this name
+
+
+def _check_not_held(
+    session: Session, directory: str, account: Account, entry: Entry | None
+) -> None:
+    if entry is None or entry.unique_id is None:
+        return
+    holder = session.scalar(
+        select(Account.username)
+        .join(DirectoryEntry, DirectoryEntry.account_id == Account.id)
+        .where(
+            DirectoryEntry.directory == directory,
+            DirectoryEntry.unique_id == entry.unique_id,
+            Account.id != account.id,
+        )
+    )
+    if holder is not None:
+        raise Refused(
+            f"the entry {entry.dn} belongs to the account {holder}, as whom the person goes on;"
+            f" if {account.username} is to have it: yuenyan user disable {holder}, then"
+            f" yuenyan directory relink {holder}, then this again"
+        )
+
+
+def suspend(office: Office, account_id: int, entry: Entry, why: str) -> Denied | None:
+    """`refuse` in a transaction of its own, for a login that was told so of `entry`.
+
+    Returns:
+        Denied when the name is another person's now: their entry says nothing of this account.
+    """
     with office.database.write() as session:
         account = session.get_one(Account, account_id)
         row = session.get_one(DirectoryEntry, account_id)
+        if not is_same_person(row, entry):
+            return _other_person(account_id, row.directory)
         row.refreshed_at = office.clock()
         refuse(session, office, account, row, why)
+    return None
+
+
+def is_same_person(row: DirectoryEntry, entry: Entry) -> bool:
+    """Whether nothing speaks against it: some directories tell no unique id."""
+    return None in (row.unique_id, entry.unique_id) or row.unique_id == entry.unique_id
 
 
 def _find(session: Session, proof: Proof) -> Account | Denied | None:
@@ -172,19 +236,15 @@ def _find(session: Session, proof: Proof) -> Account | Denied | None:
             )
         )
     row = session.get(DirectoryEntry, account.id)
-    is_same = (
-        row is not None
-        and row.directory == proof.directory
-        and (row.unique_id is None or unique_id is None or row.unique_id == unique_id)
-    )
-    if is_same:
+    is_of_it = row is not None and row.directory == proof.directory
+    if is_of_it and row is not None and is_same_person(row, proof.entry):
         return account
-    return Denied(
-        Reason.DIRECTORY_OTHER_PERSON,
-        Method.PORTAL,
-        account.id,
-        f"{ORIGIN}other_person={proof.directory}",
-    )
+    return _other_person(account.id, proof.directory)
+
+
+def _other_person(account_id: int | None, directory: str) -> Denied:
+    step = f"{ORIGIN}other_person={directory}"
+    return Denied(Reason.DIRECTORY_OTHER_PERSON, Method.PORTAL, account_id, step)
 
 
 def _is_current(session: Session, office: Office, account: Account, proof: Proof) -> bool:
@@ -196,11 +256,17 @@ def _is_current(session: Session, office: Office, account: Account, proof: Proof
         and row.dn == entry.dn
         and row.name == proof.username
         and row.unique_id == (entry.unique_id or row.unique_id)
-        and row.verifier == proof.verifier
-        and row.proven_at is not None
-        and row.proven_at > office.clock() - PROVEN_AGAIN_AFTER
+        and (not proof.is_of_password or _is_remembered(office, row, proof))
         and account.role.name == proof.role
         and (person is None or person.full_name == (entry.full_name or person.full_name))
+    )
+
+
+def _is_remembered(office: Office, row: DirectoryEntry, proof: Proof) -> bool:
+    return (
+        row.verifier == proof.verifier
+        and row.proven_at is not None
+        and row.proven_at > office.clock() - PROVEN_AGAIN_AFTER
     )
 
 

@@ -6,14 +6,23 @@ Local accounts never come here. While a directory is down nobody is let in by it
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 
 from common.errors import BackendUnavailable, UsageError
 from db.models import DirectoryEntry
 from identity.directories import ORIGIN
 from identity.domain.access import AccountSnapshot, Denied, Method, Reason, Vouched
-from identity.domain.directory import Ambiguous, Answer, Entry, NtProof, Source, is_askable
+from identity.domain.directory import (
+    Ambiguous,
+    Answer,
+    Entry,
+    NtProof,
+    OtherSpelling,
+    Source,
+    is_askable,
+)
 from identity.office import Office
 from identity.services import directory_accounts, people
 
@@ -25,6 +34,20 @@ _REFUSALS = {
     Answer.DISABLED: Reason.DIRECTORY_DISABLED,
     Answer.EXPIRED: Reason.DIRECTORY_DISABLED,
 }
+
+
+class _Absent(StrEnum):
+    """Why a directory has no entry of a name."""
+
+    GONE = "gone"
+    OTHER_SPELLING = "other_spelling"
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """A password was seen; `verifier` is what is to be remembered of it, if anything."""
+
+    verifier: str | None = field(repr=False)
 
 
 def concerns(office: Office, account: AccountSnapshot | None) -> bool:
@@ -86,26 +109,27 @@ def prove_nt(
         sources = [own]
     else:
         sources = list(office.directories)
+    absent = _Absent.GONE
     for source in sources:
         if account is not None and (proof is None or not source.proves_nt):
             return _denied(Reason.NOT_RECOVERABLE, account, "keeps_password", source.name)
         found = _find(source, account, username, b"")
         if isinstance(found, Denied):
             return found
-        if found is None:
+        if isinstance(found, _Absent):
+            absent = found
             continue
         if proof is None or not source.proves_nt:
             return _denied(Reason.NOT_RECOVERABLE, account, "keeps_password", source.name)
         answer = source.prove_nt(found, username, proof)
         key = b"" if isinstance(answer, Answer) else answer
         verdict = answer if isinstance(answer, Answer) else Answer.PROVEN
-        known = _known_verifier(office, account)
-        ended = _settle(office, source, account, found, username, verdict, known)
+        ended = _settle(office, source, account, found, username, verdict, None)
         return replace(ended, nt_key=key) if isinstance(ended, Vouched) else ended
     if account is None:
         return None
     _look_soon(office, account.account_id)
-    return _denied(Reason.DIRECTORY_GONE, account, "gone", sources[0].name)
+    return _denied(Reason.DIRECTORY_GONE, account, absent.value, sources[0].name)
 
 
 def _ask_all(office: Office, username: str, password: bytes) -> Vouched | Denied:
@@ -114,15 +138,20 @@ def _ask_all(office: Office, username: str, password: bytes) -> Vouched | Denied
     One that does not answer ends it, or somebody of the same name in the next would get in.
     """
     last: Source | None = None
+    spelt: list[str] = []
     for source in office.directories:
         last = source
         found = _find(source, None, username, password)
         if isinstance(found, Denied):
             return found
-        if found is not None:
+        if isinstance(found, Entry):
             return _conclude(office, source, None, found, username, password)
+        if found is _Absent.OTHER_SPELLING:
+            spelt.append(source.name)
     assert last is not None
     last.prove(None, password)
+    if spelt:
+        return _denied(Reason.UNKNOWN_ACCOUNT, None, _Absent.OTHER_SPELLING.value, ",".join(spelt))
     names = ",".join(office.directories.settings)
     return _denied(Reason.UNKNOWN_ACCOUNT, None, "not_found", names)
 
@@ -133,18 +162,20 @@ def _ask_one(
     found = _find(source, account, username, password)
     if isinstance(found, Denied):
         return found
-    if found is None:
+    if isinstance(found, _Absent):
         source.prove(None, password)
         _look_soon(office, account.account_id)
-        return _denied(Reason.DIRECTORY_GONE, account, "gone", source.name)
+        return _denied(Reason.DIRECTORY_GONE, account, found.value, source.name)
     return _conclude(office, source, account, found, username, password)
 
 
 def _find(
     source: Source, account: AccountSnapshot | None, username: str, password: bytes
-) -> Entry | Denied | None:
+) -> Entry | Denied | _Absent:
     try:
-        return source.find(username)
+        return source.find(username) or _Absent.GONE
+    except OtherSpelling:
+        return _Absent.OTHER_SPELLING
     except Ambiguous:
         if password:
             source.prove(None, password)
@@ -165,7 +196,8 @@ def _conclude(
         _forget(office, account.account_id, source.name, password)
     elif answer is Answer.PROVEN:
         verifier = _verifier(office, account, source.name, password)
-    return _settle(office, source, account, entry, username, answer, verifier)
+    learnt = _Learnt(verifier)
+    return _settle(office, source, account, entry, username, answer, learnt)
 
 
 def _settle(
@@ -175,23 +207,36 @@ def _settle(
     entry: Entry,
     username: str,
     answer: Answer,
-    verifier: str | None,
+    learnt: _Learnt | None,
 ) -> Vouched | Denied:
-    """What an answer about an entry comes to; the account is made or brought in line."""
+    """What an answer about an entry comes to; the account is made or brought in line.
+
+    Args:
+        learnt: None: the password itself was not seen, so nothing is known of it.
+    """
     if answer is Answer.PROVEN and (why := entry.refusal(office.clock())) is not None:
         answer = Answer(why)
     if answer is not Answer.PROVEN:
         if account is not None and answer in (Answer.DISABLED, Answer.EXPIRED):
-            directory_accounts.suspend(office, account.account_id, answer.value)
+            other = directory_accounts.suspend(office, account.account_id, entry, answer.value)
+            if other is not None:
+                return other
         step = "wrong_password" if answer is Answer.WRONG else answer.value
         return _denied(_REFUSALS[answer], account, step, source.name)
     role = source.role_of(entry, username)
     if not role:
         if account is not None:
-            directory_accounts.suspend(office, account.account_id, "no_role")
+            other = directory_accounts.suspend(office, account.account_id, entry, "no_role")
+            if other is not None:
+                return other
         return _denied(Reason.DIRECTORY_NO_ROLE, account, "no_role", source.name)
     proof = directory_accounts.Proof(
-        directory=source.name, entry=entry, username=username, role=role, verifier=verifier
+        directory=source.name,
+        entry=entry,
+        username=username,
+        role=role,
+        is_of_password=learnt is not None,
+        verifier=learnt.verifier if learnt is not None else None,
     )
     admitted = directory_accounts.admit(office, proof)
     if isinstance(admitted, Denied):

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from common.errors import BackendUnavailable, NotFound
 from common.logging import get_logger
 from db.models import Account, DirectoryEntry, NetworkSession
-from identity.domain.directory import Ambiguous, Entry, Source
+from identity.domain.directory import Ambiguous, Entry, OtherSpelling, Source
 from identity.office import Office
 from identity.services import directory_accounts, dynamic
 
@@ -76,7 +76,14 @@ def _refresh_one(office: Office, name: str) -> int:
         log.error("directory_entries_missing", directory=name, missing=missing, of=len(seen))
         seen = [found for found in seen if found.entry is not None]
     for found in seen:
-        _apply(office, found)
+        try:
+            _apply(office, found)
+        except BackendUnavailable:
+            raise
+        except Exception:
+            # One entry that nobody can write must not keep the others back for ever.
+            log.exception("directory_entry_not_applied", directory=name, name=found.due.name)
+            _put_off(office, found.due.account_id)
     return len(seen)
 
 
@@ -86,6 +93,8 @@ def _look(source: Source, due: _Due) -> _Seen | None:
         entry = source.find(due.name)
     except Ambiguous:
         return None
+    except OtherSpelling:
+        entry = None  # renamed; the next login under the new name brings the account back
     role = source.role_of(entry, due.name) if entry is not None else ""
     return _Seen(due, entry, role)
 
@@ -95,13 +104,17 @@ def _apply(office: Office, seen: _Seen) -> None:
         account = session.get_one(Account, seen.due.account_id)
         row = session.get_one(DirectoryEntry, seen.due.account_id)
         entry = seen.entry
-        known, told = row.unique_id, entry.unique_id if entry is not None else None
-        if None not in (known, told) and known != told:
+        if entry is not None and not directory_accounts.is_same_person(row, entry):
             entry = None  # somebody else has this name now
         try:
             directory_accounts.follow(session, office, account, row, entry, seen.role)
         except NotFound:
             directory_accounts.refuse(session, office, account, row, "no_role")
+
+
+def _put_off(office: Office, account_id: int) -> None:
+    with office.database.write() as session:
+        session.get_one(DirectoryEntry, account_id).refreshed_at = office.clock()
 
 
 def _due(session: Session, name: str, before: datetime) -> Sequence[_Due]:

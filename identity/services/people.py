@@ -127,20 +127,26 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
         raise Refused(
             f"{username} expired on {account.expires_at:%Y-%m-%d}; set a later expiry first"
         )
+    outweighed = _outweigh_directory(session, account)
     if account.state != state:
         account.state = state
         account.ended_at = None if state == "active" else now
-        _outweigh_directory(session, account)
         audit.record(session, now, actor, f"account:{state}", account.username)
         dynamic.follow_account(session, now, account, actor)
+    elif outweighed is not None:
+        audit.record(
+            session, now, actor, f"account:{state}", account.username, instead_of=outweighed
+        )
     return account
 
 
-def _outweigh_directory(session: Session, account: Account) -> None:
-    """What an officer sets is lifted by an officer, whatever the directory said before."""
+def _outweigh_directory(session: Session, account: Account) -> str | None:
+    """What an officer sets is lifted by an officer; returns why the directory had suspended it."""
     row = session.get(DirectoryEntry, account.id) if account.origin else None
-    if row is not None:
-        row.refused = None
+    if row is None:
+        return None
+    outweighed, row.refused = row.refused, None
+    return outweighed
 
 
 def set_expiry(

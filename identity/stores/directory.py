@@ -12,7 +12,8 @@ from pathlib import Path
 from common.config_access import Directory
 from common.errors import BackendUnavailable, ConfigError
 from common.secret import read_secret_file
-from identity.domain.directory import WANTED, Ambiguous, Answer, Entry, NtProof
+from identity.domain.directory import WANTED, Ambiguous, Answer, Entry, NtProof, OtherSpelling
+from identity.domain.directory_names import Names
 from identity.stores import ntlm_auth
 from identity.stores.ldap_adapter import (
     NO_SUCH_OBJECT,
@@ -65,6 +66,9 @@ class LdapDirectory:
             for group, role in settings.groups.items()
         ]
         context = tls_context(settings.ca, f"{key}.ca")
+        self._names = Names(settings.user_filter)
+        asked = {name.lower(): name for name in (*self._names.attributes, *WANTED)}
+        self._wanted = tuple(asked.values())
         self.addresses = tuple(
             Address(
                 directory=name,
@@ -87,13 +91,14 @@ class LdapDirectory:
 
         Raises:
             Ambiguous: several entries have this name.
+            OtherSpelling: the name of the entry is spelt otherwise.
             BackendUnavailable: no server answers, or none may tell.
         """
         text = self._settings.user_filter.replace("{username}", escaped(username))
         base = self._settings.base_dn
 
         def ask(link: Link) -> tuple[list[Entry], Result]:
-            found, result = link.search(base, text, WANTED, limit=2)
+            found, result = link.search(base, text, self._wanted, limit=2)
             if result.code != SIZE_LIMIT_EXCEEDED:
                 self._check(result, f"the search below {base}")
             return found, result
@@ -101,7 +106,11 @@ class LdapDirectory:
         found, result = self._servers.kept(ask)
         if len(found) > 1 or result.code == SIZE_LIMIT_EXCEEDED:
             raise Ambiguous(username)
-        return found[0] if found else None
+        if not found:
+            return None
+        if not self._names.has(found[0], username):
+            raise OtherSpelling(found[0].dn)
+        return found[0]
 
     def prove(self, entry: Entry | None, password: bytes) -> Answer:
         """What the directory says to `password`; a bind as that entry.

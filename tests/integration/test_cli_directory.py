@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from common import config as configuration
+from identity.domain.access import Vouched
+from identity.office import Office
+from identity.services import directory_login
 from tests.conftest import Site
 from tests.slapd import BASE, PASSWORD, TEACHERS, Slapd, dn_of, section
 
@@ -124,6 +128,34 @@ def test_doctor_names_a_server_that_does_not_answer(
     _with(site, section(slapd, tmp_path, url=f'["{slapd.tls_url}", "ldaps://127.0.0.1:1"]'))
     levels = {what.split()[0].rstrip(":"): level for level, what, _ in _findings(site)}
     assert levels == {slapd.tls_url: "ok", "ldaps://127.0.0.1:1": "error"}
+
+
+def _log_in(site: Site, *names: str) -> None:
+    """Prove these people at the directory, which makes their accounts."""
+    office = Office.open(configuration.load(site.config_file))
+    try:
+        for name in names:
+            proven = directory_login.prove(office, None, name, PASSWORD.encode())
+            assert isinstance(proven, Vouched), proven
+    finally:
+        office.database.dispose()
+        office.directories.close()
+
+
+def test_an_entry_of_another_account_is_not_linked(
+    site: Site, slapd: Slapd, tmp_path: Path
+) -> None:
+    _with(site, section(slapd, tmp_path))
+    _log_in(site, "somchai", "wipa")
+    assert site.yuenyan("directory", "relink", "somchai").exit_code == 0
+    for name, uid in (("somchai", "somchai.old"), ("wipa", "somchai")):
+        slapd.modify(f"dn: {dn_of(name)}\nchangetype: modrdn\nnewrdn: uid={uid}\ndeleteoldrdn: 1\n")
+    told = site.yuenyan("directory", "relink", "somchai")
+    assert told.exit_code == 1
+    assert "belongs to the account wipa" in told.stderr
+    assert "yuenyan user disable wipa" in told.stderr
+    slapd.stop()
+    assert site.yuenyan("directory", "relink", "somchai").exit_code == 3
 
 
 def test_an_account_is_linked_anew_by_name(site: Site, slapd: Slapd, tmp_path: Path) -> None:

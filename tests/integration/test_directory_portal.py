@@ -33,8 +33,7 @@ def school(site_on: Site, slapd: Slapd, tmp_path: Path) -> Iterator[Office]:
     opened = Office.open(configuration.load(path))
     yield opened
     opened.database.dispose()
-    for source in opened.directories:
-        source.close()  # type: ignore[attr-defined]
+    opened.directories.close()
 
 
 def test_a_visitor_signs_in_with_the_password_of_the_directory(

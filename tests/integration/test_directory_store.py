@@ -12,7 +12,7 @@ import pytest
 from common.clock import utc_now
 from common.config_access import Directory
 from common.errors import BackendUnavailable
-from identity.domain.directory import Ambiguous, Answer, Entry
+from identity.domain.directory import Ambiguous, Answer, Entry, OtherSpelling
 from identity.stores.directory import LdapDirectory
 from tests.certificates import Authority
 from tests.slapd import BASE, PASSWORD, PUPILS, TEACHERS, Slapd, dn_of, person, section
@@ -87,6 +87,21 @@ def test_a_name_is_taken_letter_by_letter(slapd: Slapd, opened: Opened) -> None:
     assert _found(school, odd).dn == dn_of("odd")
     for name in ("somcha*", "*", "somchai)(uid=*", "somchai\0", "*)(objectClass=*"):
         assert school.find(name) is None, name
+
+
+def test_another_spelling_that_the_server_takes_for_the_name_is_not_the_name(
+    slapd: Slapd, opened: Opened
+) -> None:
+    slapd.modify(
+        person("somying", "x").replace("uid: somying", "uid: somying\nmail: Ying@x.th"), add=True
+    )
+    school = opened(slapd)
+    assert _found(school, "SomYing".casefold()).dn == dn_of("somying")
+    for name in ("ｓｏｍｙｉｎｇ", "somyiⁿg"):
+        with pytest.raises(OtherSpelling, match="somying"):
+            school.find(name)
+    by_mail = opened(slapd, 'user_filter = "(mail={username}@x.th)"')
+    assert _found(by_mail, "ying").dn == dn_of("somying")
 
 
 def test_two_entries_of_one_name_are_nobody(slapd: Slapd, opened: Opened) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from common.errors import NotFound, Refused
 from db.models import DirectoryEntry
-from identity.domain.directory import Ambiguous, Answer, Entry, is_askable
+from identity.domain.directory import Ambiguous, Answer, Entry, OtherSpelling, is_askable
 from identity.services import directory_accounts
 from identity.stores.directory import LdapDirectory
 from yuenyan.commands.options import secret_from_stdin
@@ -95,6 +95,11 @@ def directory_test(
             entry = directory.find(username)
         except Ambiguous as several:
             raise Refused(f"several entries have the name {user!r}; nobody is let in") from several
+        except OtherSpelling as other:
+            raise NotFound(
+                f"{user!r} finds {other.dn}, whose name is spelt otherwise in what user_filter"
+                " compares, or cannot be read there: the name must be typed as it stands there"
+            ) from other
         if entry is None:
             raise NotFound(f"no entry has the name {user!r}; see user_filter and base_dn")
         told = _told(context, directory, entry, username)
@@ -116,10 +121,11 @@ def directory_test(
 @click.argument("user")
 @click.pass_obj
 def directory_relink(context: Context, user: str) -> None:
-    """Let an account follow a new entry of its name, after the old entry was made anew."""
-    office = context.office
-    with office.database.write() as session:
-        directory_accounts.relink(session, office, user, context.actor)
+    """Let an account follow a new entry of its name, after the old entry was made anew.
+
+    Exit code 1 when another account holds that entry, 3 when the directory does not answer.
+    """
+    directory_accounts.relink(context.office, user, context.actor)
     click.echo(f"{user}: the next login ties it to the entry of that name")
 
 

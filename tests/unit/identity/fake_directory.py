@@ -9,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from common.config_access import Directory
 from common.errors import BackendUnavailable
-from db.models import NetworkSession
+from db.models import DirectoryEntry, NetworkSession
 from identity.directories import Directories
-from identity.domain.directory import Ambiguous, Answer, Entry, NtProof
+from identity.domain.access import AccountSnapshot, Denied, Reason, Vouched
+from identity.domain.directory import Ambiguous, Answer, Entry, NtProof, OtherSpelling
 from identity.office import Office
+from identity.services import directory_login, people
+from identity.services.snapshots import snapshot
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 PASSWORD = b"mango sticky rice"
@@ -27,6 +30,8 @@ class FakeDirectory:
     passwords: dict[str, bytes] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     twice: set[str] = field(default_factory=set)
+    spelt: dict[str, str] = field(default_factory=dict)
+    """Other spellings that the directory takes for a name."""
     answers: dict[str, Answer] = field(default_factory=dict)
     is_down: bool = False
     nt_key: bytes | None = None
@@ -42,10 +47,15 @@ class FakeDirectory:
         self.passwords[name] = PASSWORD
         self.roles[name] = role
 
+    def close(self) -> None:
+        pass
+
     def find(self, username: str) -> Entry | None:
         self._answer()
         if username in self.twice:
             raise Ambiguous(username)
+        if username in self.spelt:
+            raise OtherSpelling(self.entries[self.spelt[username]].dn)
         return self.entries.get(username)
 
     def prove(self, entry: Entry | None, password: bytes) -> Answer:
@@ -122,3 +132,29 @@ def session_of(account_id: int, clock: Clock) -> NetworkSession:
         input_octets=0,
         output_octets=0,
     )
+
+
+def known_as(office: Office, name: str) -> AccountSnapshot | None:
+    with office.database.read() as session:
+        account = people.find(session, name)
+        return snapshot(session, account) if account is not None else None
+
+
+def prove(office: Office, name: str, password: bytes = PASSWORD) -> Vouched | Denied:
+    return directory_login.prove(office, known_as(office, name), name, password)
+
+
+def admitted(office: Office, name: str) -> AccountSnapshot:
+    vouched = prove(office, name)
+    assert isinstance(vouched, Vouched), vouched
+    return vouched.account
+
+
+def reason_of(answer: Vouched | Denied) -> tuple[Reason, str]:
+    assert isinstance(answer, Denied), answer
+    return answer.reason, answer.step
+
+
+def entry_of(office: Office, account_id: int) -> DirectoryEntry:
+    with office.database.read() as session:
+        return session.get_one(DirectoryEntry, account_id)

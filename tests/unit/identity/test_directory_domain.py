@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from common.urls import is_here, parse_ldap_url
 from identity.domain.directory import Entry, is_askable
+from identity.domain.directory_names import Names
 from identity.stores.ldap_adapter import escaped, normal_dn
 from tests.unit.identity.fake_directory import settings
 
@@ -67,6 +68,45 @@ def test_an_empty_or_cut_off_password_is_never_asked_about() -> None:
     assert not is_askable("somchai", b"x\0y")
     assert not is_askable("som\x07chai", b"x")
     assert not is_askable("", b"x")
+
+
+def test_a_letter_that_is_a_form_of_another_is_never_asked_about() -> None:
+    for name in ("ｓｏｍｃｈａｉ２", "somcha\u0131\u0308".replace("\u0131", "i"), "ﬁsher", "som²"):
+        assert not is_askable(name, b"x"), name
+    for name in ("somchai2", "sömchai", "สมชาย", "น้ำใจ", "อำนวย"):
+        assert is_askable(name, b"x"), name
+
+
+@pytest.mark.parametrize(
+    ("user_filter", "values", "asked"),
+    [
+        ("(uid={username})", {"uid": " SomChai "}, True),
+        ("(userid={username})", {"uid": "somchai"}, True),
+        ("(uid={username})", {"uid": "sömchai"}, False),
+        ("(uid={username})", {"uid": "ｓｏｍｃｈａｉ", "displayname": "somchai"}, False),
+        ("(uid={username})", {}, False),
+        ("(&(objectCategory=person)(sAMAccountName={username}))", {"objectcategory": "x"}, False),
+        ("(|(uid={username})(mail={username}))", {"uid": "s", "mail": "somchai"}, True),
+        ("(userPrincipalName={username}@a.th)", {"userprincipalname": "Somchai@A.th"}, True),
+        ("(userPrincipalName={username}@a.th)", {"userprincipalname": "somchai@b.th"}, False),
+        ("(proxyAddresses=smtp:{username}@*)", {"proxyaddresses": "SMTP:somchai@a.th"}, True),
+        ("(cn:caseIgnoreMatch:=\\2a{username})", {"cn": "*somchai"}, True),
+        ("(!(cn={username}x))", {"cn": "somchai"}, False),
+    ],
+)
+def test_an_entry_has_the_very_name_that_was_asked_for(
+    user_filter: str, values: dict[str, str], asked: bool
+) -> None:
+    assert Names(user_filter).has(_entry(**values), "somchai") is asked
+
+
+def test_one_spelling_alone_is_the_name_of_an_entry() -> None:
+    names = Names("(uid={username})")
+    decomposed = _entry(uid="So\u0308mchai")
+    assert names.has(decomposed, "sömchai") and not names.has(decomposed, "so\u0308mchai")
+    assert names.has(_entry(uid="อำนวย"), "อำนวย")
+    assert not names.has(_entry(uid="อำนวย"), "อ\u0e4d\u0e32นวย")
+    assert names.has(_entry(uid="a.c"), "a.c") and not names.has(_entry(uid="abc"), "a.c")
 
 
 def test_what_a_filter_reads_is_escaped() -> None:

@@ -87,6 +87,19 @@ def test_another_person_under_the_name_counts_as_gone(
     assert _states(office)["somchai"] == "suspended"
 
 
+def test_who_is_spelt_otherwise_now_counts_as_gone_until_the_next_login(
+    office: Office, school: FakeDirectory, clock: Clock
+) -> None:
+    del school.entries["somchai"]
+    school.add("sömchai", entryuuid="id-of-somchai")
+    school.spelt = {"somchai": "sömchai"}
+    clock.advance(minutes=15)
+    refresh(office)
+    assert _states(office)["somchai"] == "suspended"
+    assert isinstance(directory_login.prove(office, None, "sömchai", PASSWORD), Vouched)
+    assert _states(office)["somchai"] == "active"
+
+
 def test_another_group_is_another_role_without_a_login(
     office: Office, school: FakeDirectory, clock: Clock
 ) -> None:
@@ -96,6 +109,20 @@ def test_another_group_is_another_role_without_a_login(
     assert _states(office) == {"somchai": "active", "wipa": "suspended"}
     with office.database.read() as session:
         assert people.get(session, "somchai").role.name == "student"
+
+
+def test_an_entry_that_another_account_holds_keeps_nobody_behind_it_back(
+    office: Office, school: FakeDirectory, clock: Clock
+) -> None:
+    school.add("somchai", entryuuid="id-of-wipa")
+    with office.database.write() as session:
+        row = session.get_one(DirectoryEntry, people.get(session, "somchai").id)
+        row.unique_id, row.refreshed_at = None, clock.now.replace(year=2025)
+    school.roles["wipa"] = ""
+    clock.advance(minutes=15)
+    refresh(office)
+    assert _states(office) == {"somchai": "active", "wipa": "suspended"}
+    assert refresh(office) == 0, "it is looked at again when it is due"
 
 
 def test_a_login_that_finds_nobody_makes_the_housekeeper_look_at_once(
