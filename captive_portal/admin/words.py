@@ -15,7 +15,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from common.errors import NetAccessError
-from traffic.lookup.service import CUT, NO_PORT
+from traffic.lookup.service import CUT, LATER, NO_PORT
 
 Words = Mapping[str, LazyString]
 
@@ -243,7 +243,8 @@ ACTIONS: Words = {
 GAP_REASONS: Words = {
     "sequence": _("records lost on the way (sequence numbers)"),
     "socket": _("records lost at the receiving socket"),
-    "restart": _("the service was not running"),
+    "restart": _("the exporter began anew; records of before may be lost"),
+    "not_running": _("the service was not running"),
     "undecodable": _("records nobody could decode"),
     "pending": _("records that have come in and are not in the archive yet"),
 }
@@ -257,6 +258,10 @@ LOOKUP_OUTCOMES: Words = {
 
 LOOKUP_WARNINGS: Words = {
     NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
+    LATER: _(
+        "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
+        " it took place."
+    ),
     CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
