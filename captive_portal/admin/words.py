@@ -340,7 +340,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
         ),
         (r"the CoA port is", _("The port is a number from 1 to 65535; 0 means none.")),
         (r"what a NAS sends has at most", _("At most 100 octets.")),
-        (r"is no approver;", _("This account is no approver.")),
+        (r"is no approver", _("This account is no approver.")),
         (r"(?P<name>\S+) has no password$", _("%(name)s has no password.")),
         (r"there is already a role '(?P<name>.+)'", _("There is a role %(name)s already.")),
         (
