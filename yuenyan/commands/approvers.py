@@ -42,7 +42,7 @@ def user_approver(
             if everywhere is False and account.organisation_id is None:
                 raise Refused(
                     f"{account.username} belongs to no organisation, so there is no own one; import"
-                    " them with their org (yuenyan user import), or say --everywhere"
+                    " them with their org (yuenyan user import --update), or say --everywhere"
                 )
             before = approval.scope_of(session, account)
             wanted = granted or tuple(sorted(before.roles or ()))
