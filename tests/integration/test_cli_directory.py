@@ -93,6 +93,9 @@ def test_a_refused_service_account_is_told_as_a_directory_that_could_not_be_aske
     assert refused.exit_code == 3
     assert "the directory school could not be asked: the bind as " in refused.stderr
     assert "unavailable" not in refused.stderr
+    (tmp_path / "reader.password").unlink()
+    missing = site.yuenyan("directory", "test", "school", "--user", "somchai").stderr
+    assert "correct bind_password_file" in missing and "init" not in missing
     assert refused.stderr.endswith("; see: yuenyan doctor\n")
 
 
