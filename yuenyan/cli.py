@@ -41,6 +41,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+_WITHOUT_SITE = ("init", "doctor", "collector")
+"""One makes it, one says what is missing, and one may run alone on a machine of its own."""
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
@@ -65,7 +69,8 @@ class _LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, config_file: str | None) -> None:
     """RADIUS, captive portal, identity and accountability for schools."""
-    ctx.obj = Context(configuration.load(configuration.locate(config_file)))
+    config = configuration.load(configuration.locate(config_file))
+    ctx.obj = Context(config, needs_site=ctx.invoked_subcommand not in _WITHOUT_SITE)
     ctx.call_on_close(ctx.obj.close)
 
 
