@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from traffic.lookup.coverage import GAP_REASONS
 from traffic.lookup.service import CUT, LATER, NO_PORT
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
+ACTION = re.compile(r"[a-z_]+:[a-z_]+")
 FOLDER = Path(captive_portal.admin.__file__).parent
 
 
@@ -46,6 +48,30 @@ def test_every_text_is_translated_with_the_same_placeholders() -> None:
         thai = found.string[0] if isinstance(found.string, tuple) else found.string
         assert isinstance(thai, str) and thai, f"no Thai for {text!r}"
         assert set(PLACEHOLDER.findall(singular)) == set(PLACEHOLDER.findall(thai)), text
+
+
+def recorded_actions() -> set[str]:
+    """Every `subject:verb` that stands in a module which writes audit events."""
+    found = {f"account:{state}" for state in ("active", "suspended")}  # made in people.set_state
+    for package in ("identity", "traffic", "captive_portal", "radius_server", "yuenyan"):
+        for path in (FOLDER.parents[1] / package).rglob("*.py"):
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            imported = {
+                one.name for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names
+            }
+            if imported & {"audit", "record_reading", "AuditEvent"}:
+                found |= {
+                    node.value
+                    for node in nodes
+                    if isinstance(node, ast.Constant)
+                    and isinstance(node.value, str)
+                    and ACTION.fullmatch(node.value)
+                }
+    return found
+
+
+def test_every_audit_action_of_the_source_has_words_and_no_other() -> None:
+    assert set(words.ACTIONS) == recorded_actions()
 
 
 def test_every_code_that_is_stored_has_words() -> None:
