@@ -238,7 +238,7 @@ def test_without_init_every_command_says_what_to_do(tmp_path: Path) -> None:
     config.write_text(f'[site]\ndata_dir = "{tmp_path / "var"}"\n', encoding="utf-8")
     result = run_command("--config", str(config), "user", "list")
     assert result.exit_code == 2
-    assert "run 'yuenyan init' first" in result.stderr
+    assert "run 'yuenyan init'" in result.stderr
 
 
 def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:
