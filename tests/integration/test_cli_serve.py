@@ -124,6 +124,12 @@ def test_a_folder_without_a_site_is_named_and_stays_empty(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_help_says_what_each_exit_code_means() -> None:
+    told = " ".join(run_command("--help").stdout.split())
+    for code in ("0 done", "1 refused or not found", "2 wrong usage", "3 a back end"):
+        assert code in told
+
+
 def test_doctor_and_help_work_in_a_folder_without_a_site_and_leave_it_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
