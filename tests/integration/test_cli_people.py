@@ -66,6 +66,18 @@ def test_a_person_is_added_shown_disabled_and_enabled(site_on: Site) -> None:
     assert _show(site_on, "somchai")["state"] == "active"
 
 
+def test_what_is_kept_of_a_password_is_shown_in_words(site: Site) -> None:
+    def shown() -> str:
+        lines = site.yuenyan("user", "show", "somchai").stdout.splitlines()
+        (line,) = (line for line in lines if line.startswith("recoverable"))
+        return line.removeprefix("recoverable").strip()
+
+    _add(site, "somchai")
+    assert shown() == "none"
+    site.yuenyan("user", "recoverable", "somchai", "nt-hash")
+    assert shown() == "none (wanted: nt-hash)"
+
+
 def test_a_changed_password_is_the_one_that_counts(site: Site, office: Office) -> None:
     _add(site, "somchai", password="the old one")
     changed = site.yuenyan("user", "password", "somchai", "--password-stdin", stdin="the new one\n")
