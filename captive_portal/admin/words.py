@@ -346,6 +346,10 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
         (r"what a NAS sends has at most", _("At most 100 octets.")),
         (r"is no approver", _("This account is no approver.")),
         (r"(?P<name>\S+) has no password$", _("%(name)s has no password.")),
+        (
+            r"is no role name",
+            _("A role name holds letters, digits, - and _, 60 at most."),
+        ),
         (r"there is already a role '(?P<name>.+)'", _("There is a role %(name)s already.")),
         (
             r"there is already a NAS with the name (?P<value>.+)",

@@ -229,9 +229,24 @@ def test_a_role_keeps_what_is_not_given_and_loses_what_is_taken_away(site: Site)
 
     staff = roles()["staff"]
     assert (staff["vlan"], staff["down_kbps"], staff["simultaneous"]) == (20, 5000, None)
-    site.yuenyan("role", "set", "club", "--session-seconds", "3600")
+    made = site.yuenyan("role", "set", "club", "--session-seconds", "3600")
+    assert made.stdout == "made role club\n"
+    assert site.yuenyan("role", "set", "club").stdout == "changed club\n"
     assert roles()["club"]["session_seconds"] == 3600
     assert "club" in site.yuenyan("role", "list").stdout
+
+
+@pytest.mark.parametrize("name", ["", "two words", "student,", "role=staff", "x" * 61, "a\tb"])
+def test_what_is_no_name_makes_no_role(site: Site, name: str) -> None:
+    refused = site.yuenyan("role", "set", name)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "is no role name" in refused.stderr
+    assert len(json.loads(site.yuenyan("role", "list", "--json").stdout)) == 4
+
+
+@pytest.mark.parametrize("name", ["ผู้ปกครอง", "class-4_2", "Élèves"])
+def test_a_role_has_a_name_of_letters_of_any_language(site: Site, name: str) -> None:
+    assert site.yuenyan("role", "set", name).stdout == f"made role {name}\n"
 
 
 def test_organisations_are_listed_with_their_people(site: Site) -> None:

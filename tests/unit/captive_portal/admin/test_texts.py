@@ -104,6 +104,7 @@ REFUSALS: list[Callable[[Session, Office], object]] = [
     lambda session, office: office.passwords.check_strength("new\nline ist"),
     lambda session, office: roles.get_organisation(session, "NOWHERE"),
     lambda session, office: people.get(session, "nobody"),
+    lambda session, office: roles.set_role(session, office, "two words", {}, "test"),
     lambda session, office: nas.add_nas(session, office, "", "10.0.0.0/8", "s", "test"),
     lambda session, office: nas.add_nas(session, office, "a", "10.0.0.1/8", "s", "test"),
     lambda session, office: nas.add_nas(session, office, "a", "10.0.0.0/8", "", "test"),
