@@ -49,8 +49,11 @@ def write_secret_file(path: Path, value: bytes) -> bool:
     return True
 
 
-def read_secret_file(path: Path) -> Secret:
+def read_secret_file(path: Path, advice: str = "run 'yuenyan init' first") -> Secret:
     """The octets of a key file without surrounding white space.
+
+    Args:
+        advice: what to do when the file is missing; the keys of a site come from `init`.
 
     Raises:
         ConfigError: the file is missing, empty, or readable by others.
@@ -59,9 +62,7 @@ def read_secret_file(path: Path) -> Secret:
         mode = path.stat().st_mode & 0o077
         value = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"cannot read {path} ({error.strerror}); run 'yuenyan init' first"
-        ) from error
+        raise ConfigError(f"cannot read {path} ({error.strerror}); {advice}") from error
     if mode:
         raise ConfigError(f"{path} can be read by others; run: chmod 600 {path}")
     if not value.strip():

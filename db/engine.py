@@ -132,13 +132,20 @@ class Database:
             raise BackendUnavailable("database", str(error.orig)) from error
 
     def require_schema(self) -> None:
-        """Raise ConfigError when `yuenyan init` has not been run on this database."""
+        """Raise ConfigError when `yuenyan init` has not been run on this database.
+
+        An SQLite file that is not there is not made by asking.
+        """
         try:
-            ready = inspect(self.engine).has_table("revision")
+            ready = self._is_there() and inspect(self.engine).has_table("revision")
         except _AWAY as error:
             raise BackendUnavailable("database", str(error.orig)) from error
         if not ready:
             raise ConfigError("the database has no tables yet; run 'yuenyan init' first")
+
+    def _is_there(self) -> bool:
+        path = self.engine.url.database if self.is_sqlite else None
+        return path in (None, "", ":memory:") or Path(str(path)).exists()
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -41,6 +41,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+_WITHOUT_SITE = ("init", "doctor", "collector")
+"""One makes it, one says what is missing, and one may run alone on a machine of its own."""
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
@@ -64,8 +68,13 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="yuenyan")
 @click.pass_context
 def cli(ctx: click.Context, config_file: str | None) -> None:
-    """RADIUS, captive portal, identity and accountability for schools."""
-    ctx.obj = Context(configuration.load(configuration.locate(config_file)))
+    """RADIUS, captive portal, identity and accountability for schools.
+
+    Exit codes: 0 done; 1 refused or not found; 2 wrong usage or configuration; 3 a back end
+    (database, directory, disk) does not answer.
+    """
+    config = configuration.load(configuration.locate(config_file))
+    ctx.obj = Context(config, needs_site=ctx.invoked_subcommand not in _WITHOUT_SITE)
     ctx.call_on_close(ctx.obj.close)
 
 

@@ -6,10 +6,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from common.config import Config
+from common.errors import ConfigError
 
 if TYPE_CHECKING:
     from db.engine import Database
     from identity.office import Office
+
+
+NO_SITE = (
+    "change to the folder of your site or give its configuration with --config FILE;"
+    " for a new site run 'yuenyan init'"
+)
 
 
 class Context:
@@ -17,8 +24,22 @@ class Context:
 
     actor = "command-line"
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, *, needs_site: bool = False) -> None:
+        """Take the configuration.
+
+        Args:
+            needs_site: refuse a data directory that is not there, so that nothing is looked
+                for, and made, in a folder where somebody only happens to be.
+        """
+        self._config = config
+        self._needs_site = needs_site
+
+    @property
+    def config(self) -> Config:
+        """The configuration; ConfigError when there is no site and the command needs one."""
+        if self._needs_site and not self._config.data_dir.is_dir():
+            raise ConfigError(f"there is no site in {self._config.data_dir}: {NO_SITE}")
+        return self._config
 
     @cached_property
     def database(self) -> Database:

@@ -136,8 +136,11 @@ def read_overview(session: Session, now: datetime) -> Overview:
         accounts=count(Account.state == "active"),
         admins=count(Account.state == "active", Account.admin_level == "admin"),
         nas=count(NasClient.enabled.is_(True)),
-        nas_silent=count(NasClient.enabled.is_(True), NasClient.last_seen_at.is_(None))
-        + count(NasClient.enabled.is_(True), NasClient.last_seen_at < day),
+        # One that was never heard of is silent since it was registered.
+        nas_silent=count(
+            NasClient.enabled.is_(True),
+            func.coalesce(NasClient.last_seen_at, NasClient.created_at) < day,
+        ),
         nas_without=count(
             NasClient.enabled.is_(True), NasClient.require_message_authenticator.is_(False)
         ),

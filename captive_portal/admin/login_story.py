@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask_babel.speaklater import LazyString
+
 from captive_portal.admin import login_words as said
 from captive_portal.admin.words import ACCOUNT_STATES, METHODS, REASONS, ROLES, word
 from common.net import find_mac, format_mac
@@ -89,7 +91,11 @@ def _step(line: str) -> str:
         return line
     if name in _METHOD_LISTS:
         value = ", ".join(said.METHOD_NAMES.get(part, part) for part in value.split(","))
-    words = str(said.STEPS[key])
+    return _filled(said.STEPS[key], value)
+
+
+def _filled(text: LazyString, value: str) -> str:
+    words = str(text)
     return words % {"value": value} if "%(value)s" in words else words
 
 
@@ -105,4 +111,6 @@ def _advice(login: LoginView) -> tuple[str, ...]:
         key, value = _split(line)
         if key == "tls:alert" and value in said.ALERT_ADVICE:
             return tuple(str(text) for text in said.ALERT_ADVICE[value])
+        if key in said.STEP_ADVICE:
+            return tuple(_filled(text, value) for text in said.STEP_ADVICE[key])
     return tuple(str(text) for text in said.ADVICE.get(login.reason, ()))

@@ -70,7 +70,7 @@ STEPS: Mapping[str, LazyString] = {
     "directory:not_from_memory": _(
         "The directory %(value)s did not answer, and this is not the password it confirmed last"
     ),
-    "directory:unreachable": _("The directory %(value)s did not answer"),
+    "directory:unreachable": _("The directory %(value)s could not be asked"),
     "directory:not_found": _("Neither an account here nor an entry in %(value)s has this name"),
     "directory:other_spelling": _(
         "The directory %(value)s has this name in another spelling only, which must be typed"
@@ -342,6 +342,14 @@ ALERT_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     "certificate_required": (_NEW_CERTIFICATE,),
 }
 """What to do when the device sent this alert, instead of what the reason alone suggests."""
+
+STEP_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
+    "directory:role_missing": (
+        _("Add the role with what it grants: yuenyan role set %(value)s."),
+        _("Or give the group a role that is there: [directory.NAME.groups] or default_role."),
+    ),
+}
+"""What to do when the trace has this step, instead of what the reason alone suggests."""
 
 ASKED = _("The access point %(nas)s asked for the device %(station)s")
 ASKED_SOMEWHERE = _("The access point %(nas)s asked without naming the device")

@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
-from wtforms import BooleanField, Form, SelectField, StringField
+from wtforms import BooleanField, Form, SelectField, StringField, TextAreaField
 from wtforms.validators import Optional
 
 from captive_portal.admin.desk import office, officer
@@ -27,12 +27,17 @@ blueprint = Blueprint("nas_clients", __name__, url_prefix="/nas")
 _ = lazy_gettext
 
 
+def _on_one_line(text: str | None) -> str:
+    return (text or "").replace("\r", "").replace("\n", "")
+
+
 class NewNas(Form):
     """What an admin fills in for a network device."""
 
     name = StringField(_("Name"), [needed(), at_most(100)])
     prefix = StringField(_("Address or network it sends from"), [needed(), at_most(60)])
-    secret = StringField(_("Shared secret"), [needed(), at_most(253)])
+    secret = TextAreaField(_("Shared secret"), [needed(), at_most(253)], filters=[_on_one_line])
+    """A field of several lines, so that a phone shows all of it."""
     vendor = SelectField(_("Make"), choices=offer((vendor, vendor) for vendor in VENDORS))
     organisation = SelectField(_("Organisation"))
     login_url = StringField(_("Sign-in address of the gateway"), [Optional(), at_most(500)])

@@ -21,6 +21,7 @@ from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.i18n import current_language
 from common.net import find_mac, format_mac, is_randomised_mac, split_called_station_id
 from db.models import Account, Registration
+from identity.domain.admission import format_code
 from identity.office import Office
 from identity.services import approval
 
@@ -95,6 +96,7 @@ def init_presentation(app: Flask, office: Office) -> None:
         mac=show_mac, is_randomised=is_randomised, from_json=read_json,
         minutes=lambda value: format_duration(int(value) * 60, current_language()),
         minutes_in=lambda value, language: format_duration(int(value) * 60, language),
+        reference=format_code,
         word=lambda code, table: words.word(getattr(words, table), code),
     )  # fmt: skip
     app.before_request(lambda: _count_pending(office))

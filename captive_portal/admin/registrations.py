@@ -19,6 +19,7 @@ from captive_portal.web.dates import format_moment
 from captive_portal.web.i18n import current_language
 from common.errors import BackendUnavailable, NetAccessError, NotFound, UsageError
 from db.models import Account, Person, Registration
+from identity.domain.admission import format_code
 from identity.services import approval, registrations
 
 blueprint = Blueprint("registrations", __name__, url_prefix="/registrations")
@@ -37,16 +38,16 @@ def queue() -> ResponseReturnValue:
     order = Registration.created_at if state == "pending" else Registration.decided_at.desc()
     statement = select(Registration).where(Registration.state == state).order_by(order)
     if wanted:
-        statement = statement.where(
-            contains(
-                wanted,
-                Registration.full_name,
-                Registration.username,
-                Registration.contact,
-                Registration.reference,
-                Registration.sponsor_name,
-            )
+        matches = contains(
+            wanted,
+            Registration.full_name,
+            Registration.username,
+            Registration.contact,
+            Registration.sponsor_name,
         )
+        if number := registrations.clean_reference(wanted):
+            matches |= contains(number, Registration.reference)
+        statement = statement.where(matches)
     with office().database.read() as session:
         statement = statement.where(_scope(session).registrations())
         page = fetch_page(session, statement, count=True)
@@ -86,7 +87,7 @@ def approve(reference: str) -> ResponseReturnValue:
     if error is not None:
         flash(error, "error")
         return redirect(url_for("registrations.show", reference=reference))
-    flash(gettext("Approved: %(reference)s.", reference=reference), "done")
+    flash(gettext("Approved: %(reference)s.", reference=_shown(reference)), "done")
     return redirect(url_for("registrations.queue"))
 
 
@@ -106,7 +107,7 @@ def reject(reference: str) -> ResponseReturnValue:
     except NetAccessError as error:
         flash(_why_not(reference, error), "error")
         return redirect(url_for("registrations.show", reference=reference))
-    flash(gettext("Rejected: %(reference)s.", reference=reference), "done")
+    flash(gettext("Rejected: %(reference)s.", reference=_shown(reference)), "done")
     return redirect(url_for("registrations.queue"))
 
 
@@ -124,7 +125,7 @@ def approve_many() -> ResponseReturnValue:
         if error is None:
             done += 1
         else:
-            flash(f"{reference}: {error}", "error")
+            flash(f"{_shown(reference)}: {error}", "error")
     if done:
         flash(
             ngettext("%(num)d registration approved.", "%(num)d registrations approved.", done),
@@ -164,6 +165,10 @@ def _approve(reference: str) -> str | None:
     except NetAccessError as error:
         return _why_not(reference, error)
     return None
+
+
+def _shown(reference: str) -> str:
+    return format_code(registrations.clean_reference(reference))
 
 
 def _why_not(reference: str, error: NetAccessError) -> str:

@@ -15,7 +15,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from common.errors import NetAccessError
-from traffic.lookup.service import CUT, NO_PORT
+from traffic.lookup.service import CUT, LATER, NO_PORT
 
 Words = Mapping[str, LazyString]
 
@@ -195,6 +195,8 @@ ACTIONS: Words = {
     "account:active": _("enabled an account"),
     "account:suspended": _("suspended an account"),
     "account:expired": _("an account expired"),
+    "account:expiry_set": _("set the last day of an account"),
+    "account:updated": _("changed an account by an import"),
     "account:password_changed": _("set a password"),
     "account:secret_kept": _("kept a password in recoverable form"),
     "account:secret_removed": _("removed a password kept in recoverable form"),
@@ -214,12 +216,14 @@ ACTIONS: Words = {
     "certificate:rollover_finished": _("changed the certificate authority"),
     "device:added": _("added a device"),
     "lookup:run": _("looked up who used an address"),
-    "flows:run": _("looked up traffic records"),
+    "flows:read": _("looked up traffic records"),
     "nas:added": _("added a network device"),
     "nas:enabled": _("switched a network device on"),
     "nas:message_authenticator": _("changed whether a network device must sign"),
+    "nas:radsec_set": _("set the certificate name of a network device"),
     "nas:removed": _("removed a network device"),
     "nas:secret_changed": _("changed a shared secret"),
+    "portal:signed_out": _("signed out of the portal page"),
     "organisation:set": _("set an organisation"),
     "registration:submitted": _("applied"),
     "registration:approved": _("approved a registration"),
@@ -243,7 +247,8 @@ ACTIONS: Words = {
 GAP_REASONS: Words = {
     "sequence": _("records lost on the way (sequence numbers)"),
     "socket": _("records lost at the receiving socket"),
-    "restart": _("the service was not running"),
+    "restart": _("the exporter began anew; records of before may be lost"),
+    "not_running": _("the service was not running"),
     "undecodable": _("records nobody could decode"),
     "pending": _("records that have come in and are not in the archive yet"),
 }
@@ -257,6 +262,10 @@ LOOKUP_OUTCOMES: Words = {
 
 LOOKUP_WARNINGS: Words = {
     NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
+    LATER: _(
+        "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
+        " it took place."
+    ),
     CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
@@ -339,8 +348,12 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
         ),
         (r"the CoA port is", _("The port is a number from 1 to 65535; 0 means none.")),
         (r"what a NAS sends has at most", _("At most 100 octets.")),
-        (r"is no approver;", _("This account is no approver.")),
+        (r"is no approver", _("This account is no approver.")),
         (r"(?P<name>\S+) has no password$", _("%(name)s has no password.")),
+        (
+            r"is no role name",
+            _("A role name holds letters, digits, - and _, 60 at most."),
+        ),
         (r"there is already a role '(?P<name>.+)'", _("There is a role %(name)s already.")),
         (
             r"there is already a NAS with the name (?P<value>.+)",

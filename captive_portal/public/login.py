@@ -57,12 +57,12 @@ def submit() -> Response:
     if wait:
         return _page(429, username=username, problem=wait)
     decision = check_password(portal().office, username, password)
-    if isinstance(decision, Unavailable):
-        return _page(503, username=username, problem=refusal_text(decision))
     nas = nas_of_visit()
     record_decision(
         portal().office, decision, username, visit().mac or None, nas.id if nas else None
     )
+    if isinstance(decision, Unavailable):
+        return _page(503, username=username, problem=refusal_text(decision))
     if isinstance(decision, Granted):
         return sign_ins.begin(decision)
     portal().limits.count(*checks)

@@ -114,9 +114,10 @@ def set_scope(
 
     Raises:
         NotFound: no such account or role.
-        UsageError: the account is no approver, or a device's role is among them.
+        Refused: the account is no approver.
+        UsageError: a device's role is among them.
     """
-    account = _approver(session, name)
+    account = get_approver(session, name)
     wanted = {role: roles.get(session, role).id for role in granted}
     if "device" in wanted:
         raise UsageError("devices are added by name, not approved; leave the role 'device' out")
@@ -142,7 +143,7 @@ def set_scope(
 
 def reset_scope(session: Session, office: Office, name: str, actor: str) -> None:
     """Let an approver grant again what one may to whom nobody gave more."""
-    account = _approver(session, name)
+    account = get_approver(session, name)
     chosen = session.get(ApproverScope, account.id)
     if chosen is not None:
         session.delete(chosen)
@@ -159,10 +160,17 @@ def grantable(session: Session, account: Account) -> Sequence[str]:
     return [name for name in names if scope.may_grant(name)]
 
 
-def _approver(session: Session, name: str) -> Account:
+def get_approver(session: Session, name: str) -> Account:
+    """The account of an approver.
+
+    Raises:
+        NotFound: there is no such account.
+        Refused: it is no approver.
+    """
     account = people.get(session, name)
     if account.admin_level != APPROVER:
-        raise UsageError(f"{account.username} is no approver; administrators may grant every role")
+        more = "; administrators may grant every role" if account.admin_level == "admin" else ""
+        raise Refused(f"{account.username} is no approver{more}")
     return account
 
 

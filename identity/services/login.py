@@ -7,6 +7,7 @@ from datetime import datetime
 
 from common.errors import BackendUnavailable
 from db.models import AuthEvent, Credential
+from identity.directories import ORIGIN
 from identity.domain.access import (
     Decision,
     Denied,
@@ -116,13 +117,18 @@ def record_decision(
     client_mac: str | None,
     nas_client_id: int | None = None,
 ) -> None:
-    """Write a portal decision to auth_event; an unavailable database is not recorded.
+    """Write a portal decision to auth_event, as a refusal where a directory did not answer.
+
+    Without the database there is nowhere to write it.
 
     Args:
         nas_client_id: the gateway the visitor came from, when it is known.
     """
     if isinstance(decision, Unavailable):
-        return
+        if not decision.backend.startswith(ORIGIN):
+            return
+        step = f"{ORIGIN}unreachable={decision.backend.removeprefix(ORIGIN)}"
+        decision = Denied(Reason.BACKEND, Method.PORTAL, step=step)
     granted = isinstance(decision, Granted)
     with office.database.write() as session:
         session.add(

@@ -109,8 +109,13 @@ def submit(
 
 def find(session: Session, reference: str) -> Registration | None:
     """The registration with this reference number, however it was typed, or None."""
-    cleaned = reference.strip().upper().replace("-", "").replace(" ", "")
+    cleaned = clean_reference(reference)
     return session.scalar(select(Registration).where(Registration.reference == cleaned))
+
+
+def clean_reference(text: str) -> str:
+    """A reference number as it is stored, however it was typed."""
+    return text.strip().upper().replace("-", "").replace(" ", "")
 
 
 def list_pending(session: Session, limit: int = 200) -> Sequence[Registration]:

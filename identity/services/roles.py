@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -39,6 +40,7 @@ LIMITS: dict[str, tuple[int, int]] = {
     "quota_minutes_month": (1, 31 * 24 * 60),
 }
 TEXTS = ("filter_id", "vendor_role", "egress_vlans")
+_LONGEST_NAME = 60
 _LONGEST_TEXT = 200
 """Octets; with its head it must fit into one attribute of a vendor."""
 
@@ -89,7 +91,8 @@ def set_role(
     """Make the role `name` or change what is given of it; the rest stays.
 
     Raises:
-        UsageError: a limit is outside its range, or a text cannot be told to equipment.
+        UsageError: a limit is outside its range, a text cannot be told to equipment, or a new
+            role would have a name that is none.
     """
     for field, value in limits.items():
         if field in TEXTS:
@@ -101,12 +104,25 @@ def set_role(
             raise UsageError(f"--{field.replace('_', '-')} must be {low}..{high}")
     role = session.scalar(select(Role).where(Role.name == name))
     if role is None:
+        _refuse_name(name)
         role = Role(name=name)
         session.add(role)
     for field, value in limits.items():
         setattr(role, field, value)
     audit.record(session, office.clock(), actor, "role:set", name, **limits)
     return role
+
+
+def _refuse_name(name: str) -> None:
+    """Options, spaces and the like; the vowel and tone marks of Thai belong to its letters."""
+    is_name = 0 < len(name) <= _LONGEST_NAME and all(
+        symbol.isalnum() or symbol in "-_" or unicodedata.category(symbol) in ("Mn", "Mc")
+        for symbol in name
+    )
+    if not is_name or name.startswith("-"):
+        raise UsageError(
+            f"{name!r} is no role name; use letters, digits, - and _, {_LONGEST_NAME} at most"
+        )
 
 
 def _refuse_text(field: str, value: int | str | None) -> None:

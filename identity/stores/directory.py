@@ -225,10 +225,13 @@ class LdapDirectory:
         return BackendUnavailable(f"directory:{self.name}", why)
 
 
+_NO_PASSWORD = "write the password of bind_dn into it, or correct bind_password_file"  # noqa: S105
+
+
 def _read_password(path: Path, name: str) -> bytes:
     """Read each time: a new password needs no restart."""
     try:
-        return read_secret_file(path).reveal().strip(b"\r\n")
+        return read_secret_file(path, _NO_PASSWORD).reveal().strip(b"\r\n")
     except ConfigError as error:
         raise BackendUnavailable(f"directory:{name}", str(error)) from error
 

@@ -86,6 +86,20 @@ def test_every_page_fits_the_screen_and_asks_only_its_own_host(
     assert complaints == []
 
 
+def test_a_phone_shows_all_of_a_new_secret_and_room_above_each_hint(
+    admin_portal: str, phone: MakePhone
+) -> None:
+    page = phone(width=390, language="en").page
+    sign_in(page, admin_portal)
+    page.goto(f"{admin_portal}/nas/new")
+    secret = page.locator("#secret")
+    assert len(secret.input_value()) == 32
+    for way in ("Width", "Height"):
+        assert secret.evaluate(f"field => field.scroll{way} - field.client{way}") <= 0
+    hint = page.locator("#secret-hint")
+    assert hint.evaluate("hint => getComputedStyle(hint).marginTop") == "4px"
+
+
 @pytest.mark.usefixtures("school_day")
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
 def test_an_administrator_decides_issues_and_looks_up(

@@ -52,18 +52,55 @@ def test_the_entry_the_groups_and_the_role_of_a_person_are_shown(
     assert (told["password"], told["gets_in"]) == ("proven", True)
     code, told = _test(site, "somchai", "--password-stdin", stdin="wrong\n")
     assert (code, told["password"], told["gets_in"]) == (1, "wrong", False)
+    assert told["why"] == "the directory did not accept the password"
     code, told = _test(site, "nida")
     assert (code, told["role"]) == (1, None)
+    assert told["why"] == "in none of [directory.school.groups], and no default_role"
     slapd.lock("wipa")
     code, told = _test(site, "wipa")
     assert (code, told["held_back"]) == (1, "disabled")
+    assert told["why"] == "the account is disabled in the directory"
     assert _test(site, "nobody")[0] == 1
     assert "several entries" in site.yuenyan("directory", "test", "school", "--user", "twin").stderr
     plain = site.yuenyan("directory", "test", "school", "--user", "somchai").stdout
     assert "สมชาย ใจดี" in plain and TEACHERS in plain
     slapd.stop()
-    assert site.yuenyan("directory", "test", "school", "--user", "somchai").exit_code == 3
+    away = site.yuenyan("directory", "test", "school", "--user", "somchai")
+    assert away.exit_code == 3
+    assert "could not be asked" in away.stderr and away.stderr.endswith("; see: yuenyan doctor\n")
     assert site.yuenyan("directory", "test", "elsewhere", "--user", "somchai").exit_code == 1
+
+
+def test_nobody_gets_in_by_a_role_that_is_not_here(
+    site: Site, slapd: Slapd, tmp_path: Path
+) -> None:
+    _with(site, section(slapd, tmp_path).replace('"staff"', '"emperor"'))
+    code, told = _test(site, "somchai", "--password-stdin", stdin=PASSWORD + "\n")
+    assert (code, told["role"], told["password"], told["gets_in"]) == (
+        1,
+        "emperor",
+        "proven",
+        False,
+    )
+    assert told["why"] == "there is no role emperor here; add it: yuenyan role set emperor"
+    assert site.yuenyan("role", "set", "emperor").exit_code == 0
+    code, told = _test(site, "somchai", "--password-stdin", stdin=PASSWORD + "\n")
+    assert (code, told["gets_in"], told["why"]) == (0, True, None)
+
+
+def test_a_refused_service_account_is_told_as_a_directory_that_could_not_be_asked(
+    site: Site, slapd: Slapd, tmp_path: Path
+) -> None:
+    _with(site, section(slapd, tmp_path))
+    (tmp_path / "reader.password").write_text("not the one")
+    refused = site.yuenyan("directory", "test", "school", "--user", "somchai")
+    assert refused.exit_code == 3
+    assert "the directory school could not be asked: the bind as " in refused.stderr
+    assert "unavailable" not in refused.stderr
+    (tmp_path / "reader.password").unlink()
+    missing = site.yuenyan("directory", "test", "school", "--user", "somchai").stderr
+    assert "correct bind_password_file" in missing and "init" not in missing
+    assert refused.stderr.endswith("; see: yuenyan doctor\n")
 
 
 def test_the_list_shows_what_is_configured(site: Site, slapd: Slapd, tmp_path: Path) -> None:

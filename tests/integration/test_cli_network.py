@@ -178,7 +178,10 @@ def test_sessions_are_listed_for_people_and_for_scripts(site: Site, office: Offi
     }
     assert len(_json(site, "session", "list")) == 2
     assert _json(site, "session", "list", "--user", ADMIN) == []
-    assert "3c:22:fb:01:02:03" in site.yuenyan("session", "list").stdout
+    headings, *rows = site.yuenyan("session", "list").stdout.splitlines()
+    assert headings.split()[-1] == "session"
+    assert {row.split()[-1] for row in rows} == {"open", "over"}
+    assert all("3c:22:fb:01:02:03" in row for row in rows)
 
 
 def test_init_may_be_repeated(site: Site) -> None:

@@ -66,6 +66,18 @@ def test_a_person_is_added_shown_disabled_and_enabled(site_on: Site) -> None:
     assert _show(site_on, "somchai")["state"] == "active"
 
 
+def test_what_is_kept_of_a_password_is_shown_in_words(site: Site) -> None:
+    def shown() -> str:
+        lines = site.yuenyan("user", "show", "somchai").stdout.splitlines()
+        (line,) = (line for line in lines if line.startswith("recoverable"))
+        return line.removeprefix("recoverable").strip()
+
+    _add(site, "somchai")
+    assert shown() == "none"
+    site.yuenyan("user", "recoverable", "somchai", "nt-hash")
+    assert shown() == "none (wanted: nt-hash)"
+
+
 def test_a_changed_password_is_the_one_that_counts(site: Site, office: Office) -> None:
     _add(site, "somchai", password="the old one")
     changed = site.yuenyan("user", "password", "somchai", "--password-stdin", stdin="the new one\n")
@@ -217,9 +229,24 @@ def test_a_role_keeps_what_is_not_given_and_loses_what_is_taken_away(site: Site)
 
     staff = roles()["staff"]
     assert (staff["vlan"], staff["down_kbps"], staff["simultaneous"]) == (20, 5000, None)
-    site.yuenyan("role", "set", "club", "--session-seconds", "3600")
+    made = site.yuenyan("role", "set", "club", "--session-seconds", "3600")
+    assert made.stdout == "made role club\n"
+    assert site.yuenyan("role", "set", "club").stdout == "changed club\n"
     assert roles()["club"]["session_seconds"] == 3600
     assert "club" in site.yuenyan("role", "list").stdout
+
+
+@pytest.mark.parametrize("name", ["", "two words", "student,", "role=staff", "x" * 61, "a\tb"])
+def test_what_is_no_name_makes_no_role(site: Site, name: str) -> None:
+    refused = site.yuenyan("role", "set", name)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "is no role name" in refused.stderr
+    assert len(json.loads(site.yuenyan("role", "list", "--json").stdout)) == 4
+
+
+@pytest.mark.parametrize("name", ["ผู้ปกครอง", "class-4_2", "Élèves"])
+def test_a_role_has_a_name_of_letters_of_any_language(site: Site, name: str) -> None:
+    assert site.yuenyan("role", "set", name).stdout == f"made role {name}\n"
 
 
 def test_organisations_are_listed_with_their_people(site: Site) -> None:
@@ -238,7 +265,7 @@ def test_without_init_every_command_says_what_to_do(tmp_path: Path) -> None:
     config.write_text(f'[site]\ndata_dir = "{tmp_path / "var"}"\n', encoding="utf-8")
     result = run_command("--config", str(config), "user", "list")
     assert result.exit_code == 2
-    assert "run 'yuenyan init' first" in result.stderr
+    assert "run 'yuenyan init'" in result.stderr
 
 
 def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:

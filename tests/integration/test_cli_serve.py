@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from db.models import ServiceRun
 from identity.office import Office
-from tests.conftest import Site, free_port, wait_until
+from tests.conftest import Site, free_port, run_command, wait_until
 from yuenyan.commands.serve import PROCESSES, reachable
 
 
@@ -94,6 +94,51 @@ def test_serve_on_a_site_without_init_is_one_sentence(
     result = site.yuenyan("serve")
     assert result.exit_code == 2
     assert result.stderr == ("yuenyan: the database has no tables yet; run 'yuenyan init' first\n")
+    assert not (site.data_dir / "yuenyan.db").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "user list",
+        "session list",
+        "login list",
+        "directory list",
+        "proxy status",
+        "cert list",
+        "archive status",
+        "archive verify",
+        "serve",
+        "lookup --address 10.0.0.1 --at 2026-11-22T10:00:00 --case 1 --reason court",
+        "flows --address 10.0.0.1 --from 2026-11-22 --to 2026-11-23 --case 1 --reason court",
+    ],
+)
+def test_a_folder_without_a_site_is_named_and_stays_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run_command(*command.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"there is no site in {tmp_path / 'var'}: change to the folder" in result.stderr
+    assert "--config" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_says_what_each_exit_code_means() -> None:
+    told = " ".join(run_command("--help").stdout.split())
+    for code in ("0 done", "1 refused or not found", "2 wrong usage", "3 a back end"):
+        assert code in told
+
+
+def test_doctor_and_help_work_in_a_folder_without_a_site_and_leave_it_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command("user", "list", "--help").exit_code == 0
+    told = run_command("doctor")
+    assert told.exit_code == 1
+    assert f"{tmp_path / 'var'} does not exist" in told.stdout and "--config" in told.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_housekeeper_writes_its_run_and_ends_at_once(

@@ -54,6 +54,7 @@ def test_a_visitor_signs_in_with_the_password_of_the_directory(
     assert [(event.reason, event.trace) for event in events] == [
         ("wrong_password", "directory:wrong_password=school"),
         ("ok", "directory:proven=school"),
+        ("backend_unavailable", "directory:unreachable=school"),
     ]
 
 

@@ -176,7 +176,8 @@ def test_the_command_says_what_live_sessions_hear(school: School) -> None:
     path = str(school.office.config.data_dir.parent / "yuenyan.toml")
     done = run_command("--config", path, "role", "set", "student", "--down-kbps", "4000")
     assert done.stdout == (
-        "set student\nlive sessions told to their equipment (see: yuenyan session requests): 1\n"
+        "changed student\n"
+        "live sessions told to their equipment (see: yuenyan session requests): 1\n"
     )
     make(school, "generic")
     done = run_command("--config", path, "role", "set", "student", "--vlan", "30")

@@ -12,6 +12,7 @@ from pathlib import Path
 from common.config import Config
 from traffic.archive.entries import Entry
 from traffic.collectors.records import HEADER_OCTETS, decode_records
+from traffic.decoders.sequences import GapReason
 from traffic.lookup.attribution import GapSpan, Window, uncovered
 from traffic.lookup.store import Store
 from traffic.moments import from_micros, from_milliseconds, to_micros
@@ -22,6 +23,12 @@ ALIVE = timedelta(seconds=60)
 EXPORT_DELAY = timedelta(minutes=30)
 """A datagram that was lost may have told of flows this much older: the longest usual active
 time-out of an exporter."""
+
+NOT_RUNNING = "not_running"
+PENDING = "pending"
+
+GAP_REASONS = frozenset({*GapReason, NOT_RUNNING, PENDING})
+"""Every reason a gap of an answer can have."""
 
 _RUNS = (
     "SELECT started_at, alive_at, stopped_at FROM service_run WHERE process = :process "
@@ -73,7 +80,7 @@ def find_pending(config: Config, window: Window, now: datetime) -> GapSpan | Non
     if since is None or since > window.to_at or window.from_at > now:
         return None
     until = max(since, now) + timedelta(seconds=config.archive.segment_seconds)
-    return GapSpan(kind="flow", source="collector", reason="pending", from_at=since, to_at=until)
+    return GapSpan(kind="flow", source="collector", reason=PENDING, from_at=since, to_at=until)
 
 
 def _not_running(store: Store, process: str, window: Window, now: datetime) -> list[GapSpan]:
@@ -101,7 +108,7 @@ def _not_running(store: Store, process: str, window: Window, now: datetime) -> l
         GapSpan(
             kind=PROCESS_KINDS[process],
             source=process,
-            reason="not_running",
+            reason=NOT_RUNNING,
             from_at=from_at,
             to_at=to_at,
         )

@@ -49,6 +49,11 @@ MAX_TRANSLATIONS = 2000
 
 NOT_A_PERSON = "The answer names an account or device, not who was at the keyboard."
 NO_PORT = "Without a port, everyone behind this public address is a candidate."
+LATER = (
+    "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after it"
+    " took place."
+)
+"""The minutes of `coverage.EXPORT_DELAY`."""
 CUT = "There are more candidates than are shown; ask with a port, protocol or shorter time."
 
 
@@ -107,7 +112,7 @@ def run_lookup(
         "candidates": [_candidate(one, question, zone) for one in result.candidates],
         "translations": [_translation(one, zone) for one in found],
         "gaps": [gap_tree(gap, zone) for gap in result.gaps],
-        "warnings": _warnings(question, found, truncated),
+        "warnings": _warnings(question, window, evidence, result.gaps),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "truncated": truncated,
         "clock_error_ms": CLOCK_ERROR_MS,
@@ -190,12 +195,16 @@ def _translations(
     return [*flows, *events], more or more_events
 
 
-def _warnings(question: Question, found: Sequence[Translation], truncated: bool) -> list[str]:
+def _warnings(
+    question: Question, window: Window, evidence: _Evidence, gaps: Sequence[GapSpan]
+) -> list[str]:
     warnings = [NOT_A_PERSON]
-    if found and question.port is None:
+    if evidence.translations and question.port is None:
         warnings.append(NO_PORT)
-    if truncated:
+    if evidence.truncated:
         warnings.append(CUT)
+    if any(gap.from_at > window.to_at for gap in gaps):
+        warnings.append(LATER)
     return warnings
 
 

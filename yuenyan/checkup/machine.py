@@ -19,6 +19,7 @@ from common.config import Config
 from common.net import parse_listen
 from identity.passwords import PasswordVault
 from yuenyan.checkup.finding import Finding, error, ok, warn
+from yuenyan.context import NO_SITE
 
 _DISK_FULL, _DISK_NEARLY, _DISK_FILLING = 95, 85, 70
 """Per cent used; records are never deleted below the floor, so the warning must come early."""
@@ -33,7 +34,7 @@ def check_disk(config: Config) -> Iterator[Finding]:
     """The data directory can be written and has room."""
     path = config.data_dir
     if not path.is_dir():
-        yield error("data directory", f"{path} does not exist", "run: yuenyan init")
+        yield error("data directory", f"{path} does not exist", NO_SITE)
         return
     if not os.access(path, os.W_OK | os.X_OK):
         yield error(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from common.errors import UsageError
-from identity.services import approval, people
+from common.errors import Refused, UsageError
+from identity.services import approval
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
 
@@ -27,7 +27,8 @@ def user_approver(
 ) -> None:
     """Say which roles an approver may grant, and to whom; without options, show it.
 
-    An approver to whom nobody gave more may let guests of the own organisation in.
+    An approver to whom nobody gave more may let guests of the own organisation in; who belongs
+    to no organisation, guests everywhere. --own-organisation needs an organisation.
     """
     if reset and (granted or everywhere is not None):
         raise UsageError("--default takes every choice back; give it alone")
@@ -37,15 +38,20 @@ def user_approver(
             approval.reset_scope(session, office, name, context.actor)
     elif granted or everywhere is not None:
         with office.database.write() as session:
-            account = people.get(session, name)
+            account = approval.get_approver(session, name)
+            if everywhere is False and account.organisation_id is None:
+                raise Refused(
+                    f"{account.username} belongs to no organisation, so there is no own one; import"
+                    " them with their org (yuenyan user import --update), or say --everywhere"
+                )
             before = approval.scope_of(session, account)
             wanted = granted or tuple(sorted(before.roles or ()))
             is_everywhere = before.organisation_id is None if everywhere is None else everywhere
             approval.set_scope(session, office, name, wanted, is_everywhere, context.actor)
     with office.database.read() as session:
-        account = people.get(session, name)
+        account = approval.get_approver(session, name)
         scope = approval.scope_of(session, account)
-        roles = list(approval.grantable(session, account)) if account.admin_level else []
+        roles = list(approval.grantable(session, account))
         own = account.organisation.code if account.organisation else None
     shown = {
         "username": account.username,

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import click
 from sqlalchemy import func, select
 
-from common.errors import NotFound, Refused
-from db.models import DirectoryEntry
+from common.errors import BackendUnavailable, NotFound, Refused
+from db.models import DirectoryEntry, Role
+from identity.directories import ORIGIN
 from identity.domain.directory import Ambiguous, Answer, Entry, OtherSpelling, is_askable
 from identity.services import directory_accounts
 from identity.stores.directory import LdapDirectory
@@ -18,6 +19,14 @@ from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+_WHY_NOT = {
+    Answer.WRONG: "the directory did not accept the password",
+    Answer.LOCKED: "the directory has locked the account after too many wrong passwords",
+    Answer.DISABLED: "the account is disabled in the directory",
+    Answer.EXPIRED: "the account has expired in the directory",
+    Answer.PASSWORD_EXPIRED: "the directory wants a new password first",
+}
 
 
 @click.group("directory")
@@ -84,7 +93,8 @@ def directory_test(
 ) -> None:
     """Show the entry of a person, their groups and role. Changes nothing and makes no account.
 
-    Exit code 0 when the person would get in, 1 when not, 3 when no server answers.
+    Exit code 0 when the person would get in, 1 when not (`why` says why), 3 when the directory
+    could not be asked.
     """
     password = secret_from_stdin("password").encode() if password_stdin else b""
     with _opened(context, name) as directory:
@@ -107,6 +117,7 @@ def directory_test(
             answer = directory.prove(entry, password)
             told["password"] = answer.value
             told["gets_in"] = told["gets_in"] and answer is Answer.PROVEN
+            told["why"] = told["why"] or _WHY_NOT.get(answer)
     if as_json:
         print_json(told)
     else:
@@ -134,6 +145,13 @@ def _told(
 ) -> dict[str, object]:
     refusal = entry.refusal(context.office.clock())
     role = directory.role_of(entry, username)
+    why = None
+    if refusal is not None:
+        why = f"the account is {refusal} in the directory"
+    elif not role:
+        why = f"in none of [directory.{directory.name}.groups], and no default_role"
+    elif not _has_role(context, role):
+        why = f"there is no role {role} here; add it: yuenyan role set {role}"
     return {
         "directory": directory.name,
         "dn": entry.dn,
@@ -142,8 +160,14 @@ def _told(
         "groups": [value.decode("utf-8", "replace") for value in entry.values.get("memberof", ())],
         "role": role or None,
         "held_back": refusal,
-        "gets_in": bool(role) and refusal is None,
+        "gets_in": why is None,
+        "why": why,
     }
+
+
+def _has_role(context: Context, role: str) -> bool:
+    with context.database.read() as session:
+        return session.scalar(select(Role.id).where(Role.name == role)) is not None
 
 
 @contextmanager
@@ -155,5 +179,14 @@ def _opened(context: Context, name: str) -> Iterator[LdapDirectory]:
     directory = LdapDirectory(name, settings)
     try:
         yield directory
+    except BackendUnavailable as error:
+        if error.backend != f"{ORIGIN}{name}":
+            raise
+        why = str(error).removeprefix(f"{error.backend} is unavailable: ")
+        click.echo(
+            f"yuenyan: the directory {name} could not be asked: {why}; see: yuenyan doctor",
+            err=True,
+        )
+        raise click.exceptions.Exit(error.exit_code) from error
     finally:
         directory.close()

@@ -365,7 +365,7 @@ def session_list(
         print_json([_session_json(view, zone) for view in found])
         return
     print_table(
-        ("user", "name", "station", "addresses", "nas", "from", "to", "closed"),
+        ("user", "name", "station", "addresses", "nas", "from", "to", "closed", "session"),
         (
             (
                 view.account or view.user_name,
@@ -376,6 +376,7 @@ def session_list(
                 short_moment(view.started_at, zone),
                 short_moment(view.until, zone),
                 view.close_cause,
+                view.session_key,
             )
             for view in found
         ),

@@ -123,7 +123,10 @@ def role_set(
     live: str | None,
     **given: int | str | None,
 ) -> None:
-    """Make a role or change the given limits of one; the others stay."""
+    """Make a role or change the given limits of one; the others stay. It says which it did.
+
+    The name of a new role holds letters, digits, - and _.
+    """
     lifted = {name.replace("-", "_") for name in no_limit}
     for field in lifted:
         if given[field] is not None:
@@ -131,6 +134,7 @@ def role_set(
     changes = {name: n for name, n in given.items() if n is not None or name in lifted}
     office = context.office
     with office.database.write() as session:
+        is_new = session.scalar(select(Role.id).where(Role.name == role)) is None
         followed = role_changes.set_role(session, office, role, changes, context.actor, live)
         if hours is not None:
             session.flush()
@@ -142,7 +146,7 @@ def role_set(
             kept_secrets.choose_for_role(session, office, role, kind, context.actor)
     if recoverable not in (None, "none"):
         click.echo(f"warning: {kept_secrets.PRICE}", err=True)
-    click.echo(f"set {role}")
+    click.echo(f"made role {role}" if is_new else f"changed {role}")
     _tell(followed)
 
 

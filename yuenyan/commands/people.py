@@ -230,6 +230,10 @@ def user_show(context: Context, name: str, as_json: bool) -> None:
     proofing = described.pop("proofing")
     if isinstance(proofing, dict):
         described["proven"] = f"{proofing['method']} by {proofing['by']}, {proofing['at']}"
+    kept = described["recoverable"]
+    if isinstance(kept, dict):
+        wanted = "" if kept["kept"] == kept["wanted"] else f" (wanted: {kept['wanted']})"
+        described["recoverable"] = f"{kept['kept']}{wanted}"
     print_fields(described)
 
 

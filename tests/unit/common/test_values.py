@@ -169,6 +169,12 @@ def test_a_key_file_that_cannot_be_trusted_stops(
         read_secret_file(path)
 
 
+def test_a_missing_secret_file_has_the_advice_of_whoever_needs_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="write it down") as told:
+        read_secret_file(tmp_path / "a.password", "write it down")
+    assert "init" not in str(told.value)
+
+
 def test_counters_are_written_in_prometheus_form(tmp_path: Path) -> None:
     counters = Counters()
     counters.add("radius_dropped", reason='mal"formed')

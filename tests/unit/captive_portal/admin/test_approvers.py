@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from common.errors import Refused, UsageError
 from db.models import Account, AuditEvent
 from identity.office import Office
 from identity.services import approval, people, registrations, roles, vouchers
-from tests.conftest import ADMIN, Site
+from tests.conftest import ADMIN, Site, add_person
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -225,7 +226,7 @@ def test_an_approver_s_sheets_are_those_of_the_own_organisation(
 
 def test_only_an_approver_s_grants_are_chosen(office: Office, schools: dict[str, int]) -> None:
     with office.database.write() as session:
-        with pytest.raises(UsageError):
+        with pytest.raises(Refused, match="is no approver"):
             approval.set_scope(session, office, ADMIN, ["guest"], True, "head")
         with pytest.raises(UsageError):
             approval.set_scope(session, office, "kruya", ["device"], True, "head")
@@ -238,5 +239,33 @@ def test_the_command_says_and_sets_what_an_approver_may_grant(site: Site, office
     done = site.yuenyan("user", "approver", "kruya", "--role", "guest", "--role", "student")
     assert done.stdout == "kruya may grant: guest, student (everywhere)\n"
     assert site.yuenyan("user", "approver", "kruya", "--default").stdout == shown.stdout
-    assert site.yuenyan("user", "approver", "head", "--role", "guest").exit_code == 2
     assert site.yuenyan("user", "approver", "kruya", "--role", "emperor").exit_code == 1
+
+
+def test_an_approver_without_an_organisation_is_not_given_everywhere_unasked(
+    site: Site, office: Office
+) -> None:
+    seed.add_officers(office)
+    refused = site.yuenyan("user", "approver", "kruya", "--own-organisation")
+    assert refused.exit_code == 1
+    assert "belongs to no organisation" in refused.stderr and "--everywhere" in refused.stderr
+    assert json.loads(site.yuenyan("user", "approver", "kruya", "--json").stdout)["default"]
+    assert site.yuenyan("user", "approver", "kruya", "--everywhere").exit_code == 0
+    with office.database.write() as session:
+        found = roles.add_organisation(session, office, "KRT1", "KRT1", "test")
+        session.flush()
+        people.get(session, "kruya").organisation_id = found.id
+    done = site.yuenyan("user", "approver", "kruya", "--own-organisation")
+    assert done.stdout == "kruya may grant: guest (KRT1)\n"
+
+
+@pytest.mark.parametrize("more", [(), ("--role", "guest"), ("--default",), ("--own-organisation",)])
+@pytest.mark.parametrize("name", [ADMIN, "truat", "somchai"])
+def test_who_is_no_approver_is_told_as_such(
+    site: Site, office: Office, name: str, more: tuple[str, ...]
+) -> None:
+    seed.add_officers(office)
+    add_person(office, "somchai")
+    told = site.yuenyan("user", "approver", name, *more)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert f"{name} is no approver" in told.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from common.errors import BackendUnavailable
 from db.engine import Database
 from identity.office import Office
+from identity.services import nas
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -33,6 +35,26 @@ def test_the_first_page_counts_and_warns(admin: Officer, office: Office) -> None
     assert status["pending_registrations"] == 4
     assert status["logins_refused_24h"] == 7
     assert status["open_sessions"] == 3
+
+
+@pytest.mark.parametrize(
+    ("registered", "heard", "silent"),
+    [
+        pytest.param(timedelta(hours=23), None, False, id="new, never heard"),
+        pytest.param(timedelta(hours=25), None, True, id="old, never heard"),
+        pytest.param(timedelta(days=9), timedelta(hours=23), False, id="heard today"),
+        pytest.param(timedelta(days=9), timedelta(hours=25), True, id="heard before"),
+    ],
+)
+def test_equipment_is_silent_when_it_had_a_day_to_be_heard(
+    admin: Officer, office: Office, registered: timedelta, heard: timedelta | None, silent: bool
+) -> None:
+    now = office.clock()
+    with office.database.write() as session:
+        added = nas.add_nas(session, office, "ap", "10.1.0.7", "a very long secret", "test")
+        added.created_at = now - registered
+        added.last_seen_at = None if heard is None else now - heard
+    assert ("1 network device has not been seen for a day" in admin.get("/").text) is silent
 
 
 def test_a_damaged_archive_is_said_on_the_first_page(

@@ -63,6 +63,15 @@ def test_every_refusal_is_told_with_what_to_do(reason: Reason, language: str) ->
         assert bool(THAI.search(text)) is (language == "th"), text
 
 
+@pytest.mark.parametrize("language", ["th", "en"])
+def test_a_role_that_is_not_there_has_advice_of_its_own(language: str) -> None:
+    trace = ("directory:role_missing=emperor",)
+    told = story(language, reason="directory_no_role", trace=trace)
+    assert "yuenyan role set emperor" in told.advice[0]
+    assert bool(THAI.search(told.advice[0])) is (language == "th")
+    assert told.advice != story(language, reason="directory_no_role").advice
+
+
 @pytest.mark.parametrize("method", list(Method))
 def test_every_method_has_words_in_both_languages(method: Method) -> None:
     thai, english = (texts(story(language, method=method.value))[1] for language in ("th", "en"))

@@ -32,9 +32,17 @@ def test_a_registered_device_never_shows_its_secret_again(admin: Officer, office
     assert added.require_message_authenticator
 
 
+def test_a_secret_that_was_wrapped_on_its_way_is_one_line(admin: Officer, office: Office) -> None:
+    secret = "a secret nobody\r\n sees again\r\n"
+    admin.follow("/nas/new", "/nas/new", **{**NEW, "secret": secret})
+    with office.database.read() as session:
+        added = nas.get(session, NEW["name"])
+        assert nas.secret_of(office, added) == NEW["secret"].encode()
+
+
 def test_each_form_suggests_another_long_secret(admin: Officer) -> None:
     found = [
-        re.findall(r'name="secret"[^>]*value="([^"]+)"', admin.get("/nas/new").text)
+        re.findall(r'<textarea[^>]*name="secret"[^>]*>\s*([^<]+)<', admin.get("/nas/new").text)
         for _time in range(2)
     ]
     assert found[0] != found[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from db.models import Account, Registration
+from identity.domain.admission import format_code
 from identity.office import Office
 from identity.services import people, registrations
 from tests.unit.captive_portal.admin import seed
@@ -35,6 +37,21 @@ def test_the_queue_shows_the_oldest_first(admin: Officer, office: Office) -> Non
     assert "สุดา" not in admin.get("/registrations/?q=wirat").text
 
 
+def test_an_application_is_found_by_the_number_its_visitor_was_shown(
+    admin: Officer, office: Office
+) -> None:
+    reference = seed.apply(office, "wirat.k")
+    seed.apply(office, "suda")
+    number = format_code(reference)
+    assert "-" in number
+    for typed in (number, number.lower(), number.replace("-", " "), reference):
+        page = admin.get("/registrations/?" + urlencode({"q": typed})).text
+        assert "วิรัช" in page and "สุดา" not in page
+        assert f"<code>{number}</code>" in page
+    assert f"<code>{number}</code>" in admin.get(f"/registrations/{number}").text
+    assert "วิรัช" not in admin.get("/registrations/?q=-").text
+
+
 @pytest.mark.parametrize(("choice", "days"), [("1", 1), ("7", 7), ("30", 30)])
 def test_an_approved_visitor_gets_the_chosen_days(
     admin: Officer, office: Office, choice: str, days: int
@@ -46,7 +63,7 @@ def test_an_approved_visitor_gets_the_chosen_days(
         role="guest",
         expiry=choice,
     )
-    assert f"Approved: {reference}" in text
+    assert f"Approved: {format_code(reference)}" in text
     account = account_of(office, "wirat.k")
     assert account.kind == "guest"
     assert account.expires_at is not None
@@ -116,7 +133,7 @@ def test_ticked_ones_are_approved_each_on_its_own(admin: Officer, office: Office
         "/registrations/approve", reference=[first, second], role="guest", expiry="1"
     )
     assert "1 registration approved." in text
-    assert f"{second}: head has decided this already: rejected" in text
+    assert f"{format_code(second)}: head has decided this already: rejected" in text
     assert find(office, first).state == "active"
 
 

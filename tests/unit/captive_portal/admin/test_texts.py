@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,11 @@ from identity.domain.shared_secret import Signing, Strength
 from identity.office import Office
 from identity.services import nas, people, roles, vouchers
 from traffic.lookup.attribution import Outcome
-from traffic.lookup.service import CUT, NO_PORT
+from traffic.lookup.coverage import GAP_REASONS
+from traffic.lookup.service import CUT, LATER, NO_PORT
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
+ACTION = re.compile(r"[a-z_]+:[a-z_]+")
 FOLDER = Path(captive_portal.admin.__file__).parent
 
 
@@ -47,13 +50,38 @@ def test_every_text_is_translated_with_the_same_placeholders() -> None:
         assert set(PLACEHOLDER.findall(singular)) == set(PLACEHOLDER.findall(thai)), text
 
 
+def recorded_actions() -> set[str]:
+    """Every `subject:verb` that stands in a module which writes audit events."""
+    found = {f"account:{state}" for state in ("active", "suspended")}  # made in people.set_state
+    for package in ("identity", "traffic", "captive_portal", "radius_server", "yuenyan"):
+        for path in (FOLDER.parents[1] / package).rglob("*.py"):
+            nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+            imported = {
+                one.name for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names
+            }
+            if imported & {"audit", "record_reading", "AuditEvent"}:
+                found |= {
+                    node.value
+                    for node in nodes
+                    if isinstance(node, ast.Constant)
+                    and isinstance(node.value, str)
+                    and ACTION.fullmatch(node.value)
+                }
+    return found
+
+
+def test_every_audit_action_of_the_source_has_words_and_no_other() -> None:
+    assert set(words.ACTIONS) == recorded_actions()
+
+
 def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.REASONS) == set(Reason)
     assert set(words.METHODS) == set(Method)
     assert set(words.SIGNINGS) == set(Signing)
     assert set(words.STRENGTHS) == set(Strength)
     assert set(words.LOOKUP_OUTCOMES) == set(Outcome)
-    assert set(words.LOOKUP_WARNINGS) == {CUT, NO_PORT}
+    assert set(words.LOOKUP_WARNINGS) == {CUT, LATER, NO_PORT}
+    assert set(words.GAP_REASONS) == GAP_REASONS
     causes = {value for key, value in vars(CloseCause).items() if key.isupper()}
     assert set(words.CLOSE_CAUSES) == causes
 
@@ -76,6 +104,7 @@ REFUSALS: list[Callable[[Session, Office], object]] = [
     lambda session, office: office.passwords.check_strength("new\nline ist"),
     lambda session, office: roles.get_organisation(session, "NOWHERE"),
     lambda session, office: people.get(session, "nobody"),
+    lambda session, office: roles.set_role(session, office, "two words", {}, "test"),
     lambda session, office: nas.add_nas(session, office, "", "10.0.0.0/8", "s", "test"),
     lambda session, office: nas.add_nas(session, office, "a", "10.0.0.1/8", "s", "test"),
     lambda session, office: nas.add_nas(session, office, "a", "10.0.0.0/8", "", "test"),

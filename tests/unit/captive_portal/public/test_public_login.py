@@ -18,6 +18,7 @@ from identity.office import Office
 from identity.services import people
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import HERE, Visitor
+from tests.unit.identity.fake_directory import Clock, FakeDirectory, with_directories
 
 PASSWORD = "password of theirs"
 WRONG = "The user name or password is not right."
@@ -151,6 +152,17 @@ def test_a_database_that_does_not_answer_is_not_the_visitors_fault(
     answer = visitor.post("/?lang=en", form_token=token, username="somchai", password=PASSWORD)
     assert answer.status_code == 503
     assert "try again in a minute" in answer.text
+
+
+def test_a_directory_that_does_not_answer_is_in_the_login_log(office: Office) -> None:
+    away = FakeDirectory("school", is_down=True)
+    with with_directories(office, {"school": away}, Clock()) as of_school:
+        answer = Visitor(create_app(of_school)).fill("/?lang=en", username="wipa", password="x")
+    assert answer.status_code == 503
+    with office.database.read() as session:
+        (event,) = session.scalars(select(AuthEvent))
+    assert (event.user_name, event.method, event.outcome) == ("wipa", "portal", "reject")
+    assert (event.reason, event.trace) == ("backend_unavailable", "directory:unreachable=school")
 
 
 def test_signing_out_ends_the_sign_in_wherever_it_is_carried(

@@ -20,7 +20,8 @@ from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
-from traffic.lookup.service import run_lookup
+from traffic.lookup.coverage import EXPORT_DELAY
+from traffic.lookup.service import LATER, run_lookup
 
 SENT = datetime.fromtimestamp(SECONDS, UTC)
 PUBLIC = "198.51.100.7"
@@ -227,6 +228,30 @@ def test_lost_datagrams_make_none_a_gap(site: Site, database: Database) -> None:
     assert found["outcome"] == "gap"
     assert [gap["lost"] for gap in found["gaps"]] == [4]
     assert ask(site, database, "10.9.9.9")["outcome"] == "none"
+
+
+def test_the_answer_says_why_a_gap_after_the_asked_moment_counts(
+    site: Site, database: Database
+) -> None:
+    def add_gap(after: timedelta) -> None:
+        with database.write() as session:
+            session.add(
+                Gap(
+                    kind="flow",
+                    source="192.0.2.1",
+                    from_at=SENT + after,
+                    to_at=SENT + after + timedelta(seconds=1),
+                    lost=4,
+                    reason="sequence",
+                )
+            )
+
+    add_gap(timedelta(0))
+    assert LATER not in ask(site, database, PUBLIC, port=50_000)["warnings"]
+    add_gap(EXPORT_DELAY - timedelta(minutes=1))
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert len(found["gaps"]) == 2 and LATER in found["warnings"]
+    assert f" {EXPORT_DELAY // timedelta(minutes=1)} minutes " in LATER
 
 
 def test_what_waits_in_the_spool_is_said(site: Site, database: Database) -> None:
