@@ -86,7 +86,7 @@ def test_nobody_gets_in_while_the_database_hangs_and_everybody_after(
     for name in ("ananda", "malee"):
         live.add_person(name, PASSWORD)
     nas = Nas(live, tries=1)
-    patient = Nas(live, tries=25 if failure == "reject" else 4)
+    patient = Nas(live, tries=40 if failure == "reject" else 4)
     phone = Supplicant(live, tmp_path, "3c:22:fb:77:00:01")
     with running_radius(live) as server:
         assert nas.access("ananda", PASSWORD).code == "Access-Accept"
