@@ -69,8 +69,7 @@ class Radius(Section):
     acct: tuple[Listen, ...] = ("0.0.0.0:1813",)
     radsec: tuple[Listen, ...] = ()
     workers: int = Field(default=0, ge=0, le=64)
-    """0: one a core, less one where PostgreSQL runs on this machine too (docs/decisions/0013); on
-    SQLite always 1, because SQLite has one writer."""
+    """0: one a core; on SQLite always 1, because SQLite has one writer."""
     missed_interims: int = Field(default=7, ge=2)
     """A session counts as ended when so many interim updates, one each 300 s, did not come."""
     backend_failure: Literal["silence", "reject"] = "silence"

@@ -15,13 +15,10 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
-from sqlalchemy.engine import make_url
-
 from common.config import Config
 from common.config_access import Proxy
 from common.logging import configure, get_logger
 from common.metrics import Counters
-from common.urls import is_here
 from db.engine import Database
 from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, heartbeat
@@ -80,13 +77,7 @@ def worker_count(config: Config) -> int:
     """How many workers this configuration runs; SQLite has one writer, so one."""
     if config.is_sqlite:
         return 1
-    if config.radius.workers:
-        return config.radius.workers
-    cores = os.cpu_count() or 1
-    host = make_url(config.database_url).host or ""
-    # The database of this machine needs a core as well (docs/decisions/0013).
-    is_shared = not host or host.startswith("/") or is_here(host)
-    return max(1, cores - 1) if is_shared else cores
+    return config.radius.workers or os.cpu_count() or 1
 
 
 def _serve(
