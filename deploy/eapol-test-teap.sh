@@ -27,8 +27,9 @@ mkdir -p "$work/lists/partial" "$work/sources" "$cache"
 . /etc/os-release
 mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d \
   2>/dev/null | grep -v snapshot | head -n 1 | tr -d ' ' || true)
+[ -n "$mirror" ] || { echo "$0: no Debian mirror stands in /etc/apt" >&2; exit 1; }
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-  "${mirror:-http://deb.debian.org/debian} $VERSION_CODENAME main" >"$work/sources/own.list"
+  "$mirror $VERSION_CODENAME main" >"$work/sources/own.list"
 apt=(-qq -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$work/sources"
   -o "Dir::State::lists=$work/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
   -o APT::Sandbox::User=)
