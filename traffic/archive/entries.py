@@ -18,6 +18,9 @@ GENESIS = "0" * 64
 
 _FIELDS: frozenset[str]
 
+_OPTIONAL = frozenset({"origin", "removed"})
+"""Left out where empty: lines older than these fields keep their hash."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapNote:
@@ -56,6 +59,10 @@ class Entry:
     state: str = ""
     """The decoder state that goes with it, data_dir/collector/<state>."""
     gaps: tuple[GapNote, ...] = ()
+    origin: str = ""
+    """The database rows it was made of, such as `audit_event:1-5000`; not in the line if empty."""
+    removed: tuple[str, ...] = ()
+    """Segments that a purge took away: their lines stay. Not in the line if empty."""
     part: int = 1
     parts: int = 1
     """Lines of one decoding go together: all of them, or none."""
@@ -82,14 +89,14 @@ def seal_entries(entries: Sequence[Entry], last: Entry | None) -> list[Entry]:
 
 def entry_hash(entry: Entry) -> str:
     """SHA-256, in hex, of everything in the entry except the hash itself."""
-    tree = asdict(entry)
+    tree = _tree(entry)
     del tree["hash"]
     return hashlib.sha256(canonical(tree)).hexdigest()
 
 
 def encode_entry(entry: Entry) -> bytes:
     """The line of `entry`, with its line feed."""
-    return canonical(asdict(entry)) + b"\n"
+    return canonical(_tree(entry)) + b"\n"
 
 
 def decode_entry(line: bytes, number: int) -> Entry:
@@ -100,13 +107,19 @@ def decode_entry(line: bytes, number: int) -> Entry:
     """
     try:
         tree = json.loads(line)
-        if tree.keys() != _FIELDS:
+        if tree.keys() | _OPTIONAL != _FIELDS or not all(tree.get(name, 1) for name in _OPTIONAL):
             raise ValueError("unexpected fields")
         tree["spools"] = tuple(tree["spools"])
+        tree["removed"] = tuple(tree.get("removed", ()))
         tree["gaps"] = tuple(GapNote(**gap) for gap in tree["gaps"])
         return Entry(**tree)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ArchiveError("manifest.jsonl", f"line {number} is damaged: {error}") from error
+
+
+def _tree(entry: Entry) -> dict[str, object]:
+    tree = asdict(entry)
+    return {name: value for name, value in tree.items() if value or name not in _OPTIONAL}
 
 
 def canonical(tree: object) -> bytes:

@@ -79,7 +79,7 @@ class SegmentWriter:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             self._copy(batch, clients, order, aside)
-            digest, octets = _digest_and_sync(aside)
+            digest, octets = digest_and_sync(aside)
             aside.rename(final)
             for directory in (final.parent, *final.parent.parents[:3]):
                 sync_directory(directory)
@@ -175,7 +175,7 @@ def _active(batch: FlowBatch) -> tuple[int, int]:
     return earliest, latest
 
 
-def _digest_and_sync(path: Path) -> tuple[str, int]:
+def digest_and_sync(path: Path) -> tuple[str, int]:
     """(SHA-256 in hex, octets) of a file that is on the disk when this returns."""
     with path.open("rb") as stream:
         digest = digest_file(path)

@@ -1,0 +1,252 @@
+"""Writes and reads segments of rows: every kind but `flow`.
+
+A segment is written aside, synced, renamed, and only then entered in the manifest. Does not
+know what the rows mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common import clock
+from common.errors import ArchiveError
+from traffic.archive.entries import Entry
+from traffic.archive.kinds import KINDS, TIME, Kind
+from traffic.archive.manifest import Manifest
+from traffic.archive.segments import digest_and_sync, sync_directory
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = Mapping[str, Any]
+"""Column name -> value; times in milliseconds since 1970 UTC, absent columns are NULL."""
+
+_HOUR_MS = 3_600_000
+_COPY = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION V2, ROW_GROUP_SIZE 122880"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One row as it stands in the archive."""
+
+    record: str
+    """kind:path#row, the id that answers cite."""
+    values: dict[str, Any]
+    """Column name -> value; times in milliseconds since 1970 UTC."""
+
+
+class TableArchive:
+    """Segments of rows below one archive directory; any number of processes may append."""
+
+    def __init__(self, archive: Path, node: str) -> None:
+        self.archive = archive
+        self.node = node
+        self._manifest = Manifest(archive)
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def append(self, kind: Kind, rows: Sequence[Row], origin: str = "") -> list[Entry]:
+        """Store `rows` as one commit, a segment for each hour of receipt; its manifest lines.
+
+        Nothing is written, and nothing counts, until the lines are in the manifest.
+
+        Raises:
+            ArchiveError: the disk or DuckDB refused, or a row does not fit its kind.
+            BackendUnavailable: the archive directory cannot be locked.
+        """
+        if not rows:
+            return []
+        written: list[Path] = []
+        try:
+            with self._manifest.locked():
+                self._manifest.recover()
+                last = self._manifest.last()
+                number = last.seq + 1 if last else 1
+                entries = [
+                    self._segment(kind, part, begin, number, origin, written)
+                    for begin, part in _by_hour(rows)
+                ]
+                return self._manifest.append(entries)
+        except OSError as error:
+            raise ArchiveError(kind.name, f"cannot be written: {error.strerror}") from error
+        except ArchiveError:
+            for path in written:
+                with suppress(OSError):
+                    path.unlink()
+            raise
+
+    def entries(self, kind: Kind) -> list[Entry]:
+        """The manifest lines of `kind` whose segments have not been purged, oldest first."""
+        return present(self._manifest.entries(), kind.name)
+
+    def read(
+        self,
+        kind: Kind,
+        where: str = "true",
+        parameters: Sequence[Any] = (),
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        limit: int = 10_000,
+    ) -> list[Found]:
+        """Rows of `kind` received in the span for which the SQL condition `where` holds.
+
+        `where` is DuckDB SQL over the kind's columns with `?` for `parameters`; it comes from
+        our own code, never from a question. Ordered by time of receipt; at most `limit`.
+
+        Raises:
+            ArchiveError: a segment is missing or damaged.
+        """
+        paths = [
+            str(self.archive / entry.path)
+            for entry in self.entries(kind)
+            if (from_ms is None or entry.received_max_ms >= from_ms)
+            and (to_ms is None or entry.received_min_ms <= to_ms)
+        ]
+        if not paths:
+            return []
+        spans, limits = "", []
+        for bound, sign in ((from_ms, ">="), (to_ms, "<=")):
+            if bound is not None:
+                spans += f" AND epoch_ms(received_at) {sign} ?"
+                limits.append(bound)
+        shown = ", ".join(
+            f"epoch_ms({name}) AS {name}" if type_ == TIME else name
+            for name, type_ in kind.columns.items()
+        )
+        query = (
+            f"SELECT filename, file_row_number, {shown} FROM read_parquet(?, filename = true, "  # noqa: S608
+            f"file_row_number = true) WHERE ({where}){spans} "
+            "ORDER BY epoch_ms(received_at), filename, file_row_number LIMIT ?"
+        )
+        import duckdb
+
+        try:
+            rows = (
+                self._duck()
+                .execute(query, [paths, *parameters, *limits, max(0, int(limit))])
+                .fetchall()
+            )
+        except duckdb.Error as error:
+            raise ArchiveError(kind.name, f"cannot be read: {error}") from error
+        names = list(kind.columns)
+        return [
+            Found(
+                record=f"{kind.name}:{Path(path).relative_to(self.archive)}#{number}",
+                values=dict(zip(names, values, strict=True)),
+            )
+            for path, number, *values in rows
+        ]
+
+    def _segment(
+        self,
+        kind: Kind,
+        rows: Sequence[Row],
+        begin: datetime,
+        number: int,
+        origin: str,
+        written: list[Path],
+    ) -> Entry:
+        name = f"{self.node}-t{number:012d}.parquet"
+        relative = f"{kind.name}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}"
+        final = self.archive / relative
+        aside = final.with_suffix(".aside")
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self._copy(kind, rows, aside)
+        sha256, octets = digest_and_sync(aside)
+        aside.rename(final)
+        written.append(final)
+        for directory in (final.parent, *final.parent.parents[:3]):
+            sync_directory(directory)
+        received = [int(row["received_at"]) for row in rows]
+        return Entry(
+            kind=kind.name,
+            node=self.node,
+            path=relative,
+            sha256=sha256,
+            records=len(rows),
+            octets=octets,
+            received_min_ms=min(received),
+            received_max_ms=max(received),
+            active_min_ms=min(received),
+            active_max_ms=max(received),
+            origin=origin,
+            written_ms=clock.unix_nanoseconds() // 1_000_000,
+        )
+
+    def _copy(self, kind: Kind, rows: Sequence[Row], aside: Path) -> None:
+        import duckdb
+
+        strange = {name for row in rows for name in row} - set(kind.columns)
+        if strange:
+            raise ArchiveError(kind.name, f"has no column {sorted(strange)[0]}")
+        table = {}
+        for name in kind.columns:
+            column = np.empty(len(rows), dtype=object)
+            column[:] = [row.get(name) for row in rows]
+            table[name] = column
+        terms = ", ".join(f"{_cast(name, type_)} AS {name}" for name, type_ in kind.columns.items())
+        order = ", ".join(kind.sorted_by)
+        target = str(aside).replace("'", "''")
+        connection = self._duck()
+        try:
+            connection.register("fresh", table)
+            connection.execute(
+                f"COPY (SELECT {terms} FROM fresh ORDER BY {order}) TO '{target}' ({_COPY})"  # noqa: S608
+            )
+        except duckdb.Error as error:
+            raise ArchiveError(kind.name, f"cannot be written: {error}") from error
+        finally:
+            connection.unregister("fresh")
+
+    def _duck(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            import duckdb
+
+            self._connection = duckdb.connect(":memory:")
+            self._connection.execute("SET autoinstall_known_extensions = false")
+            self._connection.execute("SET preserve_insertion_order = true")
+        return self._connection
+
+
+def present(entries: Sequence[Entry], kind: str | None = None) -> list[Entry]:
+    """The lines of `entries` (of `kind`) that have a segment which no purge has taken away."""
+    gone = {path for entry in entries for path in entry.removed}
+    return [
+        entry
+        for entry in entries
+        if entry.path and entry.path not in gone and kind in (None, entry.kind)
+    ]
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        ArchiveError: there is none with rows.
+    """
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise ArchiveError(name, "is no kind of record") from None
+
+
+def _cast(name: str, type_: str) -> str:
+    if type_ == TIME:
+        return f"make_timestamp_ms({name}::BIGINT)::TIMESTAMP_MS"
+    return f"{name}::{type_}"
+
+
+def _by_hour(rows: Sequence[Row]) -> Iterator[tuple[datetime, list[Row]]]:
+    """(begin of the hour, its rows), oldest first."""
+    hours: dict[int, list[Row]] = {}
+    for row in rows:
+        hours.setdefault(int(row["received_at"]) // _HOUR_MS, []).append(row)
+    for hour in sorted(hours):
+        yield datetime.fromtimestamp(hour * 3600, UTC), hours[hour]
