@@ -104,10 +104,6 @@ class Batch:
             or self.unknown
         )
 
-    def takes_several_statements(self) -> bool:
-        """Whether it is more than one statement: `Ledger.start` waits for such a batch."""
-        return bool(self.boots or self.nas_seen or self.unknown or self.relays)
-
 
 class Ledger(Protocol):
     """Writes batches durably. One per worker; not shared between threads.

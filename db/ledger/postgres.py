@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +32,7 @@ from db.ledger.batch import (
     UnclearError,
     UnstorableError,
 )
+from db.ledger.connecting import Connecting, Connection
 from db.ledger.statements import BELONGS, CLOSE_BY_BOOT, UPSERTS, postgres_joins
 
 _BIG = "bigint"
@@ -60,6 +61,7 @@ _TYPES = {
             "acct_session_id",
             "nas_port",
             "address",
+            "realm",
         ),
         "text",
     ),
@@ -73,12 +75,17 @@ _OPTIONS = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c plan_cache_mode=fo
 PATIENCE_SECONDS = STATEMENT_MILLISECONDS / 1000 + 5.0
 """For the answer to a commit; the server gives a statement up before that."""
 
-_RELAY = (
-    f"INSERT INTO relay_outbox ({', '.join(RELAY_COLUMNS)})"  # noqa: S608 - names of ours
-    f" VALUES ({', '.join(['%s'] * len(RELAY_COLUMNS))})"
+_BOOT_COLUMNS = ("nas_client_id", "nas_identity", "at", "status_type")
+_SEEN_COLUMNS = (
+    "last_seen_at",
+    "last_without_message_authenticator_at",
+    "last_with_message_authenticator_at",
 )
+_UNKNOWN_COLUMNS = ("address", "first_seen_at", "last_seen_at", "datagrams")
 
 _UNLESS_ALL = "SELECT 1 / (CASE WHEN (SELECT count(*) FROM c) = %s::bigint THEN 1 ELSE 0 END)"
+
+_GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 _ATTEMPTS = 3
 """For a batch that PostgreSQL gives up to end a deadlock; nothing of it was stored."""
@@ -87,55 +94,43 @@ _ATTEMPTS = 3
 class PostgresLedger:
     """One connection that commits batches, and goes on with other things while it does.
 
-    The statements go through libpq itself: the driver's cursor costs a third of the insert.
+    Nothing here waits for the server but `commit`: a batch of several statements travels as a
+    pipeline, which is one transaction, and connections are made aside. The statements go
+    through libpq itself: the driver's cursor costs a third of the insert.
     """
 
     def __init__(self, url: str) -> None:
         self._options = connection_options(url)
         parsed = make_url(url).set(drivername="postgresql")
         self._conninfo = parsed.render_as_string(hide_password=False)
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Connection | None = None
+        self._connecting = Connecting(self._connect)
         self._started: Batch | None = None
         self._deadline = 0.0
-        auth, accounting, sessions, addresses = (
-            _insert("auth_event", AUTH_EVENT_COLUMNS),
-            _insert("accounting_event", ACCOUNTING_EVENT_COLUMNS),
-            *(
-                _insert(table, columns)
-                + f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {postgres_joins(table, joins)}"
-                + "".join(f", {column} = {rule}" for column, rule in extra.items())
-                for table, columns, key, joins, extra in UPSERTS
-            ),
-        )
-        placed = f"b AS ({accounting}), c AS ({sessions}) {addresses}"
-        # A division by zero undoes the statement when a session was left out.
-        belonging = f"{sessions} WHERE {BELONGS['network_session']} RETURNING 1"
-        certain = f"b AS ({accounting}), c AS ({belonging}), d AS ({addresses}) {_UNLESS_ALL}"
-        self._statements = {
-            b"auth": _numbered(auth),
-            b"accounting": _numbered(f"WITH {certain}"),
-            b"all": _numbered(f"WITH a AS ({auth}), {certain}"),
-            b"placed accounting": _numbered(f"WITH {placed}"),
-            b"placed all": _numbered(f"WITH a AS ({auth}), {placed}"),
-        }
-        self._boot = CLOSE_BY_BOOT.format(at="%(at)s", nas="%(nas)s", identity="%(identity)s")
+        self._attempts = 0
+        self._pipeline = False
+        """What is under way is several statements, up to a synchronisation point."""
+        self._failure: PGresult | None = None
+        """The first that went wrong in the pipeline."""
+        self._statements = _statements()
 
     def commit(self, batch: Batch) -> None:
         """See Ledger.commit."""
-        with self._translated():
-            self._write(batch)
+        if self.start(batch):
+            return
+        while not self.finished():
+            connection = self._connection
+            if connection is not None:
+                left = max(0.0, self._deadline - time.monotonic())
+                select.select([connection], [], [], left)
 
     def start(self, batch: Batch) -> bool:
         """See Ledger.start."""
-        if batch.takes_several_statements():
-            self.commit(batch)  # several statements in one transaction, and rare
-            return True
+        self._attempts = 0
         with self._translated():
-            connection = self._connected()
-            if not self._send(connection, batch):
+            if not self._send(batch):
                 return True
         self._started = batch
-        self._deadline = time.monotonic() + PATIENCE_SECONDS
         return False
 
     def finished(self) -> bool:
@@ -149,14 +144,18 @@ class PostgresLedger:
                 if connection is None:
                     raise psycopg.OperationalError("the connection was closed")
                 connection.pgconn.consume_input()
-                if connection.pgconn.is_busy():
-                    if time.monotonic() < self._deadline:
-                        return False
-                    raise psycopg.OperationalError("no answer to a commit; connection given up")
                 try:
-                    _result(connection)
+                    if not self._collect(connection):
+                        if time.monotonic() < self._deadline:
+                            return False
+                        raise psycopg.OperationalError("no answer to a commit; connection given up")
                 except psycopg.errors.DeadlockDetected:
-                    self._write(batch)
+                    # An Accounting-On and the housekeeper lock sessions in no particular order.
+                    self._attempts += 1
+                    if self._attempts >= _ATTEMPTS:
+                        raise
+                    self._send(batch)
+                    return False
         except (BackendUnavailable, UnclearError, UnstorableError):
             self._started = None
             raise
@@ -167,6 +166,14 @@ class PostgresLedger:
         """See Ledger.fileno."""
         connection = self._connection
         return -1 if connection is None or connection.closed else connection.fileno()
+
+    def close(self) -> None:
+        """See Ledger.close."""
+        self._connecting.forget()
+        self._pipeline, self._failure = False, None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -180,128 +187,161 @@ class PostgresLedger:
             raise UnstorableError(str(error).strip()) from error
         except psycopg.Error as error:
             # Also what is no OperationalError: after a fail-over this may be a standby.
-            self.close()
+            if self._connection is not None:
+                self.close()
             raise BackendUnavailable("database", str(error).strip()) from error
 
-    def _write(self, batch: Batch) -> None:
-        """Write the batch, once more when it was the victim of a deadlock.
-
-        An Accounting-On and the housekeeper lock sessions in no particular order.
-        """
-        for attempt in range(1, _ATTEMPTS + 1):
-            connection = self._connected()
-            try:
-                if batch.boots or batch.nas_seen or batch.unknown or batch.relays:
-                    with connection.transaction():
-                        self._write_rows(connection, batch)
-                        self._write_rare(connection, batch)
-                else:
-                    self._write_rows(connection, batch)
-            except psycopg.errors.DeadlockDetected:
-                if attempt == _ATTEMPTS:
-                    raise
-            else:
-                return
-
-    def _connected(self) -> psycopg.Connection[Any]:
+    def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            connection = psycopg.connect(
-                self._conninfo, autocommit=True, options=_OPTIONS, **self._options
-            )
-            try:
-                for name, statement in self._statements.items():
-                    _checked(connection.pgconn.prepare(name, statement), connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._pipeline, self._failure = False, None
+            self._connection = None
+            self._connection = self._connecting.take()
         return self._connection
 
-    def _write_rows(self, connection: psycopg.Connection[Any], batch: Batch) -> None:
-        if not self._send(connection, batch):
-            return
-        until = time.monotonic() + PATIENCE_SECONDS
-        pgconn = connection.pgconn
-        while pgconn.is_busy():
-            left = until - time.monotonic()
-            if left <= 0:
-                raise psycopg.OperationalError("no answer to a commit; connection given up")
-            select.select([connection], [], [], left)
-            pgconn.consume_input()
-        _result(connection)
-
-    def _send(self, connection: psycopg.Connection[Any], batch: Batch) -> bool:
-        """Send the rows on their way; False when there are none."""
-        if batch.accounting_events:
-            name = b"all" if batch.auth_events else b"accounting"
-            literals = [
-                *_literals(batch.accounting_events, ACCOUNTING_EVENT_COLUMNS),
-                # In key order, so that two workers lock rows in the same order.
-                *_literals(sorted(batch.sessions, key=_key), SESSION_COLUMNS),
-                *_literals(sorted(batch.addresses, key=_key), ADDRESS_COLUMNS),
-            ]
-            if batch.auth_events:
-                literals = _literals(batch.auth_events, AUTH_EVENT_COLUMNS) + literals
-            if batch.is_placed:
-                name = b"placed " + name
-            else:
-                literals.append(str(len(batch.sessions)))
-        elif batch.auth_events:
-            name, literals = b"auth", _literals(batch.auth_events, AUTH_EVENT_COLUMNS)
-        else:
-            return False
-        pgconn = connection.pgconn
-        pgconn.send_query_prepared(
-            name,
-            [item if type(item) is bytes else item.encode() for item in literals],
-            [1 if type(item) is bytes else 0 for item in literals],
+    def _connect(self) -> Connection:
+        """A connection with every statement prepared; in a thread of its own."""
+        connection = psycopg.connect(
+            self._conninfo, autocommit=True, options=_OPTIONS, **self._options
         )
-        until = time.monotonic() + PATIENCE_SECONDS
+        try:
+            for name, statement in self._statements.items():
+                _checked(connection.pgconn.prepare(name, statement), connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _send(self, batch: Batch) -> bool:
+        """Send the batch on its way; False when there is nothing in it."""
+        parts = [*_rows(batch), *_rare(batch)]
+        if not parts:
+            return False
+        connection = self._connected()
+        pgconn = connection.pgconn
+        self._pipeline, self._failure = len(parts) > 1, None
+        if self._pipeline:
+            pgconn.enter_pipeline_mode()
+        for name, literals in parts:
+            pgconn.send_query_prepared(
+                name,
+                [item if type(item) is bytes else item.encode() for item in literals],
+                [1 if type(item) is bytes else 0 for item in literals],
+            )
+        if self._pipeline:
+            pgconn.pipeline_sync()
+        self._deadline = time.monotonic() + PATIENCE_SECONDS
         while pgconn.flush():
             readable, _, _ = select.select([connection], [connection], [], 1.0)
             if readable:
                 pgconn.consume_input()
-            if time.monotonic() > until:
+            if time.monotonic() > self._deadline:
                 raise psycopg.OperationalError("the database takes nothing; connection given up")
         return True
 
-    def _write_rare(self, connection: psycopg.Connection[Any], batch: Batch) -> None:
-        cursor = connection.cursor()
-        if batch.relays:
-            cursor.executemany(_RELAY, batch.relays)
-        for nas, identity, at, status_type in batch.boots:
-            cursor.execute(
-                "INSERT INTO nas_boot (nas_client_id, nas_identity, at, status_type)"
-                " VALUES (%s, %s, %s, %s)",
-                (nas, identity, at, status_type),
-            )
-            cursor.execute(self._boot, {"at": at, "nas": nas, "identity": identity})
-        for nas, (seen, without, signed) in sorted(batch.nas_seen.items()):
-            cursor.execute(
-                "UPDATE nas_client SET last_seen_at = GREATEST(last_seen_at, %s::bigint),"
-                " last_without_message_authenticator_at ="
-                " GREATEST(last_without_message_authenticator_at, %s::bigint),"
-                " last_with_message_authenticator_at ="
-                " GREATEST(last_with_message_authenticator_at, %s::bigint) WHERE id = %s",
-                (seen, without, signed, nas),
-            )
-        for address, (first, last, datagrams) in sorted(batch.unknown.items()):
-            cursor.execute(
-                "INSERT INTO unknown_nas AS u (address, first_seen_at, last_seen_at, datagrams)"
-                " VALUES (%s, %s, %s, %s) ON CONFLICT (address) DO UPDATE SET"
-                " last_seen_at = GREATEST(u.last_seen_at, excluded.last_seen_at),"
-                " datagrams = u.datagrams + excluded.datagrams",
-                (address, first, last, datagrams),
-            )
-
-    def close(self) -> None:
-        """See Ledger.close."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _collect(self, connection: Connection) -> bool:
+        """Take the results that have come; whether it was the last. Raises what went wrong."""
+        pgconn = connection.pgconn
+        if not self._pipeline:
+            if pgconn.is_busy():
+                return False
+            _result(connection)
+            return True
+        while not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:
+                continue  # one statement's results are over
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                pgconn.exit_pipeline_mode()
+                self._pipeline = False
+                if self._failure is not None:
+                    _checked(self._failure, connection)
+                return True
+            if result.status not in _GOOD and self._failure is None:
+                self._failure = result  # those behind it say only that they were left out
+        return False
 
 
-def _result(connection: psycopg.Connection[Any]) -> None:
+def _statements() -> dict[bytes, bytes]:
+    """Name -> statement, as they are prepared on every connection."""
+    auth, accounting, sessions, addresses = (
+        _insert("auth_event", AUTH_EVENT_COLUMNS),
+        _insert("accounting_event", ACCOUNTING_EVENT_COLUMNS),
+        *(
+            _insert(table, columns)
+            + f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {postgres_joins(table, joins)}"
+            + "".join(f", {column} = {rule}" for column, rule in extra.items())
+            for table, columns, key, joins, extra in UPSERTS
+        ),
+    )
+    placed = f"b AS ({accounting}), c AS ({sessions}) {addresses}"
+    # A division by zero undoes the statement when a session was left out.
+    belonging = f"{sessions} WHERE {BELONGS['network_session']} RETURNING 1"
+    certain = f"b AS ({accounting}), c AS ({belonging}), d AS ({addresses}) {_UNLESS_ALL}"
+    close = CLOSE_BY_BOOT.format(at="$1::bigint", nas="$2::bigint", identity="$3::text")
+    later = ", ".join(f"{column} = GREATEST(n.{column}, v.{column})" for column in _SEEN_COLUMNS)
+    seen = (
+        f"UPDATE nas_client AS n SET {later}"  # noqa: S608 - names of ours
+        f" FROM unnest({', '.join(['%s::bigint[]'] * 4)}) AS v (id, {', '.join(_SEEN_COLUMNS)})"
+        " WHERE n.id = v.id"
+    )
+    unknown = (
+        _insert("unknown_nas", _UNKNOWN_COLUMNS).replace("unknown_nas", "unknown_nas AS u", 1)
+        + " ON CONFLICT (address) DO UPDATE SET"
+        " last_seen_at = GREATEST(u.last_seen_at, excluded.last_seen_at),"
+        " datagrams = u.datagrams + excluded.datagrams"
+    )
+    return {
+        b"auth": _numbered(auth),
+        b"accounting": _numbered(f"WITH {certain}"),
+        b"all": _numbered(f"WITH a AS ({auth}), {certain}"),
+        b"placed accounting": _numbered(f"WITH {placed}"),
+        b"placed all": _numbered(f"WITH a AS ({auth}), {placed}"),
+        b"relay": _numbered(_insert("relay_outbox", RELAY_COLUMNS)),
+        b"boot": _numbered(_insert("nas_boot", _BOOT_COLUMNS)),
+        b"close": close.encode(),
+        b"seen": _numbered(seen),
+        b"unknown": _numbered(unknown),
+    }
+
+
+def _rows(batch: Batch) -> Iterator[tuple[bytes, list[Any]]]:
+    """(statement, its arrays) of decisions and accounting: at most one."""
+    if batch.accounting_events:
+        name = b"all" if batch.auth_events else b"accounting"
+        literals = [
+            *_literals(batch.accounting_events, ACCOUNTING_EVENT_COLUMNS),
+            # In key order, so that two workers lock rows in the same order.
+            *_literals(sorted(batch.sessions, key=_key), SESSION_COLUMNS),
+            *_literals(sorted(batch.addresses, key=_key), ADDRESS_COLUMNS),
+        ]
+        if batch.auth_events:
+            literals = _literals(batch.auth_events, AUTH_EVENT_COLUMNS) + literals
+        if batch.is_placed:
+            name = b"placed " + name
+        else:
+            literals.append(str(len(batch.sessions)))
+        yield name, literals
+    elif batch.auth_events:
+        yield b"auth", _literals(batch.auth_events, AUTH_EVENT_COLUMNS)
+
+
+def _rare(batch: Batch) -> Iterator[tuple[bytes, list[Any]]]:
+    """(statement, its values) of what only some batches have."""
+    if batch.relays:
+        yield b"relay", _literals(batch.relays, RELAY_COLUMNS)
+    for row in batch.boots:
+        nas, identity, at, _ = row
+        yield b"boot", _literals([row], _BOOT_COLUMNS)
+        yield b"close", [str(at), str(nas), identity]
+    if batch.nas_seen:
+        seen = sorted((nas, *moments) for nas, moments in batch.nas_seen.items())
+        yield b"seen", [_numbers(column) for column in zip(*seen, strict=True)]
+    if batch.unknown:
+        strangers = sorted((address, *counts) for address, counts in batch.unknown.items())
+        yield b"unknown", _literals(strangers, _UNKNOWN_COLUMNS)
+
+
+def _result(connection: Connection) -> None:
     """Take the result of what was sent; raises what the server says went wrong."""
     result = connection.pgconn.get_result()
     while (following := connection.pgconn.get_result()) is not None:
@@ -309,10 +349,10 @@ def _result(connection: psycopg.Connection[Any]) -> None:
     _checked(result, connection)
 
 
-def _checked(result: PGresult | None, connection: psycopg.Connection[Any]) -> None:
+def _checked(result: PGresult | None, connection: Connection) -> None:
     if result is None:
         raise psycopg.OperationalError("the connection to the database is lost")
-    if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+    if result.status not in _GOOD:
         raise psycopg.errors.error_from_result(result, connection.info.encoding)
 
 
@@ -333,7 +373,7 @@ def _insert(table: str, columns: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 - ours
 
 
-def _literals(rows: list[Row], columns: tuple[str, ...]) -> list[Any]:
+def _literals(rows: Sequence[Row], columns: tuple[str, ...]) -> list[Any]:
     """One array a column: as text, or as octets when it is in binary form."""
     if not rows:
         return ["{}"] * len(columns)

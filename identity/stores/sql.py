@@ -183,6 +183,8 @@ class SqlStore:
         """Whose days and hours count."""
         self._connection: Connection | None = None
         self._patience = Patience()
+        self.is_away = False
+        """Whoever watches the database knows that it does not answer: nothing is asked of it."""
         self._descriptor = -1
         """Of the connection's socket; SQLite has none, and its reads wait for nobody."""
 
@@ -196,6 +198,8 @@ class SqlStore:
     def _rows(self, statement: Executable, values: dict[str, Any]) -> Sequence[Any]:
         """The rows of one read, outside any transaction that would hold on to a snapshot."""
         hung = False
+        if self.is_away:
+            raise BackendUnavailable("database", "no answer")
         try:
             if self._connection is None:
                 self._connection = self._connect()

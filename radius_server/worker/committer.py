@@ -113,7 +113,7 @@ class Committer:
         self._flying = None
         pending = self.pending
         self._presence.fill(pending.batch, received_at, now)
-        if pending.is_unclear or pending.batch.takes_several_statements():
+        if pending.is_unclear:
             # It is waited for, and these replies would wait with it.
             self._landed(outcome)
             self.take_off(received_at, now)

@@ -432,6 +432,7 @@ class Worker:
             self._next_poll = now + LOOK_SECONDS
             try:
                 revision = self._watch.look(now) if self._watch.is_running else None
+                self._store.is_away = False
                 if revision is None:
                     revision = self._store.revision()
                 if revision != self._revision:
@@ -440,7 +441,7 @@ class Worker:
                     self._revision = revision
                 self._is_blind = False
             except BackendUnavailable as error:
-                self._is_blind = True
+                self._is_blind = self._store.is_away = True
                 self._counters.add("radius_backend_unavailable")
                 self._log.warning("database_unavailable", error=str(error))
                 self._next_poll = now + 1.0

@@ -6,6 +6,8 @@ import select
 import socket
 import threading
 import time
+from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,7 +16,7 @@ from sqlalchemy.engine import make_url
 from common.errors import BackendUnavailable
 from db.engine import Database, connection_options
 from db.ledger import Batch, Ledger, open_ledger
-from db.ledger.batch import UnstorableError
+from db.ledger.batch import UnclearError, UnstorableError
 from tests.conftest import PostgresqlServer, wait_until
 
 
@@ -111,9 +113,100 @@ def test_a_started_batch_leaves_the_worker_free_until_it_is_durable(
         assert other.execute("SELECT count(*) FROM accounting_event").fetchone() == (2,)
     assert not ledger.start(Batch(auth_events=[_AUTH_EVENT]))
     _finish(ledger)
-    # Rare rows go in a transaction of several statements, which is waited for.
-    assert ledger.start(Batch(auth_events=[_AUTH_EVENT], nas_seen={1: (5, None, 5)}))
     ledger.close()
+
+
+_RARE: dict[str, Any] = {
+    "nas_seen": {7: (5, None, 5), 3: (6, 6, None)},
+    "unknown": {"192.0.2.9": (1, 2, 3)},
+    "boots": [(1, "ap", 50, 7), (1, "other", 60, 7)],
+    "relays": [(1, "school.example", "k", b"\x00\xff", 1, 0)],
+}
+"""What some batches have beside the rows of one statement."""
+
+
+def _counted(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[object, ...]:
+    tables = ("auth_event", "accounting_event", "nas_boot", "unknown_nas", "relay_outbox")
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    return connection.execute(f"SELECT {counts}".encode()).fetchone() or ()
+
+
+@pytest.mark.real
+def test_a_batch_of_several_statements_leaves_the_worker_free_too(
+    postgresql: PostgresqlServer,
+) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    ledger.commit(_batch("a"))
+    batch = _batch("b")
+    batch.auth_events = [_AUTH_EVENT]
+    with _connect(url) as other:
+        with other.transaction():
+            other.execute("LOCK TABLE unknown_nas IN EXCLUSIVE MODE")
+            assert not ledger.start(replace(batch, **_RARE))
+            time.sleep(0.3)
+            assert not ledger.finished()
+            assert _counted(other) == (0, 1, 0, 0, 0), "a part was committed before the rest"
+        _finish(ledger)
+        assert _counted(other) == (1, 2, 2, 1, 1)
+        closed = "SELECT session_key FROM network_session WHERE close_cause = 'nas_restarted'"
+        assert sorted(other.execute(closed.encode()).fetchall()) == [("a",), ("b",)]
+        octets = other.execute("SELECT octets FROM relay_outbox").fetchone()
+        assert octets == (b"\x00\xff",)
+    ledger.commit(Batch(unknown={"192.0.2.9": (0, 9, 4)}))
+    with _connect(url) as other:
+        seen = other.execute("SELECT first_seen_at, last_seen_at, datagrams FROM unknown_nas")
+        assert seen.fetchall() == [(1, 9, 7)]
+    ledger.close()
+
+
+@pytest.mark.real
+def test_of_several_statements_all_are_stored_or_none(postgresql: PostgresqlServer) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    bad = {**_RARE, "unknown": {"192.0.2.9": (2**70, 2, 3)}}
+    assert not ledger.start(replace(_batch("a"), **bad))
+    with pytest.raises(UnstorableError):
+        _finish(ledger)
+    ledger.commit(_batch("a"))
+    with _connect(url) as other:
+        assert _counted(other) == (0, 1, 0, 0, 0)
+    ledger.close()
+
+
+@pytest.mark.real
+def test_an_unclear_session_undoes_what_comes_with_it_and_the_connection_lives(
+    postgresql: PostgresqlServer,
+) -> None:
+    url = postgresql.create_database("migrated")
+    ledger = open_ledger(url)
+    ledger.commit(_batch("a"))
+    with _connect(url) as other:
+        other.execute("UPDATE network_session SET stop_seen = 1, stop_at = 0, started_at = 0")
+        before = ledger.fileno()
+        with pytest.raises(UnclearError):
+            ledger.commit(replace(_batch("a"), **_RARE))
+        assert _counted(other) == (0, 1, 0, 0, 0)
+        ledger.commit(replace(_batch("a"), is_placed=True, **_RARE))
+        assert _counted(other) == (0, 2, 2, 1, 1)
+        assert ledger.fileno() == before
+    ledger.close()
+
+
+@pytest.mark.real
+def test_nobody_waits_for_a_database_that_takes_connections_and_says_nothing() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        ledger = open_ledger(f"postgresql+psycopg://postgres@127.0.0.1:{port}/none")
+        began = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(BackendUnavailable):
+                ledger.start(Batch(auth_events=[_AUTH_EVENT]))
+        # One attempt takes three seconds; it is waited for half a second once.
+        assert time.monotonic() - began < 2
+        ledger.close()
 
 
 @pytest.mark.real

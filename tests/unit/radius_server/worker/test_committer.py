@@ -209,27 +209,6 @@ def test_replies_do_not_wait_for_a_batch_that_is_looked_at_closer(
     assert desk.answered == ["a", "b"]
 
 
-def test_replies_do_not_wait_for_a_batch_of_several_statements(desk: Desk) -> None:
-    before: list[list[str]] = []
-
-    class Waits(SlowLedger):
-        def start(self, batch: Batch) -> bool:
-            if batch.takes_several_statements():
-                before.append(list(desk.answered))
-                return True
-            return super().start(batch)
-
-    desk.ledger.__class__ = Waits
-    desk.add("a")
-    desk.turn()
-    desk.add("b")
-    desk.committer._presence.stranger("192.0.2.1", NOW)
-    desk.ledger.is_done = True
-    desk.committer.land(NOW, float("inf"))
-    assert before == [["a"]]
-    assert desk.answered == ["a", "b"]
-
-
 def test_a_reply_that_cannot_be_sent_takes_no_other_along(desk: Desk) -> None:
     for name in ("a", "unsendable", "c"):
         desk.add(name)
