@@ -6,6 +6,7 @@ A heartbeat that cannot be written is logged and forgotten; receiving is more im
 from __future__ import annotations
 
 import math
+import threading
 import time
 from datetime import datetime
 from typing import Any, cast
@@ -24,6 +25,12 @@ EVERY_SECONDS = 5.0
 
 OUTAGE_SECONDS = 30.0
 """A NAS goes on repeating a packet about this long; after it, packets were lost."""
+
+FRESH_SECONDS = 10.0
+"""A loop that has not come round for so long is not receiving."""
+
+_LOOK_SECONDS = 1.0
+_JOIN_SECONDS = 5.0
 
 
 class Heartbeat:
@@ -96,6 +103,38 @@ class Heartbeat:
             self._run_id, self._written = run_id, time.monotonic()
         except (BackendUnavailable, SQLAlchemyError) as error:
             self._log.warning("heartbeat_not_written", of=self._process, error=str(error))
+
+
+class Pulse:
+    """Beats for a loop that must not wait for the database, in a thread of its own.
+
+    A database that hangs holds whoever writes to it, without any limit. The loop says that it
+    comes round (`feel`); while it does, the thread writes it down.
+    """
+
+    def __init__(self, beating: Heartbeat, fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._beating = beating
+        self._fresh_seconds = fresh_seconds
+        self._felt = time.monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def feel(self) -> None:
+        """The loop has come round. Never waits."""
+        self._felt = time.monotonic()
+
+    def stop(self) -> None:
+        """Write the orderly end of the run, unless a write hangs in the database."""
+        self._stopping.set()
+        self._thread.join(_JOIN_SECONDS)
+        if not self._thread.is_alive():
+            self._beating.stop()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            if time.monotonic() - self._felt < self._fresh_seconds:
+                self._beating.beat()
 
 
 def heartbeat(

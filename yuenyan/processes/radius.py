@@ -21,7 +21,7 @@ from common.logging import configure, get_logger
 from common.metrics import Counters
 from db.engine import Database
 from db.ledger import open_ledger
-from db.service_run import OUTAGE_SECONDS, heartbeat
+from db.service_run import OUTAGE_SECONDS, Pulse, heartbeat
 from identity.domain.throttle import PENALTY_OCTETS, Penalties
 from identity.office import Office
 from radius_server.eap.server import EapServer
@@ -91,17 +91,17 @@ def _serve(
 ) -> None:
     office = Office.open(config)
     counters = Counters()
-    beat = heartbeat(office.database, "radius", f"{os.uname().nodename}/{number}", OUTAGE_SECONDS)
+    node = f"{os.uname().nodename}/{number}"
+    pulse = Pulse(heartbeat(office.database, "radius", node, OUTAGE_SECONDS))
     metrics = config.data_dir / "metrics" / f"radius-{number}.prom"
     log = get_logger("radius")
     next_write = 0.0
 
     def every_second() -> None:
         nonlocal next_write
+        pulse.feel()
         if time.monotonic() >= next_write:
             next_write = time.monotonic() + METRICS_SECONDS
-            # A full disk must not make the site look as if nobody had listened.
-            beat.beat()
             try:
                 counters.write(metrics)
             except OSError as error:
@@ -146,7 +146,7 @@ def _serve(
         worker.run()
     if radsec is not None:
         radsec.stop()
-    beat.stop()
+    pulse.stop()
     with contextlib.suppress(OSError):
         counters.write(metrics)
     office.database.dispose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +12,7 @@ from sqlalchemy import delete, select
 
 from db.engine import Database
 from db.models import ServiceRun
-from db.service_run import Heartbeat, heartbeat
+from db.service_run import Heartbeat, Pulse, heartbeat
 from identity.office import Office
 
 _START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -89,3 +91,44 @@ def test_an_outage_ends_the_run_of_a_process_that_lost_what_it_received(
     first, second = _runs(office)
     assert (first.alive_at, first.stopped_at) == (_START, None)
     assert second.started_at == second.alive_at == _START + timedelta(minutes=20)
+
+
+class _Counting(Heartbeat):
+    """Counts instead of writing; `hold` makes a beat hang."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self.hold = threading.Event()
+        self.hold.set()
+        self.ended = False
+
+    def beat(self) -> None:
+        self.hold.wait(20)
+        self.beats += 1
+
+    def stop(self) -> None:
+        self.ended = True
+
+
+def test_a_loop_never_waits_for_a_beat_that_hangs() -> None:
+    beating = _Counting()
+    beating.hold.clear()
+    pulse = Pulse(beating)
+    time.sleep(1.2)  # the beat is under way
+    began = time.monotonic()
+    for _ in range(1000):
+        pulse.feel()
+    assert time.monotonic() - began < 0.5
+    assert beating.beats == 0
+    beating.hold.set()
+    pulse.stop()
+    assert beating.beats >= 1
+    assert beating.ended
+
+
+def test_a_loop_that_stands_still_is_not_written_down_as_alive() -> None:
+    beating = _Counting()
+    pulse = Pulse(beating, fresh_seconds=0.0)
+    time.sleep(2.5)
+    pulse.stop()
+    assert beating.beats == 0
