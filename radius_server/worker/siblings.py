@@ -76,6 +76,10 @@ class Siblings:
             self.socket.bind(str(own))
             self.socket.setblocking(False)
 
+    def fileno(self) -> int:
+        """What becomes readable when something was handed over; -1 without siblings."""
+        return -1 if self.socket is None else self.socket.fileno()
+
     def hand_over(
         self, number: int, listener: int, source: tuple[object, ...], datagram: bytes
     ) -> bool:
