@@ -1,7 +1,8 @@
 """Finds what never arrived by watching the sequence numbers of each exporter.
 
 RFC 3954 section 5.1: version 9 counts datagrams a Source ID; version 5 counts flows an engine.
-Numbers wrap at 2**32. Does not know what the missing records held.
+RFC 7011 section 3.1: IPFIX counts data records a domain of a transport session. Numbers wrap at
+2**32. Does not know what the missing records held.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ MAX_GAPS = 1000
 SEVERAL = "several exporters"
 """The source of gaps that were put together because there were too many."""
 
+UNCOUNTED = -1
+"""Expected of a stream whose last message could not be counted."""
+
 _MODULUS = 1 << 32
 
 
@@ -48,7 +52,7 @@ class FlowGap:
     from_ms: int
     to_ms: int
     lost: int
-    """Datagrams (version 9, socket) or flows (version 5); 0 when nobody can know."""
+    """Datagrams (version 9, socket) or records (version 5, IPFIX); 0 when nobody can know."""
     reason: GapReason
 
 
@@ -152,6 +156,21 @@ class SequenceWatch:
             stream.expected = following
         stream.last_ms = max(stream.last_ms, received_ms)
         stream.uptime_ms = uptime_ms
+
+    def observe_records(
+        self, key: tuple[str, int, int], number: int, records: int | None, received_ms: int
+    ) -> None:
+        """Note an IPFIX message: `number` records came before it, and `records` in it.
+
+        None: they cannot be counted (a template is missing). The next number is believed then;
+        what could not be counted is told apart from what is missing.
+        """
+        stream = self.streams.get(key)
+        if stream is not None and stream.expected == UNCOUNTED:
+            stream.expected = number
+        self.observe(key, number, records or 0, received_ms, 0)
+        if records is None:
+            self.streams[key].expected = UNCOUNTED
 
     def take_gaps(self) -> list[FlowGap]:
         """The gaps since the last call, less what came late after all."""
