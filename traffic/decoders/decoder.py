@@ -44,6 +44,8 @@ class Datagram(NamedTuple):
     payload: memoryview
     port: int = 0
     """The exporter's; of IPFIX it tells transport sessions apart."""
+    listener: str = "netflow"
+    """Which of ours took it; any version is decoded on either."""
 
 
 @dataclass(slots=True)
@@ -315,6 +317,7 @@ class FlowDecoder:
             received_ms=received_ms,
             exporter=datagram.exporter,
             port=datagram.port,
+            listener=datagram.listener,
             reasons=reasons,
             octets=octets,
         )

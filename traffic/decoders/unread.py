@@ -41,6 +41,7 @@ class Unread:
     received_ms: int
     exporter: str
     port: int
+    listener: str
     reasons: tuple[Flaw, ...]
     octets: bytes
 
