@@ -17,6 +17,7 @@ from common.errors import MalformedPacket
 from traffic.decoders import ipfix, netflow5, netflow9, sessions
 from traffic.decoders.batch import FlowBatch, join
 from traffic.decoders.blocks import PortBlock, take_blocks
+from traffic.decoders.counting import RecordWatch
 from traffic.decoders.plan import FieldSpecs, Plan, read_columns
 from traffic.decoders.sequences import FlowGap, GapList, GapReason, SequenceWatch, condense
 from traffic.decoders.sflow import is_sflow
@@ -94,6 +95,7 @@ class FlowDecoder:
     def __init__(self) -> None:
         self.store = TemplateStore()
         self.watch = SequenceWatch()
+        self.records = RecordWatch(self.watch)
         self.starts = sessions.StartTimes()
         self.sessions = sessions.NewSessions()
         self._groups: dict[Plan, _Group] = {}
@@ -179,8 +181,9 @@ class FlowDecoder:
         session = sessions.session_name(datagram.exporter, datagram.port)
         stream = (session, sessions.VERSION, domain)
         self._follow(datagram.exporter, session, domain, received_ms)
-        records: int | None = 0
-        """Data records of this message; None when it cannot be told how many there are."""
+        flows: int | None = 0
+        """Of this message; None when it cannot be told how many there are."""
+        options = self._counts.options_records
         try:
             for number, body in ipfix.split_sets(datagram.payload[: head.octets]):
                 if number >= ipfix.FIRST_DATA_SET:
@@ -189,19 +192,21 @@ class FlowDecoder:
                     template = self.store.find((session, domain, number))
                     if template is None and body:
                         self._wait((session, domain, number), moments, body)
-                        records = None
+                        flows = None
                     elif template is not None:
                         found = self._data(template, session, domain, moments, body)
-                        records = None if records is None else records + found
+                        if template.plan is not None and flows is not None:
+                            flows += found
                 elif number in (ipfix.TEMPLATE_SET, ipfix.OPTIONS_TEMPLATE_SET):
                     self._announced(session, domain, number, body)
                 else:
                     self._unknown_set()
         except MalformedPacket:
-            records = None
+            flows = None
             raise
         finally:
-            self.watch.observe_records(stream, head.sequence, records, received_ms)
+            options = self._counts.options_records - options
+            self.records.observe(stream, head.sequence, flows, options, received_ms)
         if head.octets < len(datagram.payload):
             self._flaws.append(Flaw.REST)
 

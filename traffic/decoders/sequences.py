@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traffic.decoders.counting import Counting
 
 REORDER_WINDOW = 64
 """A number this little behind is a late or repeated datagram, not a restarted exporter."""
@@ -31,6 +35,9 @@ SEVERAL = "several exporters"
 
 UNCOUNTED = -1
 """Expected of a stream whose last message could not be counted."""
+
+StreamKey = tuple[str, int, int]
+"""Who sends, version, domain."""
 
 _MODULUS = 1 << 32
 
@@ -108,19 +115,21 @@ class Stream:
     expected: int
     last_ms: int
     uptime_ms: int
+    counting: Counting | None = None
+    """Of IPFIX; see traffic.decoders.counting."""
 
 
 class SequenceWatch:
     """All streams of one collector; `observe` is called once a datagram."""
 
     def __init__(self) -> None:
-        self.streams: dict[tuple[str, int, int], Stream] = {}
+        self.streams: dict[StreamKey, Stream] = {}
         self._gaps = GapList()
         self._late: dict[str, int] = {}
 
     def observe(
         self,
-        key: tuple[str, int, int],
+        key: StreamKey,
         number: int,
         step: int,
         received_ms: int,
@@ -157,20 +166,9 @@ class SequenceWatch:
         stream.last_ms = max(stream.last_ms, received_ms)
         stream.uptime_ms = uptime_ms
 
-    def observe_records(
-        self, key: tuple[str, int, int], number: int, records: int | None, received_ms: int
-    ) -> None:
-        """Note an IPFIX message: `number` records came before it, and `records` in it.
-
-        None: they cannot be counted (a template is missing). The next number is believed then;
-        what could not be counted is told apart from what is missing.
-        """
-        stream = self.streams.get(key)
-        if stream is not None and stream.expected == UNCOUNTED:
-            stream.expected = number
-        self.observe(key, number, records or 0, received_ms, 0)
-        if records is None:
-            self.streams[key].expected = UNCOUNTED
+    def add(self, gap: FlowGap) -> None:
+        """Note a gap that somebody else found in a stream."""
+        self._gaps.add(gap)
 
     def take_gaps(self) -> list[FlowGap]:
         """The gaps since the last call, less what came late after all."""

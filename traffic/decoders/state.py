@@ -5,9 +5,11 @@ Pure: the collector decides where it is written.
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 from common.errors import MalformedPacket
+from traffic.decoders.counting import Counting
 from traffic.decoders.decoder import FlowDecoder
 from traffic.decoders.sequences import Stream
 from traffic.decoders.templates import PendingSet, make_template
@@ -31,6 +33,11 @@ def dump_state(decoder: FlowDecoder) -> dict[str, Any]:
         "pending": [
             [*key, late.received_ms, late.exported_ms, late.uptime_ms, late.body.hex()]
             for key, late in store.waiting()
+        ],
+        "counting": [
+            [*key, *astuple(stream.counting)]
+            for key, stream in decoder.watch.streams.items()
+            if stream.counting is not None
         ],
         "starts": [[*key, init_ms] for key, init_ms in decoder.starts.told.items()],
         "reckoned": [[*key, init_ms] for key, init_ms in decoder.starts.reckoned.items()],
@@ -61,6 +68,8 @@ def load_state(tree: dict[str, Any]) -> FlowDecoder:
             late = PendingSet(received_ms, exported_ms, uptime_ms, bytes.fromhex(body))
             decoder.store.wait((exporter, domain, number), late)
         # States older than IPFIX lack these.
+        for sender, version, domain, *counting in tree.get("counting", ()):
+            decoder.watch.streams[(sender, version, domain)].counting = Counting(*counting)
         for sender, domain, init_ms in tree.get("starts", ()):
             decoder.starts.told[(str(sender), int(domain))] = int(init_ms)
         for sender, domain, init_ms in tree.get("reckoned", ()):
