@@ -2,6 +2,12 @@
 
     client 10.77.0.0/24 --- gateway (203.0.113.10 behind it) --- 198.18.x.y --- this machine
 
+`translated` puts the server into a namespace of its own, and has the gateway translate every
+client to one public address on the way there:
+
+    client 10.77.0.0/24 --- gateway 198.51.100.7 --- server 203.0.113.10
+                               `--- 198.18.x.y --- this machine
+
 Everything is deleted by name at the end, and every process ended by number.
 """
 
@@ -15,13 +21,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.conftest import wait_until
 from tests.programs import require
 
 SERVER = "203.0.113.10"
+PUBLIC = "198.51.100.7"
+"""What clients of `translated` are seen as."""
+
+BEYOND = "198.51.100.1"
 _LIMIT_SECONDS = 20
 _READY = "ready\n"
 
@@ -74,13 +84,22 @@ nfprobe_timeouts: expint=1:tcp=2:tcp.fin=1:tcp.rst=1:udp=1:general=1:maxlife=5
 """
 
 
+_TRANSLATE = (
+    "add table ip nat",
+    "add chain ip nat post { type nat hook postrouting priority 100; }",
+    f"add rule ip nat post oifname public meta l4proto {{ tcp, udp }} snat to {PUBLIC}:20000-40000",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The names of the two namespaces, and this machine's address towards the gateway."""
+    """The names of the namespaces, and this machine's address towards the gateway."""
 
     client: str
     gateway: str
     here: str
+    server: str
+    """Where the server's address is: the gateway itself, unless it translates."""
 
     def talk(self, client: str, port: int, tcp: int, udp: int) -> None:
         """Make `tcp` connections and send `udp` datagrams from `client` to the server."""
@@ -123,7 +142,7 @@ class Network:
     @contextmanager
     def _listening(self, port: int) -> Iterator[None]:
         running = subprocess.Popen(
-            ["ip", "netns", "exec", self.gateway,
+            ["ip", "netns", "exec", self.server,
              sys.executable, "-c", _LISTEN, SERVER, str(port)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -166,13 +185,44 @@ def network(clients: Sequence[str]) -> Iterator[Network]:
         for name, device in ((gateway, "inside"), (gateway, "uplink"), (client, "outside")):
             ip("-n", name, "link", "set", device, "up")
         ip("-n", client, "route", "add", "default", "via", "10.77.0.1")
-        yield Network(client, gateway, here)
+        yield Network(client, gateway, here, gateway)
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
             ip("link", "del", link)
         for name in (client, gateway):
             with contextlib.suppress(subprocess.CalledProcessError):
                 ip("netns", "del", name)
+
+
+@contextmanager
+def translated(clients: Sequence[str]) -> Iterator[Network]:
+    """As `network`, with a gateway that translates the clients to PUBLIC by nftables."""
+    nft = require("nft", "nftables")
+    with network(clients) as net:
+        server = net.client.replace("yc-", "ys-")
+        try:
+            ip("netns", "add", server)
+            inside(server, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+            ip("-n", net.gateway, "addr", "del", f"{SERVER}/32", "dev", "lo")
+            ip("link", "add", "public", "netns", net.gateway, "type", "veth",
+                "peer", "name", "wan", "netns", server)  # fmt: skip
+            ip("-n", net.gateway, "addr", "add", f"{PUBLIC}/24", "dev", "public")
+            ip("-n", server, "addr", "add", f"{BEYOND}/24", "dev", "wan")
+            ip("-n", server, "addr", "add", f"{SERVER}/32", "dev", "lo")
+            for name, device in ((net.gateway, "public"), (server, "wan"), (server, "lo")):
+                ip("-n", name, "link", "set", device, "up")
+            ip("-n", net.gateway, "route", "add", f"{SERVER}/32", "via", BEYOND)
+            inside(net.gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1",
+                "net.netfilter.nf_conntrack_acct=1",
+                "net.netfilter.nf_conntrack_timestamp=1",
+                "net.netfilter.nf_conntrack_udp_timeout=1",
+                "net.netfilter.nf_conntrack_tcp_timeout_time_wait=1")  # fmt: skip
+            for rule in _TRANSLATE:
+                inside(net.gateway, nft, rule)
+            yield replace(net, server=server)
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                ip("netns", "del", server)
 
 
 def ip(*arguments: str) -> None:

@@ -151,4 +151,17 @@ CLOCK = Kind(
     ("received_at",),
 )
 
-KINDS = {kind.name: kind for kind in (NAT, LEASE, ACCESS, SESSION, ADMIN, GAP, CLOCK)}
+RAW = Kind(
+    "raw",
+    {
+        "received_at": TIME,
+        "source": TEXT,  # who sent it: address
+        "port": U16,  # from which port
+        "listener": TEXT,  # netflow | ipfix
+        "reason": TEXT,  # why it was not decoded whole; several with a comma between
+        "raw": BLOB,  # the datagram as received
+    },
+    ("source", "received_at"),
+)
+
+KINDS = {kind.name: kind for kind in (NAT, LEASE, ACCESS, SESSION, ADMIN, GAP, CLOCK, RAW)}

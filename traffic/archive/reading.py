@@ -94,6 +94,8 @@ class Translation:
     to_ms: int
     flows: int
     records: tuple[str, ...]
+    lasted: bool = False
+    """One record tells its beginning and its end."""
 
 
 class FlowReader:
@@ -159,14 +161,15 @@ class FlowReader:
         grouped = " UNION ALL ".join(
             f"SELECT {side}4 AS four, {side}6_high AS high, {side}6_low AS low, "  # noqa: S608
             f"{'0' if port is None else side + '_port'} AS port, protocol, nat_event, "
-            f"{begins} AS begins, {ends} AS ends, "
+            f"{begins} AS begins, {ends} AS ends, start_at <> end_at AS lasted, "
             f"filename, file_row_number FROM {files} WHERE {during} AND {condition}"
             for side, condition in (("src", outbound), ("nat_dst", inbound))
         )
         rows = self._run(
             "SELECT four, high, low, port, protocol, nat_event, "  # noqa: S608
             "min(begins) AS first, max(ends) AS last, count(*), "
-            f"list({{'f': filename, 'n': file_row_number}})[1:{_EVIDENCE_SHOWN}] FROM ({grouped}) "
+            f"list({{'f': filename, 'n': file_row_number}})[1:{_EVIDENCE_SHOWN}], "
+            f"bool_or(lasted) FROM ({grouped}) "
             f"GROUP BY 1, 2, 3, 4, 5, 6{', begins' if events else ''} "
             f"ORDER BY first, 1, 2, 3, 4, 5 LIMIT {limit + 1}"
         )
@@ -248,7 +251,7 @@ class FlowReader:
         )
 
     def _translation(self, row: tuple[Any, ...]) -> Translation:
-        four, high, low, port, protocol, event, begins, ends, flows, cited = row
+        four, high, low, port, protocol, event, begins, ends, flows, cited, lasted = row
         return Translation(
             inside_address=_address(four, high, low) or "0.0.0.0",  # noqa: S104
             inside_port=port,
@@ -258,6 +261,7 @@ class FlowReader:
             to_ms=ends,
             flows=flows,
             records=tuple(self._id(one["f"], one["n"]) for one in cited),
+            lasted=lasted,
         )
 
 

@@ -67,12 +67,8 @@ class TableArchive:
             with self._manifest.locked():
                 self._manifest.recover()
                 last = self._manifest.last()
-                number = last.seq + 1 if last else 1
-                entries = [
-                    self._segment(kind, part, begin, number, origin, written)
-                    for begin, part in _by_hour(rows)
-                ]
-                return self._manifest.append(entries)
+                name = f"{self.node}-t{last.seq + 1 if last else 1:012d}"
+                return self._manifest.append(self._segments(kind, rows, name, origin, written))
         except OSError as error:
             raise ArchiveError(kind.name, f"cannot be written: {error.strerror}") from error
         except ArchiveError:
@@ -80,6 +76,20 @@ class TableArchive:
                 with suppress(OSError):
                     path.unlink()
             raise
+
+    def write(self, kind: Kind, rows: Sequence[Row], name: str) -> list[Entry]:
+        """Write `rows` as segments called `name`, and return the lines that would list them.
+
+        For a caller who holds the archive's lock and commits them together with others: what
+        is never listed does not count, and that caller cleans it up.
+
+        Raises:
+            ArchiveError: the disk or DuckDB refused, or a row does not fit its kind.
+        """
+        try:
+            return self._segments(kind, rows, name, "", [])
+        except OSError as error:
+            raise ArchiveError(kind.name, f"cannot be written: {error.strerror}") from error
 
     def entries(self, kind: Kind) -> list[Entry]:
         """The manifest lines of `kind` whose segments have not been purged, oldest first."""
@@ -94,18 +104,20 @@ class TableArchive:
         from_ms: int | None = None,
         to_ms: int | None = None,
         limit: int = 10_000,
+        among: Sequence[Entry] | None = None,
     ) -> list[Found]:
         """Rows of `kind` received in the span for which the SQL condition `where` holds.
 
         `where` is DuckDB SQL over the kind's columns with `?` for `parameters`; it comes from
-        our own code, never from a question. Ordered by time of receipt; at most `limit`.
+        our own code, never from a question. Ordered by time of receipt; at most `limit`. `among`:
+        the lines of the manifest, for a caller who has read them already.
 
         Raises:
             ArchiveError: a segment is missing or damaged.
         """
         paths = [
             str(self.archive / entry.path)
-            for entry in self.entries(kind)
+            for entry in (self.entries(kind) if among is None else present(among, kind.name))
             if (from_ms is None or entry.received_max_ms >= from_ms)
             and (to_ms is None or entry.received_min_ms <= to_ms)
         ]
@@ -144,17 +156,24 @@ class TableArchive:
             for path, number, *values in rows
         ]
 
+    def _segments(
+        self, kind: Kind, rows: Sequence[Row], name: str, origin: str, written: list[Path]
+    ) -> list[Entry]:
+        return [
+            self._segment(kind, part, begin, name, origin, written)
+            for begin, part in _by_hour(rows)
+        ]
+
     def _segment(
         self,
         kind: Kind,
         rows: Sequence[Row],
         begin: datetime,
-        number: int,
+        name: str,
         origin: str,
         written: list[Path],
     ) -> Entry:
-        name = f"{self.node}-t{number:012d}.parquet"
-        relative = f"{kind.name}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}"
+        relative = f"{kind.name}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}.parquet"
         final = self.archive / relative
         aside = final.with_suffix(".aside")
         final.parent.mkdir(parents=True, exist_ok=True)

@@ -25,8 +25,11 @@ from common.logging import get_logger
 from common.metrics import Counters
 from traffic.archive.entries import Entry, GapNote
 from traffic.archive.inside import Inside
+from traffic.archive.kinds import NAT, RAW, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import SegmentWriter, sync_directory
+from traffic.archive.tables import Row, TableArchive
+from traffic.collectors.aside import rows_aside
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.records import (
     Listener,
@@ -41,8 +44,15 @@ from traffic.decoders.batch import FlowBatch
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import FlowGap, GapReason
 from traffic.decoders.state import dump_state, load_state
+from traffic.decoders.unread import Flaw, Unread
 
 KIND = "flow"
+KINDS = (KIND, NAT.name, RAW.name)
+"""What a spool file may hold; all of one batch is one commit."""
+
+_FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix"}
+"""Listeners of flows, whatever their version, by the name in the configuration."""
+
 _HOUR_MS = 3_600_000
 
 log = get_logger(__name__)
@@ -57,9 +67,12 @@ class Archivist:
         self._networks = [ip_network(prefix) for prefix in config.collector.exporters]
         self._manifest = Manifest(paths.archive)
         self._writer = SegmentWriter(paths.archive, Inside(config.collector.inside))
+        self._tables = TableArchive(paths.archive, paths.node)
         self._decoder = FlowDecoder()
         self._names: dict[bytes, str | None] = {}
         self._losses: list[FlowGap] = []
+        self._truncated: list[Unread] = []
+        self._sflow: set[str] = set()
         self.consumed = 0
         """The highest spool number that is in the archive."""
 
@@ -86,7 +99,7 @@ class Archivist:
         """Archive `files`, oldest first, as one commit; returns the flows stored."""
         numbers = tuple(spool_number(path) for path in files)
         octets = [memoryview(path.read_bytes()) for path in files]
-        self._losses = []
+        self._losses, self._truncated = [], []
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
         for view, path in zip(octets, files, strict=True):
@@ -94,7 +107,7 @@ class Archivist:
             if torn:
                 log.warning("spool_end_torn", spool=path.name, octets=torn)
         gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps])
-        self._commit(numbers, decoded.batch, gaps)
+        self._commit(numbers, decoded.batch, gaps, rows_aside(decoded, self._truncated))
         for path in files:
             path.unlink()
         return len(decoded.batch)
@@ -116,7 +129,11 @@ class Archivist:
         path.unlink()
 
     def _commit(
-        self, numbers: tuple[int, ...], batch: FlowBatch, gaps: tuple[GapNote, ...]
+        self,
+        numbers: tuple[int, ...],
+        batch: FlowBatch,
+        gaps: tuple[GapNote, ...],
+        aside: Sequence[tuple[Kind, Sequence[Row]]] = (),
     ) -> None:
         state = self._save(max(numbers))
         with self._manifest.locked():
@@ -130,7 +147,14 @@ class Archivist:
                 state=state,
                 written_ms=clock.unix_nanoseconds() // 1_000_000,
             )
-            entries = [replace(blank, **asdict(segment)) for segment in segments] or [blank]
+            entries = [replace(blank, **asdict(segment)) for segment in segments]
+            name = segment_name(self._paths.node, numbers[0])
+            for kind, rows in aside:
+                entries += [
+                    replace(entry, spools=numbers, state=state)
+                    for entry in self._tables.write(kind, rows, name)
+                ]
+            entries = entries or [blank]
             entries[0] = replace(entries[0], gaps=gaps)
             self._manifest.append(entries)
         self.consumed = max(numbers)
@@ -145,20 +169,32 @@ class Archivist:
         hours = batch.column("received_ms") // _HOUR_MS
         for hour in np.unique(hours):
             begin = datetime.fromtimestamp(int(hour) * 3600, UTC)
-            name = f"{self._paths.node}-{number:012d}.parquet"
-            path = f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}"
+            name = segment_name(self._paths.node, number)
+            path = f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}.parquet"
             rows = hours == hour
             yield path, batch if rows.all() else batch.take(rows)
 
     def _datagrams(self, spools: Sequence[memoryview]) -> Iterator[Datagram]:
         for octets in spools:
-            for kind, listener, received_ns, _, address, body in decode_records(octets):
-                if kind == RecordKind.DATAGRAM and listener == Listener.NETFLOW:
+            for kind, listener, received_ns, port, address, body in decode_records(octets):
+                if kind != RecordKind.LOSS and listener in _FLOWS:
                     exporter = self._exporter(address)
-                    if exporter is not None:
-                        yield Datagram(received_ns, exporter, body)
-                    else:
+                    name = _FLOWS[Listener(listener)]
+                    if exporter is None:
                         self._counters.add("collector_unknown_exporter")
+                    elif kind == RecordKind.DATAGRAM:
+                        yield Datagram(received_ns, exporter, body, port, name)
+                    else:
+                        self._truncated.append(
+                            Unread(
+                                received_ms=received_ns // 1_000_000,
+                                exporter=exporter,
+                                port=port,
+                                listener=name,
+                                reasons=(Flaw.TRUNCATED,),
+                                octets=bytes(body),
+                            )
+                        )
                 elif kind == RecordKind.LOSS:
                     loss = decode_loss(body)
                     self._losses.append(
@@ -188,6 +224,13 @@ class Archivist:
         self._counters.add("collector_flows", len(decoded.batch))
         for name, value in asdict(decoded.counts).items():
             self._counters.add(f"collector_decoded_{name}", value)
+        for exporter in sorted(decoded.sflow - self._sflow):
+            log.warning(
+                "sflow_not_decoded",
+                exporter=exporter,
+                detail="samples of packets are no record of flows; have it send NetFlow or IPFIX",
+            )
+        self._sflow |= decoded.sflow
 
     def _save(self, number: int) -> str:
         """Write the decoder state to a new file; its name."""
@@ -213,7 +256,7 @@ class Archivist:
         archive = self._paths.archive
         waiting = {spool_number(path) for path in closed_files(self._paths.spool)}
         own = re.compile(rf"{re.escape(self._paths.node)}-(\d+)\.(?:parquet|aside)\Z")
-        for path in archive.glob(f"{KIND}/*/*/*"):
+        for path in (found for kind in KINDS for found in archive.glob(f"{kind}/*/*/*")):
             match = own.match(path.name)
             if match and str(path.relative_to(archive)) not in listed:
                 if int(match[1]) in waiting:
@@ -221,6 +264,11 @@ class Archivist:
                     path.unlink()
                 elif path.suffix == ".parquet":
                     log.error("unlisted_segment_found", path=str(path))
+
+
+def segment_name(node: str, number: int) -> str:
+    """What segments made of spool `number` are called."""
+    return f"{node}-{number:012d}"
 
 
 def _note(gap: FlowGap) -> GapNote:

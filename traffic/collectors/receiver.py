@@ -62,20 +62,21 @@ class Receiver:
         """When the loop last came round."""
 
     def start(self) -> None:
-        """Bind every NetFlow listener.
+        """Bind every listener of flows.
 
         Raises:
             BackendUnavailable: an address cannot be bound.
         """
         for listen in self._config.collector.netflow:
             self._bind(listen, Listener.NETFLOW)
-        for kind in ("ipfix", "syslog"):
-            if getattr(self._config.collector, kind):
-                log.warning(
-                    "listener_not_opened",
-                    listener=kind,
-                    detail="this release decodes NetFlow 5 and 9 only",
-                )
+        for listen in self._config.collector.ipfix:
+            self._bind(listen, Listener.IPFIX)
+        if self._config.collector.syslog:
+            log.warning(
+                "listener_not_opened",
+                listener="syslog",
+                detail="this release receives NetFlow 5 and 9 and IPFIX only",
+            )
 
     def step(self) -> None:
         """Receive what is there, or wait a moment for it; hand over a spool file that is due."""

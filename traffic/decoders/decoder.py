@@ -14,11 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from common.errors import MalformedPacket
-from traffic.decoders import netflow5, netflow9
+from traffic.decoders import ipfix, netflow5, netflow9, sessions
 from traffic.decoders.batch import FlowBatch, join
-from traffic.decoders.plan import Moments, Plan, read_columns
+from traffic.decoders.blocks import PortBlock, take_blocks
+from traffic.decoders.counting import RecordWatch
+from traffic.decoders.plan import FieldSpecs, Plan, read_columns
 from traffic.decoders.sequences import FlowGap, GapList, GapReason, SequenceWatch, condense
+from traffic.decoders.sflow import is_sflow
 from traffic.decoders.templates import (
+    Key,
     PendingSet,
     Template,
     TemplateStore,
@@ -26,6 +30,11 @@ from traffic.decoders.templates import (
     decode_templates,
     make_template,
 )
+from traffic.decoders.times import Moments, latest_uptime
+from traffic.decoders.unread import Flaw, Unread, UnreadList
+
+MAX_PADDING = 7
+"""Sets are padded to 4 or 8 octets, by MikroTik with whatever stood there before."""
 
 
 class Datagram(NamedTuple):
@@ -34,6 +43,10 @@ class Datagram(NamedTuple):
     received_ns: int
     exporter: str
     payload: memoryview
+    port: int = 0
+    """The exporter's; of IPFIX it tells transport sessions apart."""
+    listener: str = "netflow"
+    """Which of ours took it; any version is decoded on either."""
 
 
 @dataclass(slots=True)
@@ -47,6 +60,11 @@ class Counts:
     options_records: int = 0
     pending_sets: int = 0
     dropped_sets: int = 0
+    unknown_sets: int = 0
+    sflow: int = 0
+    blocks: int = 0
+    unread: int = 0
+    """Datagrams that were not decoded whole; their octets are in `Decoded.unread`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,10 @@ class Decoded:
     batch: FlowBatch
     gaps: list[FlowGap]
     counts: Counts
+    blocks: list[PortBlock] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    sflow: frozenset[str] = frozenset()
+    """Exporters that sent sFlow, which is not decoded."""
 
 
 @dataclass(slots=True)
@@ -68,21 +90,27 @@ class _Group:
 
 
 class FlowDecoder:
-    """NetFlow 5 and 9 of any number of exporters; see `decode`."""
+    """NetFlow 5 and 9 and IPFIX of any number of exporters; see `decode`."""
 
     def __init__(self) -> None:
         self.store = TemplateStore()
         self.watch = SequenceWatch()
+        self.records = RecordWatch(self.watch)
+        self.starts = sessions.StartTimes()
+        self.sessions = sessions.NewSessions()
         self._groups: dict[Plan, _Group] = {}
-        self._exporters: dict[str, int] = {}
+        self._senders: dict[str, int] = {}
         self._counts = Counts()
         self._gaps = GapList()
+        self._flaws: list[Flaw] = []
+        self._sflow: set[str] = set()
 
     def decode(self, datagrams: Iterable[Datagram]) -> Decoded:
         """Every flow in `datagrams`, in no particular order, and what is known to be missing."""
-        self._groups, self._exporters = {}, {}
+        self._groups, self._senders = {}, {}
         self._counts, self._gaps = Counts(), GapList()
-        counts = self._counts
+        self._flaws, self._sflow = [], set()
+        counts, unread = self._counts, UnreadList()
         latest_ms = 0
         for datagram in datagrams:
             counts.datagrams += 1
@@ -95,18 +123,29 @@ class FlowDecoder:
                     self._version_9(datagram.exporter, received_ms, payload)
                 elif version == 5:
                     self._version_5(datagram.exporter, received_ms, payload)
+                elif version == sessions.VERSION:
+                    self._version_10(datagram, received_ms)
                 else:
-                    counts.unknown_version += 1
+                    self._other(datagram.exporter, payload)
             except MalformedPacket:
                 counts.malformed += 1
-        for (exporter, domain, number), late in self.store.expire(latest_ms):
-            self._give_up(exporter, domain, number, late, latest_ms)
-        parts = [self._read(plan, group) for plan, group in self._groups.items()]
-        exporters = tuple(self._exporters)
+                self._flaws.append(Flaw.MALFORMED)
+            if self._flaws:
+                self._keep(datagram, received_ms, unread)
+        for (sender, domain, number), late in self.store.expire(latest_ms):
+            self._give_up(sender, domain, number, late)
+        exporters = tuple(map(sessions.exporter_of, self._senders))
+        blocks: list[PortBlock] = []
+        parts = []
+        for plan, group in self._groups.items():
+            part, found = self._read(plan, group, exporters)
+            parts.append(part)
+            blocks.extend(found)
+        counts.blocks = len(blocks)
         batch = join(parts, exporters) if parts else FlowBatch(0, {}, exporters)
         self._groups = {}
         gaps = condense([*self._gaps.take(), *self.watch.take_gaps()])
-        return Decoded(batch, gaps, counts)
+        return Decoded(batch, gaps, counts, blocks, unread.kept, frozenset(self._sflow))
 
     def _version_5(self, exporter: str, received_ms: int, payload: memoryview) -> None:
         head = netflow5.decode_datagram(payload)
@@ -123,50 +162,132 @@ class FlowDecoder:
         for number, body in netflow9.split_sets(payload):
             if number >= netflow9.FIRST_DATA_SET:
                 template = self.store.find((exporter, domain, number))
-                if template is None and body:
-                    self._wait(exporter, domain, number, PendingSet(*moments, bytes(body)))
-                elif template is not None:
+                if template is not None:
                     self._data(template, exporter, domain, moments, body)
+                elif body:
+                    self._wait((exporter, domain, number), moments, body)
             elif number == netflow9.TEMPLATE_SET:
-                self._define(exporter, domain, body, options=False)
+                for new, fields in decode_templates(body):
+                    self._define((exporter, domain, new), fields, options=False)
             elif number == netflow9.OPTIONS_TEMPLATE_SET:
-                self._define(exporter, domain, body, options=True)
+                for new, fields in decode_options_templates(body):
+                    self._define((exporter, domain, new), fields, options=True)
+            else:
+                self._unknown_set()
 
-    def _define(self, exporter: str, domain: int, body: memoryview, *, options: bool) -> None:
-        found = decode_options_templates(body) if options else decode_templates(body)
-        for number, fields in found:
-            key = (exporter, domain, number)
-            known = self.store.find(key)
-            if known is not None and known.fields == fields and (known.plan is None) == options:
-                continue
-            try:
-                template = make_template(fields, options=options)
-                waiting = self.store.define(key, template)
-            except MalformedPacket:
-                self._counts.refused_templates += 1
-                continue
-            for late in waiting:
-                moments = (late.received_ms, late.exported_ms, late.uptime_ms)
-                self._data(template, exporter, domain, moments, memoryview(late.body))
+    def _version_10(self, datagram: Datagram, received_ms: int) -> None:
+        head = ipfix.decode_header(datagram.payload)
+        domain = head.domain
+        session = sessions.session_name(datagram.exporter, datagram.port)
+        stream = (session, sessions.VERSION, domain)
+        self._follow(datagram.exporter, session, domain, received_ms)
+        flows: int | None = 0
+        """Of this message; None when it cannot be told how many there are."""
+        options = self._counts.options_records
+        try:
+            for number, body in ipfix.split_sets(datagram.payload[: head.octets]):
+                if number >= ipfix.FIRST_DATA_SET:
+                    uptime_ms = self.starts.uptime_ms((session, domain), head.exported_ms)
+                    moments = (received_ms, head.exported_ms, uptime_ms)
+                    template = self.store.find((session, domain, number))
+                    if template is None and body:
+                        self._wait((session, domain, number), moments, body)
+                        flows = None
+                    elif template is not None:
+                        found = self._data(template, session, domain, moments, body)
+                        if template.plan is not None and flows is not None:
+                            flows += found
+                elif number in (ipfix.TEMPLATE_SET, ipfix.OPTIONS_TEMPLATE_SET):
+                    self._announced(session, domain, number, body)
+                else:
+                    self._unknown_set()
+        except MalformedPacket:
+            flows = None
+            raise
+        finally:
+            options = self._counts.options_records - options
+            self.records.observe(stream, head.sequence, flows, options, received_ms)
+        if head.octets < len(datagram.payload):
+            self._flaws.append(Flaw.REST)
+
+    def _follow(self, exporter: str, session: str, domain: int, received_ms: int) -> None:
+        known = (session, sessions.VERSION, domain) in self.watch.streams
+        before_ms = self.sessions.follow(exporter, session, domain, received_ms, known=known)
+        if before_ms is not None:
+            first, last = sorted((before_ms, received_ms))
+            source = f"{exporter} v{sessions.VERSION} domain {domain}"
+            self._gaps.add(
+                FlowGap(source=source, from_ms=first, to_ms=last, lost=0, reason=GapReason.RESTART)
+            )
+
+    def _announced(self, session: str, domain: int, set_id: int, body: memoryview) -> None:
+        options = set_id == ipfix.OPTIONS_TEMPLATE_SET
+        for one in ipfix.decode_templates(body, options=options):
+            if not one.is_withdrawal:
+                self._define((session, domain, one.number), one.fields, options=options)
+            elif one.number == set_id:
+                self.store.withdraw_all(session, domain, options=options)
+            else:
+                self.store.withdraw((session, domain, one.number))
+
+    def _define(self, key: Key, fields: FieldSpecs, *, options: bool) -> None:
+        known = self.store.find(key)
+        if known is not None and known.fields == fields and (known.plan is None) == options:
+            return
+        try:
+            template = make_template(fields, options=options)
+            waiting = self.store.define(key, template)
+        except MalformedPacket:
+            self._counts.refused_templates += 1
+            self._flaws.append(Flaw.TEMPLATE)
+            return
+        sender, domain, _ = key
+        for late in waiting:
+            moments = (late.received_ms, late.exported_ms, late.uptime_ms)
+            self._data(template, sender, domain, moments, memoryview(late.body))
+
+    def _wait(self, key: Key, moments: tuple[int, int, int], body: memoryview) -> None:
+        """Keep a data set until its template comes."""
+        self._counts.pending_sets += 1
+        self._flaws.append(Flaw.NO_TEMPLATE)
+        for (sender, domain, number), gone in self.store.wait(
+            key, PendingSet(*moments, bytes(body))
+        ):
+            self._give_up(sender, domain, number, gone)
 
     def _data(
         self,
         template: Template,
-        exporter: str,
+        sender: str,
         domain: int,
         moments: tuple[int, int, int],
         body: memoryview,
-    ) -> None:
+    ) -> int:
         records, octets = template.records(body)
-        if template.plan is None:
+        rest = 0 if template.variable else len(body) - len(octets)
+        if rest > MAX_PADDING and any(body[-rest:]):
+            self._flaws.append(Flaw.REST)
+        if not records:
+            return 0
+        plan = template.plan
+        if plan is None:
             self._counts.options_records += records
-        elif records:
-            self._add(template.plan, exporter, domain, moments, records, octets)
+            if template.init_at is not None:
+                at = (records - 1) * template.record_octets + template.init_at
+                init_ms = int.from_bytes(octets[at : at + 8], "big")
+                self.starts.tell((sender, domain), init_ms)
+            return records
+        if moments[2] == sessions.UNKNOWN and plan.times.need_uptime:
+            latest = latest_uptime(plan.times, np.frombuffer(octets, plan.dtype))
+            uptime_ms = self.starts.reckon((sender, domain), moments[1], latest)
+            moments = (moments[0], moments[1], uptime_ms)
+        self._add(plan, sender, domain, moments, records, octets)
+        return records
 
     def _add(
         self,
         plan: Plan,
-        exporter: str,
+        sender: str,
         domain: int,
         moments: tuple[int, int, int],
         records: int,
@@ -175,32 +296,53 @@ class FlowDecoder:
         group = self._groups.get(plan)
         if group is None:
             group = self._groups[plan] = _Group()
-        index = self._exporters.setdefault(exporter, len(self._exporters))
+        index = self._senders.setdefault(sender, len(self._senders))
         group.bodies.append(octets)
         group.rows.append((records, *moments, index, domain))
 
-    def _wait(self, exporter: str, domain: int, number: int, late: PendingSet) -> None:
-        self._counts.pending_sets += 1
-        for (source, dom, template), gone in self.store.wait((exporter, domain, number), late):
-            self._give_up(source, dom, template, gone, gone.received_ms)
+    def _unknown_set(self) -> None:
+        self._counts.unknown_sets += 1
+        self._flaws.append(Flaw.UNKNOWN_SET)
 
-    def _give_up(
-        self, exporter: str, domain: int, number: int, gone: PendingSet, now_ms: int
-    ) -> None:
+    def _other(self, exporter: str, payload: memoryview) -> None:
+        if is_sflow(payload):
+            self._counts.sflow += 1
+            self._sflow.add(exporter)
+        else:
+            self._counts.unknown_version += 1
+            self._flaws.append(Flaw.VERSION)
+
+    def _keep(self, datagram: Datagram, received_ms: int, unread: UnreadList) -> None:
+        """Keep a datagram that was not decoded whole; say so when there is no room."""
+        self._counts.unread += 1
+        reasons = tuple(dict.fromkeys(self._flaws))
+        self._flaws.clear()
+        octets = bytes(datagram.payload)
+        one = Unread(
+            received_ms=received_ms,
+            exporter=datagram.exporter,
+            port=datagram.port,
+            listener=datagram.listener,
+            reasons=reasons,
+            octets=octets,
+        )
+        if not unread.add(one):
+            self._lose(f"{datagram.exporter} unread", received_ms)
+
+    def _give_up(self, sender: str, domain: int, number: int, gone: PendingSet) -> None:
         self._counts.dropped_sets += 1
-        source = f"{exporter} v9 domain {domain} template {number}"
+        version = sessions.version_of(sender)
+        self._lose(f"{sender} v{version} domain {domain} template {number}", gone.received_ms)
+
+    def _lose(self, source: str, at_ms: int) -> None:
         self._gaps.add(
-            FlowGap(
-                source=source,
-                from_ms=gone.received_ms,
-                to_ms=gone.received_ms,
-                lost=0,
-                reason=GapReason.UNDECODABLE,
-            )
+            FlowGap(source=source, from_ms=at_ms, to_ms=at_ms, lost=0, reason=GapReason.UNDECODABLE)
         )
 
     @staticmethod
-    def _read(plan: Plan, group: _Group) -> FlowBatch:
+    def _read(
+        plan: Plan, group: _Group, exporters: tuple[str, ...]
+    ) -> tuple[FlowBatch, list[PortBlock]]:
         rows = np.array(group.rows, np.int64)
         repeats = rows[:, 0]
         records = np.frombuffer(b"".join(group.bodies), plan.dtype)
@@ -210,4 +352,7 @@ class FlowDecoder:
         columns = read_columns(plan, records, Moments(received, exported, uptime))
         columns["exporter"] = exporter.astype(np.uint32)
         columns["domain"] = domain.astype(np.uint32)
-        return FlowBatch(len(records), columns)
+        batch = FlowBatch(len(records), columns)
+        if plan.may_tell_blocks:
+            return take_blocks(plan, records, batch, exporters)
+        return batch, []

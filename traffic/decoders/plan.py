@@ -6,6 +6,7 @@ all read. Does not know where one record set ends: the caller hands in whole rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,16 +14,20 @@ from typing import Any
 import numpy as np
 
 from traffic.decoders.fields import COLUMNS, IPV6_PAIRS, SCALARS, Array, Field
+from traffic.decoders.integers import read_integers
+from traffic.decoders.times import Moments, TimeFields, choose_times, read_times
 
 FieldSpecs = tuple[tuple[int, int], ...]
 """(information element, octets) of each field, in wire order."""
 
-LATEST_MS = 4_102_444_800_000
-"""2100-01-01. A flow that claims a later time, or one before 1970, has none we can use."""
-
 _NATIVE_WIDTHS = {1: "u1", 2: ">u2", 4: ">u4", 8: ">u8"}
-_START = (Field.START_MILLISECONDS, Field.START_SECONDS, Field.FIRST_SWITCHED)
-_END = (Field.END_MILLISECONDS, Field.END_SECONDS, Field.LAST_SWITCHED)
+_FIREWALL_EVENTS = (Field.FIREWALL_EVENT, Field.ASA_EVENT)
+_RANGE = (
+    Field.PORT_RANGE_START,
+    Field.PORT_RANGE_END,
+    Field.PORT_RANGE_STEP,
+    Field.PORT_RANGE_PORTS,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,19 +38,18 @@ class Plan:
     dtype: np.dtype[Any]
     scalars: tuple[tuple[str, Field], ...]
     pairs: tuple[tuple[str, Field], ...]
-    start: Field | None
-    end: Field | None
+    times: TimeFields
+    firewall: Field | None
+    """A firewall's event (Cisco NSEL), where it tells of translations and no NAT event does."""
+    ports: frozenset[Field]
+    """Elements of a block of ports; see traffic.decoders.blocks."""
 
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Times of the datagram each record came in, one value a record."""
-
-    received_ms: Array
-    exported_ms: Array
-    """The exporter's own clock, from the header."""
-    uptime_ms: Array
-    """sysUptime in the header."""
+    @property
+    def may_tell_blocks(self) -> bool:
+        """True when a record may be about many ports at once, which no flow is."""
+        if Field.PORT_RANGE_START in self.ports:
+            return True
+        return any(element is Field.NAT_EVENT for _, element in self.scalars)
 
 
 @lru_cache(maxsize=1024)
@@ -57,17 +61,20 @@ def compile_plan(fields: FieldSpecs) -> Plan:
         if element in Field.__members__.values() and Field(element) not in offsets and octets:
             offsets[Field(element)] = (position, octets)
         position += octets
-    numbers = {element for element, (_, octets) in offsets.items() if octets <= 8}
-    scalars, used = [], set()
+    widths = {element: octets for element, (_, octets) in offsets.items() if octets <= 8}
+    scalars: list[tuple[str, Field]] = []
+    used: set[Field] = set()
     for column, candidates in SCALARS:
         for element in candidates:
-            if element in numbers and element not in used:
+            if element in widths and element not in used:
                 used.add(element)
                 scalars.append((column, element))
                 break
     pairs = [(name, ie) for name, ie in IPV6_PAIRS if offsets.get(ie, (0, 0))[1] == 16]
-    start, end = _first(_START, numbers), _first(_END, numbers)
-    used |= {ie for ie in (start, end) if ie is not None}
+    times = choose_times(widths)
+    ports = frozenset(element for element in _RANGE if element in widths)
+    firewall = _firewall(widths, scalars, pairs)
+    used |= times.all() | ports | ({firewall} if firewall is not None else set())
     names, formats, starts = [], [], []
     for element in used:
         at, octets = offsets[element]
@@ -80,7 +87,7 @@ def compile_plan(fields: FieldSpecs) -> Plan:
             formats.append(">u8")
             starts.append(offsets[element][0] + 8 * half)
     layout: Any = {"names": names, "formats": formats, "offsets": starts, "itemsize": position}
-    return Plan(position, np.dtype(layout), tuple(scalars), tuple(pairs), start, end)
+    return Plan(position, np.dtype(layout), tuple(scalars), tuple(pairs), times, firewall, ports)
 
 
 def read_columns(plan: Plan, records: Array, moments: Moments) -> dict[str, Array]:
@@ -90,49 +97,42 @@ def read_columns(plan: Plan, records: Array, moments: Moments) -> dict[str, Arra
         "exported_ms": moments.exported_ms,
     }
     for column, element in plan.scalars:
-        columns[column] = _integers(records[element.name], COLUMNS[column])
+        columns[column] = read_integers(records[element.name], COLUMNS[column])
     for name, element in plan.pairs:
         columns[f"{name}_high"] = records[f"{element.name}0"].astype(np.uint64)
         columns[f"{name}_low"] = records[f"{element.name}1"].astype(np.uint64)
     columns["family"] = _family(columns, len(records))
-    end = _times(plan.end, records, moments, moments.received_ms)
-    columns["end_ms"] = end
-    columns["start_ms"] = _times(plan.start, records, moments, end)
+    if plan.firewall is not None:
+        event = read_integers(records[plan.firewall.name], np.dtype("u1"))
+        columns["nat_event"] = _nat_events(event, columns, len(records))
+    columns["start_ms"], columns["end_ms"] = read_times(plan.times, records, moments)
     return columns
 
 
-def _first(wanted: tuple[Field, ...], present: set[Field]) -> Field | None:
-    for element in (*wanted, Field.OBSERVATION_MILLISECONDS):
-        if element in present:
-            return element
-    return None
+def _firewall(
+    widths: dict[Field, int],
+    scalars: Sequence[tuple[str, Field]],
+    pairs: Sequence[tuple[str, Field]],
+) -> Field | None:
+    names = {name for name, _ in (*scalars, *pairs)}
+    if "nat_event" in names or not names & {"nat_src4", "nat_src6"}:
+        return None
+    return next((element for element in _FIREWALL_EVENTS if element in widths), None)
 
 
-def _integers(values: Array, kind: np.dtype[Any]) -> Array:
-    """Big-endian integers of any width up to eight octets as `kind`; too large ones saturate."""
-    if values.ndim == 2:
-        wide = np.zeros(len(values), np.uint64)
-        for position in range(values.shape[1]):
-            wide = (wide << np.uint64(8)) | values[:, position]
-        values = wide
-    if values.dtype.itemsize > kind.itemsize:
-        values = np.minimum(values, np.iinfo(kind).max)
-    return values.astype(kind)
+def _nat_events(event: Array, columns: dict[str, Array], records: int) -> Array:
+    """A firewall's flow created (1) and deleted (2) as NAT44 session create (4) and delete (5).
 
-
-def _times(element: Field | None, records: Array, moments: Moments, fallback: Array) -> Array:
-    """Milliseconds since 1970 of each record, `fallback` where the exporter says none."""
-    if element is None:
-        return fallback
-    raw = _integers(records[element.name], np.dtype("u8"))
-    if element in (Field.FIRST_SWITCHED, Field.LAST_SWITCHED):
-        # sysUptime wraps after 49.7 days, so only the signed 32-bit distance to the header's
-        # own sysUptime means anything (RFC 3954 section 5.1).
-        age = (moments.uptime_ms.astype(np.uint32) - raw.astype(np.uint32)).astype(np.int32)
-        return moments.exported_ms - age
-    scale = 1000 if element in (Field.START_SECONDS, Field.END_SECONDS) else 1
-    usable = (raw > 0) & (raw < LATEST_MS // scale)
-    return np.where(usable, np.minimum(raw, LATEST_MS).astype(np.int64) * scale, fallback)
+    A firewall that translates nothing repeats the addresses: those records are plain flows.
+    """
+    changed = np.zeros(records, np.bool_)
+    for name in ("src4", "dst4", "src6_high", "src6_low", "dst6_high", "dst6_low",
+                 "src_port", "dst_port"):  # fmt: skip
+        after = columns.get(f"nat_{name}")
+        if after is not None:
+            changed |= (after != 0) & (after != columns.get(name, np.zeros(1, after.dtype)))
+    told = np.where((event == 1) | (event == 2), event + 3, 0)
+    return np.where(changed, told, 0).astype(np.uint8)
 
 
 def _family(columns: dict[str, Array], records: int) -> Array:

@@ -1,7 +1,8 @@
 """Finds what never arrived by watching the sequence numbers of each exporter.
 
 RFC 3954 section 5.1: version 9 counts datagrams a Source ID; version 5 counts flows an engine.
-Numbers wrap at 2**32. Does not know what the missing records held.
+RFC 7011 section 3.1: IPFIX counts data records a domain of a transport session. Numbers wrap at
+2**32. Does not know what the missing records held.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traffic.decoders.counting import Counting
 
 REORDER_WINDOW = 64
 """A number this little behind is a late or repeated datagram, not a restarted exporter."""
@@ -27,6 +32,12 @@ MAX_GAPS = 1000
 
 SEVERAL = "several exporters"
 """The source of gaps that were put together because there were too many."""
+
+UNCOUNTED = -1
+"""Expected of a stream whose last message could not be counted."""
+
+StreamKey = tuple[str, int, int]
+"""Who sends, version, domain."""
 
 _MODULUS = 1 << 32
 
@@ -48,7 +59,7 @@ class FlowGap:
     from_ms: int
     to_ms: int
     lost: int
-    """Datagrams (version 9, socket) or flows (version 5); 0 when nobody can know."""
+    """Datagrams (version 9, socket) or records (version 5, IPFIX); 0 when nobody can know."""
     reason: GapReason
 
 
@@ -104,19 +115,21 @@ class Stream:
     expected: int
     last_ms: int
     uptime_ms: int
+    counting: Counting | None = None
+    """Of IPFIX; see traffic.decoders.counting."""
 
 
 class SequenceWatch:
     """All streams of one collector; `observe` is called once a datagram."""
 
     def __init__(self) -> None:
-        self.streams: dict[tuple[str, int, int], Stream] = {}
+        self.streams: dict[StreamKey, Stream] = {}
         self._gaps = GapList()
         self._late: dict[str, int] = {}
 
     def observe(
         self,
-        key: tuple[str, int, int],
+        key: StreamKey,
         number: int,
         step: int,
         received_ms: int,
@@ -152,6 +165,10 @@ class SequenceWatch:
             stream.expected = following
         stream.last_ms = max(stream.last_ms, received_ms)
         stream.uptime_ms = uptime_ms
+
+    def add(self, gap: FlowGap) -> None:
+        """Note a gap that somebody else found in a stream."""
+        self._gaps.add(gap)
 
     def take_gaps(self) -> list[FlowGap]:
         """The gaps since the last call, less what came late after all."""

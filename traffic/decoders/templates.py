@@ -1,7 +1,8 @@
-"""Templates of NetFlow version 9, and the data sets that wait for theirs.
+"""Templates of NetFlow version 9 and IPFIX, and the data sets that wait for theirs.
 
 RFC 3954 sections 5.2, 6.1 and 9: a template belongs to one exporter and one Source ID, may
-be redefined, and data may overtake it. Holds no more than its limits allow.
+be redefined, and data may overtake it. RFC 7011 section 8 has it belong to one transport
+session and observation domain, and lets it be withdrawn. Holds no more than its limits allow.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from common.errors import MalformedPacket
+from traffic.decoders.fields import Field
 from traffic.decoders.plan import FieldSpecs, Plan, compile_plan
 from traffic.decoders.variable import VARIABLE, fixed_fields, flatten
 
@@ -33,7 +35,8 @@ PENDING_MS = 2 * 3600 * 1000
 """Exporters repeat templates every few minutes, the slowest every 30 minutes."""
 
 Key = tuple[str, int, int]
-"""Exporter address, Source ID, template id."""
+"""Who sends (NetFlow 9: the exporter's address; IPFIX: the transport session), Source ID or
+observation domain, template id."""
 
 _STALE = 1000
 """Passed-over entries of the order that are not worth a look at all of it."""
@@ -44,7 +47,7 @@ _OPTIONS_HEADER = struct.Struct("!HHH")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template as announced. `plan` is None for options, which describe no flow."""
+    """One template as announced. `plan` is None for options and what else describes no flow."""
 
     fields: FieldSpecs
     record_octets: int
@@ -52,6 +55,8 @@ class Template:
     plan: Plan | None
     variable: bool = False
     """Some field brings its own length."""
+    init_at: int | None = None
+    """Of options: where in a record's fixed fields stands when the exporter was started."""
 
     def records(self, body: memoryview) -> tuple[int, memoryview | bytes]:
         """(number of records in the data set, octets of their fixed fields).
@@ -125,6 +130,18 @@ class TemplateStore:
         waiting.clear()
         return found
 
+    def withdraw(self, key: Key) -> None:
+        """Forget the template of `key`, if there is one; what waits goes on waiting."""
+        known = self.templates.pop(key, None)
+        if known is not None:
+            self._fields -= len(known.fields)
+
+    def withdraw_all(self, sender: str, domain: int, *, options: bool) -> None:
+        """Forget all templates, or all options templates, of one sender's domain."""
+        for key, template in list(self.templates.items()):
+            if key[:2] == (sender, domain) and (template.plan is None) == options:
+                self.withdraw(key)
+
     def wait(self, key: Key, late: PendingSet) -> list[tuple[Key, PendingSet]]:
         """Keep `late` until its template comes; returns what had to go to make room."""
         queue = self.pending.setdefault(key, deque())
@@ -184,10 +201,21 @@ def make_template(fields: FieldSpecs, *, options: bool = False) -> Template:
         raise MalformedPacket(f"template of {len(fields)} fields")
     fixed = fixed_fields(fields)
     octets = sum(width for _, width in fixed)
-    if not 0 < octets < VARIABLE:
+    if not 0 < octets < VARIABLE and (fixed or octets):
         raise MalformedPacket(f"template record of {octets} octets")
-    plan = None if options else compile_plan(fixed)
-    return Template(fields, octets, plan, variable=len(fixed) < len(fields))
+    # Strings alone, as YAF has them in templates for lists, describe no flow either.
+    plan = None if options or not fixed else compile_plan(fixed)
+    init_at = _position_of(Field.SYSTEM_INIT_MILLISECONDS, 8, fixed) if options else None
+    return Template(fields, octets, plan, len(fixed) < len(fields), init_at)
+
+
+def _position_of(wanted: int, width: int, fields: FieldSpecs) -> int | None:
+    position = 0
+    for element, octets in fields:
+        if (element, octets) == (wanted, width):
+            return position
+        position += octets
+    return None
 
 
 def decode_templates(body: memoryview) -> list[tuple[int, FieldSpecs]]:

@@ -18,6 +18,7 @@ from common.config import Config
 from db.engine import Database
 from traffic.archive.inside import Inside
 from traffic.archive.reading import FlowReader, Translation
+from traffic.archive.tables import TableArchive
 from traffic.lookup.attribution import (
     Binding,
     Candidate,
@@ -26,6 +27,7 @@ from traffic.lookup.attribution import (
     Window,
     attribute,
 )
+from traffic.lookup.blocks import find_blocks
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.holders import find_holders, is_client_address
 from traffic.lookup.question import (
@@ -154,6 +156,15 @@ def _gather(
         gaps = find_gaps(store, reader.entries, window, now, ["radius"])
         return _Evidence(own=own, gaps=gaps)
     found, truncated = _translations(reader, question, window)
+    blocks, more = find_blocks(
+        TableArchive(config.data_dir / "archive", ""),
+        reader.entries,
+        address,
+        _asked_port(question),
+        NUMBERS.get(question.protocol or "", ()),
+        window,
+    )
+    found, truncated = [*found, *blocks], truncated or more
     if not found and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
         gaps = find_gaps(store, reader.entries, window, now, ["radius"])
@@ -177,7 +188,7 @@ def _translations(
 ) -> tuple[list[Translation], bool]:
     """What stood behind the public address, by flows and by NAT events."""
     protocols = NUMBERS.get(question.protocol or "", ())
-    port = None if question.protocol == "icmp" else question.port
+    port = _asked_port(question)
     back = NAT_LOOK_BACK // timedelta(milliseconds=1)
     from_ms, to_ms = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
     flows, more = reader.find_translations(
@@ -193,6 +204,11 @@ def _translations(
         events=True,
     )
     return [*flows, *events], more or more_events
+
+
+def _asked_port(question: Question) -> int | None:
+    """The port, of a protocol that has ports."""
+    return None if question.protocol == "icmp" else question.port
 
 
 def _warnings(

@@ -1,7 +1,7 @@
 """Makes bindings of translations: flows as they are, NAT events paired.
 
 Pure. RFC 8158: a create event opens a translation and a delete event ends it; one of the
-two may be missing.
+two may be missing. Blocks of ports come paired from traffic.lookup.blocks.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from traffic.archive.reading import Translation
 from traffic.lookup.attribution import Binding
 from traffic.moments import from_milliseconds
 
-CREATES = frozenset({1, 4, 6, 8, 10, 12})
-DELETES = frozenset({2, 5, 7, 9, 11, 13})
-"""natEvent, IANA IPFIX registry, element 230."""
+CREATES = frozenset({1, 4, 6, 8, 10, 14, 16})
+DELETES = frozenset({2, 5, 7, 9, 11, 15, 17})
+NO_TRANSLATION = frozenset({3, 12, 13, 18})
+"""natEvent, IANA IPFIX registry, element 230; the last ones tell that there was no room."""
 
 
 def bindings_of(
@@ -25,7 +26,7 @@ def bindings_of(
     found = [
         _binding(one, _moment(one.from_ms), _moment(one.to_ms))
         for one in translations
-        if one.nat_event not in CREATES and one.nat_event not in DELETES
+        if one.nat_event not in CREATES | DELETES | NO_TRANSLATION
     ]
     events: dict[tuple[str, int, int], list[Translation]] = {}
     for one in translations:
@@ -46,7 +47,8 @@ def _pair(group: Sequence[Translation], earliest: datetime, latest: datetime) ->
             if opened is None:
                 opened = event
         else:
-            begins = earliest if opened is None else _moment(opened.from_ms)
+            starts = [one.from_ms for one in (opened, event if event.lasted else None) if one]
+            begins = _moment(min(starts)) if starts else earliest
             found.append(_binding(event, begins, _moment(event.to_ms), opened))
             opened = None
     if opened is not None:

@@ -9,15 +9,27 @@ from typing import Any
 import duckdb
 import pytest
 
+from common import logging
 from common.config import Config
 from common.metrics import Counters
-from tests.vectors.flows.datagrams import SECONDS, Flow, version_9
-from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write_spool
+from tests.vectors.flows import ipfix
+from tests.vectors.flows.datagrams import (
+    SECONDS,
+    TRANSLATED,
+    Flow,
+    data_set,
+    encode_flow,
+    template_set,
+    version_9,
+)
+from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, mapped, record, write_spool
+from traffic.archive.kinds import NAT, RAW, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import SegmentWriter
+from traffic.archive.tables import TableArchive
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths
-from traffic.collectors.records import Listener, Loss, encode_loss
+from traffic.collectors.records import Listener, Loss, RecordKind, encode_loss, encode_record
 from traffic.collectors.spool import closed_files
 
 
@@ -48,7 +60,7 @@ def stored_ports(paths: CollectorPaths) -> list[int]:
     """The source ports of every flow that the manifest lists."""
     found: list[int] = []
     for entry in Manifest(paths.archive).entries():
-        if entry.path:
+        if entry.kind == "flow" and entry.path:
             query = f"SELECT src_port FROM '{paths.archive / entry.path}'"
             found.extend(port for (port,) in duckdb.connect().execute(query).fetchall())
     return sorted(found)
@@ -213,6 +225,145 @@ def test_a_spool_without_flows_is_committed_too(paths: CollectorPaths) -> None:
     (entry,) = Manifest(paths.archive).entries()
     assert (entry.path, entry.spools) == ("", (1,))
     assert started(paths).consumed == 1
+
+
+BLOCK = ((8, 4), (225, 4), (230, 1), (361, 2), (362, 2))
+BLOCK_RECORD = bytes.fromhex("0a000001 c6336407 10 0400 07ff")
+
+
+def spool_mixture(paths: CollectorPaths, number: int, port: int) -> bytes:
+    """Spool a flow and a block of ports, and a datagram that nobody can read, which is returned."""
+    flow = encode_flow(Flow(src_port=port), TRANSLATED)
+    whole = version_9(
+        template_set(256, TRANSLATED),
+        template_set(257, BLOCK),
+        data_set(256, [flow]),
+        data_set(257, [BLOCK_RECORD]),
+        sequence=2 * number,
+    )
+    strange = version_9(data_set(999, [b"whatever"]), sequence=2 * number + 1)
+    write_spool(paths.spool, number, record(whole), record(strange))
+    return strange
+
+
+def stored_rows(paths: CollectorPaths, kind: Kind) -> list[dict[str, Any]]:
+    return [one.values for one in TableArchive(paths.archive, "node").read(kind)]
+
+
+def test_what_is_no_flow_is_stored_in_its_own_kinds(paths: CollectorPaths) -> None:
+    strange = spool_mixture(paths, 1, 10)
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [10]
+    (block,) = stored_rows(paths, NAT)
+    assert (block["event"], block["source"], block["form"]) == (
+        "block-create",
+        "192.0.2.1",
+        "flow-block",
+    )
+    assert (block["inside_address"], block["outside_address"]) == ("10.0.0.1", "198.51.100.7")
+    assert (block["outside_port"], block["outside_port_to"]) == (1024, 2047)
+    assert bytes(block["raw"]) == BLOCK_RECORD
+    (raw,) = stored_rows(paths, RAW)
+    assert bytes(raw["raw"]) == strange
+    assert (raw["source"], raw["port"]) == ("192.0.2.1", 50_000)
+    assert (raw["listener"], raw["reason"]) == ("netflow", "no-template")
+    assert raw["received_at"] == RECEIVED_NS // 10**6
+    entries = Manifest(paths.archive).entries()
+    assert [(entry.kind, entry.spools, entry.part) for entry in entries] == [
+        ("flow", (1,), 1),
+        ("nat", (1,), 2),
+        ("raw", (1,), 3),
+    ]
+    assert len({entry.state for entry in entries}) == 1
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        pytest.param(lambda patch: break_rows(patch, NAT, written=False), id="before-the-blocks"),
+        pytest.param(lambda patch: break_rows(patch, NAT, written=True), id="after-the-blocks"),
+        pytest.param(lambda patch: break_rows(patch, RAW, written=True), id="after-the-raw"),
+        pytest.param(lambda patch: break_append(patch, octets=0), id="before-the-manifest"),
+        pytest.param(lambda patch: break_append(patch, octets=900), id="inside-the-manifest"),
+        pytest.param(lambda patch: break_append(patch, octets=None), id="after-the-manifest"),
+        pytest.param(break_unlink, id="before-the-spool-is-deleted"),
+    ],
+)
+def test_a_crash_neither_loses_nor_doubles_what_is_no_flow(
+    paths: CollectorPaths, break_it: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    spool_mixture(paths, 1, 10)
+    archivist = started(paths)
+    with pytest.MonkeyPatch.context() as patch:
+        break_it(patch)
+        with pytest.raises(Crash):
+            consume_all(archivist, paths)
+    spool_mixture(paths, 2, 20)
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [10, 20]
+    assert [len(stored_rows(paths, kind)) for kind in (NAT, RAW)] == [2, 2]
+    listed = {entry.path for entry in Manifest(paths.archive).entries()}
+    present = {str(path.relative_to(paths.archive)) for path in paths.archive.rglob("*.parquet")}
+    assert listed == present
+
+
+def break_rows(monkeypatch: pytest.MonkeyPatch, broken: Kind, *, written: bool) -> None:
+    write = TableArchive.write
+
+    def crash(self: TableArchive, kind: Kind, *arguments: Any) -> Any:
+        if kind is not broken:
+            return write(self, kind, *arguments)
+        if written:
+            write(self, kind, *arguments)
+        raise Crash
+
+    monkeypatch.setattr(TableArchive, "write", crash)
+
+
+def test_ipfix_sessions_are_told_apart_by_the_port(paths: CollectorPaths) -> None:
+    fields = ((8, 4), (7, 2))
+    whole = ipfix.message(
+        ipfix.template_set(256, fields), ipfix.data_set(256, [bytes(4) + b"\0\7"])
+    )
+    data = ipfix.message(ipfix.data_set(256, [bytes(4) + b"\0\x08"]), sequence=1)
+    kind, received = RecordKind.DATAGRAM, RECEIVED_NS
+    records = [
+        encode_record(kind, Listener.IPFIX, received, port, mapped("192.0.2.1"), octets)
+        for port, octets in ((4001, whole), (4002, data), (4001, data))
+    ]
+    write_spool(paths.spool, 1, *records)
+    consume_all(started(paths), paths)
+    assert stored_ports(paths) == [7, 8]
+    (raw,) = stored_rows(paths, RAW)
+    assert (raw["port"], raw["listener"], bytes(raw["raw"])) == (4002, "ipfix", data)
+
+
+def test_a_datagram_longer_than_any_may_be_is_kept(paths: CollectorPaths) -> None:
+    address = mapped("192.0.2.1")
+    octets = encode_record(
+        RecordKind.TRUNCATED, Listener.NETFLOW, RECEIVED_NS, 4000, address, b"x" * 1000
+    )
+    write_spool(paths.spool, 1, octets)
+    consume_all(started(paths), paths)
+    (raw,) = stored_rows(paths, RAW)
+    assert (raw["reason"], bytes(raw["raw"])) == ("truncated", b"x" * 1000)
+
+
+def test_sflow_is_told_once_for_each_source(
+    paths: CollectorPaths, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logging.configure("test")
+    counters = Counters()
+    archivist = Archivist(Config(), paths, counters)
+    archivist.recover()
+    sample = bytes.fromhex("00000005 00000001 c0000201 00000000 0000002a 000003e8 00000000")
+    for number, exporter in enumerate(("192.0.2.1", "192.0.2.2", "192.0.2.1"), 1):
+        write_spool(paths.spool, number, record(sample, exporter=exporter))
+        archivist.consume(closed_files(paths.spool))
+    told = [line for line in capfd.readouterr().err.splitlines() if "sflow_not_decoded" in line]
+    assert ["192.0.2.1" in told[0], "192.0.2.2" in told[1], len(told)] == [True, True, 2]
+    assert counters.get("collector_decoded_sflow") == 3
+    assert [entry.path for entry in Manifest(paths.archive).entries()] == ["", "", ""]
 
 
 def test_a_refused_spool_is_kept_and_told(paths: CollectorPaths) -> None:

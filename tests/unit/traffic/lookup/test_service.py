@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from db.engine import Database
 from db.models import AddressInterval, AuditEvent, Gap, NetworkSession, ServiceRun
 from identity.domain.sessions import CloseCause
 from tests.conftest import Site
+from tests.vectors.flows import ipfix
 from tests.vectors.flows.datagrams import SECONDS, UPTIME_MS, Flow
 from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write_spool
 from traffic.collectors.archivist import Archivist
@@ -91,6 +94,80 @@ def archive_flows(site: Site, *flows: Flow, number: int = 1) -> None:
     archivist.recover()
     write_spool(paths.spool, number, record(flow_datagram(flows, number)))
     archivist.consume(closed_files(paths.spool))
+
+
+BLOCK = ((323, 8), (8, 4), (225, 4), (230, 1), (361, 2), (362, 2))
+GIVEN, FREED = 16, 17
+
+
+def archive_blocks(site: Site, *events: tuple[int, str, int, int]) -> None:
+    """(seconds after SENT, inside address, natEvent, first port) of blocks of 1000 ports."""
+    paths = collector_paths(site.config)
+    paths.make()
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    for number, (seconds, inside, event, first) in enumerate(events, archivist.consumed + 1):
+        at = SECONDS + seconds
+        addresses = b"".join(ip_address(one).packed for one in (inside, PUBLIC))
+        octets = struct.pack("!Q", at * 1000) + addresses
+        octets += struct.pack("!BHH", event, first, first + 999)
+        datagram = ipfix.message(
+            ipfix.template_set(256, BLOCK), ipfix.data_set(256, [octets]),
+            sequence=number, seconds=at,
+        )  # fmt: skip
+        write_spool(paths.spool, number, record(datagram, received_ns=at * 10**9 + 10**8))
+        archivist.consume(closed_files(paths.spool))
+
+
+@pytest.mark.parametrize(
+    ("port", "seconds", "expected"),
+    [
+        pytest.param(1000, 0, ["somchai"], id="first-port"),
+        pytest.param(1999, 0, ["somchai"], id="last-port"),
+        pytest.param(2000, 0, ["malee"], id="the-next-block"),
+        pytest.param(999, 0, [], id="no-block"),
+        pytest.param(1500, -400, [], id="before-it-was-given"),
+        pytest.param(1500, -299, ["somchai"], id="just-given"),
+        pytest.param(1500, 299, ["somchai"], id="just-before-it-was-freed"),
+        pytest.param(1500, 350, [], id="after-it-was-freed"),
+        pytest.param(1500, 450, ["malee"], id="given-to-somebody-else"),
+        pytest.param(None, 0, ["malee", "somchai"], id="without-a-port"),
+    ],
+)
+def test_a_port_in_a_block_leads_to_who_had_the_block(
+    site: Site, database: Database, port: int | None, seconds: int, expected: list[str]
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -6000, 6000)
+    add_session(database, "k2", "malee", "10.1.2.4", -6000, 6000)
+    archive_blocks(
+        site,
+        (-300, "10.1.2.3", GIVEN, 1000),
+        (-200, "10.1.2.4", GIVEN, 2000),
+        (300, "10.1.2.3", FREED, 1000),
+        (400, "10.1.2.4", GIVEN, 1000),
+    )
+    found = ask(site, database, PUBLIC, port=port, at=SENT + timedelta(seconds=seconds))
+    assert sorted(one["user_name"] for one in found["candidates"]) == expected
+    assert all(
+        any(record.startswith("nat:nat/date=") for record in one["evidence"])
+        for one in found["candidates"]
+    )
+    assert len(found["translations"]) == len(expected)
+
+
+def test_a_block_is_found_however_long_ago_it_was_given(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -6000, 6000)
+    archive_blocks(site, (-20 * 86_400, "10.1.2.3", GIVEN, 1000))
+    assert ask(site, database, PUBLIC, port=1500)["outcome"] == "single"
+    assert ask(site, database, PUBLIC, port=2500)["outcome"] == "none"
+
+
+def test_a_binding_of_a_whole_address_leads_to_who_had_it(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -6000, 6000)
+    archive_blocks(site, (-300, "10.1.2.3", 14, 0), (300, "10.1.2.3", 15, 0))
+    assert ask(site, database, PUBLIC, port=65_535)["outcome"] == "single"
+    later = SENT + timedelta(seconds=400)
+    assert ask(site, database, PUBLIC, port=65_535, at=later)["outcome"] == "none"
 
 
 def ask(site: Site, database: Database, address: str, **more: Any) -> dict[str, Any]:

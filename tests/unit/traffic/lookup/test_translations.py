@@ -11,7 +11,12 @@ EARLIEST = datetime.fromtimestamp(0, UTC)
 LATEST = datetime.fromtimestamp(1000, UTC)
 
 
-def seen(event: int, first: int, last: int | None = None, address: str = "10.0.0.5") -> Translation:
+def seen(
+    event: int,
+    first: int,
+    last: int | None = None,
+    address: str = "10.0.0.5",
+) -> Translation:
     return Translation(
         inside_address=address,
         inside_port=4000,
@@ -21,6 +26,7 @@ def seen(event: int, first: int, last: int | None = None, address: str = "10.0.0
         to_ms=(first if last is None else last) * 1000,
         flows=1,
         records=(f"flow:{event}@{first}",),
+        lasted=last is not None,
     )
 
 
@@ -51,3 +57,12 @@ def test_the_same_port_used_twice_makes_two_spans() -> None:
 def test_other_inside_addresses_are_paired_apart() -> None:
     other = "10.0.0.6"
     assert spans(seen(1, 10), seen(1, 50, address=other), seen(2, 60)) == [(10, 60), (50, 1000)]
+
+
+def test_events_that_tell_of_no_room_are_no_translations() -> None:
+    assert spans(*(seen(event, 10) for event in (3, 12, 13, 18))) == []
+
+
+def test_a_delete_that_tells_its_own_beginning_needs_no_create() -> None:
+    assert spans(seen(5, 60, 90)) == [(60, 90)]
+    assert spans(seen(4, 59), seen(5, 60, 90)) == [(59, 90)]

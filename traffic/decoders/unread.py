@@ -1,0 +1,64 @@
+"""Datagrams that were not decoded whole, with the reason, so that their octets can be kept.
+
+Bounded: each is kept for good, and datagrams cost a forger nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_UNREAD = 100_000
+"""Datagrams kept of one call; those beyond become a gap."""
+
+MAX_UNREAD_OCTETS = 48 << 20
+"""Of them all, before compression."""
+
+
+class Flaw(StrEnum):
+    """Why a datagram was not decoded whole, as stored."""
+
+    NO_TEMPLATE = "no-template"
+    """Decoded when the template comes within two hours; see traffic.decoders.templates."""
+    MALFORMED = "malformed"
+    """A length or count disagrees with the octets present. What stood before it is decoded."""
+    VERSION = "version"
+    """Neither NetFlow 5 or 9 nor IPFIX."""
+    UNKNOWN_SET = "unknown-set"
+    """A set id that is reserved."""
+    TEMPLATE = "template"
+    """A template that cannot be used."""
+    REST = "rest"
+    """Octets other than zero after the last record of a set."""
+    TRUNCATED = "truncated"
+    """Longer than any datagram may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """One datagram as received."""
+
+    received_ms: int
+    exporter: str
+    port: int
+    listener: str
+    reasons: tuple[Flaw, ...]
+    octets: bytes
+
+
+class UnreadList:
+    """Collects the unread datagrams of one call, as many as the limits allow."""
+
+    def __init__(self) -> None:
+        self.kept: list[Unread] = []
+        self.refused = 0
+        self._octets = 0
+
+    def add(self, unread: Unread) -> bool:
+        """Keep one more; False when there is no room left."""
+        self._octets += len(unread.octets)
+        if len(self.kept) >= MAX_UNREAD or self._octets > MAX_UNREAD_OCTETS:
+            self.refused += 1
+            return False
+        self.kept.append(unread)
+        return True
