@@ -68,11 +68,8 @@ class TableArchive:
                 self._manifest.recover()
                 last = self._manifest.last()
                 number = last.seq + 1 if last else 1
-                entries = [
-                    self._segment(kind, part, begin, number, origin, written)
-                    for begin, part in _by_hour(rows)
-                ]
-                return self._manifest.append(entries)
+                name = f"{self.node}-t{number:012d}.parquet"
+                return self._manifest.append(self._segments(kind, rows, name, origin, written))
         except OSError as error:
             raise ArchiveError(kind.name, f"cannot be written: {error.strerror}") from error
         except ArchiveError:
@@ -80,6 +77,20 @@ class TableArchive:
                 with suppress(OSError):
                     path.unlink()
             raise
+
+    def stage(self, kind: Kind, rows: Sequence[Row], name: str) -> list[Entry]:
+        """Write `rows` as segments called `name`, and nothing in the manifest.
+
+        For who commits them together with others: the lines are not chained yet. Call with
+        the manifest locked; a segment without a line does not count, and its writer removes it.
+
+        Raises:
+            ArchiveError: the disk or DuckDB refused, or a row does not fit its kind.
+        """
+        try:
+            return self._segments(kind, rows, name, "", [])
+        except OSError as error:
+            raise ArchiveError(kind.name, f"cannot be written: {error.strerror}") from error
 
     def entries(self, kind: Kind) -> list[Entry]:
         """The manifest lines of `kind` whose segments have not been purged, oldest first."""
@@ -94,18 +105,20 @@ class TableArchive:
         from_ms: int | None = None,
         to_ms: int | None = None,
         limit: int = 10_000,
+        entries: Sequence[Entry] | None = None,
     ) -> list[Found]:
         """Rows of `kind` received in the span for which the SQL condition `where` holds.
 
         `where` is DuckDB SQL over the kind's columns with `?` for `parameters`; it comes from
         our own code, never from a question. Ordered by time of receipt; at most `limit`.
+        `entries` are the manifest's lines, for who has read them already.
 
         Raises:
             ArchiveError: a segment is missing or damaged.
         """
         paths = [
             str(self.archive / entry.path)
-            for entry in self.entries(kind)
+            for entry in (self.entries(kind) if entries is None else present(entries, kind.name))
             if (from_ms is None or entry.received_max_ms >= from_ms)
             and (to_ms is None or entry.received_min_ms <= to_ms)
         ]
@@ -144,16 +157,24 @@ class TableArchive:
             for path, number, *values in rows
         ]
 
+    def _segments(
+        self, kind: Kind, rows: Sequence[Row], name: str, origin: str, written: list[Path]
+    ) -> list[Entry]:
+        """A segment for each hour of receipt; `written` tells which, whatever happens."""
+        return [
+            self._segment(kind, part, begin, name, origin, written)
+            for begin, part in _by_hour(rows)
+        ]
+
     def _segment(
         self,
         kind: Kind,
         rows: Sequence[Row],
         begin: datetime,
-        number: int,
+        name: str,
         origin: str,
         written: list[Path],
     ) -> Entry:
-        name = f"{self.node}-t{number:012d}.parquet"
         relative = f"{kind.name}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}"
         final = self.archive / relative
         aside = final.with_suffix(".aside")

@@ -1,4 +1,4 @@
-"""Turns closed spool files into archive segments, each exactly once.
+"""Turns closed spool files into archive segments, each exactly once: flows and log lines.
 
 The manifest line is the commit: it names the spool files it consumed and the decoder state
 after them. Before it nothing counts and everything is done again; after it the spool files
@@ -27,6 +27,8 @@ from traffic.archive.entries import Entry, GapNote
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import SegmentWriter, sync_directory
+from traffic.archive.tables import TableArchive
+from traffic.collectors.lines import LOGGED_KINDS, LineDesk
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.records import (
     Listener,
@@ -60,6 +62,8 @@ class Archivist:
         self._decoder = FlowDecoder()
         self._names: dict[bytes, str | None] = {}
         self._losses: list[FlowGap] = []
+        self._desk = LineDesk(config, counters)
+        self._tables = TableArchive(paths.archive, paths.node)
         self.consumed = 0
         """The highest spool number that is in the archive."""
 
@@ -72,7 +76,10 @@ class Archivist:
             entries = self._manifest.entries()
         own = [entry for entry in entries if entry.node == self._paths.node and entry.spools]
         self.consumed = max((max(entry.spools) for entry in own), default=0)
-        self._decoder = self._load(own[-1].state) if own else FlowDecoder()
+        self._decoder = FlowDecoder()
+        self._desk.watch.load(None)
+        if own:
+            self._load(own[-1].state)
         for path in closed_files(self._paths.spool):
             if spool_number(path) <= self.consumed:
                 path.unlink()
@@ -87,13 +94,14 @@ class Archivist:
         numbers = tuple(spool_number(path) for path in files)
         octets = [memoryview(path.read_bytes()) for path in files]
         self._losses = []
+        self._desk.begin()
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
         for view, path in zip(octets, files, strict=True):
             torn = len(view) - whole_octets(view) if len(view) else 0
             if torn:
                 log.warning("spool_end_torn", spool=path.name, octets=torn)
-        gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps])
+        gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps, *self._desk.gaps()])
         self._commit(numbers, decoded.batch, gaps)
         for path in files:
             path.unlink()
@@ -112,6 +120,7 @@ class Archivist:
             lost=0,
             reason=GapReason.UNDECODABLE,
         )
+        self._desk.begin()
         self._commit((spool_number(path),), FlowBatch(0), (gap,))
         path.unlink()
 
@@ -130,7 +139,12 @@ class Archivist:
                 state=state,
                 written_ms=clock.unix_nanoseconds() // 1_000_000,
             )
-            entries = [replace(blank, **asdict(segment)) for segment in segments] or [blank]
+            entries = [replace(blank, **asdict(segment)) for segment in segments]
+            name = self._file_name(numbers[0])
+            for kind, rows in self._desk.rows():
+                staged = self._tables.stage(kind, rows, name)
+                entries += [replace(one, spools=numbers, state=state) for one in staged]
+            entries = entries or [blank]
             entries[0] = replace(entries[0], gaps=gaps)
             self._manifest.append(entries)
         self.consumed = max(numbers)
@@ -145,10 +159,13 @@ class Archivist:
         hours = batch.column("received_ms") // _HOUR_MS
         for hour in np.unique(hours):
             begin = datetime.fromtimestamp(int(hour) * 3600, UTC)
-            name = f"{self._paths.node}-{number:012d}.parquet"
-            path = f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}"
+            path = f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{self._file_name(number)}"
             rows = hours == hour
             yield path, batch if rows.all() else batch.take(rows)
+
+    def _file_name(self, number: int) -> str:
+        """Of a segment, by the first spool file that went into it."""
+        return f"{self._paths.node}-{number:012d}.parquet"
 
     def _datagrams(self, spools: Sequence[memoryview]) -> Iterator[Datagram]:
         for octets in spools:
@@ -159,11 +176,13 @@ class Archivist:
                         yield Datagram(received_ns, exporter, body)
                     else:
                         self._counters.add("collector_unknown_exporter")
+                elif listener == Listener.SYSLOG and kind != RecordKind.LOSS:
+                    self._desk.add(received_ns, address, bytes(body))
                 elif kind == RecordKind.LOSS:
                     loss = decode_loss(body)
                     self._losses.append(
                         FlowGap(
-                            source="socket",
+                            source="syslog socket" if listener == Listener.SYSLOG else "socket",
                             from_ms=loss.from_ns // 1_000_000,
                             to_ms=loss.to_ns // 1_000_000,
                             lost=loss.datagrams,
@@ -194,26 +213,29 @@ class Archivist:
         name = f"state-{number:012d}.json"
         path = self._paths.state / name
         with path.open("wb") as stream:
-            stream.write(json.dumps(dump_state(self._decoder)).encode())
+            tree = dump_state(self._decoder) | {"syslog": self._desk.watch.dump()}
+            stream.write(json.dumps(tree).encode())
             stream.flush()
             os.fsync(stream.fileno())
         sync_directory(self._paths.state)
         return name
 
-    def _load(self, name: str) -> FlowDecoder:
+    def _load(self, name: str) -> None:
         try:
-            return load_state(json.loads((self._paths.state / name).read_bytes()))
+            tree = json.loads((self._paths.state / name).read_bytes())
+            self._decoder = load_state(tree)
+            self._desk.watch.load(tree.get("syslog"))
         except (OSError, ValueError, MalformedPacket) as error:
             # Templates come again by themselves; what waited for one is lost, and said so.
             log.error("decoder_state_lost", state=name, error=str(error))
-            return FlowDecoder()
 
     def _remove_unlisted(self, listed: set[str]) -> None:
         """Delete segments of a commit that did not happen; their spool files still exist."""
         archive = self._paths.archive
         waiting = {spool_number(path) for path in closed_files(self._paths.spool)}
         own = re.compile(rf"{re.escape(self._paths.node)}-(\d+)\.(?:parquet|aside)\Z")
-        for path in archive.glob(f"{KIND}/*/*/*"):
+        kinds = (KIND, *(kind.name for kind in LOGGED_KINDS))
+        for path in [path for kind in kinds for path in archive.glob(f"{kind}/*/*/*")]:
             match = own.match(path.name)
             if match and str(path.relative_to(archive)) not in listed:
                 if int(match[1]) in waiting:

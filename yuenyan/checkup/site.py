@@ -39,7 +39,6 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     unused = {
         "archive.witnesses": bool(config.archive.witnesses),
         "collector.ipfix": config.collector.ipfix not in ((), Collector().ipfix),
-        "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }
     for section, configured in unused.items():
         if configured:

@@ -13,19 +13,20 @@ from typing import NamedTuple
 MARK = re.compile(rb"\[cut:\d+\]")
 
 _METHODS = rb"GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PROPFIND|REPORT|MKCOL"
-_NAMES = (
-    rb"url|uri|urlpath|hostname|httphost|http_host|dhost|domain|domainname|qname|query|dnsname|"
-    rb"sni|servername|server_name|tlsname|ccertissuer|scertcname|dstname|subject|referer|referrer|"
-    rb"referralurl|refererurl|request|requesturl|reqpath|filename|file|attachment|agent|"
-    rb"useragent|user_agent|search|keyword|body|password|passwd|pwd|secret|token|cookie"
+_NAMES = frozenset(
+    b"url uri urlpath hostname httphost http_host dhost domain domainname qname query dnsname sni"
+    b" servername server_name tlsname ccertissuer scertcname dstname subject referer referrer"
+    b" referralurl refererurl request requesturl reqpath filename file attachment agent useragent"
+    b" user_agent search keyword body password passwd pwd secret token cookie".split()
 )
+"""Fields whose values are content, or somebody's secret."""
 _VALUE = rb'(?:"(?:[^"\\]|\\.)*"|[^\s",;]+)'
 _WORD = rb"[A-Za-z0-9_\x80-\xff-]"
 
 _URL = re.compile(rb"(?i)\b[a-z][a-z0-9+.-]{1,15}://[^\s\"'<>]+")
 _REQUEST = re.compile(rb"\b((?:" + _METHODS + rb") +)([^\s\"]+)")
 _KEPT_PATH = re.compile(rb"(/[^\s\"?#;]*)(.*)", re.DOTALL)
-_FIELD = re.compile(rb"(?i)(?<![\w.-])((?:" + _NAMES + rb")[=:] ?)(" + _VALUE + rb")")
+_FIELD = re.compile(rb"(?<![\w.-])([A-Za-z_]{3,16})([=:] ?)(" + _VALUE + rb")")
 _SUBJECT = re.compile(rb"(?i)(\bsubject: ?)(.+?)(?=;? from[ =<]|$)", re.DOTALL)
 _ASKED = re.compile(rb"(?i)(\bquery(?:\[[^\]\s]*\])?:? (?:\()?)([^\s\[]+)")
 _ANSWERED = re.compile(
@@ -47,10 +48,9 @@ _SERVER = re.compile(
     rb"(?:\[\d+\]: |: | )"
 )
 _HEADER_OCTETS = 200
-_SUSPECT = re.compile(
-    rb"(?i)[a-z0-9_\x80-\xff-]\.[a-z\x80-\xff]|://|\bquery|subject|" + _METHODS
-    + rb"|(?:" + _NAMES + rb")[=:]|dnsmasq"
-)  # fmt: skip
+_DOTTED = re.compile(rb"\.[a-z\x80-\xff]")
+_NAMED = tuple(name + sign for name in sorted(_NAMES) for sign in (b"=", b":"))
+_REQUESTED = tuple(method + b" " for method in _METHODS.split(b"|"))
 
 
 class Cleaned(NamedTuple):
@@ -71,8 +71,7 @@ def cut_content(line: bytes, *, own: bool = False) -> Cleaned:
     head = _HEADER.match(line)
     start = head.end() if head else 0
     body = line[start:]
-    if not _SUSPECT.search(body):
-        return Cleaned(line, 0)
+    lowered = body.lower()
     own = own and _SERVER.search(line, 0, _HEADER_OCTETS) is not None
     cuts = 0
 
@@ -84,10 +83,7 @@ def cut_content(line: bytes, *, own: bool = False) -> Cleaned:
         return b"[cut:%d]" % len(octets)
 
     def value(match: re.Match[bytes]) -> bytes:
-        text = match[2]
-        if text.startswith(b'"'):
-            return match[1] + b'"' + gone(text[1:-1]) + b'"'
-        return match[1] + gone(text)
+        return match[1] + gone(match[2])
 
     def request(match: re.Match[bytes]) -> bytes:
         path = _KEPT_PATH.fullmatch(match[2]) if own else None
@@ -95,13 +91,27 @@ def cut_content(line: bytes, *, own: bool = False) -> Cleaned:
             return match[1] + path[1] + gone(path[2])
         return value(match)
 
-    body = _URL.sub(lambda match: gone(match[0]), body)
-    body = _REQUEST.sub(request, body)
-    body = _SUBJECT.sub(value, body)
-    body = _FIELD.sub(value, body)
-    body = _ASKED.sub(value, body)
+    def field(match: re.Match[bytes]) -> bytes:
+        if match[1].lower() not in _NAMES:
+            return match[0]
+        text, head = match[3], match[1] + match[2]
+        if text.startswith(b'"'):
+            return head + b'"' + gone(text[1:-1]) + b'"'
+        return head + gone(text)
+
+    # Most lines hold nothing of it: what is cheap to look for decides what is looked for well.
+    if b"://" in body:
+        body = _URL.sub(lambda match: gone(match[0]), body)
+    if any(method in body for method in _REQUESTED):
+        body = _REQUEST.sub(request, body)
+    if b"subject:" in lowered:
+        body = _SUBJECT.sub(value, body)
+    if any(name in lowered for name in _NAMED):
+        body = _FIELD.sub(field, body)
+    if b"query" in lowered:
+        body = _ASKED.sub(value, body)
     if b"dnsmasq" in line and b"dnsmasq-dhcp" not in line:
         body = _ANSWERED.sub(value, body)
-    if not own:
+    if not own and _DOTTED.search(lowered):
         body = _HOST.sub(lambda match: gone(match[0]), body)
     return Cleaned(line[:start] + body, cuts)

@@ -14,7 +14,7 @@ from traffic.decoders.syslog.tuples import Side, connection
 from traffic.decoders.syslog.values import address, endpoint, mac, protocol
 
 _PACKET = re.compile(
-    r"(?:[^\"'<>]{0,96} )?(?P<chain>[\w-]+): in:(?P<into>.{0,64}?) out:(?P<out>[^,]{0,64}?),? "
+    r"(?P<chain>[\w-]+): in:(?P<into>.{0,64}?) out:(?P<out>[^,]{0,64}?),? "
     r"(?:connection-mark:\S+ )?(?:connection-state:(?P<state>[\w,]+),? )?"
     r"(?:src-mac (?P<mac>[0-9A-Fa-f:]{17}), ?)?"
     r"(?:dst-mac [0-9A-Fa-f:]{17}, ?)?(?:eth-proto \w+, ?)?"
@@ -28,6 +28,8 @@ _LEASE = re.compile(
     r"(?:[\w,!]+ )?(?P<server>\S{1,64}) (?P<verb>assigned|deassigned) (?P<address>[0-9.]+) "
     r"(?:to|for|from) (?P<mac>[0-9A-Fa-f:]{17})(?: \S.{0,100})?"
 )
+
+_LONGEST_PREFIX = 128
 
 NAT = "mikrotik-nat"
 """The form of a translation: told at its beginning alone."""
@@ -51,7 +53,9 @@ def read_mikrotik(message: Message) -> NatLine | LeaseLine | AccessLine | None:
 
 
 def _packet(text: str) -> NatLine | AccessLine | None:
-    match = _PACKET.fullmatch(text)
+    # Before the chain stand the topics and the rule's prefix, which is whatever somebody chose.
+    chain = text.rfind(" ", 0, max(0, text.find(": in:"))) + 1
+    match = _PACKET.fullmatch(text, chain) if chain <= _LONGEST_PREFIX else None
     if match is None:
         return None
     source, source_port = endpoint(match["source"])
