@@ -195,7 +195,7 @@ class Collector(Section):
     nobody here understands is not kept, because anyone could fill the disk with them."""
     own_servers: tuple[Prefix, ...] = ()
     """The site's own servers: of their access logs alone the path of a page is kept."""
-    silent_minutes: int = Field(default=60, ge=1, le=10_080)
+    silent_minutes: int = Field(default=60, ge=1, le=43_200)
     """A sender of translations or leases that is silent for longer is a gap of the records; an
     hour, because a small school's gateway has nothing to tell for minutes."""
     static_nat: tuple[StaticNat, ...] = ()

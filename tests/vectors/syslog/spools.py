@@ -20,8 +20,8 @@ def line_record(line: str | bytes, seconds: float = 0.0, sender: str = GATEWAY) 
 def conntrack(
     event: str,
     inside: str = "10.1.2.3:40000",
-    outside: str = "203.0.113.9:50000",
-    far: str = "198.51.100.7:443",
+    outside: str = "198.51.100.7:50000",
+    far: str = "203.0.113.9:443",
     *,
     protocol: str = "tcp",
     more: str = "",
