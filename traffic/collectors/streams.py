@@ -260,6 +260,7 @@ class StreamListeners:
         except MalformedPacket:
             self._count("collector_streams_malformed")
             log.warning("syslog_stream_malformed", peer=format_address(connection.peer))
+            connection.framer = Framer()  # what it holds is no message
             self._close(connection)
             return False
         self._keep(connection, frames)
@@ -313,6 +314,7 @@ class StreamListeners:
     def _count(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
+        os.eventfd_write(self.handle, 1)
 
 
 def _context(config: Config) -> ssl.SSLContext:

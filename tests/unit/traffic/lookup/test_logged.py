@@ -52,7 +52,7 @@ def archive_lines(site: Site, *lines: tuple[float, str], number: int = 1) -> Non
 
 
 def add_bare_session(
-    database: Database, key: str, user: str, mac: str, first: float, last: float | None, **more: Any
+    database: Database, key: str, user: str, mac: str, first: int, last: int | None, **more: Any
 ) -> None:
     """A session of which RADIUS told no address."""
     add_session(database, key, user, "192.0.2.200", first, last, **more)
