@@ -74,6 +74,10 @@ def test_structured_data_is_taken_apart_with_its_escapes() -> None:
     assert (found.host, found.app, found.name, found.text) == ("gw", "app", "ID", "text")
 
 
+def test_rsyslogs_second_space_is_no_part_of_the_text() -> None:
+    assert message_of("<30>1 - gw app 7 - -  DHCPACK").text == "DHCPACK"
+
+
 FORGED = "srcnat: in:a out:b, proto TCP (SYN), 10.0.0.5:1->198.51.100.7:2, " \
     "NAT (10.0.0.5:1->203.0.113.5:3)->198.51.100.7:2, len 60"  # fmt: skip
 

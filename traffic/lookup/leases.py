@@ -20,6 +20,7 @@ from traffic.archive.tables import Found, TableArchive
 from traffic.decoders.syslog.lines import LeaseEvent
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.holders import find_stations
+from traffic.lookup.nat_logs import moments
 from traffic.moments import from_milliseconds, to_milliseconds
 
 LOOK_BACK = timedelta(hours=48)
@@ -42,7 +43,11 @@ class Lease:
 
 
 def find_leases(
-    tables: TableArchive, entries: Sequence[Entry], addresses: Iterable[str], window: Window
+    tables: TableArchive,
+    entries: Sequence[Entry],
+    addresses: Iterable[str],
+    window: Window,
+    held_ms: int,
 ) -> list[Lease]:
     """The leases of `addresses` that touch `window`."""
     wanted = sorted(set(addresses))
@@ -53,14 +58,14 @@ def find_leases(
         "list_contains(?, address)",
         [wanted],
         from_ms=to_milliseconds(window.from_at - LOOK_BACK),
-        to_ms=to_milliseconds(window.to_at),
+        to_ms=to_milliseconds(window.to_at) + held_ms,
         limit=MAX_ROWS,
         entries=entries,
     )
-    return [one for one in lease_spans(rows) if window.overlaps(one.from_at, one.to_at)]
+    return [one for one in lease_spans(rows, held_ms) if window.overlaps(one.from_at, one.to_at)]
 
 
-def lease_spans(rows: Iterable[Found]) -> list[Lease]:
+def lease_spans(rows: Iterable[Found], held_ms: int) -> list[Lease]:
     """Who had which address from when to when, by `rows` in the order of their receipt.
 
     A lease ends when it is given back, when the server gives the address to another, or when
@@ -71,23 +76,23 @@ def lease_spans(rows: Iterable[Found]) -> list[Lease]:
     for row in rows:
         values = row.values
         address, mac = values["address"], values["mac"]
-        at = from_milliseconds(values["received_at"])
+        at, latest = (from_milliseconds(one) for one in moments(values, held_ms))
         before = held.get(address)
         if values["event"] in _GIVES:
             if mac is None:
                 continue
             seconds = values["lease_seconds"]
-            until = at + (LOOK_BACK if seconds is None else timedelta(seconds=seconds))
+            until = latest + (LOOK_BACK if seconds is None else timedelta(seconds=seconds))
             if before is not None and before.mac == mac and at <= before.to_at:
                 held[address] = replace(before, to_at=max(before.to_at, until), record=row.record)
                 continue
             if before is not None:
-                found.append(replace(before, to_at=min(before.to_at, at)))
+                found.append(replace(before, to_at=min(before.to_at, latest)))
             held[address] = Lease(
                 address=address, mac=mac, from_at=at, to_at=until, record=row.record
             )
         elif before is not None and mac in (None, before.mac):
-            found.append(replace(before, to_at=min(before.to_at, at)))
+            found.append(replace(before, to_at=min(before.to_at, latest)))
             del held[address]
     return [*found, *held.values()]
 

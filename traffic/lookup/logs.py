@@ -41,12 +41,14 @@ class LogEvidence:
         self._config = config
         self._entries = entries
         self._window = window
+        self._held_ms = config.collector.silent_minutes * 60_000
         self._tables = TableArchive(config.data_dir / "archive", node_name())
 
     def translations(self, public: IpAddress, port: int | None, protocols: Sequence[int]) -> Logged:
         """Who stood behind `public`, by lines and by the static table."""
         spans, more = find_logged(
-            self._tables, self._entries, public, port, protocols, self._window
+            *(self._tables, self._entries, public, port, protocols),
+            *(self._window, self._held_ms),
         )
         table = self._config.collector.static_nat
         static, more_static = find_static(table, public, port, self._window)
@@ -58,7 +60,7 @@ class LogEvidence:
 
     def holders(self, addresses: Iterable[str], holders: Sequence[Holder]) -> list[Holder]:
         """`holders` of `addresses`, joined with what the leases say."""
-        leases = find_leases(self._tables, self._entries, addresses, self._window)
+        leases = find_leases(*(self._tables, self._entries, addresses, self._window, self._held_ms))
         return join_leases(self._session, self._config, leases, self._window, holders)
 
     def gaps(self, store: Store, now: datetime, *, inside: bool) -> list[GapSpan]:

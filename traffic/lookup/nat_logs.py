@@ -65,6 +65,7 @@ def find_logged(
     port: int | None,
     protocols: Sequence[int],
     window: Window,
+    held_ms: int,
 ) -> tuple[list[Span], bool]:
     """(translations to `public` that may have been open in `window`, whether there are more)."""
     if not any(entry.kind == NAT.name for entry in entries):
@@ -89,13 +90,15 @@ def find_logged(
         )
         if len(rows) <= MAX_ROWS:
             break
-    spans = pair(rows[:MAX_ROWS], first, last)
+    spans = pair(rows[:MAX_ROWS], first, last, held_ms)
     from_ms, to_ms = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
     open_then = [span for span in spans if span.from_ms <= to_ms and span.to_ms >= from_ms]
     return open_then, len(rows) > MAX_ROWS or back is not LOOK_BACK
 
 
-def pair(rows: Iterable[Found], earliest_ms: int, latest_ms: int) -> list[Span]:
+def pair(
+    rows: Iterable[Found], earliest_ms: int, latest_ms: int, held_ms: int = CLOCK_AGREES_MS
+) -> list[Span]:
     """The spans of `rows`; `earliest_ms` and `latest_ms` stand in for what was not told.
 
     Gateways reuse one outside port for several destinations at once, so the destination is
@@ -109,16 +112,16 @@ def pair(rows: Iterable[Found], earliest_ms: int, latest_ms: int) -> list[Span]:
         opened: Found | None = None
         for row in group:
             event = row.values["event"]
-            begins, ends = _moments(row.values)
+            begins, ends = moments(row.values, held_ms)
             started = row.values["started_at"]
             if event in _BEGINS:
                 if opened is not None:
-                    found.append(_span(opened, _moments(opened.values)[0], ends))
+                    found.append(_span(opened, moments(opened.values, held_ms)[0], ends))
                 opened = row
             elif event in _ENDS:
                 first = earliest_ms if started is None else started
                 if opened is not None:
-                    first = _moments(opened.values)[0]
+                    first = moments(opened.values, held_ms)[0]
                 found.append(_span(row, first, ends, opened))
                 opened = None
             elif event == NatEvent.SESSION:
@@ -126,7 +129,7 @@ def pair(rows: Iterable[Found], earliest_ms: int, latest_ms: int) -> list[Span]:
             else:
                 found.append(_span(row, begins if started is None else started, ends))
         if opened is not None:
-            found.append(_span(opened, _moments(opened.values)[0], latest_ms))
+            found.append(_span(opened, moments(opened.values, held_ms)[0], latest_ms))
     return found
 
 
@@ -161,14 +164,16 @@ def _key(values: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _moments(values: Mapping[str, Any]) -> tuple[int, int]:
-    """(at the earliest, at the latest) the event took place.
+def moments(values: Mapping[str, Any], held_ms: int) -> tuple[int, int]:
+    """(at the earliest, at the latest) an event took place.
 
-    What a device with a right clock tells is truer than when its line came; both count then,
-    because a wider net never misleads. A wrong clock is not listened to.
+    What the device tells may be truer than when its line came: a relay holds lines back while
+    it cannot send. Both count then, because a wider net never misleads. A line that tells of
+    the future, or of longer ago than `held_ms`, has a wrong clock, which is not listened to;
+    lines that were really held back longer are a silence, and that is a gap.
     """
     received, told = values["received_at"], values["event_at"]
-    if told is None or abs(told - received) > CLOCK_AGREES_MS:
+    if told is None or not -CLOCK_AGREES_MS <= received - told <= held_ms:
         return received, received
     return min(received, told), max(received, told)
 

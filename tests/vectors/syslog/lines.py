@@ -141,6 +141,24 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     (
+        "conntrack-by-rsyslog",
+        "<13>Nov 28 00:25:11 vm conntrack: [1795825511.796663]#011    [NEW] tcp      6 120 "
+        "SYN_SENT src=10.77.0.109 dst=198.18.67.9 sport=38880 dport=45089 [UNREPLIED] "
+        "src=198.18.67.9 dst=198.18.67.10 sport=45089 dport=50296",
+        {
+            "form": "conntrack",
+            "event": "create",
+            "protocol": 6,
+            "inside_address": "10.77.0.109",
+            "inside_port": 38880,
+            "outside_address": "198.18.67.10",
+            "outside_port": 50296,
+            "destination_address": "198.18.67.9",
+            "destination_port": 45089,
+            "told_ms": 1795825511796,
+        },
+    ),
+    (
         "conntrack-1",
         "<30>Nov 27 23:57:42 gw conntrack: [1795000000.123456]\t    [NEW] tcp      6 120 "
         "SYN_SENT src=10.77.0.9 dst=203.0.113.10 sport=40000 dport=8080 [UNREPLIED] "

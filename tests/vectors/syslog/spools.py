@@ -32,7 +32,7 @@ def conntrack(
         one.split(":") for one in (inside, far, outside)
     )
     return (
-        f"<30>Nov 18 18:06:40 gw conntrack: [{event}] {protocol} {number} "
+        f"<30>conntrack: [{event}] {protocol} {number} "
         f"src={source} dst={target} sport={source_port} dport={target_port} "
         f"src={target} dst={translated} sport={target_port} dport={translated_port}{more}"
     )
@@ -40,4 +40,4 @@ def conntrack(
 
 def dnsmasq(address: str, mac: str, verb: str = "ACK") -> str:
     """A line of dnsmasq's DHCP server."""
-    return f"<30>Nov 18 18:06:40 gw dnsmasq-dhcp[9]: DHCP{verb}(br0) {address} {mac} phone"
+    return f"<30>dnsmasq-dhcp[9]: DHCP{verb}(br0) {address} {mac} phone"

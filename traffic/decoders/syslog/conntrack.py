@@ -1,6 +1,7 @@
 """`conntrack -E` of a Linux gateway, relayed line by line.
 
-Pure. Format: conntrack-tools, conntrack(8), options `-E -o timestamp,ktimestamp,id`.
+Pure. Format: conntrack-tools, conntrack(8), options `-E -e NEW,DESTROY -o timestamp`. rsyslog
+writes the tab behind the time as `#011`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from traffic.decoders.syslog.tuples import Side, translation
 from traffic.decoders.syslog.values import address, number, port, protocol
 
 _EVENT = re.compile(
-    r"\s*(?:\[(?P<seconds>\d{1,12})\.(?P<micros>\d{1,6})\]\s*)?\[(?P<event>NEW|UPDATE|DESTROY)\]\s+"
+    r"\s*(?:\[(?P<seconds>\d{1,12})\.(?P<micros>\d{1,6})\](?:#011|\s)*)?\[(?P<event>NEW|UPDATE|DESTROY)\]\s+"
     r"(?:ipv[46]\s+\d+\s+)?(?P<protocol>[\w-]+)\s+(?:\d+\s+)?(?P<rest>.*)"
 )
 _SIDE = re.compile(

@@ -75,7 +75,8 @@ def _new_message(body: str, head: re.Match[str], zone: ZoneInfo) -> Message:
             for key, value in _PARAMETER.findall(element[2]):
                 parameters.setdefault(key, re.sub(r'\\(["\\\]])', r"\1", value))
             rest = rest[element.end() :]
-    text = rest.removeprefix(" ").removeprefix("\ufeff")
+    # rsyslog puts a second space there, because the text of RFC 3164 begins with one.
+    text = rest.lstrip(" ").removeprefix("\ufeff")
     return Message(
         host=host,
         app=app,

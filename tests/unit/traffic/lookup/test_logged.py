@@ -116,6 +116,35 @@ def test_a_translation_counts_as_long_as_it_can_have_been(
     assert found["outcome"] == outcome, found
 
 
+HELD = "<30>1 {told} gw conntrack - - - [{event}] tcp 6 src=10.1.2.3 dst=203.0.113.9 sport=1 " \
+    "dport=443 src=203.0.113.9 dst=198.51.100.7 sport=443 dport=50000"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("patience", "clock", "at", "outcome"),
+    [
+        pytest.param(20, 0, 0, "single", id="held-back"),
+        pytest.param(20, 0, -300, "none", id="before-it"),
+        pytest.param(5, 0, 0, "none", id="held-back-longer-than-a-silence"),
+        pytest.param(20, 25_200, 0, "none", id="a-clock-hours-ahead"),
+        pytest.param(20, 25_200, 600, "single", id="whose-lines-count-when-they-came"),
+    ],
+)
+def test_lines_that_a_relay_held_back_count_when_they_were_told(
+    site: Site, database: Database, patience: int, clock: int, at: float, outcome: str
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -90_000, 90_000)
+    told = [(SENT + timedelta(seconds=clock + after)).isoformat() for after in (-5, 5)]
+    archive_lines(
+        site,
+        (600, HELD.format(told=told[0], event="NEW")),
+        (600, HELD.format(told=told[1], event="DESTROY")),
+    )
+    site = with_collector(site, silent_minutes=patience)
+    found = ask(site, database, PUBLIC, port=50_000, at=SENT + timedelta(seconds=at))
+    assert bool(found["candidates"]) is (outcome == "single"), found
+
+
 def test_one_outside_port_for_two_destinations_is_two_people(
     site: Site, database: Database
 ) -> None:
@@ -214,7 +243,7 @@ def test_a_lease_holds_until_it_is_given_back_or_given_to_another(
 def test_a_lease_after_its_time_is_nobodys(site: Site, database: Database) -> None:
     add_bare_session(database, "k1", "somchai", PHONE, -9000, None)
     kea = (
-        "<30>Nov 18 18:06:40 k kea-dhcp4[2]: INFO  DHCP4_LEASE_ALLOC [hwtype=1 "
+        "<30>kea-dhcp4[2]: INFO  DHCP4_LEASE_ALLOC [hwtype=1 "
         f"{PHONE}], cid=[no info], tid=0x1: lease 10.1.2.3 has been allocated for 600 seconds"
     )
     archive_lines(site, (-1000, kea))
