@@ -191,8 +191,8 @@ class Collector(Section):
     syslog_connections: int = Field(default=256, ge=1, le=10_000)
     """TCP and TLS together; one sender may hold an eighth of them, at least four."""
     loggers: tuple[Prefix, ...] = ()
-    """Who may send syslog; empty: those of `exporters`; both empty: anyone, but then a line that
-    nobody here understands is not kept, because anyone could fill the disk with them."""
+    """Who may send syslog; empty: those of `exporters`; both empty: this machine alone, because
+    a line can make somebody a suspect. With `syslog_ca` a certificate will do over TLS."""
     own_servers: tuple[Prefix, ...] = ()
     """The site's own servers: of their access logs alone the path of a page is kept."""
     silent_minutes: int = Field(default=60, ge=1, le=43_200)

@@ -150,6 +150,31 @@ def test_a_stranger_gets_no_connection_and_leaves_nothing(opened: Opening) -> No
         assert intake.stored() == []
 
 
+@pytest.mark.parametrize(
+    ("named", "heard"),
+    [
+        pytest.param({}, True, id="nobody-is-named"),
+        pytest.param({"exporters": ["192.0.2.0/24"]}, False, id="exporters-elsewhere"),
+        pytest.param(
+            {"exporters": ["192.0.2.0/24"], "loggers": ["127.0.0.1/32"]}, True, id="named"
+        ),
+    ],
+)
+def test_who_is_named_may_send_and_without_names_this_machine(
+    opened: Opening, named: dict[str, Any], heard: bool
+) -> None:
+    udp = free_port(socket.SOCK_DGRAM)
+    with opened(syslog=[f"127.0.0.1:{udp}"], **named) as intake:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"<30>x: line", ("127.0.0.1", udp))
+        wait_until(
+            lambda: intake.lines() or intake.counters.get("collector_unknown_logger"),
+            20,
+            "nothing came",
+        )
+        assert intake.lines() == [b"<30>x: line"] * heard
+
+
 def test_one_sender_cannot_take_every_place(opened: Opening) -> None:
     with opened(syslog_tcp=True, syslog_connections=8) as intake, contextlib.ExitStack() as held:
         for number in range(4):
@@ -218,7 +243,8 @@ def test_tls_carries_messages_larger_than_one_record(opened: Opening, authority:
 def test_with_an_authority_named_only_its_senders_are_heard(
     opened: Opening, authority: Authority, tmp_path: Path
 ) -> None:
-    settings = tls_settings(authority, syslog_ca=str(authority.ca))
+    # This machine is among no exporters here: the certificate alone lets it in.
+    settings = tls_settings(authority, syslog_ca=str(authority.ca), exporters=["192.0.2.0/24"])
     with opened(**settings) as intake:
         context = client_context(authority)
         with (

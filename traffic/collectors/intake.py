@@ -21,6 +21,9 @@ from traffic.collectors.records import (
 from traffic.decoders.syslog.content import cut_content
 from traffic.decoders.syslog.framing import LONGEST
 
+_THIS_MACHINE = ("127.0.0.0/8", "::1/128")
+"""A line can make somebody a suspect: who has named no senders hears none but itself."""
+
 _MOST_SENDERS = 10_000
 """Addresses remembered; a forger of source addresses must not fill the memory."""
 
@@ -32,7 +35,8 @@ class Intake:
 
     def __init__(self, config: Config, counters: Counters) -> None:
         collector = config.collector
-        self._allowed = [ip_network(one) for one in collector.loggers or collector.exporters]
+        named = collector.loggers or collector.exporters or _THIS_MACHINE
+        self._allowed = [ip_network(one) for one in named]
         self._own = [ip_network(one) for one in collector.own_servers]
         self._counters = counters
         self._known: dict[bytes, tuple[bool, bool]] = {}
@@ -41,12 +45,16 @@ class Intake:
         """Whether that address (IPv6, or IPv4 mapped) may send lines."""
         return self._sender(packed)[0]
 
-    def encode(self, records: Iterable[SpoolRecord]) -> bytes:
-        """The spool records of what was received."""
+    def encode(self, records: Iterable[SpoolRecord], *, admitted: bool = False) -> bytes:
+        """The spool records of what was received.
+
+        Args:
+            admitted: who sent it was looked at when the connection was opened.
+        """
         pieces: list[bytes] = []
         for record in records:
             allowed, own = self._sender(record.address)
-            if not allowed:
+            if not (allowed or admitted):
                 self._counters.add("collector_unknown_logger")
                 continue
             line = bytes(record.body[:LONGEST])
@@ -69,10 +77,10 @@ class Intake:
         if found is None:
             text = format_address(packed)
             address = ip_address(text)
-            allowed = not self._allowed or any(address in network for network in self._allowed)
+            allowed = any(address in network for network in self._allowed)
             own = any(address in network for network in self._own)
             if not allowed:
-                log.warning("logger_not_allowed", logger=text)
+                log.warning("logger_not_allowed", logger=text, detail="see collector.loggers")
             if len(self._known) >= _MOST_SENDERS:
                 self._known.clear()
             found = self._known[packed] = (allowed, own)

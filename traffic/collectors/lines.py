@@ -1,7 +1,7 @@
 """Turns spooled syslog into rows of the archive: translations, leases, accesses.
 
 The rows of one spool file are committed with its flows, by the archivist. A line that no
-reader understands is kept too, as an access without a form, when its sender is a known one.
+reader understands is kept too, as an access without a form: only known senders are spooled.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class LineDesk:
 
     def __init__(self, config: Config, counters: Counters) -> None:
         self._zone = ZoneInfo(config.site.timezone)
-        self._keeps_all = bool(config.collector.loggers or config.collector.exporters)
         self._counters = counters
         self.watch = SourceWatch(config.collector.silent_minutes * 60_000)
         self._rows: dict[str, list[Row]] = {}
@@ -64,9 +63,6 @@ class LineDesk:
             int(number) if number.isdigit() and len(number) < 11 else None,
         )
         self._newest_ms = max(self._newest_ms, received_ms)
-        if line is None and not self._keeps_all:
-            self._counters.add("collector_lines_dropped")
-            return
         told_ms = getattr(line, "told_ms", None) or message.told_ms
         row: dict[str, Any] = {
             "received_at": received_ms,

@@ -182,7 +182,7 @@ class Receiver:
         if not records:
             return
         try:
-            octets = self._intake.encode(records)
+            octets = self._intake.encode(records, admitted=True)
             if octets:
                 self._writer.append(octets, records[-1].received_ns)
         except OSError as error:

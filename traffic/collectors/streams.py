@@ -69,6 +69,7 @@ class StreamListeners:
         self._config = config
         self._counters = counters
         self._may_send = may_send
+        self._named = bool(config.collector.loggers)
         self._most = config.collector.syslog_connections
         self._most_each = max(4, self._most // 8)
         self._selector = selectors.DefaultSelector()
@@ -178,7 +179,9 @@ class StreamListeners:
         except OSError:
             return
         peer = _packed(sock.family, address[0])
-        if not self._may_send(peer):
+        # Where senders prove themselves by a certificate, no list of addresses is needed.
+        proven = tls is not None and tls.verify_mode is ssl.CERT_REQUIRED and not self._named
+        if not (proven or self._may_send(peer)):
             self._count("collector_unknown_logger")
             sock.close()
             return

@@ -74,17 +74,6 @@ def test_flows_and_lines_of_one_spool_are_one_commit(paths: CollectorPaths) -> N
     assert counters.get("collector_lines", form="") == 1
 
 
-def test_what_nobody_understands_of_an_unknown_sender_is_counted_and_not_kept(
-    paths: CollectorPaths,
-) -> None:
-    write_spool(paths.spool, 1, line_record(UNREAD), line_record(conntrack("NEW")))
-    archivist, counters = started(paths, loggers=[])
-    consume_all(archivist, paths)
-    assert not rows(paths, ACCESS)
-    assert len(rows(paths, NAT)) == 1
-    assert counters.get("collector_lines_dropped") == 1
-
-
 def break_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = TableArchive.stage
 
