@@ -92,7 +92,7 @@ def wait_for_collector(server: Server, starts: int) -> None:
     """Return when the log, which all runs share, tells of as many starts as there were."""
     wait_until(
         lambda: (
-            server.log().count('"event": "listening"') >= starts
+            server.log().count('"event": "collector_started"') >= starts
             or server.process.poll() is not None
         ),
         60,
