@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +22,8 @@ from pydantic import (
 
 from common.config_access import Directory, Eap, Proxy, RadSec
 from common.config_section import Listen, Prefix, Section
-from common.errors import ConfigError
+from common.errors import ConfigError, UsageError
+from common.net import parse_address, parse_prefix
 
 RETENTION_FLOOR_DAYS = 90
 """Computer Crime Act section 26: traffic data is kept at least this long."""
@@ -123,6 +125,44 @@ class Passwords(Section):
     minimum_length: int = Field(default=8, ge=8)
 
 
+class StaticNat(Section):
+    """One deterministic translation (RFC 7422): every inside address has its block of ports."""
+
+    inside: Prefix
+    outside: str
+    first_port: int = Field(default=1024, ge=0, le=65535)
+    ports: int = Field(ge=1, le=65536)
+    """Of each inside address, in the order of the addresses."""
+    since: datetime | None = None
+    """When the gateway was set up so; None: it always was."""
+    until: datetime | None = None
+
+    @field_validator("outside")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        try:
+            return str(parse_address(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("since", "until")
+    @classmethod
+    def _with_offset(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("write the time with its offset, like 2026-05-16T00:00:00+07:00")
+        return value
+
+    @model_validator(mode="after")
+    def _ports_suffice(self) -> StaticNat:
+        hosts = parse_prefix(self.inside).num_addresses
+        if self.first_port + hosts * self.ports > 65536:
+            raise ValueError(
+                f"{hosts} addresses with {self.ports} ports each do not fit above port"
+                f" {self.first_port}; name a smaller prefix or fewer ports"
+            )
+        return self
+
+
 class Collector(Section):
     netflow: tuple[Listen, ...] = ("0.0.0.0:2055",)
     ipfix: tuple[Listen, ...] = ("0.0.0.0:4739",)
@@ -139,6 +179,27 @@ class Collector(Section):
     """One second at 400,000 flows/s; without root the kernel's net.core.rmem_max caps it."""
     exporters: tuple[Prefix, ...] = ()
     """Who may send flows; empty: anyone who can reach the port."""
+    syslog_tcp: tuple[Listen, ...] = ()
+    """RFC 6587; off, because UDP is what equipment sends when nobody changed it."""
+    syslog_tls: tuple[Listen, ...] = ()
+    """RFC 5425, whose port is 6514."""
+    syslog_certificate: Path | None = None
+    """None: the certificate that EAP and RadSec present."""
+    syslog_private_key: Path | None = None
+    syslog_ca: Path | None = None
+    """Issuers of the senders' certificates; None: none is asked for."""
+    syslog_connections: int = Field(default=256, ge=1, le=10_000)
+    """TCP and TLS together; one sender may hold an eighth of them, at least four."""
+    loggers: tuple[Prefix, ...] = ()
+    """Who may send syslog; empty: those of `exporters`; both empty: this machine alone, because
+    a line can make somebody a suspect. With `syslog_ca` a certificate will do over TLS."""
+    own_servers: tuple[Prefix, ...] = ()
+    """The site's own servers: of their access logs alone the path of a page is kept."""
+    silent_minutes: int = Field(default=60, ge=1, le=43_200)
+    """A sender of translations or leases that is silent for longer is a gap of the records; an
+    hour, because a small school's gateway has nothing to tell for minutes."""
+    static_nat: tuple[StaticNat, ...] = ()
+    """Deterministic translations, of which no device sends a log."""
 
 
 class Archive(Section):
@@ -225,6 +286,15 @@ class Config(Section):
     @property
     def radsec_ca(self) -> Path:
         return self.radsec.ca or self.eap_ca
+
+    @property
+    def syslog_certificate(self) -> Path:
+        return self.collector.syslog_certificate or self.eap_certificate
+
+    @property
+    def syslog_private_key(self) -> Path:
+        own = self.collector.syslog_private_key or self.collector.syslog_certificate
+        return own or self.eap_private_key
 
     @property
     def database_url(self) -> str:

@@ -251,6 +251,7 @@ GAP_REASONS: Words = {
     "not_running": _("the service was not running"),
     "undecodable": _("records nobody could decode"),
     "pending": _("records that have come in and are not in the archive yet"),
+    "silent": _("equipment that used to send its log fell silent"),
 }
 
 LOOKUP_OUTCOMES: Words = {

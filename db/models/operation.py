@@ -66,4 +66,4 @@ class Gap(Base):
     lost: Mapped[Long]
     """How many records or packets; 0 when nobody can know."""
     reason: Mapped[str]
-    """sequence | socket | restart | undecodable"""
+    """sequence | socket | restart | undecodable | silent"""

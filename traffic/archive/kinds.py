@@ -36,7 +36,7 @@ NAT = Kind(
     "nat",
     _ORIGIN
     | {
-        "event": TEXT,  # create | delete | session | block-create | block-delete
+        "event": TEXT,  # create | delete | session | seen | block-create | block-delete
         "protocol": U8,
         "inside_address": TEXT,
         "inside_port": U16,
@@ -46,7 +46,7 @@ NAT = Kind(
         "destination_address": TEXT,
         "destination_port": U16,
         "mac": TEXT,  # twelve hex digits
-        "started_at": TIME,  # of a translation told when it ended
+        "started_at": TIME,  # of a translation told when it ended, or while it goes on
         "raw": BLOB,  # as received
     },
     ("outside_address", "received_at"),
@@ -70,7 +70,7 @@ ACCESS = Kind(
     "access",
     _ORIGIN
     | {
-        "service": TEXT,  # radius | portal | web | mail | ftp | ...
+        "service": TEXT,  # radius | portal | web | mail | ftp | login | firewall | unread
         "method": TEXT,
         "user_name": TEXT,
         "account_id": I64,

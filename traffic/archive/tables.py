@@ -159,6 +159,7 @@ class TableArchive:
     def _segments(
         self, kind: Kind, rows: Sequence[Row], name: str, origin: str, written: list[Path]
     ) -> list[Entry]:
+        """A segment for each hour of receipt; `written` tells which, whatever happens."""
         return [
             self._segment(kind, part, begin, name, origin, written)
             for begin, part in _by_hour(rows)

@@ -1,4 +1,4 @@
-"""Turns closed spool files into archive segments, each exactly once.
+"""Turns closed spool files into archive segments, each exactly once: flows and log lines.
 
 The manifest line is the commit: it names the spool files it consumed and the decoder state
 after them. Before it nothing counts and everything is done again; after it the spool files
@@ -29,7 +29,8 @@ from traffic.archive.kinds import NAT, RAW, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import SegmentWriter, sync_directory
 from traffic.archive.tables import Row, TableArchive
-from traffic.collectors.aside import rows_aside
+from traffic.collectors.aside import rows_aside, together
+from traffic.collectors.lines import LOGGED_KINDS, LineDesk
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.records import (
     Listener,
@@ -47,7 +48,7 @@ from traffic.decoders.state import dump_state, load_state
 from traffic.decoders.unread import Flaw, Unread
 
 KIND = "flow"
-KINDS = (KIND, NAT.name, RAW.name)
+KINDS = (KIND, NAT.name, RAW.name, *(kind.name for kind in LOGGED_KINDS if kind is not NAT))
 """What a spool file may hold; all of one batch is one commit."""
 
 _FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix"}
@@ -73,6 +74,7 @@ class Archivist:
         self._losses: list[FlowGap] = []
         self._truncated: list[Unread] = []
         self._sflow: set[str] = set()
+        self._desk = LineDesk(config, counters)
         self.consumed = 0
         """The highest spool number that is in the archive."""
 
@@ -85,7 +87,10 @@ class Archivist:
             entries = self._manifest.entries()
         own = [entry for entry in entries if entry.node == self._paths.node and entry.spools]
         self.consumed = max((max(entry.spools) for entry in own), default=0)
-        self._decoder = self._load(own[-1].state) if own else FlowDecoder()
+        self._decoder = FlowDecoder()
+        self._desk.watch.load(None)
+        if own:
+            self._load(own[-1].state)
         for path in closed_files(self._paths.spool):
             if spool_number(path) <= self.consumed:
                 path.unlink()
@@ -100,14 +105,16 @@ class Archivist:
         numbers = tuple(spool_number(path) for path in files)
         octets = [memoryview(path.read_bytes()) for path in files]
         self._losses, self._truncated = [], []
+        self._desk.begin()
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
         for view, path in zip(octets, files, strict=True):
             torn = len(view) - whole_octets(view) if len(view) else 0
             if torn:
                 log.warning("spool_end_torn", spool=path.name, octets=torn)
-        gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps])
-        self._commit(numbers, decoded.batch, gaps, rows_aside(decoded, self._truncated))
+        gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps, *self._desk.gaps()])
+        aside = [*rows_aside(decoded, self._truncated), *self._desk.rows()]
+        self._commit(numbers, decoded.batch, gaps, together(aside))
         for path in files:
             path.unlink()
         return len(decoded.batch)
@@ -125,6 +132,7 @@ class Archivist:
             lost=0,
             reason=GapReason.UNDECODABLE,
         )
+        self._desk.begin()
         self._commit((spool_number(path),), FlowBatch(0), (gap,))
         path.unlink()
 
@@ -195,11 +203,13 @@ class Archivist:
                                 octets=bytes(body),
                             )
                         )
+                elif listener == Listener.SYSLOG and kind != RecordKind.LOSS:
+                    self._desk.add(received_ns, address, bytes(body))
                 elif kind == RecordKind.LOSS:
                     loss = decode_loss(body)
                     self._losses.append(
                         FlowGap(
-                            source="socket",
+                            source="syslog socket" if listener == Listener.SYSLOG else "socket",
                             from_ms=loss.from_ns // 1_000_000,
                             to_ms=loss.to_ns // 1_000_000,
                             lost=loss.datagrams,
@@ -237,19 +247,21 @@ class Archivist:
         name = f"state-{number:012d}.json"
         path = self._paths.state / name
         with path.open("wb") as stream:
-            stream.write(json.dumps(dump_state(self._decoder)).encode())
+            tree = dump_state(self._decoder) | {"syslog": self._desk.watch.dump()}
+            stream.write(json.dumps(tree).encode())
             stream.flush()
             os.fsync(stream.fileno())
         sync_directory(self._paths.state)
         return name
 
-    def _load(self, name: str) -> FlowDecoder:
+    def _load(self, name: str) -> None:
         try:
-            return load_state(json.loads((self._paths.state / name).read_bytes()))
+            tree = json.loads((self._paths.state / name).read_bytes())
+            self._decoder = load_state(tree)
+            self._desk.watch.load(tree.get("syslog"))
         except (OSError, ValueError, MalformedPacket) as error:
             # Templates come again by themselves; what waited for one is lost, and said so.
             log.error("decoder_state_lost", state=name, error=str(error))
-            return FlowDecoder()
 
     def _remove_unlisted(self, listed: set[str]) -> None:
         """Delete segments of a commit that did not happen; their spool files still exist."""

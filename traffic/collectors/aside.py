@@ -23,6 +23,14 @@ def rows_aside(decoded: Decoded, truncated: Sequence[Unread]) -> list[tuple[Kind
     return [(kind, rows) for kind, rows in ((NAT, blocks), (RAW, unread)) if rows]
 
 
+def together(parts: Sequence[tuple[Kind, Sequence[Row]]]) -> list[tuple[Kind, list[Row]]]:
+    """One part for each kind: two segments of one kind and spool would have one name."""
+    kinds: dict[str, tuple[Kind, list[Row]]] = {}
+    for kind, rows in parts:
+        kinds.setdefault(kind.name, (kind, []))[1].extend(rows)
+    return list(kinds.values())
+
+
 def block_row(block: PortBlock) -> Row:
     """One event of a block of outside ports."""
     return {

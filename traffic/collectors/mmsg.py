@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 
 from common.errors import BackendUnavailable, ConfigError
-from traffic.collectors.records import HEADER_OCTETS, RECORD_MAGIC, RecordKind
+from traffic.collectors.records import (
+    HEADER_OCTETS,
+    RECORD_MAGIC,
+    RecordKind,
+    SpoolRecord,
+    decode_header,
+)
 from traffic.decoders.fields import Array
 
 SLOTS = 512
@@ -142,6 +148,18 @@ class BatchReceiver:
             self._write_rest(handle, count, written)
         self._fill(count)
         return total
+
+    def take(self, count: int) -> list[SpoolRecord]:
+        """The `count` datagrams received last, one by one, for those who must look into them."""
+        room, found = self._room.data, []
+        for slot in range(count):
+            start = slot * _STRIDE
+            octets = int(self._messages["octets"][slot])
+            head = decode_header(bytes(room[start : start + _HEADER]))
+            body = memoryview(bytes(room[start + _HEADER : start + _HEADER + octets]))
+            found.append(SpoolRecord(*head, body))
+        self._fill(count)
+        return found
 
     def _write_rest(self, handle: int, count: int, written: int) -> None:
         """Finish a write that the kernel cut short (a nearly full disk)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common import clock
@@ -16,9 +17,11 @@ from common.errors import BackendUnavailable
 from common.logging import get_logger
 from common.metrics import Counters
 from common.net import parse_listen
+from traffic.collectors.intake import Intake
 from traffic.collectors.mmsg import SLOTS, BatchReceiver, prepare, receive_buffer
-from traffic.collectors.records import Listener, Loss, encode_loss
+from traffic.collectors.records import Listener, Loss, SpoolRecord, encode_loss
 from traffic.collectors.spool import SPOOL_OCTETS, SpoolWriter
+from traffic.collectors.streams import StreamListeners
 
 _POLL_MS = 200
 """How soon a stop signal and a due rotation are noticed when nothing arrives."""
@@ -55,6 +58,8 @@ class Receiver:
         self._batch = BatchReceiver()
         self._sources: dict[int, _Source] = {}
         self._poller = select.poll()
+        self._intake = Intake(config, counters)
+        self._streams = StreamListeners(config, counters, self._intake.may_send)
         self._segment_ns = config.archive.segment_seconds * 1_000_000_000
         self._unwritten: list[tuple[Listener, Loss]] = []
         self._synced = 0.0
@@ -62,27 +67,31 @@ class Receiver:
         """When the loop last came round."""
 
     def start(self) -> None:
-        """Bind every listener of flows.
+        """Bind every listener.
 
         Raises:
             BackendUnavailable: an address cannot be bound.
+            ConfigError: the certificate for syslog cannot be used.
+            ConfigError: the certificate for syslog cannot be used.
         """
         for listen in self._config.collector.netflow:
             self._bind(listen, Listener.NETFLOW)
         for listen in self._config.collector.ipfix:
             self._bind(listen, Listener.IPFIX)
-        if self._config.collector.syslog:
-            log.warning(
-                "listener_not_opened",
-                listener="syslog",
-                detail="this release receives NetFlow 5 and 9 and IPFIX only",
-            )
+        for listen in self._config.collector.syslog:
+            self._bind(listen, Listener.SYSLOG)
+        self._streams.start()
+        if self._streams.handle >= 0:
+            self._poller.register(self._streams.handle, select.POLLIN)
 
     def step(self) -> None:
         """Receive what is there, or wait a moment for it; hand over a spool file that is due."""
         ready = self._poller.poll(_POLL_MS)
         for handle, _ in ready:
-            self._take(self._sources[handle])
+            if handle == self._streams.handle:
+                self._spool_lines(self._streams.take())
+            else:
+                self._take(self._sources[handle])
         now_ns = clock.unix_nanoseconds()
         self.alive_ns = now_ns
         self._tell_losses(now_ns)
@@ -102,6 +111,7 @@ class Receiver:
             while self._take(source) and source.last_ns < asked_ns:
                 pass
             source.sock.close()
+        self._spool_lines(self._streams.stop())
         self.alive_ns = clock.unix_nanoseconds()
         self._tell_losses(self.alive_ns)
         self._writer.close()
@@ -150,6 +160,11 @@ class Receiver:
     def _store(self, source: _Source, count: int, before_ns: int, now_ns: int) -> None:
         self._counters.add("collector_datagrams", count, listener=source.name)
         try:
+            if source.listener is Listener.SYSLOG:
+                octets = self._intake.encode(self._batch.take(count))
+                if octets:
+                    self._writer.append(octets, now_ns)
+                return
             handle = self._writer.handle(now_ns)
             self._writer.octets += self._batch.write(handle, count)
         except OSError as error:
@@ -157,6 +172,21 @@ class Receiver:
             log.error("spool_write_failed", error=error.strerror, datagrams=count)
             self._counters.add("collector_unspooled", count, listener=source.name)
             self._note_loss(source.listener, Loss(before_ns, source.last_ns, count))
+            self._abandon()
+
+    def _spool_lines(self, records: Sequence[SpoolRecord]) -> None:
+        """Append messages that came over TCP or TLS."""
+        if not records:
+            return
+        try:
+            octets = self._intake.encode(records, admitted=True)
+            if octets:
+                self._writer.append(octets, records[-1].received_ns)
+        except OSError as error:
+            log.error("spool_write_failed", error=error.strerror, messages=len(records))
+            self._counters.add("collector_unspooled", len(records), listener="streams")
+            first, last = records[0].received_ns, records[-1].received_ns
+            self._note_loss(Listener.SYSLOG, Loss(first, last, len(records)))
             self._abandon()
 
     def _abandon(self) -> None:

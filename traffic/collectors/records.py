@@ -60,11 +60,17 @@ class Loss(NamedTuple):
 
 
 def encode_record(
-    kind: RecordKind, listener: Listener, received_ns: int, port: int, address: bytes, body: bytes
+    kind: int, listener: int, received_ns: int, port: int, address: bytes, body: bytes
 ) -> bytes:
     """One record as octets."""
     head = _HEADER.pack(RECORD_MAGIC, kind, listener, len(body), received_ns, port, address)
     return head + body
+
+
+def decode_header(octets: bytes) -> tuple[int, int, int, int, bytes]:
+    """(kind, listener, received_ns, port, address) of a record's header."""
+    _, kind, listener, _, received_ns, port, address = _HEADER.unpack(octets)
+    return kind, listener, received_ns, port, address
 
 
 def encode_loss(listener: Listener, loss: Loss) -> bytes:

@@ -22,6 +22,7 @@ from db.models import Gap
 from db.service_run import Heartbeat
 from traffic.archive.entries import GapNote, decode_entry
 from traffic.archive.manifest import Manifest
+from traffic.decoders.syslog.sources import PREFIX
 from traffic.moments import from_milliseconds
 
 PROCESS = "collector"
@@ -122,9 +123,14 @@ class GapCopier:
         return gaps, position + end
 
 
+def gap_kind(note: GapNote) -> str:
+    """What is missing: flows, or log lines."""
+    return "syslog" if note.source.startswith(PREFIX) else "flow"
+
+
 def _row(note: GapNote) -> Gap:
     return Gap(
-        kind="flow",
+        kind=gap_kind(note),
         source=note.source,
         from_at=from_milliseconds(note.from_ms),
         to_at=from_milliseconds(note.to_ms),

@@ -49,6 +49,8 @@ class GapReason(StrEnum):
     SOCKET = "socket"
     RESTART = "restart"
     UNDECODABLE = "undecodable"
+    SILENT = "silent"
+    """A sender of log lines that used to send did not for too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

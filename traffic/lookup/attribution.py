@@ -81,7 +81,7 @@ class GapSpan:
     """A span for which records are, or may be, missing."""
 
     kind: str
-    """flow | radius"""
+    """flow | syslog | radius"""
     source: str
     reason: str
     from_at: datetime

@@ -12,6 +12,7 @@ from pathlib import Path
 from common.config import Config
 from traffic.archive.entries import Entry
 from traffic.collectors.records import HEADER_OCTETS, decode_records
+from traffic.collectors.runs import gap_kind
 from traffic.decoders.sequences import GapReason
 from traffic.lookup.attribution import GapSpan, Window, uncovered
 from traffic.lookup.store import Store
@@ -41,6 +42,9 @@ _GAPS = (
 
 PROCESS_KINDS = {"radius": "radius", "collector": "flow"}
 
+LOGGED = "syslog"
+"""The kind of a gap of log lines; the collector receives them beside the flows."""
+
 
 def find_gaps(
     store: Store,
@@ -53,7 +57,8 @@ def find_gaps(
     found: list[GapSpan] = []
     for process in processes:
         found.extend(_not_running(store, process, window, now))
-    found.extend(_recorded(store, window, {PROCESS_KINDS[one] for one in processes}))
+    kinds = {PROCESS_KINDS[one] for one in processes}
+    found.extend(_recorded(store, window, kinds | {LOGGED} if "flow" in kinds else kinds))
     if "collector" in processes:
         found.extend(_in_manifest(entries, window))
     unique = {(gap.kind, gap.source, gap.from_at, gap.to_at, gap.reason): gap for gap in found}
@@ -138,7 +143,7 @@ def _recorded(store: Store, window: Window, kinds: set[str]) -> list[GapSpan]:
 def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
     spans = (
         GapSpan(
-            kind="flow",
+            kind=gap_kind(note),
             source=note.source,
             reason=note.reason,
             from_at=from_milliseconds(note.from_ms),
@@ -153,5 +158,5 @@ def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
 
 def _matters(gap: GapSpan, window: Window) -> bool:
     """True when the gap may hide something of `window`."""
-    begins = gap.from_at - EXPORT_DELAY if gap.kind == "flow" else gap.from_at
+    begins = gap.from_at - EXPORT_DELAY if gap.kind in ("flow", LOGGED) else gap.from_at
     return window.overlaps(begins, gap.to_at)

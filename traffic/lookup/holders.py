@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -61,6 +62,32 @@ def find_holders(
     return [holder for holder in _holders(session, config, keys) if holder.address in spellings]
 
 
+def find_stations(
+    session: Session, config: Config, macs: Iterable[str], window: Window
+) -> list[Holder]:
+    """Sessions of the devices `macs` (twelve hex digits) in `window`, whatever address they had.
+
+    The holder's address is empty; it is from the session's start to its end.
+    """
+    found: list[Holder] = []
+    for some in _pieces(sorted(set(macs))):
+        query = select(NetworkSession).where(
+            NetworkSession.calling_station_id.in_(some), *_alive(window)
+        )
+        rows = session.scalars(query).all()
+        for row, account, nas, latest in _with_owners(session, config, rows):
+            span = AddressSpan(
+                session_key=row.session_key,
+                address="",
+                source="lease",
+                from_at=row.started_at,
+                to_at=ended_at(session_state(row), latest),
+            )
+            holder = _holder(row, span, account, nas)
+            found.append(replace(holder, evidence=(f"network_session:{row.session_key}",)))
+    return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
+
+
 def find_addresses(session: Session, config: Config, username: str, window: Window) -> list[Holder]:
     """Every address that sessions of an account, or of a name as sent, had in `window`."""
     name = (find_mac(username) or username.strip()).casefold()
@@ -96,9 +123,7 @@ def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
 
 
 def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
-    silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
     found: list[Holder] = []
-    names = {number: name for number, name in session.execute(select(NasClient.id, NasClient.name))}
     for some in _pieces(sorted(keys)):
         intervals: dict[str, list[AddressInterval]] = {}
         for interval in session.scalars(
@@ -108,20 +133,30 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
-        talkers = _talkers(session, rows)
-        numbers = {row.account_id for row in rows if row.account_id is not None}
-        accounts = {
-            account.id: account
-            for account in session.scalars(select(Account).where(Account.id.in_(numbers))).unique()
-        }
-        for row in rows:
-            account = accounts.get(row.account_id or 0)
-            nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
+        for row, account, nas, latest in _with_owners(session, config, rows):
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            latest = _latest_end(row, silence if row.nas_client_id in talkers else UNHEARD_AFTER)
             for span in address_spans(session_state(row), states, latest):
                 found.append(_holder(row, span, account, nas))
     return found
+
+
+def _with_owners(
+    session: Session, config: Config, rows: Sequence[NetworkSession]
+) -> Iterator[tuple[NetworkSession, Account | None, str, datetime | None]]:
+    """Each of `rows` with its account, the name of its NAS and when it was over at the latest."""
+    silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
+    names = {number: name for number, name in session.execute(select(NasClient.id, NasClient.name))}
+    talkers = _talkers(session, rows)
+    numbers = {row.account_id for row in rows if row.account_id is not None}
+    accounts = {
+        account.id: account
+        for account in session.scalars(select(Account).where(Account.id.in_(numbers))).unique()
+    }
+    for row in rows:
+        account = accounts.get(row.account_id or 0)
+        nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
+        latest = _latest_end(row, silence if row.nas_client_id in talkers else UNHEARD_AFTER)
+        yield row, account, nas, latest
 
 
 def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas: str) -> Holder:

@@ -30,6 +30,7 @@ from traffic.lookup.attribution import (
 from traffic.lookup.blocks import find_blocks
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.holders import find_holders, is_client_address
+from traffic.lookup.logs import LogEvidence
 from traffic.lookup.question import (
     CLOCK_ERROR,
     CLOCK_ERROR_MS,
@@ -151,44 +152,53 @@ def _gather(
 ) -> _Evidence:
     """Everything the archive and the database have on the question."""
     address = str(question.address)
-    own = find_holders(session, config, [address], window)
+    logs = LogEvidence(session, config, reader.entries, window)
+    own = logs.holders([address], find_holders(session, config, [address], window))
     if reader.inside.has(question.address):
         gaps = find_gaps(store, reader.entries, window, now, ["radius"])
-        return _Evidence(own=own, gaps=gaps)
+        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True)])
     found, truncated = _translations(reader, question, window)
     blocks, more = find_blocks(
         TableArchive(config.data_dir / "archive", ""),
         reader.entries,
         address,
-        _asked_port(question),
-        NUMBERS.get(question.protocol or "", ()),
+        *_port_and_protocols(question),
         window,
     )
     found, truncated = [*found, *blocks], truncated or more
-    if not found and is_client_address(session, address):
+    logged = logs.translations(question.address, *_port_and_protocols(question))
+    if not found and not logged.bindings and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
         gaps = find_gaps(store, reader.entries, window, now, ["radius"])
-        return _Evidence(own=own, gaps=gaps)
+        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True)])
     bindings = bindings_of(found, window.from_at - NAT_LOOK_BACK, window.to_at + NAT_LOOK_BACK)
+    bindings += logged.bindings
+    inside = {one.inside_address for one in bindings}
     gaps = find_gaps(store, reader.entries, window, now, ["collector", "radius"])
+    gaps += logs.gaps(store, now, inside=False)
     pending = find_pending(config, window, now)
     return _Evidence(
         own=own,
-        translations=found,
-        truncated=truncated,
+        translations=[*found, *logged.translations],
+        truncated=truncated or logged.truncated,
         bindings=bindings,
-        holders=find_holders(session, config, {one.inside_address for one in bindings}, window),
+        holders=logs.holders(inside, find_holders(session, config, inside, window)),
         gaps=gaps if pending is None else [*gaps, pending],
         pending=pending,
     )
+
+
+def _port_and_protocols(question: Question) -> tuple[int | None, Sequence[int]]:
+    """What of the question a translation has; ICMP has no ports."""
+    port = None if question.protocol == "icmp" else question.port
+    return port, NUMBERS.get(question.protocol or "", ())
 
 
 def _translations(
     reader: FlowReader, question: Question, window: Window
 ) -> tuple[list[Translation], bool]:
     """What stood behind the public address, by flows and by NAT events."""
-    protocols = NUMBERS.get(question.protocol or "", ())
-    port = _asked_port(question)
+    port, protocols = _port_and_protocols(question)
     back = NAT_LOOK_BACK // timedelta(milliseconds=1)
     from_ms, to_ms = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
     flows, more = reader.find_translations(
@@ -204,11 +214,6 @@ def _translations(
         events=True,
     )
     return [*flows, *events], more or more_events
-
-
-def _asked_port(question: Question) -> int | None:
-    """The port, of a protocol that has ports."""
-    return None if question.protocol == "icmp" else question.port
 
 
 def _warnings(

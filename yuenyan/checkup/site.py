@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import utc_now
-from common.config import Collector, Config
+from common.config import Config
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -38,7 +38,6 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     yield ok("configuration", str(config.source or "built-in defaults"))
     unused = {
         "archive.witnesses": bool(config.archive.witnesses),
-        "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }
     for section, configured in unused.items():
         if configured:

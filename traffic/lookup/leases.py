@@ -1,0 +1,170 @@
+"""Leases as a second source of who had an address: address -> MAC -> session -> account.
+
+A lease and RADIUS are two witnesses. Where they agree both are cited; where they do not, both
+are candidates, and the answer is ambiguous. Neither ever overwrites the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from common.config import Config
+from common.net import find_mac, format_mac
+from traffic.archive.entries import Entry
+from traffic.archive.kinds import LEASE
+from traffic.archive.tables import Found, TableArchive
+from traffic.decoders.syslog.lines import LeaseEvent
+from traffic.lookup.attribution import Holder, Window
+from traffic.lookup.holders import find_stations
+from traffic.lookup.nat_logs import moments
+from traffic.moments import from_milliseconds, to_milliseconds
+
+LOOK_BACK = timedelta(hours=48)
+"""How long before the window a lease may have been given or renewed: clients renew at half of
+a lease, and a lease of more than four days has no place in a school."""
+
+MAX_ROWS = 50_000
+_GIVES = (LeaseEvent.ASSIGN, LeaseEvent.RENEW)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A device had an address, from when to when."""
+
+    address: str
+    mac: str
+    from_at: datetime
+    to_at: datetime
+    record: str
+
+
+def find_leases(
+    tables: TableArchive,
+    entries: Sequence[Entry],
+    addresses: Iterable[str],
+    window: Window,
+    held_ms: int,
+) -> list[Lease]:
+    """The leases of `addresses` that touch `window`."""
+    wanted = sorted(set(addresses))
+    if not wanted or not any(entry.kind == LEASE.name for entry in entries):
+        return []
+    rows = tables.read(
+        LEASE,
+        "list_contains(?, address)",
+        [wanted],
+        from_ms=to_milliseconds(window.from_at - LOOK_BACK),
+        to_ms=to_milliseconds(window.to_at) + held_ms,
+        limit=MAX_ROWS,
+        among=entries,
+    )
+    return [one for one in lease_spans(rows, held_ms) if window.overlaps(one.from_at, one.to_at)]
+
+
+def lease_spans(rows: Iterable[Found], held_ms: int) -> list[Lease]:
+    """Who had which address from when to when, by `rows` in the order of their receipt.
+
+    A lease ends when it is given back, when the server gives the address to another, or when
+    its time is over; a server that does not tell that time is believed for LOOK_BACK.
+    """
+    found: list[Lease] = []
+    held: dict[str, Lease] = {}
+    for row in rows:
+        values = row.values
+        address, mac = values["address"], values["mac"]
+        at, latest = (from_milliseconds(one) for one in moments(values, held_ms))
+        before = held.get(address)
+        if values["event"] in _GIVES:
+            if mac is None:
+                continue
+            seconds = values["lease_seconds"]
+            until = latest + (LOOK_BACK if seconds is None else timedelta(seconds=seconds))
+            if before is not None and before.mac == mac and at <= before.to_at:
+                held[address] = replace(before, to_at=max(before.to_at, until), record=row.record)
+                continue
+            if before is not None:
+                found.append(replace(before, to_at=min(before.to_at, latest)))
+            held[address] = Lease(
+                address=address, mac=mac, from_at=at, to_at=until, record=row.record
+            )
+        elif before is not None and mac in (None, before.mac):
+            found.append(replace(before, to_at=min(before.to_at, latest)))
+            del held[address]
+    return [*found, *held.values()]
+
+
+def join_leases(
+    session: Session,
+    config: Config,
+    leases: Sequence[Lease],
+    window: Window,
+    holders: Sequence[Holder],
+) -> list[Holder]:
+    """`holders`, and who held the addresses according to `leases`."""
+    if not leases:
+        return list(holders)
+    stations = find_stations(session, config, {one.mac for one in leases}, window)
+    found = list(holders)
+    for lease in leases:
+        part = window.within(lease.from_at, lease.to_at)
+        said = [
+            index
+            for index, holder in enumerate(found)
+            if holder.address == lease.address and part.overlaps(holder.from_at, holder.to_at)
+        ]
+        agreeing = [index for index in said if _mac(found[index]) == lease.mac]
+        for index in agreeing:
+            evidence = (*found[index].evidence, lease.record)
+            found[index] = replace(found[index], evidence=tuple(dict.fromkeys(evidence)))
+        known = {found[index].session_key for index in agreeing}
+        had = [
+            _held(station, lease)
+            for station in stations
+            if _mac(station) == lease.mac
+            and part.overlaps(station.from_at, station.to_at)
+            and station.session_key not in known
+        ]
+        found += had
+        if had or agreeing or any(_mac(found[index]) is None for index in said):
+            continue  # a session without a MAC address may be this very device's
+        found.append(_device(lease))
+    return found
+
+
+def _held(station: Holder, lease: Lease) -> Holder:
+    """The station's session with the leased address, as long as both lasted."""
+    until = lease.to_at if station.to_at is None else min(lease.to_at, station.to_at)
+    return replace(
+        station,
+        address=lease.address,
+        from_at=max(station.from_at, lease.from_at),
+        to_at=until,
+        evidence=(*station.evidence, lease.record),
+    )
+
+
+def _device(lease: Lease) -> Holder:
+    """A device of which RADIUS knows nothing: it has a MAC address and no account."""
+    return Holder(
+        session_key=lease.record,
+        account_id=None,
+        account=None,
+        full_name="",
+        user_name="",
+        mac=format_mac(lease.mac),
+        nas="",
+        address=lease.address,
+        from_at=lease.from_at,
+        to_at=lease.to_at,
+        last_heard_at=lease.from_at,
+        closed_by=None,
+        evidence=(lease.record,),
+    )
+
+
+def _mac(holder: Holder) -> str | None:
+    return find_mac(holder.mac) if holder.mac else None

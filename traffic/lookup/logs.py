@@ -1,0 +1,70 @@
+"""What log lines add to a look-up: translations, leases, and what is missing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from common.config import Config
+from common.net import IpAddress
+from traffic.archive.entries import Entry
+from traffic.archive.reading import Translation
+from traffic.archive.tables import TableArchive
+from traffic.collectors.paths import node_name
+from traffic.lookup.attribution import Binding, GapSpan, Holder, Window
+from traffic.lookup.leases import find_leases, join_leases
+from traffic.lookup.nat_logs import find_logged, shown
+from traffic.lookup.silence import find_lease_gaps, find_silences
+from traffic.lookup.static_nat import find_static
+from traffic.lookup.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """Translations to one public address."""
+
+    bindings: list[Binding]
+    translations: list[Translation]
+    truncated: bool
+
+
+class LogEvidence:
+    """The lines that concern one question; `entries` are the manifest's."""
+
+    def __init__(
+        self, session: Session, config: Config, entries: Sequence[Entry], window: Window
+    ) -> None:
+        self._session = session
+        self._config = config
+        self._entries = entries
+        self._window = window
+        self._held_ms = config.collector.silent_minutes * 60_000
+        self._tables = TableArchive(config.data_dir / "archive", node_name())
+
+    def translations(self, public: IpAddress, port: int | None, protocols: Sequence[int]) -> Logged:
+        """Who stood behind `public`, by lines and by the static table."""
+        spans, more = find_logged(
+            *(self._tables, self._entries, public, port, protocols),
+            *(self._window, self._held_ms),
+        )
+        table = self._config.collector.static_nat
+        static, more_static = find_static(table, public, port, self._window)
+        return Logged(
+            bindings=[span.binding() for span in (*spans, *static)],
+            translations=shown([*spans, *static]),
+            truncated=more or more_static,
+        )
+
+    def holders(self, addresses: Iterable[str], holders: Sequence[Holder]) -> list[Holder]:
+        """`holders` of `addresses`, joined with what the leases say."""
+        leases = find_leases(*(self._tables, self._entries, addresses, self._window, self._held_ms))
+        return join_leases(self._session, self._config, leases, self._window, holders)
+
+    def gaps(self, store: Store, now: datetime, *, inside: bool) -> list[GapSpan]:
+        """What is missing of lines: of leases for an `inside` address, else of all."""
+        if inside:
+            return find_lease_gaps(self._config, store, self._entries, self._window, now)
+        return find_silences(self._config, self._window, now)
