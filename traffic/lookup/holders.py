@@ -139,6 +139,7 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
         to_at=span.to_at,
         last_heard_at=row.last_heard_at,
         closed_by=_closed_by(row),
+        certain_to=_certain_to(row, span),
         evidence=(
             f"network_session:{row.session_key}",
             f"address_interval:{row.session_key}/{span.address}",
@@ -170,6 +171,19 @@ def _latest_end(row: NetworkSession, silence: timedelta) -> datetime | None:
     if row.closed_at is None or not _fell_silent(row):
         return row.closed_at
     return row.closed_at + silence
+
+
+def _certain_to(row: NetworkSession, span: AddressSpan) -> datetime | None:
+    """Until when a session that ended without a stop is known to have had its address.
+
+    Nothing tells when between its last report and the end of the silence it left, and what
+    came after may have been lost with the stop.
+    """
+    if not _fell_silent(row) or row.stop_seen or row.closed_at is None:
+        return None
+    if span.to_at is not None and span.to_at <= row.closed_at:
+        return None
+    return max(span.from_at, row.closed_at)
 
 
 def _closed_by(row: NetworkSession) -> str | None:

@@ -21,7 +21,7 @@ from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
 from traffic.lookup.coverage import EXPORT_DELAY
-from traffic.lookup.service import LATER, run_lookup
+from traffic.lookup.service import LATER, UNPROVEN, run_lookup
 
 SENT = datetime.fromtimestamp(SECONDS, UTC)
 PUBLIC = "198.51.100.7"
@@ -173,9 +173,9 @@ def close_as_silent(database: Database, key: str) -> None:
 @pytest.mark.parametrize(
     ("reports", "after_minutes", "outcome"),
     [
-        pytest.param(True, 20, "single", id="before-the-silence-was-long"),
+        pytest.param(True, 20, "ambiguous", id="before-the-silence-was-long"),
         pytest.param(True, 40, "none", id="after-it"),
-        pytest.param(False, 600, "single", id="a-gateway-that-never-reports"),
+        pytest.param(False, 600, "ambiguous", id="a-gateway-that-never-reports"),
     ],
 )
 def test_a_session_that_fell_silent_may_have_gone_on(
@@ -188,7 +188,9 @@ def test_a_session_that_fell_silent_may_have_gone_on(
         session.get_one(NetworkSession, "k2").session_seconds = 30 if reports else 0
     found = ask(site, database, "10.1.2.3")
     assert found["outcome"] == outcome
-    assert [one["user_name"] for one in found["candidates"]] == ["somchai"] * (outcome == "single")
+    named = [one["user_name"] for one in found["candidates"]]
+    assert named == (["somchai", None] if outcome == "ambiguous" else [])
+    assert (UNPROVEN in found["warnings"]) == (outcome == "ambiguous")
 
 
 def test_an_address_given_anew_after_a_silence_is_ambiguous(site: Site, database: Database) -> None:
