@@ -157,7 +157,7 @@ def attribute(
         for holder in own
         if _holds(holder, window)
     ]
-    found += _unproven(window, own)
+    found += _unproven(window, own, margin)
     found += _behind(window, bindings, holders, margin)
     if not any(candidate.holder for candidate in found):
         outcome = Outcome.GAP if gaps or not complete else Outcome.NONE
@@ -227,9 +227,9 @@ def _behind(
     return list(found.values())
 
 
-def _unproven(window: Window, own: Sequence[Holder]) -> list[Candidate]:
+def _unproven(window: Window, own: Sequence[Holder], margin: timedelta) -> list[Candidate]:
     """Somebody unknown, when a session may have left the address before it was missed."""
-    proven = [holder.certain for holder in own]
+    proven = [_stretched(holder.certain, 2 * margin) for holder in own]
     parts = window.without(proven)
     evidence = [
         reference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -15,6 +16,7 @@ from db.models import Account, AddressInterval, NasClient, NetworkSession
 from identity.domain.sessions import (
     INTERIM_SECONDS,
     AddressSpan,
+    AddressState,
     CloseCause,
     address_spans,
     ended_at,
@@ -24,6 +26,9 @@ from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
 
 _SHORTEST_PREFIX = 32
+_ONE_MISSED = 2 * timedelta(seconds=INTERIM_SECONDS)
+"""A session of which nothing was heard for this long should have reported once, at least."""
+
 _KEYS_A_QUERY = 400
 """SQLite takes 32,766 parameters in one statement, older ones 999."""
 
@@ -118,13 +123,15 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
             account = accounts.get(row.account_id or 0)
             nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            latest = _latest_end(row, silence if row.nas_client_id in talkers else UNHEARD_AFTER)
-            for span in address_spans(session_state(row), states, latest):
-                found.append(_holder(row, span, account, nas))
+            ending = _Ending.of(row, states, silence if row.nas_client_id in talkers else None)
+            for span in address_spans(session_state(row), states, ending.latest):
+                found.append(_holder(row, span, account, nas, ending))
     return found
 
 
-def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas: str) -> Holder:
+def _holder(
+    row: NetworkSession, span: AddressSpan, account: Account | None, nas: str, ending: _Ending
+) -> Holder:
     mac = find_mac(row.calling_station_id) if row.calling_station_id else None
     return Holder(
         session_key=row.session_key,
@@ -139,7 +146,7 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
         to_at=span.to_at,
         last_heard_at=row.last_heard_at,
         closed_by=_closed_by(row),
-        certain_to=_certain_to(row, span),
+        certain_to=ending.certain_of(span),
         evidence=(
             f"network_session:{row.session_key}",
             f"address_interval:{row.session_key}/{span.address}",
@@ -147,9 +154,48 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """When a session that was closed without a stop was over; both None for any other."""
+
+    latest: datetime | None
+    """Over for certain. The device may have kept its address until the silence was believed."""
+    certain_to: datetime | None
+    """Nothing tells when between its last report and `latest` it left, and what came after
+    may have been lost with the stop."""
+
+    @classmethod
+    def of(
+        cls, row: NetworkSession, addresses: Sequence[AddressState], silence: timedelta | None
+    ) -> _Ending:
+        """`silence` is None for a NAS that sends no interim updates."""
+        if row.closed_at is None or row.stop_seen:
+            return cls(row.closed_at, None)
+        # By the NAS's stopwatch: when a report was received says less, it may have waited.
+        reported = (
+            row.started_at + timedelta(seconds=row.session_seconds)
+            if row.session_seconds
+            else max((row.started_at, *(state.to_at for state in addresses)))
+        )
+        reported = min(reported, row.last_heard_at)
+        if row.close_cause == CloseCause.SILENT:
+            return cls(reported + (silence or UNHEARD_AFTER), reported)
+        if row.close_cause == CloseCause.NAS_RESTARTED and silence is not None:
+            latest = min(row.closed_at, reported + silence)
+            missed = row.closed_at - reported > _ONE_MISSED
+            return cls(latest, reported if missed else None)
+        return cls(row.closed_at, None)
+
+    def certain_of(self, span: AddressSpan) -> datetime | None:
+        """The same of one of its addresses; None when it is certain to the end of `span`."""
+        if self.certain_to is None or (span.to_at is not None and span.to_at <= self.certain_to):
+            return None
+        return max(span.from_at, self.certain_to)
+
+
 def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
-    """Those NAS of silent sessions that send interim updates, so that silence means something."""
-    numbers = {row.nas_client_id for row in rows if _fell_silent(row)}
+    """Those NAS of ended sessions that send interim updates, so that silence means something."""
+    numbers = {row.nas_client_id for row in rows if _has_no_stop(row)}
     query = select(NetworkSession.nas_client_id).where(
         NetworkSession.nas_client_id.in_(numbers),
         NetworkSession.stop_seen == 0,
@@ -158,32 +204,9 @@ def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
     return set(session.scalars(query.distinct())) if numbers else set()
 
 
-def _fell_silent(row: NetworkSession) -> bool:
-    return row.closed_at is not None and row.close_cause == CloseCause.SILENT
-
-
-def _latest_end(row: NetworkSession, silence: timedelta) -> datetime | None:
-    """When a session without a stop was over for certain.
-
-    The housekeeper closes a silent one as of its last report, but the device may have kept
-    its address until the silence was long enough to be believed.
-    """
-    if row.closed_at is None or not _fell_silent(row):
-        return row.closed_at
-    return row.closed_at + silence
-
-
-def _certain_to(row: NetworkSession, span: AddressSpan) -> datetime | None:
-    """Until when a session that ended without a stop is known to have had its address.
-
-    Nothing tells when between its last report and the end of the silence it left, and what
-    came after may have been lost with the stop.
-    """
-    if not _fell_silent(row) or row.stop_seen or row.closed_at is None:
-        return None
-    if span.to_at is not None and span.to_at <= row.closed_at:
-        return None
-    return max(span.from_at, row.closed_at)
+def _has_no_stop(row: NetworkSession) -> bool:
+    causes = (CloseCause.SILENT, CloseCause.NAS_RESTARTED)
+    return row.closed_at is not None and not row.stop_seen and row.close_cause in causes
 
 
 def _closed_by(row: NetworkSession) -> str | None:
