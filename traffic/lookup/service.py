@@ -156,15 +156,15 @@ def _gather(
     address = str(question.address)
     own = find_holders(session, config, [address], window)
     if reader.inside.has(question.address):
-        gaps = find_gaps(store, reader.entries, window, now, ["radius"])
+        gaps = find_gaps(store, reader, window, now, ["radius"])
         return _Evidence(own=own, gaps=gaps)
     found, truncated = _translations(reader, question, window)
     if not found and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
-        gaps = find_gaps(store, reader.entries, window, now, ["radius"])
+        gaps = find_gaps(store, reader, window, now, ["radius"])
         return _Evidence(own=own, gaps=gaps)
     bindings = bindings_of(found, window.from_at - NAT_LOOK_BACK, window.to_at + NAT_LOOK_BACK)
-    gaps = find_gaps(store, reader.entries, window, now, ["collector", "radius"])
+    gaps = find_gaps(store, reader, window, now, ["collector", "radius"])
     pending = find_pending(config, window, now)
     return _Evidence(
         own=own,
