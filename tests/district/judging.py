@@ -7,9 +7,10 @@ person's session, a report that gives its beginning and one from after the windo
 and no other session that had the same inside address could still have gone on, as far as
 the reports that arrived can tell.
 
-A `single` is **right** when the person named is the only one of the truth in the window
-(without `GUARD`), leaving out of the truth whoever no record that reached us tells of; and
-wrong in every other case.
+A `single` is **right** when the person named really had it in the window or within `GUARD` of
+it, and nobody else had it in the window (without `GUARD`) of whom any record tells that reached
+us. It is wrong in every other case. A `none` is wrong when somebody had it and the records
+that tell so reached us, or when a flow record is missing, which is always noticed.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Asked:
     tolerance: float
     people: frozenset[int]
     """Who really had it in the window."""
+    near: frozenset[int]
+    """Who had it in the window or within `GUARD` of it."""
     told: frozenset[int]
     """Those of them of whom any record reached us that could tell."""
     answerable: bool
@@ -167,6 +170,7 @@ class Judge:
             at_s=at,
             tolerance=tolerance,
             people=frozenset(user.person for user in inside),
+            near=frozenset(user.person for user in near),
             told=frozenset(user.person for user in inside if not user.lost),
             answerable=answerable,
             hidden=any(user.lost for user in inside),
@@ -197,6 +201,7 @@ class Judge:
             at_s=at,
             tolerance=tolerance,
             people=frozenset(people),
+            near=frozenset(near),
             told=frozenset(told),
             answerable=len(near) == 1
             and bool(mine)
@@ -223,7 +228,7 @@ class Judge:
         score.outcomes[outcome] += 1
         named = {_person(one) for one in answer["candidates"]}
         if outcome == "single":
-            if len(named) == 1 and named <= asked.people and asked.told <= named:
+            if len(named) == 1 and named <= asked.near and asked.told <= named:
                 score.right += 1
             else:
                 score.wrong.append(f"single {_told(asked, named)}")

@@ -24,6 +24,7 @@ from identity.domain.sessions import (
 from identity.services.housekeeping import UNHEARD_AFTER
 from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
+from traffic.lookup.roaming import end_superseded
 
 _SHORTEST_PREFIX = 32
 _ONE_MISSED = 2 * timedelta(seconds=INTERIM_SECONDS)
@@ -126,7 +127,7 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
             ending = _Ending.of(row, states, silence if row.nas_client_id in talkers else None)
             for span in address_spans(session_state(row), states, ending.latest):
                 found.append(_holder(row, span, account, nas, ending))
-    return found
+    return end_superseded(found)
 
 
 def _holder(
