@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
+from traffic.archive import duck
 from traffic.archive.entries import Entry
 from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
@@ -198,14 +199,11 @@ class FlowReader:
         )
 
     def _run(self, query: str) -> list[tuple[Any, ...]]:
-        import duckdb
-
         if self._connection is None:
-            self._connection = duckdb.connect(":memory:")
-            self._connection.execute("SET autoinstall_known_extensions = false")
+            self._connection = duck.connect()
         try:
             return self._connection.execute(query).fetchall()
-        except duckdb.Error as error:
+        except duck.library().Error as error:
             detail = str(error).splitlines()[0]
             raise ArchiveError("archive", f"cannot be read: {detail}") from error
 
