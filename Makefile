@@ -42,7 +42,7 @@ check: setup ## format, lint, types, imports, file lengths, unit tests on SQLite
 	@deploy/fast-tmp.sh $(BIN)/python -m pytest -q -n 2 -m 'not real' tests/unit
 
 bench: setup ## the project's own measurements, as tables
-	@for measurement in bench/{flows,radius,eap,scale}.py; do \
+	@for measurement in bench/{flows,lookup,district,radius,eap,scale}.py; do \
 		echo "== $$measurement"; $(BIN)/python "$$measurement"; done
 
 soak: setup ## a day's traffic in ten minutes while the database and a worker break

@@ -2,21 +2,24 @@
 
 Synthetic NetFlow 9: 20,000 clients behind 64 public addresses, 28 flows a datagram. No
 network, no processes: one core, one temporary directory, under 30 seconds.
+
+`--sustain SECONDS` instead sends so many seconds of 100,000 flows/s to a collector of its own
+over loopback, and watches the memory of the process that receives and the one that decodes.
 """
 
 from __future__ import annotations
 
-import struct
+import argparse
 import sys
 import tempfile
 import time
 from ipaddress import ip_network
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench.netflow import PER_DATAGRAM, SECONDS, make_datagrams
+from bench.sustained import sustain
 from common.config import Config
 from common.metrics import Counters
 from traffic.archive.inside import Inside
@@ -28,58 +31,12 @@ from traffic.collectors.records import Listener, RecordKind, encode_record
 from traffic.collectors.spool import closed_files
 from traffic.decoders.decoder import Datagram, FlowDecoder
 
-PER_DATAGRAM = 28
 DATAGRAMS = 36_000
 ROUNDS = 3
-SECONDS = 1_795_000_000
-FIELDS = (
-    *((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (6, 1), (1, 4), (2, 4), (22, 4), (21, 4)),
-    *((225, 4), (227, 2), (10, 4), (14, 4)),
-)
-RECORD = np.dtype([(f"f{kind}", f">u{octets}") for kind, octets in FIELDS])
 
 
-def make_datagrams(seed: int) -> list[bytes]:
-    """About a million flows of one second of a busy site."""
-    rng = np.random.default_rng(seed)
-    count = DATAGRAMS * PER_DATAGRAM
-    records = np.zeros(count, RECORD)
-    clients = rng.integers(0, 20_000, count)
-    records["f8"] = 0x0A000000 + clients
-    records["f12"] = rng.integers(0x01000000, 2**32, count)
-    records["f7"] = records["f227"] = rng.integers(1024, 61_024, count)
-    records["f11"] = np.where(rng.random(count) < 0.8, 443, rng.integers(0, 65_536, count))
-    records["f4"] = np.where(rng.random(count) < 0.7, 6, 17)
-    records["f6"] = 0x1B
-    records["f1"] = rng.integers(64, 200_064, count)
-    records["f2"] = rng.integers(1, 201, count)
-    uptime = 1_000_000 + np.arange(count) // PER_DATAGRAM * 1000 // DATAGRAMS
-    records["f21"] = uptime
-    records["f22"] = uptime - rng.integers(0, 5000, count)
-    records["f225"] = 0xCB007100 + clients % 64
-    records["f10"], records["f14"] = 1, 2
-    template = struct.pack("!HHHH", 0, 8 + 4 * len(FIELDS), 256, len(FIELDS))
-    template += b"".join(struct.pack("!HH", *field) for field in FIELDS)
-    octets, size = records.tobytes(), RECORD.itemsize * PER_DATAGRAM
-    made = []
-    for number in range(DATAGRAMS):
-        head = struct.pack(
-            "!HHIIII",
-            9,
-            1,
-            int(uptime[number * PER_DATAGRAM]),
-            SECONDS,
-            seed * DATAGRAMS + number,
-            1,
-        )
-        body = octets[number * size : (number + 1) * size]
-        first = template if number == 0 else b""
-        made.append(head + first + struct.pack("!HH", 256, 4 + size) + body)
-    return made
-
-
-def main() -> None:
-    datagrams = [make_datagrams(seed) for seed in range(ROUNDS)]
+def measure() -> None:
+    datagrams = [make_datagrams(seed, DATAGRAMS) for seed in range(ROUNDS)]
     flows = ROUNDS * DATAGRAMS * PER_DATAGRAM
     decoder = FlowDecoder()
     started = time.perf_counter()
@@ -127,5 +84,16 @@ def main() -> None:
         print(f"{name:<28} {value}")
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sustain", type=int, metavar="SECONDS")
+    parser.add_argument("--rate", type=int, default=100_000, help="flows/s of --sustain")
+    asked = parser.parse_args()
+    if asked.sustain:
+        return sustain(asked.sustain, asked.rate)
+    measure()
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

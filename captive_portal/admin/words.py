@@ -15,7 +15,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from common.errors import NetAccessError
-from traffic.lookup.service import CUT, LATER, NO_PORT
+from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
 
 Words = Mapping[str, LazyString]
 
@@ -266,6 +266,10 @@ LOOKUP_WARNINGS: Words = {
     LATER: _(
         "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
         " it took place."
+    ),
+    UNPROVEN: _(
+        "The stop of a session never came: after its last report the device may have left, and"
+        " another may have had the address."
     ),
     CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }

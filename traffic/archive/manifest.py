@@ -56,30 +56,11 @@ class Manifest:
             ArchiveError: a line is damaged.
         """
         found = [decode_entry(line, number) for number, line in enumerate(self.lines(), 1)]
-        return found[: len(found) - _unfinished(found)]
+        return found[: len(found) - unfinished(found)]
 
     def last(self) -> Entry | None:
         """The last committed entry, or None; reads the end of the file alone."""
-        try:
-            with self.path.open("rb") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                amount = _TAIL_OCTETS
-                while True:
-                    start = max(0, size - amount)
-                    stream.seek(start)
-                    tail = stream.read(size - start)
-                    pieces = tail[: tail.rfind(b"\n") + 1].splitlines()
-                    if start:
-                        pieces = pieces[1:]
-                    found = [decode_entry(line, -1) for line in pieces]
-                    committed = found[: len(found) - _unfinished(found)]
-                    if committed or not start:
-                        return committed[-1] if committed else None
-                    amount *= 4
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise BackendUnavailable("archive", str(error)) from error
+        return self._tail()[0]
 
     def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """Chain `entries` to the end, as one group; on the disk when this returns.
@@ -107,9 +88,7 @@ class Manifest:
 
     def recover(self) -> int:
         """Cut off what a crash left unfinished at the end, into `manifest.torn`; its octets."""
-        lines, torn = self._split()
-        found = [decode_entry(line, number) for number, line in enumerate(lines, 1)]
-        cut = b"".join(line + b"\n" for line in lines[len(lines) - _unfinished(found) :]) + torn
+        cut = self._tail()[1]
         if not cut:
             return 0
         with (self.archive / "manifest.torn").open("ab") as aside:
@@ -122,6 +101,35 @@ class Manifest:
             os.fsync(stream.fileno())
         return len(cut)
 
+    def _tail(self) -> tuple[Entry | None, bytes]:
+        """(the last committed entry, what is unfinished after it); reads no more than it must.
+
+        With an archive of months the manifest is long, and every commit asks this.
+        """
+        try:
+            with self.path.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                amount = _TAIL_OCTETS
+                while True:
+                    start = max(0, size - amount)
+                    stream.seek(start)
+                    tail = stream.read(size - start)
+                    end = tail.rfind(b"\n") + 1
+                    pieces = tail[:end].split(b"\n")[:-1]
+                    if start:
+                        pieces = pieces[1:]
+                    found = [decode_entry(line, -1) for line in pieces]
+                    left = unfinished(found)
+                    if left < len(found) or not start:
+                        cut = b"".join(line + b"\n" for line in pieces[len(pieces) - left :])
+                        last = found[len(found) - left - 1] if left < len(found) else None
+                        return last, cut + tail[end:]
+                    amount *= 4
+        except FileNotFoundError:
+            return None, b""
+        except OSError as error:
+            raise BackendUnavailable("archive", str(error)) from error
+
     def _split(self) -> tuple[list[bytes], bytes]:
         try:
             octets = self.path.read_bytes()
@@ -133,7 +141,7 @@ class Manifest:
         return octets[:end].split(b"\n")[:-1], octets[end:]
 
 
-def _unfinished(entries: Sequence[Entry]) -> int:
+def unfinished(entries: Sequence[Entry]) -> int:
     """How many entries at the end belong to a group that is not whole."""
     if not entries or entries[-1].part == entries[-1].parts:
         return 0

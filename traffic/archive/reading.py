@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
+from traffic.archive import duck
 from traffic.archive.entries import Entry
+from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
-from traffic.archive.manifest import Manifest
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,7 +105,7 @@ class FlowReader:
     def __init__(self, archive: Path, inside: Inside) -> None:
         self._archive = archive
         self.inside = inside
-        self.entries: list[Entry] = Manifest(archive).entries()
+        self.index = ManifestIndex(archive)
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def find_flows(
@@ -142,9 +143,7 @@ class FlowReader:
         With `events`, records that tell of a translation made or ended, one by one; without,
         flows, all those of one inside address and port together.
         """
-        entries = self._between(from_ms, to_ms)
-        if events:
-            entries = [entry for entry in entries if entry.nat_events]
+        entries = self.index.segments("flow", from_ms, to_ms, events=events)
         if not entries:
             return [], False
         network = ip_network(public)
@@ -175,26 +174,21 @@ class FlowReader:
         )
         return [self._translation(row) for row in rows[:limit]], len(rows) > limit
 
-    def _between(self, from_ms: int, to_ms: int) -> list[Entry]:
-        return [
-            entry
-            for entry in self.entries
-            if entry.path
-            and entry.kind == "flow"
-            and entry.active_min_ms <= to_ms
-            and entry.active_max_ms >= from_ms
-        ]
+    def with_gaps(self, from_ms: int, to_ms: int) -> list[Entry]:
+        """Lines of the manifest with a gap that may touch a span."""
+        return self.index.with_gaps(from_ms, to_ms)
 
     def _choose(self, asked: Asked) -> tuple[list[Entry], list[Entry]]:
         """(segments where the sort key finds every flow of the client, the others)."""
-        entries = self._between(asked.from_ms, asked.to_ms)
+        entries = self.index.segments("flow", asked.from_ms, asked.to_ms)
         network = asked.network
         if not (self.inside.has(network[0]) and self.inside.has(network[-1])):
             return [], entries
         direct = [
             entry for entry in entries if entry.lateral == 0 and entry.inside == self.inside.digest
         ]
-        return direct, [entry for entry in entries if entry not in direct]
+        chosen = {entry.seq for entry in direct}
+        return direct, [entry for entry in entries if entry.seq not in chosen]
 
     def _files(self, entries: Sequence[Entry]) -> str:
         listed = ", ".join(_quoted(str(self._archive / entry.path)) for entry in entries)
@@ -208,14 +202,11 @@ class FlowReader:
         )
 
     def _run(self, query: str) -> list[tuple[Any, ...]]:
-        import duckdb
-
         if self._connection is None:
-            self._connection = duckdb.connect(":memory:")
-            self._connection.execute("SET autoinstall_known_extensions = false")
+            self._connection = duck.connect()
         try:
             return self._connection.execute(query).fetchall()
-        except duckdb.Error as error:
+        except duck.library().Error as error:
             detail = str(error).splitlines()[0]
             raise ArchiveError("archive", f"cannot be read: {detail}") from error
 

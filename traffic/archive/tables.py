@@ -17,7 +17,9 @@ import numpy as np
 
 from common import clock
 from common.errors import ArchiveError
+from traffic.archive import duck
 from traffic.archive.entries import Entry
+from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import digest_and_sync, sync_directory
@@ -29,6 +31,7 @@ Row = Mapping[str, Any]
 """Column name -> value; times in milliseconds since 1970 UTC, absent columns are NULL."""
 
 _HOUR_MS = 3_600_000
+_EVER = 1 << 62
 _COPY = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION V2, ROW_GROUP_SIZE 122880"
 
 
@@ -104,23 +107,21 @@ class TableArchive:
         from_ms: int | None = None,
         to_ms: int | None = None,
         limit: int = 10_000,
-        among: Sequence[Entry] | None = None,
+        among: ManifestIndex | None = None,
     ) -> list[Found]:
         """Rows of `kind` received in the span for which the SQL condition `where` holds.
 
         `where` is DuckDB SQL over the kind's columns with `?` for `parameters`; it comes from
-        our own code, never from a question. Ordered by time of receipt; at most `limit`. `among`:
-        the lines of the manifest, for a caller who has read them already.
+        our own code, never from a question. Ordered by time of receipt; at most `limit`.
+        `among`: for a caller who has the index of the manifest already.
 
         Raises:
             ArchiveError: a segment is missing or damaged.
         """
-        paths = [
-            str(self.archive / entry.path)
-            for entry in (self.entries(kind) if among is None else present(among, kind.name))
-            if (from_ms is None or entry.received_max_ms >= from_ms)
-            and (to_ms is None or entry.received_min_ms <= to_ms)
-        ]
+        index = ManifestIndex(self.archive) if among is None else among
+        first = -_EVER if from_ms is None else from_ms
+        last = _EVER if to_ms is None else to_ms
+        paths = [str(self.archive / entry.path) for entry in index.segments(kind.name, first, last)]
         if not paths:
             return []
         spans, limits = "", []
@@ -137,15 +138,13 @@ class TableArchive:
             f"file_row_number = true) WHERE ({where}){spans} "
             "ORDER BY epoch_ms(received_at), filename, file_row_number LIMIT ?"
         )
-        import duckdb
-
         try:
             rows = (
                 self._duck()
                 .execute(query, [paths, *parameters, *limits, max(0, int(limit))])
                 .fetchall()
             )
-        except duckdb.Error as error:
+        except duck.library().Error as error:
             raise ArchiveError(kind.name, f"cannot be read: {error}") from error
         names = list(kind.columns)
         return [
@@ -201,8 +200,6 @@ class TableArchive:
         )
 
     def _copy(self, kind: Kind, rows: Sequence[Row], aside: Path) -> None:
-        import duckdb
-
         strange = {name for row in rows for name in row} - set(kind.columns)
         if strange:
             raise ArchiveError(kind.name, f"has no column {sorted(strange)[0]}")
@@ -220,18 +217,14 @@ class TableArchive:
             connection.execute(
                 f"COPY (SELECT {terms} FROM fresh ORDER BY {order}) TO '{target}' ({_COPY})"  # noqa: S608
             )
-        except duckdb.Error as error:
+        except duck.library().Error as error:
             raise ArchiveError(kind.name, f"cannot be written: {error}") from error
         finally:
             connection.unregister("fresh")
 
     def _duck(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            import duckdb
-
-            self._connection = duckdb.connect(":memory:")
-            self._connection.execute("SET autoinstall_known_extensions = false")
-            self._connection.execute("SET preserve_insertion_order = true")
+            self._connection = duck.connect()
         return self._connection
 
 

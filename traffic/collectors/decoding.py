@@ -21,6 +21,7 @@ from common import logging
 from common.config import Config
 from common.errors import ArchiveError, BackendUnavailable, ConfigError, Refused
 from common.metrics import Counters
+from traffic.archive.index import ManifestIndex
 from traffic.archive.seals import make_seal
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths, collector_paths
@@ -146,6 +147,9 @@ class Sealer:
             return  # nothing to seal yet
         except (ConfigError, ArchiveError, BackendUnavailable, OSError) as error:
             log.warning("archive_not_sealed", error=str(error))
+        # Not left to the first look-up after months, which would wait for it.
+        with contextlib.suppress(ArchiveError, BackendUnavailable):
+            ManifestIndex(self._archive)
         self._next = now + SEAL_SECONDS
 
 

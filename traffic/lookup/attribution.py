@@ -38,6 +38,21 @@ class Window:
         """This window, `margin` longer at both ends."""
         return Window(self.from_at - margin, self.to_at + margin)
 
+    def without(self, spans: Sequence[tuple[datetime, datetime | None]]) -> list[Window]:
+        """The parts of this window in none of `spans`; a span without an end goes on."""
+        left, reached = [], self.from_at
+        for from_at, to_at in sorted(spans, key=lambda span: span[0]):
+            if from_at > self.to_at:
+                break
+            if from_at > reached:
+                left.append(Window(reached, from_at))
+            if to_at is None:
+                return left
+            reached = max(reached, to_at)
+        if reached < self.to_at or not any(self.overlaps(*span) for span in spans):
+            left.append(Window(reached, self.to_at))
+        return left
+
     def within(self, from_at: datetime, to_at: datetime | None) -> Window:
         """The part of this window inside a span that overlaps it."""
         begins = max(self.from_at, from_at)
@@ -62,7 +77,15 @@ class Holder:
     last_heard_at: datetime
     closed_by: str | None
     """What ended the session; None while it is open."""
+    certain_to: datetime | None = None
+    """After this only nothing was heard to the contrary: the session ended, its stop never
+    came. None: certain to the end."""
     evidence: tuple[str, ...]
+
+    @property
+    def certain(self) -> tuple[datetime, datetime | None]:
+        """From when to when packets prove that it had the address."""
+        return self.from_at, self.to_at if self.certain_to is None else self.certain_to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +114,7 @@ class GapSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One possible answer. Without a holder, only the inside address is known."""
+    """One possible answer. Without a holder, only the address is known, not who had it."""
 
     holder: Holder | None
     binding: Binding | None
@@ -134,6 +157,7 @@ def attribute(
         for holder in own
         if _holds(holder, window)
     ]
+    found += _unproven(window, own, margin)
     found += _behind(window, bindings, holders, margin)
     if not any(candidate.holder for candidate in found):
         outcome = Outcome.GAP if gaps or not complete else Outcome.NONE
@@ -170,19 +194,26 @@ def _touches(window: Window, runs: Sequence[tuple[datetime, datetime]]) -> bool:
 def _behind(
     window: Window, bindings: Sequence[Binding], holders: Sequence[Holder], margin: timedelta
 ) -> list[Candidate]:
-    """Candidates behind a translated address; a binding nobody held is one too."""
+    """Candidates behind a translated address.
+
+    A binding brings one that nobody knows as well, where no session is certain to have held its
+    address for the whole of it. Twice the margin is forgiven there: one stretches the binding,
+    and sessions begin and end in whole seconds, too; who is that near is a candidate.
+    """
     found: dict[tuple[str, str, int | None], Candidate] = {}
     for binding in bindings:
         begins, ends = binding.from_at - margin, binding.to_at + margin
         if not window.overlaps(begins, ends):
             continue
         part = window.within(begins, ends)
+        near = part.widened(2 * margin)
         held: list[Holder | None] = [
             holder
             for holder in holders
-            if _covers(holder.address, binding.inside_address) and _holds(holder, part)
+            if _covers(holder.address, binding.inside_address) and _holds(holder, near)
         ]
-        for holder in held or [None]:
+        proven = [_stretched(holder.certain, 2 * margin) for holder in held if holder is not None]
+        for holder in [*held, None] if part.without(proven) else held:
             evidence = (*(holder.evidence if holder else ()), *binding.evidence)
             key = (
                 holder.session_key if holder else "",
@@ -194,6 +225,29 @@ def _behind(
                 evidence = tuple(dict.fromkeys((*before.evidence, *evidence)))
             found[key] = Candidate(holder=holder, binding=binding, evidence=evidence)
     return list(found.values())
+
+
+def _unproven(window: Window, own: Sequence[Holder], margin: timedelta) -> list[Candidate]:
+    """Somebody unknown, when a session may have left the address before it was missed."""
+    proven = [_stretched(holder.certain, 2 * margin) for holder in own]
+    parts = window.without(proven)
+    evidence = [
+        reference
+        for holder in own
+        if holder.certain_to is not None
+        and any(part.overlaps(holder.certain_to, holder.to_at) for part in parts)
+        for reference in holder.evidence
+    ]
+    if not evidence:
+        return []
+    return [Candidate(holder=None, binding=None, evidence=tuple(dict.fromkeys(evidence)))]
+
+
+def _stretched(
+    span: tuple[datetime, datetime | None], margin: timedelta
+) -> tuple[datetime, datetime | None]:
+    from_at, to_at = span
+    return from_at - margin, None if to_at is None else to_at + margin
 
 
 def _holds(holder: Holder, window: Window) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from traffic.archive.entries import Entry
+from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
 from traffic.archive.reading import Translation
 from traffic.archive.tables import Found, TableArchive
@@ -32,20 +32,20 @@ CLOCK_AGREES_MS = 60_000
 
 def find_blocks(
     archive: TableArchive,
-    entries: Sequence[Entry],
+    index: ManifestIndex,
     public: str,
     port: int | None,
     protocols: Sequence[int],
     window: Window,
 ) -> tuple[list[Translation], bool]:
     """(who had a block of `public` with `port` in it during `window`, whether there is more)."""
-    if not any(entry.kind == NAT.name for entry in entries):
+    if not index.holds(NAT.name):
         return [], False
     found: list[Translation] = []
     more = False
     for back in LOOK_BACKS:
         begins = window.from_at - back
-        events, more = _events(archive, entries, public, port, protocols, begins, window)
+        events, more = _events(archive, index, public, port, protocols, begins, window)
         spans = pair_blocks(events, to_milliseconds(begins), _latest(window))
         first, last = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
         found = [one for one in spans if one.from_ms <= last and one.to_ms >= first]
@@ -82,7 +82,7 @@ def pair_blocks(events: Sequence[Found], earliest_ms: int, latest_ms: int) -> li
 
 def _events(
     archive: TableArchive,
-    entries: Sequence[Entry],
+    index: ManifestIndex,
     public: str,
     port: int | None,
     protocols: Sequence[int],
@@ -107,7 +107,7 @@ def _events(
         NAT,
         f"outside_address = ? AND event IN (?, ?){matching}",
         (public, BLOCK_CREATE, BLOCK_DELETE, *values),
-        among=entries,
+        among=index,
         **span,
     )
     places = {(_inside(one), one.values["outside_port"]) for one in told}
@@ -119,7 +119,7 @@ def _events(
         NAT,
         f"outside_address IS NULL AND event = ? AND inside_address IN ({marks})",
         (BLOCK_DELETE, *inside),
-        among=entries,
+        among=index,
         **span,
     )
     told += [one for one in freed if (_inside(one), one.values["outside_port"]) in places]

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from common.config import Config
 from traffic.archive.entries import Entry
+from traffic.archive.reading import FlowReader
 from traffic.collectors.records import HEADER_OCTETS, decode_records
 from traffic.collectors.runs import gap_kind
 from traffic.decoders.sequences import GapReason
 from traffic.lookup.attribution import GapSpan, Window, uncovered
 from traffic.lookup.store import Store
-from traffic.moments import from_micros, from_milliseconds, to_micros
+from traffic.moments import from_micros, from_milliseconds, to_micros, to_milliseconds
 
 ALIVE = timedelta(seconds=60)
 """A run without an end, heard of this recently, is running; beats come every 5 to 30 s."""
@@ -48,7 +49,7 @@ LOGGED = "syslog"
 
 def find_gaps(
     store: Store,
-    entries: Iterable[Entry],
+    reader: FlowReader,
     window: Window,
     now: datetime,
     processes: Sequence[str],
@@ -60,7 +61,9 @@ def find_gaps(
     kinds = {PROCESS_KINDS[one] for one in processes}
     found.extend(_recorded(store, window, kinds | {LOGGED} if "flow" in kinds else kinds))
     if "collector" in processes:
-        found.extend(_in_manifest(entries, window))
+        from_ms = to_milliseconds(window.from_at)
+        to_ms = to_milliseconds(window.to_at + EXPORT_DELAY)
+        found.extend(_in_manifest(reader.with_gaps(from_ms, to_ms), window))
     unique = {(gap.kind, gap.source, gap.from_at, gap.to_at, gap.reason): gap for gap in found}
     return sorted(unique.values(), key=lambda gap: (gap.from_at, gap.kind, gap.source))
 

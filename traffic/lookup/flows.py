@@ -72,7 +72,7 @@ def find_flows(
     with opened as store:
         held = _addresses(database, config, question.user, window) if question.user else []
         processes = ["collector", "radius"] if question.user else ["collector"]
-        gaps = find_gaps(store, reader.entries, window, now, processes)
+        gaps = find_gaps(store, reader, window, now, processes)
         pending = find_pending(config, window, now)
         flows, truncated = reader.find_flows(
             _asked(question, held, window), question.limit, question.offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -16,6 +16,7 @@ from db.models import Account, AddressInterval, NasClient, NetworkSession
 from identity.domain.sessions import (
     INTERIM_SECONDS,
     AddressSpan,
+    AddressState,
     CloseCause,
     address_spans,
     ended_at,
@@ -23,8 +24,12 @@ from identity.domain.sessions import (
 from identity.services.housekeeping import UNHEARD_AFTER
 from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
+from traffic.lookup.roaming import end_superseded
 
 _SHORTEST_PREFIX = 32
+_ONE_MISSED = 2 * timedelta(seconds=INTERIM_SECONDS)
+"""A session of which nothing was heard for this long should have reported once, at least."""
+
 _KEYS_A_QUERY = 400
 """SQLite takes 32,766 parameters in one statement, older ones 999."""
 
@@ -75,15 +80,16 @@ def find_stations(
             NetworkSession.calling_station_id.in_(some), *_alive(window)
         )
         rows = session.scalars(query).all()
-        for row, account, nas, latest in _with_owners(session, config, rows):
+        for row, account, nas, silence in _with_owners(session, config, rows):
+            ending = _Ending.of(row, (), silence)
             span = AddressSpan(
                 session_key=row.session_key,
                 address="",
                 source="lease",
                 from_at=row.started_at,
-                to_at=ended_at(session_state(row), latest),
+                to_at=ended_at(session_state(row), ending.latest),
             )
-            holder = _holder(row, span, account, nas)
+            holder = _holder(row, span, account, nas, ending)
             found.append(replace(holder, evidence=(f"network_session:{row.session_key}",)))
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
@@ -133,17 +139,21 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
-        for row, account, nas, latest in _with_owners(session, config, rows):
+        for row, account, nas, silence in _with_owners(session, config, rows):
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            for span in address_spans(session_state(row), states, latest):
-                found.append(_holder(row, span, account, nas))
-    return found
+            ending = _Ending.of(row, states, silence)
+            for span in address_spans(session_state(row), states, ending.latest):
+                found.append(_holder(row, span, account, nas, ending))
+    return end_superseded(found)
 
 
 def _with_owners(
     session: Session, config: Config, rows: Sequence[NetworkSession]
-) -> Iterator[tuple[NetworkSession, Account | None, str, datetime | None]]:
-    """Each of `rows` with its account, the name of its NAS and when it was over at the latest."""
+) -> Iterator[tuple[NetworkSession, Account | None, str, timedelta | None]]:
+    """Each of `rows` with its account, its NAS's name, and how long a silence ends it there.
+
+    The last is None for a NAS that sends no interim updates.
+    """
     silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
     names = {number: name for number, name in session.execute(select(NasClient.id, NasClient.name))}
     talkers = _talkers(session, rows)
@@ -155,11 +165,12 @@ def _with_owners(
     for row in rows:
         account = accounts.get(row.account_id or 0)
         nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
-        latest = _latest_end(row, silence if row.nas_client_id in talkers else UNHEARD_AFTER)
-        yield row, account, nas, latest
+        yield row, account, nas, silence if row.nas_client_id in talkers else None
 
 
-def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas: str) -> Holder:
+def _holder(
+    row: NetworkSession, span: AddressSpan, account: Account | None, nas: str, ending: _Ending
+) -> Holder:
     mac = find_mac(row.calling_station_id) if row.calling_station_id else None
     return Holder(
         session_key=row.session_key,
@@ -174,6 +185,7 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
         to_at=span.to_at,
         last_heard_at=row.last_heard_at,
         closed_by=_closed_by(row),
+        certain_to=ending.certain_of(span),
         evidence=(
             f"network_session:{row.session_key}",
             f"address_interval:{row.session_key}/{span.address}",
@@ -181,9 +193,48 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """When a session that was closed without a stop was over; both None for any other."""
+
+    latest: datetime | None
+    """Over for certain. The device may have kept its address until the silence was believed."""
+    certain_to: datetime | None
+    """Nothing tells when between its last report and `latest` it left, and what came after
+    may have been lost with the stop."""
+
+    @classmethod
+    def of(
+        cls, row: NetworkSession, addresses: Sequence[AddressState], silence: timedelta | None
+    ) -> _Ending:
+        """`silence` is None for a NAS that sends no interim updates."""
+        if row.closed_at is None or row.stop_seen:
+            return cls(row.closed_at, None)
+        # By the NAS's stopwatch: when a report was received says less, it may have waited.
+        reported = (
+            row.started_at + timedelta(seconds=row.session_seconds)
+            if row.session_seconds
+            else max((row.started_at, *(state.to_at for state in addresses)))
+        )
+        reported = min(reported, row.last_heard_at)
+        if row.close_cause == CloseCause.SILENT:
+            return cls(reported + (silence or UNHEARD_AFTER), reported)
+        if row.close_cause == CloseCause.NAS_RESTARTED and silence is not None:
+            latest = min(row.closed_at, reported + silence)
+            missed = row.closed_at - reported > _ONE_MISSED
+            return cls(latest, reported if missed else None)
+        return cls(row.closed_at, None)
+
+    def certain_of(self, span: AddressSpan) -> datetime | None:
+        """The same of one of its addresses; None when it is certain to the end of `span`."""
+        if self.certain_to is None or (span.to_at is not None and span.to_at <= self.certain_to):
+            return None
+        return max(span.from_at, self.certain_to)
+
+
 def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
-    """Those NAS of silent sessions that send interim updates, so that silence means something."""
-    numbers = {row.nas_client_id for row in rows if _fell_silent(row)}
+    """Those NAS of ended sessions that send interim updates, so that silence means something."""
+    numbers = {row.nas_client_id for row in rows if _has_no_stop(row)}
     query = select(NetworkSession.nas_client_id).where(
         NetworkSession.nas_client_id.in_(numbers),
         NetworkSession.stop_seen == 0,
@@ -192,19 +243,9 @@ def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
     return set(session.scalars(query.distinct())) if numbers else set()
 
 
-def _fell_silent(row: NetworkSession) -> bool:
-    return row.closed_at is not None and row.close_cause == CloseCause.SILENT
-
-
-def _latest_end(row: NetworkSession, silence: timedelta) -> datetime | None:
-    """When a session without a stop was over for certain.
-
-    The housekeeper closes a silent one as of its last report, but the device may have kept
-    its address until the silence was long enough to be believed.
-    """
-    if row.closed_at is None or not _fell_silent(row):
-        return row.closed_at
-    return row.closed_at + silence
+def _has_no_stop(row: NetworkSession) -> bool:
+    causes = (CloseCause.SILENT, CloseCause.NAS_RESTARTED)
+    return row.closed_at is not None and not row.stop_seen and row.close_cause in causes
 
 
 def _closed_by(row: NetworkSession) -> str | None:

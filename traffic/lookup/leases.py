@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from common.config import Config
 from common.net import find_mac, format_mac
-from traffic.archive.entries import Entry
+from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import LEASE
 from traffic.archive.tables import Found, TableArchive
 from traffic.decoders.syslog.lines import LeaseEvent
@@ -44,14 +44,14 @@ class Lease:
 
 def find_leases(
     tables: TableArchive,
-    entries: Sequence[Entry],
+    index: ManifestIndex,
     addresses: Iterable[str],
     window: Window,
     held_ms: int,
 ) -> list[Lease]:
     """The leases of `addresses` that touch `window`."""
     wanted = sorted(set(addresses))
-    if not wanted or not any(entry.kind == LEASE.name for entry in entries):
+    if not wanted or not index.holds(LEASE.name):
         return []
     rows = tables.read(
         LEASE,
@@ -60,7 +60,7 @@ def find_leases(
         from_ms=to_milliseconds(window.from_at - LOOK_BACK),
         to_ms=to_milliseconds(window.to_at) + held_ms,
         limit=MAX_ROWS,
-        among=entries,
+        among=index,
     )
     return [one for one in lease_spans(rows, held_ms) if window.overlaps(one.from_at, one.to_at)]
 

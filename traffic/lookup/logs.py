@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from common.config import Config
 from common.net import IpAddress
-from traffic.archive.entries import Entry
-from traffic.archive.reading import Translation
+from traffic.archive.reading import FlowReader, Translation
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Binding, GapSpan, Holder, Window
@@ -32,14 +31,14 @@ class Logged:
 
 
 class LogEvidence:
-    """The lines that concern one question; `entries` are the manifest's."""
+    """The lines that concern one question."""
 
     def __init__(
-        self, session: Session, config: Config, entries: Sequence[Entry], window: Window
+        self, session: Session, config: Config, reader: FlowReader, window: Window
     ) -> None:
         self._session = session
         self._config = config
-        self._entries = entries
+        self._reader = reader
         self._window = window
         self._held_ms = config.collector.silent_minutes * 60_000
         self._tables = TableArchive(config.data_dir / "archive", node_name())
@@ -47,7 +46,7 @@ class LogEvidence:
     def translations(self, public: IpAddress, port: int | None, protocols: Sequence[int]) -> Logged:
         """Who stood behind `public`, by lines and by the static table."""
         spans, more = find_logged(
-            *(self._tables, self._entries, public, port, protocols),
+            *(self._tables, self._reader.index, public, port, protocols),
             *(self._window, self._held_ms),
         )
         table = self._config.collector.static_nat
@@ -60,11 +59,13 @@ class LogEvidence:
 
     def holders(self, addresses: Iterable[str], holders: Sequence[Holder]) -> list[Holder]:
         """`holders` of `addresses`, joined with what the leases say."""
-        leases = find_leases(*(self._tables, self._entries, addresses, self._window, self._held_ms))
+        leases = find_leases(
+            *(self._tables, self._reader.index, addresses, self._window, self._held_ms)
+        )
         return join_leases(self._session, self._config, leases, self._window, holders)
 
     def gaps(self, store: Store, now: datetime, *, inside: bool) -> list[GapSpan]:
         """What is missing of lines: of leases for an `inside` address, else of all."""
         if inside:
-            return find_lease_gaps(self._config, store, self._entries, self._window, now)
+            return find_lease_gaps(self._config, store, self._reader, self._window, now)
         return find_silences(self._config, self._window, now)

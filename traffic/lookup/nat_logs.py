@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from common.net import IpAddress
-from traffic.archive.entries import Entry
+from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
 from traffic.archive.reading import CLOCK_AGREES_MS, Translation
 from traffic.archive.tables import Found, TableArchive
@@ -60,7 +60,7 @@ class Span:
 
 def find_logged(
     tables: TableArchive,
-    entries: Sequence[Entry],
+    index: ManifestIndex,
     public: IpAddress,
     port: int | None,
     protocols: Sequence[int],
@@ -68,7 +68,7 @@ def find_logged(
     held_ms: int,
 ) -> tuple[list[Span], bool]:
     """(translations to `public` that may have been open in `window`, whether there are more)."""
-    if not any(entry.kind == NAT.name for entry in entries):
+    if not index.holds(NAT.name):
         return [], False
     # Blocks of ports are told far apart: traffic.lookup.blocks pairs them.
     where = "outside_address = ? AND event NOT IN ('block-create', 'block-delete')"
@@ -87,7 +87,7 @@ def find_logged(
             to_milliseconds(moment) for moment in (window.from_at - back, window.to_at + back)
         )
         rows = tables.read(
-            NAT, where, values, from_ms=first, to_ms=last, limit=MAX_ROWS + 1, among=entries
+            NAT, where, values, from_ms=first, to_ms=last, limit=MAX_ROWS + 1, among=index
         )
         if len(rows) <= MAX_ROWS:
             break

@@ -20,6 +20,7 @@ from traffic.archive.inside import Inside
 from traffic.archive.reading import FlowReader, Translation
 from traffic.archive.tables import TableArchive
 from traffic.lookup.attribution import (
+    Attribution,
     Binding,
     Candidate,
     GapSpan,
@@ -57,6 +58,10 @@ LATER = (
     " took place."
 )
 """The minutes of `coverage.EXPORT_DELAY`."""
+UNPROVEN = (
+    "The stop of a session never came: after its last report the device may have left, and"
+    " another may have had the address."
+)
 CUT = "There are more candidates than are shown; ask with a port, protocol or shorter time."
 
 
@@ -115,7 +120,7 @@ def run_lookup(
         "candidates": [_candidate(one, question, zone) for one in result.candidates],
         "translations": [_translation(one, zone) for one in found],
         "gaps": [gap_tree(gap, zone) for gap in result.gaps],
-        "warnings": _warnings(question, window, evidence, result.gaps),
+        "warnings": _warnings(question, window, evidence, result),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "truncated": truncated,
         "clock_error_ms": CLOCK_ERROR_MS,
@@ -152,15 +157,15 @@ def _gather(
 ) -> _Evidence:
     """Everything the archive and the database have on the question."""
     address = str(question.address)
-    logs = LogEvidence(session, config, reader.entries, window)
+    logs = LogEvidence(session, config, reader, window)
     own = logs.holders([address], find_holders(session, config, [address], window))
     if reader.inside.has(question.address):
-        gaps = find_gaps(store, reader.entries, window, now, ["radius"])
+        gaps = find_gaps(store, reader, window, now, ["radius"])
         return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True)])
     found, truncated = _translations(reader, question, window)
     blocks, more = find_blocks(
         TableArchive(config.data_dir / "archive", ""),
-        reader.entries,
+        reader.index,
         address,
         *_port_and_protocols(question),
         window,
@@ -169,12 +174,12 @@ def _gather(
     logged = logs.translations(question.address, *_port_and_protocols(question))
     if not found and not logged.bindings and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
-        gaps = find_gaps(store, reader.entries, window, now, ["radius"])
+        gaps = find_gaps(store, reader, window, now, ["radius"])
         return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True)])
     bindings = bindings_of(found, window.from_at - NAT_LOOK_BACK, window.to_at + NAT_LOOK_BACK)
     bindings += logged.bindings
     inside = {one.inside_address for one in bindings}
-    gaps = find_gaps(store, reader.entries, window, now, ["collector", "radius"])
+    gaps = find_gaps(store, reader, window, now, ["collector", "radius"])
     gaps += logs.gaps(store, now, inside=False)
     pending = find_pending(config, window, now)
     return _Evidence(
@@ -217,16 +222,27 @@ def _translations(
 
 
 def _warnings(
-    question: Question, window: Window, evidence: _Evidence, gaps: Sequence[GapSpan]
+    question: Question, window: Window, evidence: _Evidence, result: Attribution
 ) -> list[str]:
     warnings = [NOT_A_PERSON]
     if evidence.translations and question.port is None:
         warnings.append(NO_PORT)
     if evidence.truncated:
         warnings.append(CUT)
-    if any(gap.from_at > window.to_at for gap in gaps):
+    if any(_is_unproven(one, result.candidates) for one in result.candidates):
+        warnings.append(UNPROVEN)
+    if any(gap.from_at > window.to_at for gap in result.gaps):
         warnings.append(LATER)
     return warnings
+
+
+def _is_unproven(one: Candidate, candidates: Sequence[Candidate]) -> bool:
+    """True for a session that may have ended unheard, beside somebody nobody knows."""
+    return (
+        one.holder is not None
+        and one.holder.certain_to is not None
+        and any(other.holder is None for other in candidates)
+    )
 
 
 def _candidate(one: Candidate, question: Question, zone: str) -> dict[str, Any]:
@@ -249,9 +265,10 @@ def _candidate(one: Candidate, question: Question, zone: str) -> dict[str, Any]:
     }
     if holder is not None:
         tree |= held_tree(holder, zone)
-    elif binding is not None:
-        tree["from"] = to_rfc3339(binding.from_at, zone)
-        tree["to"] = to_rfc3339(binding.to_at, zone)
+    else:
+        span = question.window if binding is None else binding
+        tree["from"] = to_rfc3339(span.from_at, zone)
+        tree["to"] = to_rfc3339(span.to_at, zone)
     return tree
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from common.config import Config
-from traffic.archive.entries import Entry
 from traffic.archive.kinds import LEASE
+from traffic.archive.reading import FlowReader
 from traffic.decoders.sequences import GapReason
 from traffic.decoders.syslog.sources import FORGOTTEN_MS, Source, read_sources, source_name
 from traffic.lookup.attribution import GapSpan, Window
@@ -59,14 +58,14 @@ def find_silences(config: Config, window: Window, now: datetime) -> list[GapSpan
 
 
 def find_lease_gaps(
-    config: Config, store: Store, entries: Sequence[Entry], window: Window, now: datetime
+    config: Config, store: Store, reader: FlowReader, window: Window, now: datetime
 ) -> list[GapSpan]:
     """What is missing of leases, at a site whose DHCP servers tell of them."""
-    if not any(entry.kind == LEASE.name for entry in entries):
+    if not reader.index.holds(LEASE.name):
         return []
     gaps = [
         gap
-        for gap in find_gaps(store, entries, window, now, ["collector"])
+        for gap in find_gaps(store, reader, window, now, ["collector"])
         if gap.reason == NOT_RUNNING or (gap.kind == LOGGED and _is_of_leases(gap))
     ]
     gaps += [gap for gap in find_silences(config, window, now) if _is_of_leases(gap)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from traffic.lookup.attribution import (
@@ -157,7 +157,7 @@ def test_translation_leads_to_whoever_held_the_inside_address_then() -> None:
 def test_the_margin_reaches_over_the_end_of_a_flow() -> None:
     held = [holder("ann", 0, 100), holder("bob", 101, 200)]
     bindings = [binding(10, 100.5)]
-    assert names(attribute(window(0, 400), bindings=bindings, holders=held)) == ["ann"]
+    assert names(attribute(window(0, 400), bindings=bindings, holders=held)) == ["ann", "?"]
     found = attribute(window(0, 400), bindings=bindings, holders=held, margin=timedelta(seconds=1))
     assert found.outcome is Outcome.AMBIGUOUS
 
@@ -167,6 +167,37 @@ def test_two_inside_addresses_behind_one_port_are_ambiguous() -> None:
     bindings = [binding(10, 20), binding(15, 25, "10.0.0.6")]
     assert names(attribute(window(0, 100), bindings=bindings, holders=held)) == ["ann", "eve"]
     assert names(attribute(window(0, 14), bindings=bindings, holders=held)) == ["ann"]
+
+
+def test_a_translation_outlasts_a_session_by_what_clocks_may_differ() -> None:
+    second = timedelta(seconds=1)
+    for last, named in ((102, ["ann"]), (102.5, ["ann", "?"])):
+        found = attribute(
+            window(0, 400),
+            bindings=[binding(10, last - 1)],
+            holders=[holder("ann", 0, 100)],
+            margin=second,
+        )
+        assert names(found) == named
+    assert found.outcome is Outcome.AMBIGUOUS
+
+
+def test_after_its_last_report_a_session_without_a_stop_is_not_certain() -> None:
+    silent = replace(holder("ann", 0, 100), certain_to=at(40), closed_by="silent")
+    proven, later = window(30, 40), window(41, 60)
+    assert attribute(proven, own=[silent]).outcome is Outcome.SINGLE
+    found = attribute(later, own=[silent])
+    assert (found.outcome, names(found)) == (Outcome.AMBIGUOUS, ["ann", "?"])
+    assert attribute(window(101, 102), own=[silent]).outcome is Outcome.NONE
+    bound = [binding(35, 60)]
+    assert attribute(proven, bindings=bound, holders=[silent]).outcome is Outcome.SINGLE
+    assert names(attribute(later, bindings=bound, holders=[silent])) == ["ann", "?"]
+
+
+def test_a_second_session_of_the_same_account_can_prove_what_the_first_cannot() -> None:
+    silent = replace(holder("ann", 0, 100), certain_to=at(40), closed_by="silent")
+    next_one = holder("ann", 41, 200, session="later")
+    assert attribute(window(50, 60), own=[silent, next_one]).outcome is Outcome.SINGLE
 
 
 def test_an_inside_address_nobody_held_keeps_another_from_being_certain() -> None:
@@ -224,6 +255,7 @@ spans = st.tuples(seconds, seconds).map(sorted)
     spans,
     st.tuples(seconds, seconds),
 )
+@example([("a", [0, 0], "5"), ("a", [1, 1], "6")], [([0, 0], "5"), ([0, 1], "6")], [0, 0], (0, 1))
 def test_a_wider_window_never_has_fewer_candidates(
     held: list[tuple[str, list[int], str]],
     bound: list[tuple[list[int], str]],

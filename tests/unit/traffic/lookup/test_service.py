@@ -24,7 +24,7 @@ from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
 from traffic.lookup.coverage import EXPORT_DELAY
-from traffic.lookup.service import LATER, run_lookup
+from traffic.lookup.service import LATER, UNPROVEN, run_lookup
 
 SENT = datetime.fromtimestamp(SECONDS, UTC)
 PUBLIC = "198.51.100.7"
@@ -250,9 +250,9 @@ def close_as_silent(database: Database, key: str) -> None:
 @pytest.mark.parametrize(
     ("reports", "after_minutes", "outcome"),
     [
-        pytest.param(True, 20, "single", id="before-the-silence-was-long"),
+        pytest.param(True, 20, "ambiguous", id="before-the-silence-was-long"),
         pytest.param(True, 40, "none", id="after-it"),
-        pytest.param(False, 600, "single", id="a-gateway-that-never-reports"),
+        pytest.param(False, 600, "ambiguous", id="a-gateway-that-never-reports"),
     ],
 )
 def test_a_session_that_fell_silent_may_have_gone_on(
@@ -265,7 +265,39 @@ def test_a_session_that_fell_silent_may_have_gone_on(
         session.get_one(NetworkSession, "k2").session_seconds = 30 if reports else 0
     found = ask(site, database, "10.1.2.3")
     assert found["outcome"] == outcome
-    assert [one["user_name"] for one in found["candidates"]] == ["somchai"] * (outcome == "single")
+    named = [one["user_name"] for one in found["candidates"]]
+    assert named == (["somchai", None] if outcome == "ambiguous" else [])
+    assert (UNPROVEN in found["warnings"]) == (outcome == "ambiguous")
+
+
+def test_a_silent_session_is_dated_by_the_stopwatch_not_by_receipt(
+    site: Site, database: Database
+) -> None:
+    """Its last report waited an hour in a queue: it tells of then, not of now."""
+    add_session(database, "k1", "somchai", "10.1.2.3", -4000, None)
+    with database.write() as session:
+        row = session.get_one(NetworkSession, "k1")
+        row.session_seconds, row.last_heard_at = 300, SENT - timedelta(seconds=100)
+    close_as_silent(database, "k1")
+    assert ask(site, database, "10.1.2.3", at=SENT - timedelta(seconds=3800))["outcome"] == "single"
+    assert ask(site, database, "10.1.2.3")["outcome"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("silent_seconds", "outcome"), [(500, "single"), (1800, "ambiguous"), (9000, "none")]
+)
+def test_a_restart_long_after_the_last_report_ends_nothing_anew(
+    site: Site, database: Database, silent_seconds: int, outcome: str
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -silent_seconds - 320, None)
+    add_session(database, "k2", "malee", "10.1.2.9", -60, None)
+    with database.write() as session:
+        row = session.get_one(NetworkSession, "k1")
+        row.session_seconds = 300
+        row.last_heard_at = SENT - timedelta(seconds=silent_seconds + 20)
+        row.closed_at, row.close_cause = SENT + timedelta(seconds=20), CloseCause.NAS_RESTARTED
+        session.get_one(NetworkSession, "k2").session_seconds = 30
+    assert ask(site, database, "10.1.2.3")["outcome"] == outcome
 
 
 def test_an_address_given_anew_after_a_silence_is_ambiguous(site: Site, database: Database) -> None:

@@ -1,0 +1,207 @@
+"""Finds lines of a long manifest by time without reading it whole: `archive/manifest.index`.
+
+Derived: it says where in the manifest a line is and which times it speaks of, and what is
+answered comes from the line itself. It is made anew when it does not fit the manifest, and
+`agrees` tells whether every word of it is true. A short manifest needs none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from common.errors import ArchiveError, BackendUnavailable
+from traffic.archive.entries import Entry, decode_entry
+from traffic.archive.manifest import Manifest, unfinished
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Table = npt.NDArray[np.void]
+
+NAME = "manifest.index"
+
+UNINDEXED_OCTETS = 1 << 20
+"""So much of the manifest is decoded line by line: 1,500 lines, 50 ms."""
+
+_MAGIC = b"yuenyan-index-1\n"
+_ROW = [
+    ("offset", "<i8"),
+    ("octets", "<i4"),
+    ("kind", "S16"),
+    ("has_path", "?"),
+    ("removes", "?"),
+    ("has_events", "?"),
+    ("active_min", "<i8"),
+    ("active_max", "<i8"),
+    ("gap_min", "<i8"),
+    ("gap_max", "<i8"),
+]
+_NO_GAP = -(1 << 62)
+
+
+class ManifestIndex:
+    """The committed lines of one manifest as they were when this was made."""
+
+    def __init__(self, archive: Path) -> None:
+        self._manifest = Manifest(archive)
+        self._path = archive / NAME
+        self._table: Table | None = None
+        self._rest: list[Entry] = []
+        """Lines after those of the table."""
+        self._load()
+
+    def segments(self, kind: str, from_ms: int, to_ms: int, *, events: bool = False) -> list[Entry]:
+        """Lines of segments that may hold something of a span, oldest first, purged ones left out.
+
+        With `events`, those alone that have records of translations made or ended.
+
+        Raises:
+            ArchiveError: a line is damaged.
+        """
+        found: list[Entry] = []
+        removed: set[str] = set()
+        table = self._table
+        if table is not None:
+            wanted = table["has_path"] & (table["kind"] == kind.encode())
+            wanted &= (table["active_min"] <= to_ms) & (table["active_max"] >= from_ms)
+            if events:
+                wanted &= table["has_events"]
+            for entry in self._lines(table[wanted | table["removes"]]):
+                removed.update(entry.removed)
+                found.append(entry)
+        for entry in self._rest:
+            removed.update(entry.removed)
+            found.append(entry)
+        return [
+            entry
+            for entry in found
+            if entry.path
+            and entry.kind == kind
+            and entry.active_min_ms <= to_ms
+            and entry.active_max_ms >= from_ms
+            and entry.path not in removed
+            and (entry.nat_events or not events)
+        ]
+
+    def holds(self, kind: str) -> bool:
+        """Whether there was ever a segment of `kind`."""
+        table = self._table
+        indexed = table is not None and bool((table["kind"] == kind.encode()).any())
+        return indexed or any(entry.kind == kind for entry in self._rest)
+
+    def with_gaps(self, from_ms: int, to_ms: int) -> list[Entry]:
+        """Lines with a gap that may touch a span.
+
+        Raises:
+            ArchiveError: a line is damaged.
+        """
+        found: list[Entry] = []
+        if self._table is not None:
+            table = self._table
+            wanted = (table["gap_min"] <= to_ms) & (table["gap_max"] >= from_ms)
+            found.extend(self._lines(table[wanted & (table["gap_max"] > _NO_GAP)]))
+        return found + [entry for entry in self._rest if entry.gaps]
+
+    def _load(self) -> None:
+        try:
+            with self._manifest.path.open("rb") as stream:
+                covered = 0
+                if stream.seek(0, os.SEEK_END) > UNINDEXED_OCTETS:
+                    self._table, covered = self._read(stream)
+                stream.seek(covered)
+                octets = stream.read()
+                octets = octets[: octets.rfind(b"\n") + 1]
+                lines = octets.split(b"\n")[:-1]
+                self._rest = [decode_entry(line, -1) for line in lines]
+                left = unfinished(self._rest)
+                if left:
+                    lines, self._rest = lines[:-left], self._rest[:-left]
+                if sum(map(len, lines)) > UNINDEXED_OCTETS:
+                    self._extend(lines, covered)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BackendUnavailable("archive", str(error)) from error
+
+    def _read(self, manifest: BinaryIO) -> tuple[Table | None, int]:
+        """(the rows on the disk, octets of the manifest they cover), if they fit it."""
+        import numpy as np
+
+        with suppress(OSError, ValueError, IndexError):
+            with self._path.open("rb") as stream:
+                if stream.read(len(_MAGIC)) != _MAGIC:
+                    return None, 0
+                last = stream.readline(1 << 20)
+                table = np.frombuffer(stream.read(), np.dtype(_ROW))
+            offset = int(table["offset"][-1])
+            manifest.seek(offset)
+            # Every line names the hash of the one before: this one stands for all of them.
+            if last.endswith(b"\n") and manifest.read(len(last)) == last:
+                return table, offset + len(last)
+        return None, 0
+
+    def _extend(self, lines: Sequence[bytes], covered: int) -> None:
+        """Take `lines` into the table and onto the disk; who may not write there reads slower."""
+        import numpy as np
+
+        table = np.array(list(_rows(lines, self._rest, covered)), np.dtype(_ROW))
+        if self._table is not None:
+            table = np.concatenate((self._table, table))
+        self._table, self._rest = table, []
+        aside = self._path.with_name(f"{NAME}.{os.getpid()}")
+        with suppress(OSError):
+            with aside.open("wb") as stream:
+                stream.write(_MAGIC + lines[-1] + b"\n" + table.tobytes())
+            aside.rename(self._path)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+    def _lines(self, rows: Table) -> Iterator[Entry]:
+        if not len(rows):
+            return
+        with self._manifest.path.open("rb") as stream:
+            for row in rows:
+                stream.seek(int(row["offset"]))
+                line = stream.read(int(row["octets"]))
+                if not line.endswith(b"\n"):
+                    raise ArchiveError(NAME, "does not fit the manifest; delete it")
+                yield decode_entry(line[:-1], -1)
+
+
+def agrees(archive: Path) -> bool:
+    """Whether the index on the disk, if there is one, says of each line what the line says."""
+    index = ManifestIndex(archive)
+    table = index._table
+    if table is None:
+        return True
+    import numpy as np
+
+    lines = Manifest(archive).lines()[: len(table)]
+    entries = [decode_entry(line, number) for number, line in enumerate(lines, 1)]
+    true = np.array(list(_rows(lines, entries, 0)), np.dtype(_ROW))
+    return len(true) == len(table) and bool((true == table).all())
+
+
+def _rows(
+    lines: Sequence[bytes], entries: Sequence[Entry], offset: int
+) -> Iterator[tuple[Any, ...]]:
+    for line, entry in zip(lines, entries, strict=True):
+        octets = len(line) + 1
+        yield (
+            offset,
+            octets,
+            entry.kind.encode()[:16],
+            bool(entry.path),
+            bool(entry.removed),
+            bool(entry.nat_events),
+            entry.active_min_ms,
+            entry.active_max_ms,
+            min((gap.from_ms for gap in entry.gaps), default=_NO_GAP),
+            max((gap.to_ms for gap in entry.gaps), default=_NO_GAP),
+        )
+        offset += octets
