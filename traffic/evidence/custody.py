@@ -28,6 +28,9 @@ from traffic.archive.entries import GENESIS, canonical
 
 T = TypeVar("T")
 
+ENTERED = "custody:entered"
+"""The audit event of every step; its detail has the hash of the step."""
+
 _TRIES = 5
 """Two officers may enter a step at the same moment: the second takes the first for the one
 before it, and tries again."""
@@ -121,8 +124,9 @@ def append(
         session,
         now,
         actor,
-        f"custody:{new.step}",
+        ENTERED,
         f"exhibit {exhibit_id}",
+        step=row.step,
         person=row.person,
         document=row.document,
         hash=row.hash,
@@ -205,7 +209,7 @@ def find_break(session: Session) -> str:
             return f"exhibit {number} is not as it was entered"
     if made:
         return f"exhibit {min(made)} is missing"
-    audited = select(AuditEvent.detail).where(AuditEvent.action.startswith("custody:"))
+    audited = select(AuditEvent.detail).where(AuditEvent.action == ENTERED)
     for detail in session.scalars(audited):
         if json.loads(detail)["hash"] not in hashes:
             return "a step that stands in the audit trail is missing"

@@ -72,21 +72,23 @@ DOTS = "." * 40
 
 _INDENT = " " * 40
 
+# Laksaman is the free descendant of the fonts of official letters. Those must not be named here,
+# not even after it: Debian's fontconfig then shrinks Laksaman's letters onto each other.
 _STYLE = """
 @page { size: A4; margin: 2.5cm 2cm 2cm 3cm; @bottom-right { content: counter(page) "/"
-  counter(pages); font: 11pt "Laksaman", "TH Sarabun New", "Sarabun", sans-serif; } }
+  counter(pages); font: 10pt "Laksaman", sans-serif; } }
 @page wide { size: A4 landscape; margin: 1.5cm; }
-body { font: 16pt/1.35 "TH Sarabun New", "TH SarabunPSK", "Sarabun", "Laksaman", "Norasi",
+body { font: 12pt/1.5 "Laksaman", "Norasi",
   "Garuda", "Noto Serif Thai", serif; color: #000; margin: 0; }
-body.wide { page: wide; font-size: 14pt; }
+body.wide { page: wide; font-size: 11pt; }
 h1 { font-size: 1.5em; text-align: center; margin: 0 0 .4em; }
 h2 { font-size: 1em; margin: .6em 0 .1em; }
 p { margin: .3em 0; text-indent: 2.5cm; overflow-wrap: anywhere; }
 dl { margin: .2em 0; } dl div { display: flex; }
-dt { flex: none; width: 3.4cm; font-weight: bold; } .wide dt { width: 5.5cm; }
+dt { flex: none; width: 3.6cm; font-weight: bold; } .wide dt { width: 5.5cm; }
 dd { margin: 0; flex: 1; white-space: pre-line; overflow-wrap: anywhere; }
 .aside { margin: 0 0 .3em 50%; white-space: pre-line; }
-table { border-collapse: collapse; width: 100%; margin: .4em 0; font-size: .85em; }
+table { border-collapse: collapse; width: 100%; margin: .4em 0; font-size: .92em; }
 th, td { border: .5pt solid #000; padding: .15em .35em; vertical-align: top; text-align: left;
   overflow-wrap: anywhere; }
 tr { break-inside: avoid; } tr.empty td { height: 1.9em; }

@@ -112,7 +112,7 @@ def thai_date(moment: datetime, zone: str) -> str:
 def thai_moment(moment: datetime, zone: str) -> str:
     """`๒๘ พฤศจิกายน ๒๕๖๙ เวลา ๑๔:๐๕:๐๙ น.`."""
     local = moment.astimezone(ZoneInfo(zone))
-    return f"{thai_date(moment, zone)} เวลา {thai_digits(f'{local:%H:%M:%S}')} น."
+    return f"{thai_date(moment, zone)} เวลา {thai_digits(f'{local:%H:%M:%S}')}\u00a0น."
 
 
 def cover_letter(facts: Facts) -> list[Block]:
