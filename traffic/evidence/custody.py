@@ -75,17 +75,31 @@ _NEEDED = {
 }
 
 
-def refusal(before: Sequence[Step], step: Step) -> str:
-    """Why `step` cannot follow what happened `before` to an exhibit; empty: it can."""
+class No(StrEnum):
+    """Why a step cannot follow; the value is the sentence for the console."""
+
+    MADE_BY_EXPORT = "an export makes the first step itself"
+    DESTROYED = "the exhibit was destroyed: nothing can happen to it any more"
+    NOT_APPROVED = "nobody has approved that it is handed over: enter the step 'approved' first"
+    NOT_HANDED_OVER = "it was handed over to nobody, so nobody can give it back"
+
+
+def refusal(before: Sequence[Step], step: Step) -> No | None:
+    """Why `step` cannot follow what happened `before` to an exhibit; None: it can."""
     if step is Step.CREATED:
-        return "an export makes the first step itself"
+        return No.MADE_BY_EXPORT
     if Step.DESTROYED in before:
-        return "the exhibit was destroyed: nothing can happen to it any more"
+        return No.DESTROYED
     if step is Step.HANDED_OVER and Step.APPROVED not in before:
-        return "nobody has approved that it is handed over: enter the step 'approved' first"
+        return No.NOT_APPROVED
     if step is Step.RETURNED and Step.HANDED_OVER not in before:
-        return "it was handed over to nobody, so nobody can give it back"
-    return ""
+        return No.NOT_HANDED_OVER
+    return None
+
+
+def missing(new: NewStep) -> list[str]:
+    """Names of the fields that a step must have and this one lacks."""
+    return [name for name in _NEEDED.get(new.step, {}) if not getattr(new, name).strip()]
 
 
 def step_hash(row: CustodyStep) -> str:
@@ -144,11 +158,9 @@ def add_step(
         UsageError: something that this step needs is missing; the message says what.
         Refused: it cannot follow what happened before.
     """
-    missing = [
-        text for name, text in _NEEDED.get(new.step, {}).items() if not getattr(new, name).strip()
-    ]
-    if missing:
-        raise UsageError(f"say {', and '.join(missing)}")
+    lacking = [_NEEDED[new.step][name] for name in missing(new)]
+    if lacking:
+        raise UsageError(f"say {', and '.join(lacking)}")
 
     def work(session: Session) -> CustodyStep:
         if session.get(Exhibit, exhibit_id) is None:

@@ -101,7 +101,7 @@ def test_the_form_has_the_steps_and_room_for_more() -> None:
 
 
 def test_a_name_cannot_bring_markup_into_a_page() -> None:
-    blocks = [Paragraph("<script>x</script>"), Grid(("<b>",), [("<i>",)])]
+    blocks: list[Block] = [Paragraph("<script>x</script>"), Grid(("<b>",), [("<i>",)])]
     html = to_html(blocks, "<title>")
     assert "<script>" not in html and "<b>" not in html and "<i>" not in html
 
@@ -131,7 +131,7 @@ def test_the_pdf_has_the_thai_letters_with_their_vowels_and_tone_marks(tmp_path:
     path.write_bytes(pdf)
     fonts = subprocess.run([pdffonts, path], capture_output=True, text=True, check=True).stdout
     assert all(line.split()[-5] == "yes" for line in fonts.splitlines()[2:]), fonts
-    command = [pdftotext, "-layout", path, "-"]
+    command = [pdftotext, "-layout", str(path), "-"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     # Copied out, the glyph that both vowels share reads as either of them.
     same = str.maketrans({"\u0e33": "\u0e32", "\u0e4d": None})
