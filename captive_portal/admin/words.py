@@ -192,7 +192,7 @@ TERMINATE_CAUSES: Words = {
 
 CUSTODY_STEPS: Words = {
     "created": _("made"),
-    "approved": _("approved"),
+    "approved": _("approved to be handed over"),
     "handed_over": _("handed over"),
     "copied": _("copied"),
     "returned": _("given back"),

@@ -6,38 +6,19 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from captive_portal.admin import words
-from db.models import Exhibit
 from identity.office import Office
+from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
-from traffic.evidence import custody, papers
+from traffic.evidence import papers
 from traffic.evidence.custody import No, Step
 
 
 @pytest.fixture(autouse=True)
 def _exhibit(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(papers, "to_pdf", lambda html: None)
-
-    def enter(session: Session) -> None:
-        row = Exhibit(
-            created_at=office.clock(),
-            created_by="head",
-            case_reference="12/2569",
-            reason="หมายเรียก",
-            from_at=office.clock(),
-            to_at=office.clock(),
-            scope="{}",
-            file_name="case <b>.zip",
-            sha256="ab" * 32,
-            octets=1,
-            records=1,
-            key_fingerprint="cd",
-        )
-        custody.enter_exhibit(session, row)
-
-    custody.in_turn(office.database, enter)
+    seed.add_exhibit(office, "case <b>.zip")
 
 
 def test_every_step_and_refusal_has_words() -> None:
