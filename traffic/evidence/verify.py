@@ -373,31 +373,30 @@ def _check_proofs(bundle: _Bundle, manifest: dict[str, Any]) -> set[str]:
         if after["prev"] != hashlib.sha256(canonical(before)).hexdigest():
             raise Altered(SEALS, "the seal of line {} does not follow".format(after["seq"]))
     known = {seal["seq"]: seal for seal in seals}
-    good: set[int] = set()
+    first: dict[int, int] = {}
     proven = set()
     for segment in _parse(SEGMENTS, bundle.read(SEGMENTS))["segments"]:
         line, proof = lines.get(segment["seq"]), segment["proof"]
         if line is None or any(line[name] != segment[name] for name in ("path", "sha256", "kind")):
-            raise Altered(SEGMENTS, "{} is not what its line says".format(segment["path"]))
+            raise Altered(SEGMENTS, f"{segment['path']} is not what its line says")
         if proof["type"] != "chain":
             raise Altered(SEGMENTS, "has a proof that this check does not know; take a newer one")
-        seal = known.get(proof["seal"])
-        if seal is None:
-            raise Altered(SEALS, "the seal that covers {} is missing".format(segment["path"]))
-        if seal["seq"] not in good:
-            bare = {name: value for name, value in seal.items() if name != "signature"}
-            if not is_signed(
-                key, SEAL_PREFIX + canonical(bare), binascii.unhexlify(seal["signature"])
-            ):
-                raise Altered(SEALS, "the seal of line {} is not signed".format(seal["seq"]))
-            good.add(seal["seq"])
-        _check_chain(lines, segment["seq"], seal)
+        if proof["seal"] not in known or proof["seal"] < segment["seq"]:
+            raise Altered(SEALS, f"the seal that covers {segment['path']} is missing")
+        first[proof["seal"]] = min(segment["seq"], first.get(proof["seal"], segment["seq"]))
         proven.add(segment["path"])
+    for sealed, begin in sorted(first.items()):
+        seal = known[sealed]
+        bare = {name: value for name, value in seal.items() if name != "signature"}
+        signature = binascii.unhexlify(seal["signature"])
+        if not is_signed(key, SEAL_PREFIX + canonical(bare), signature):
+            raise Altered(SEALS, f"the seal of line {sealed} is not signed")
+        _check_chain(lines, begin, seal)
     return proven
 
 
 def _check_chain(lines: dict[int, Any], first: int, seal: dict[str, Any]) -> None:
-    """From the line of a segment, each line after it, to the one that was sealed."""
+    """From the line of the first segment, each line after it, to the one that was sealed."""
     before = None
     for seq in range(first, seal["seq"] + 1):
         line = lines.get(seq)
@@ -410,7 +409,7 @@ def _check_chain(lines: dict[int, Any], first: int, seal: dict[str, Any]) -> Non
             raise Altered(LINES, f"line {seq} does not follow the one before")
         before = line["hash"]
     if before != seal["hash"]:
-        raise Altered(SEALS, "the seal of line {} covers another line".format(seal["seq"]))
+        raise Altered(SEALS, f"the seal of line {seal['seq']} covers another line")
 
 
 def _check_records(bundle: _Bundle, items: dict[str, Any], proven: set[str]) -> dict[bool, int]:
