@@ -28,7 +28,7 @@ from traffic.lookup.question import CLOCK_ERROR, NUMBERS, Question
 from traffic.lookup.service import run_lookup
 from traffic.moments import from_milliseconds, to_milliseconds
 
-MAX_FLOWS = 200_000
+MAX_FLOWS = 100_000
 """Of one subject. Beyond it an export is refused rather than cut: half a list is no evidence."""
 
 _EVERYTHING = IPv4Network("0.0.0.0/0")

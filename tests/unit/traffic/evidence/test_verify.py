@@ -266,6 +266,9 @@ def test_openssl_and_sha256sum_come_to_the_same_result(bundle: Path, tmp_path: P
         command = [sums, "--check", "--strict", "--quiet", verify.SUMS]
         return subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 
+    der = [openssl, "pkey", "-pubin", "-in", verify.KEY, "-outform", "DER"]
+    told = subprocess.run(der, cwd=tmp_path, capture_output=True, check=True).stdout
+    assert verify.check(str(bundle))["fingerprint"].replace(" ", "") == sha256(told[-32:])
     assert signed() and summed()
     (tmp_path / FIRST_LEASE).write_bytes(b"{}\n")
     assert signed() and not summed()
