@@ -22,6 +22,7 @@ from traffic.collectors.paths import node_name
 from traffic.evidence.subjects import Found
 from traffic.evidence.tables import Table, json_lines
 from traffic.lookup.attribution import Window
+from traffic.lookup.question import NUMBERS
 from traffic.lookup.service import NAT_LOOK_BACK
 from traffic.lookup.trees import flow_tree
 from traffic.moments import from_milliseconds, to_milliseconds
@@ -101,14 +102,14 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
     asked: list[_Question] = []
     if kind_name == NAT.name:
         same = ("protocol", "outside_address", "outside_port", "inside_address", "inside_port")
-        for address, span in found.spans:
-            where, parameters = "inside_address = ?", [address]
-            asked.append(_Question(where, parameters, span, same, _CREATED))
-        if subject.address is not None:
-            where, told = "outside_address = ?", [str(subject.address)]
-            if subject.port is not None:
-                where += f" AND {subject.port:d} BETWEEN outside_port AND {_LAST_PORT}"
-            asked.append(_Question(where, told, window, same, _CREATED))
+        if subject.address is None:
+            for address, span in found.spans:
+                asked.append(_Question("inside_address = ?", [address], span, same, _CREATED))
+        else:
+            asked += [
+                _Question(where, told, span, same, _CREATED)
+                for where, told, span in _translations(found)
+            ]
     elif kind_name == LEASE.name:
         for address, span in found.spans:
             asked.append(_Question("address = ?", [address], span, ("address",), _ASSIGNED))
@@ -116,7 +117,9 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
             asked.append(_Question("mac = ?", [subject.mac], window, ("mac",), _ASSIGNED))
     elif kind_name == ACCESS.name:
         for address, span in found.spans:
-            asked.append(_Question("client_address = ?", [address], span))
+            # What else somebody did from an address behind the one asked about does not bear on it.
+            if subject.address is None or address == str(subject.address):
+                asked.append(_Question("client_address = ?", [address], span))
         if subject.address is None and subject.mac is not None:
             asked.append(_Question("mac = ?", [subject.mac], window))
         if subject.address is None and subject.user is not None:
@@ -124,6 +127,29 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
     elif found.sessions:
         where = "list_contains(?, session_key)"
         asked.append(_Question(where, [sorted(found.sessions)], window, ("session_key",)))
+    return asked
+
+
+def _translations(found: Found) -> list[tuple[str, list[Any], Window]]:
+    """(condition, its parameters, when) of translations from or to the address asked about."""
+    subject = found.subject
+    inside = "inside_address = ?"
+    outside = "outside_address = ?"
+    if subject.port is not None and subject.protocol != "icmp":
+        inside += f" AND inside_port = {subject.port:d}"
+        outside += f" AND {subject.port:d} BETWEEN outside_port AND {_LAST_PORT}"
+    if subject.protocol is not None:
+        numbers = ", ".join(str(int(number)) for number in NUMBERS[subject.protocol])
+        of = f" AND coalesce(protocol, {int(NUMBERS[subject.protocol][0])}) IN ({numbers})"
+        inside, outside = inside + of, outside + of
+    address = str(subject.address)
+    if not found.narrowed:
+        return [(inside, [address], found.window), (outside, [address], found.window)]
+    asked: list[tuple[str, list[Any], Window]] = []
+    for held, span in found.spans:
+        asked.append((f"{outside} AND inside_address = ?", [address, held], span))
+        if held == address:
+            asked.append((inside, [address], span))
     return asked
 
 
@@ -181,7 +207,9 @@ def _shown(
         if name != "raw":
             value = values[name]
             is_time = type_ == TIME and value is not None
-            row[name] = to_rfc3339(from_milliseconds(value), zone) if is_time else value
+            row["what" if name == "record" else name] = (
+                to_rfc3339(from_milliseconds(value), zone) if is_time else value
+            )
     return row, values.get("raw")
 
 

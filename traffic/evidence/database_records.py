@@ -34,8 +34,14 @@ _PIECE = 400
 """Parameters of one statement; SQLite takes a limited number."""
 
 
-def database_tables(session: Session, found: Sequence[Found], zone: str) -> list[Table]:
-    """The tables of everything that was found, each record once."""
+def database_tables(
+    session: Session, found: Sequence[Found], archived: Iterable[int], zone: str
+) -> list[Table]:
+    """The tables of everything that was found, each record once.
+
+    Args:
+        archived: accounts of sessions that have moved into the archive.
+    """
     keys = sorted({key for one in found for key in one.sessions})
     rows = list(_rows(session, NetworkSession, NetworkSession.session_key, keys))
     tables = [_plain("sessions", rows, zone, lambda row: row.session_key)]
@@ -51,7 +57,7 @@ def database_tables(session: Session, found: Sequence[Found], zone: str) -> list
     logins = _logins(session, found, rows)
     tables.append(_plain("logins", logins, zone, lambda row: str(row.id), without=("trace",)))
     numbers = {row.account_id for row in (*rows, *logins) if row.account_id is not None}
-    tables.append(_accounts(session, numbers, zone))
+    tables.append(_accounts(session, numbers | set(archived), zone))
     return tables
 
 
@@ -63,7 +69,7 @@ def _rows(session: Session, model: Any, column: Any, values: Iterable[Any]) -> I
 
 
 def _concerns(found: Found, row: AddressInterval) -> bool:
-    if row.session_key not in (found.sessions):
+    if row.session_key not in found.sessions:
         return False
     if found.everyone:
         return True

@@ -8,6 +8,7 @@ transaction; and only then the file under its name.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,11 +20,10 @@ from sqlalchemy.orm import Session
 
 from common.clock import to_rfc3339
 from common.config import Config
-from common.errors import BackendUnavailable, Refused, UsageError
+from common.errors import BackendUnavailable, UsageError
 from db.engine import Database
 from db.models import Exhibit
 from identity.services import audit, disclosures
-from traffic.archive.seals import make_seal
 from traffic.evidence import custody, verify
 from traffic.evidence.bundle import Written, write_bundle
 from traffic.evidence.forms import FORM_TITLE
@@ -33,7 +33,7 @@ from traffic.evidence.letters import Facts, Passing, cover_letter, custody_form
 from traffic.evidence.papers import paper_items
 from traffic.evidence.readme import README
 from traffic.evidence.reports import software
-from traffic.evidence.scope import Scope, read_scope
+from traffic.evidence.scope import Scope, archived_lookups, read_scope
 from traffic.lookup.question import read_moment
 from traffic.moments import to_milliseconds
 
@@ -96,10 +96,9 @@ def export(
     order = _read(database, config, asked, out, actor, clock(), notice_version)
     with database.write() as session:
         _audit(session, order, "evidence:export_began", clock())
-    _seal(order)
     gathered = gather(database, config, order.scope, actor, order.now)
     items, pdf = _with_papers(order, gathered)
-    aside = out.with_name(f".{out.name}.part")
+    aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         written = write_bundle(aside, items, _about(order, gathered), order.key)
         exhibit = _enter(database, order, gathered, written, clock)
@@ -135,7 +134,7 @@ def _read(
 ) -> _Order:
     zone = config.site.timezone
     with database.read() as session:
-        scope = read_scope(session, asked, zone)
+        scope = read_scope(session, asked, zone, archived_lookups(config))
     if out.exists():
         raise UsageError(f"{out} is there already; evidence is never written over")
     if not out.parent.is_dir():
@@ -172,14 +171,6 @@ def _audit(
         recipient=order.recipient or None,
         **more,
     )
-
-
-def _seal(order: _Order) -> None:
-    """Have everything that is cited lie under a seal; an empty archive needs none."""
-    with suppress(Refused):
-        make_seal(
-            order.config.data_dir / "archive", order.config.keys_dir, to_milliseconds(order.now)
-        )
 
 
 def _about(order: _Order, gathered: Gathered) -> dict[str, Any]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from common.clock import unix_nanoseconds
 from common.config import Config
+from common.errors import Refused
 from db.engine import Database
+from traffic.archive.seals import make_seal
 from traffic.evidence.archive_records import RAW_FLOWS, archive_tables, flow_tables
 from traffic.evidence.database_records import database_tables
 from traffic.evidence.proofs import Proofs, prove
@@ -52,9 +56,10 @@ def gather(database: Database, config: Config, scope: Scope, actor: str, now: da
     zone, archive = config.site.timezone, config.data_dir / "archive"
     reader = open_reader(config)
     found = [find(database, config, reader, scope, one, actor) for one in scope.subjects]
+    archived = archive_tables(config, found, zone)
+    accounts = [row["account_id"] for row in _rows(archived, "archived") if row["account_id"]]
     with database.read() as session:
-        tables = database_tables(session, found, zone)
-    tables += archive_tables(config, found, zone)
+        tables = database_tables(session, found, accounts, zone) + archived
     items = flow_tables(archive, [flow for one in found for flow in one.flows], zone)
     for table in tables:
         items.update(table.items())
@@ -65,9 +70,11 @@ def gather(database: Database, config: Config, scope: Scope, actor: str, now: da
     gaps = gap_report(database, config, reader.entries, scope.window, now)
     items["reports/clock.json"] = json_item(clock)
     items["reports/gaps.json"] = json_item(gaps)
-    proofs = prove(
-        archive, config.keys_dir, _segments(_cited(items, found, [*clock["server"], *gaps["gaps"]]))
-    )
+    cited = _cited(items, found, [*clock["server"], *gaps["gaps"]])
+    # What came into the archive while this was collected lies under no seal yet.
+    with suppress(Refused):
+        make_seal(archive, config.keys_dir, unix_nanoseconds() // 1_000_000)
+    proofs = prove(archive, config.keys_dir, _segments(cited))
     items.update(proofs.items)
     counts = [(table.name, len(table.rows)) for table in tables]
     counts.insert(4, ("flows", len({flow.record for one in found for flow in one.flows})))

@@ -7,7 +7,7 @@ looked up for the same case; where nothing was, it is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.clock import to_rfc3339
+from common.config import Config
 from common.errors import UsageError
 from common.net import IpAddress, format_mac, parse_address, parse_mac
 from db.models import AuditEvent
+from traffic.archive.kinds import ADMIN
+from traffic.archive.tables import TableArchive
+from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Window
 from traffic.lookup.question import NUMBERS, read_moment
 
 LOOKED_UP = ("lookup:run", "flows:read")
 """Audit events of questions that were asked for a case."""
+
+Told = tuple[str, str]
+"""Target and detail (JSON) of an audit event of a question."""
 
 NOBODY_NAMED = (
     "say whom or what it is about: --address IP (with --port and --protocol), --user NAME or"
@@ -81,7 +88,12 @@ def subject_tree(subject: Subject, zone: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def read_scope(session: Session, asked: Mapping[str, Any], zone: str) -> Scope:
+def read_scope(
+    session: Session,
+    asked: Mapping[str, Any],
+    zone: str,
+    archived: Callable[[str], list[Told]],
+) -> Scope:
     """The scope in the keys case, reason, request, from, to, address, port, protocol, user, mac,
     everyone.
 
@@ -96,7 +108,7 @@ def read_scope(session: Session, asked: Mapping[str, Any], zone: str) -> Scope:
     subject = _named(asked, window)
     subjects, said = [subject] if subject else [], ""
     if not subjects:
-        subjects, said = _looked_up(session, case, window)
+        subjects, said = _looked_up(session, archived, case, window)
     if not subjects:
         raise UsageError(NOBODY_NAMED)
     if not (reason or said):
@@ -148,17 +160,32 @@ def _named(asked: Mapping[str, Any], window: Window) -> Subject | None:
     )
 
 
-def _looked_up(session: Session, case: str, window: Window) -> tuple[list[Subject], str]:
+def archived_lookups(config: Config) -> Callable[[str], list[Told]]:
+    """Questions whose audit events have moved into the archive, by a text their detail has."""
+
+    def find(text: str) -> list[Told]:
+        archive = TableArchive(config.data_dir / "archive", node_name())
+        where = "list_contains(?, action) AND contains(detail, ?)"
+        rows = archive.read(ADMIN, where, [list(LOOKED_UP), text], limit=100_000)
+        return [(str(row.values["target"]), str(row.values["detail"])) for row in rows]
+
+    return find
+
+
+def _looked_up(
+    session: Session, archived: Callable[[str], list[Told]], case: str, window: Window
+) -> tuple[list[Subject], str]:
     """(what was asked for `case` about times in `window`, the reason given last)."""
+    text = json.dumps(case, ensure_ascii=False)
     query = (
-        select(AuditEvent.action, AuditEvent.target, AuditEvent.detail)
-        .where(AuditEvent.action.in_(LOOKED_UP), AuditEvent.detail.contains(_in_json(case)))
+        select(AuditEvent.target, AuditEvent.detail)
+        .where(AuditEvent.action.in_(LOOKED_UP), AuditEvent.detail.contains(text, autoescape=True))
         .order_by(AuditEvent.id)
     )
     subjects: dict[Subject, None] = {}
     reason = ""
-    for _action, target, text in session.execute(query):
-        detail = json.loads(text)
+    for target, told in [*archived(text), *((row[0], row[1]) for row in session.execute(query))]:
+        detail = json.loads(told)
         if detail.get("case") != case:
             continue
         asked_at = Window(*(read_moment(detail[name], "UTC") for name in _BOUNDS))
@@ -171,10 +198,6 @@ def _looked_up(session: Session, case: str, window: Window) -> tuple[list[Subjec
 
 
 _BOUNDS = ("window_from", "window_to")
-
-
-def _in_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _subject_of(target: str, detail: Mapping[str, Any], window: Window) -> Subject:

@@ -50,6 +50,8 @@ class Found:
     flows: list[FlowRecord] = field(default_factory=list)
     answer: dict[str, Any] | None = None
     """The look-up, where an address was named."""
+    narrowed: bool = False
+    """A person or device was named beside the address: the others behind it do not count."""
 
     @property
     def addresses(self) -> set[str]:
@@ -118,9 +120,11 @@ def _find_address(
             found.spans.append((str(subject.address), found.window))
     else:
         # The others whom it names were not asked for.
-        found.answer = {**answer, "candidates": kept, "narrowed": True}
+        found.narrowed = True
+        told = [one for one in answer["translations"] if one["inside_address"] in found.addresses]
+        found.answer = {**answer, "candidates": kept, "translations": told, "narrowed": True}
     flows = _flows(reader, [_asked(ip_network(subject.address), found.window)])
-    found.flows = [flow for flow in flows if _bears(flow, found, keys is not None)]
+    found.flows = [flow for flow in flows if _bears(flow, found)]
 
 
 def open_reader(config: Config) -> FlowReader:
@@ -186,7 +190,7 @@ def _flows(reader: FlowReader, asked: Iterable[Asked]) -> list[FlowRecord]:
     return flows
 
 
-def _bears(flow: FlowRecord, found: Found, narrowed: bool) -> bool:
+def _bears(flow: FlowRecord, found: Found) -> bool:
     """Whether a flow of the address is one that was asked for."""
     subject = found.subject
     if subject.protocol is not None and flow.protocol not in NUMBERS[subject.protocol]:
@@ -203,7 +207,7 @@ def _bears(flow: FlowRecord, found: Found, narrowed: bool) -> bool:
         and (str(subject.address), subject.port) not in ends
     ):
         return False
-    if not narrowed:
+    if not found.narrowed:
         return True
     begins, ends_at = from_milliseconds(flow.start_ms), from_milliseconds(flow.end_ms)
     return any(

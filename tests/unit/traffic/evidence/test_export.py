@@ -12,11 +12,20 @@ from sqlalchemy import select
 
 from common.errors import ArchiveError, NotFound, UsageError
 from db.engine import Database
-from db.models import AuditEvent, CustodyStep, Disclosure, Exhibit
+from db.models import (
+    AuditEvent,
+    AuthEvent,
+    CustodyStep,
+    Disclosure,
+    Exhibit,
+    NetworkSession,
+)
 from tests.conftest import Site
 from tests.unit.traffic.evidence.bundles import read_items, sha256
-from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, SOMCHAI, moment, seed
-from traffic.evidence import papers, verify
+from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, SOMCHAI, lease, moment, seed
+from traffic.archive.kinds import ADMIN, LEASE, SESSION
+from traffic.archive.tables import TableArchive
+from traffic.evidence import archive_records, gathering, papers, verify
 from traffic.evidence.export import Exported, export
 
 NOW = datetime(2026, 11, 28, 3, 4, 5, 678_901, tzinfo=UTC)
@@ -116,7 +125,10 @@ def test_address_and_person_together_hold_what_bears_on_both(world: Site) -> Non
     assert [row["username"] for row in rows(items, "accounts")] == ["malee"]
     answer = json.loads(items["lookup/answer-1.json"])
     assert [one["account"] for one in answer["candidates"]] == ["malee"]
-    assert b"somchai" not in items["lookup/answer-1.json"]
+    assert [row["inside_address"] for row in rows(items, "nat")] == [MALEE]
+    whole = b"".join(octets for name, octets in items.items() if name != "verify.py")
+    for of_somchai in ("somchai", SOMCHAI, "3c22fb010203"):
+        assert of_somchai.encode() not in whole, of_somchai
 
 
 def test_without_a_subject_it_takes_what_was_looked_up_for_the_case(world: Site) -> None:
@@ -135,6 +147,66 @@ def test_without_a_subject_it_takes_what_was_looked_up_for_the_case(world: Site)
     assert [row["username"] for row in rows(items, "accounts")] == ["somchai"]
     with pytest.raises(UsageError, match="--address"):
         make(world, "other.zip", case="13/2569")
+
+
+def test_look_ups_whose_records_have_moved_into_the_archive_count_too(world: Site) -> None:
+    archive = TableArchive(world.data_dir / "archive", "node")
+    detail = {
+        "case": "9 % _ 'x'",
+        "reason": "old",
+        "port": 50_000,
+        "protocol": "tcp",
+        "window_from": moment(-1),
+        "window_to": moment(1),
+    }
+    row = {"received_at": 1_795_100_000_000, "action": "lookup:run", "target": PUBLIC}
+    archive.append(ADMIN, [{**row, "detail": json.dumps(detail, ensure_ascii=False)}])
+    items = read_items(make(world, case="9 % _ 'x'", reason="").path)
+    assert [row["username"] for row in rows(items, "accounts")] == ["somchai"]
+    assert json.loads(items["MANIFEST.json"])["reason"] == "old"
+
+
+def test_what_came_in_during_the_export_is_sealed_first(
+    world: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment of the period that is written after the look-up must not stop the export."""
+    rows_of = archive_records.archive_tables
+
+    def late(*arguments: Any) -> Any:
+        archive = TableArchive(world.data_dir / "archive", "node")
+        archive.append(LEASE, [lease(MALEE, "malee", 5)])
+        return rows_of(*arguments)
+
+    monkeypatch.setattr(gathering, "archive_tables", late)
+    made = make(world, user="malee")
+    assert len(rows(read_items(made.path), "leases")) == 2
+    assert verify.check(str(made.path))["records_under_seal"] == 4
+
+
+def test_sessions_that_have_moved_into_the_archive_name_their_account(world: Site) -> None:
+    database = Database(world.config.database_url)
+    with database.write() as session:
+        session.delete(session.get_one(AuthEvent, 1))
+        session.get_one(NetworkSession, "key-somchai").account_id = None
+    database.dispose()
+    row = {
+        "received_at": 1_794_999_000_000,
+        "record": "session",
+        "session_key": "key-somchai",
+        "account_id": 71,
+        "user_name": "somchai",
+        "data": "{}",
+    }
+    datagram = {**row, "record": "accounting", "account_id": None, "raw": b"\x04\x01old"}
+    archive = TableArchive(world.data_dir / "archive", "node")
+    archive.append(SESSION, [row, datagram, {**row, "session_key": "key-malee"}])
+    items = read_items(make(world, address=SOMCHAI).path)
+    archived = rows(items, "archived")
+    assert [one["record"].partition(":")[0] for one in archived] == ["session", "session"]
+    assert [one["what"] for one in archived] == ["session", "accounting"]
+    assert {one["session_key"] for one in archived} == {"key-somchai"}
+    assert b"\x04\x01old" in [octets for name, octets in items.items() if "raw/archived" in name]
+    assert [one["full_name"] for one in rows(items, "accounts")] == ["สมชาย ใจดี"]
 
 
 @pytest.mark.parametrize(
@@ -249,8 +321,6 @@ def test_clocks_and_gaps_are_told_as_they_are(world: Site) -> None:
 
 def test_a_spreadsheet_does_not_take_a_name_for_a_formula(world: Site) -> None:
     database = Database(world.config.database_url)
-    from db.models import NetworkSession
-
     with database.write() as session:
         session.get_one(NetworkSession, "key-malee").user_name = "=cmd|x"
     database.dispose()
