@@ -20,7 +20,7 @@ setup: $(STAMP) ## virtual environment with everything installed; starts nothing
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@deploy/make-venv.sh $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e '.[dev]'
+		-c constraints.txt -e '.[dev,pdf]'
 	@touch $@
 
 run: setup ## set up and run everything here, on SQLite under var/

@@ -209,6 +209,23 @@ class Archive(Section):
     """A segment is written at the latest this long after its first record came."""
 
 
+class Evidence(Section):
+    """What stands in letters about evidence; what is empty is left to be filled in by hand."""
+
+    office: str = ""
+    """Of the letterhead; empty: the site's name."""
+    address: str = ""
+    """Below it; several lines are allowed."""
+    document_prefix: str = ""
+    """What the office's letters are numbered with, such as "ศธ 04321"."""
+    signatory: str = ""
+    signatory_position: str = ""
+    coordinator: str = ""
+    """Who deals with requests of officials: name, position, telephone."""
+    deputy: str = ""
+    """Who stands in for the coordinator."""
+
+
 class Config(Section):
     """The whole tree. `source` is the file it came from, or None for built-in defaults."""
 
@@ -224,6 +241,7 @@ class Config(Section):
     passwords: Passwords = Passwords()
     collector: Collector = Collector()
     archive: Archive = Archive()
+    evidence: Evidence = Evidence()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 

@@ -22,6 +22,7 @@ needed=(
   slapd:slapd
   ldapmodify:ldap-utils
   psql:postgresql-client
+  pdftotext:poppler-utils
   gcc:gcc
   make:make
   dpkg-source:dpkg-dev
@@ -40,6 +41,11 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/
 [ -z "${YUENYAN_TEST_ALL:-}" ] || [ -d /usr/share/samba/setup ] ||
   missing+=(samba-ad-provision samba-dsdb-modules samba-vfs-modules)
 compgen -G '/usr/share/fonts/*/tlwg/*' >/dev/null || missing+=(fonts-thai-tlwg)
+# What WeasyPrint loads to make PDF.
+for library in pango-1.0.so.0:libpango-1.0-0 pangoft2-1.0.so.0:libpangoft2-1.0-0 \
+  harfbuzz-subset.so.0:libharfbuzz-subset0; do
+  compgen -G "/usr/lib/*/lib${library%%:*}" >/dev/null || missing+=("${library##*:}")
+done
 [ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 
 peer_with_teap() { # some 20 seconds the first time, then nothing

@@ -37,6 +37,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
+    "evidence": ("yuenyan.commands.evidence", "give out evidence, check it, its custody register"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

@@ -25,6 +25,7 @@ from db.migrate import upgrade
 from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
 from identity.vault import make_key
+from traffic.evidence import keys as evidence_keys
 
 PORTAL_SESSION_KEY = "portal-session.key"
 ADMIN_SESSION_KEY = "admin-session.key"
@@ -57,6 +58,8 @@ def initialise(config: Config, admin: str | None, admin_password: str | None) ->
                 made.append(name)
         if _make_seal_key(config.keys_dir):
             made.append("seal key")
+        if evidence_keys.make_key(config.keys_dir):
+            made.append("evidence key")
         config.ca_dir.mkdir(mode=0o755, exist_ok=True)
     except OSError as error:
         raise ConfigError(

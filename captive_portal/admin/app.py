@@ -18,6 +18,7 @@ from captive_portal.admin import (
     account_choices,
     api,
     audit_trail,
+    custody,
     dashboard,
     disconnects,
     logins,
@@ -102,6 +103,7 @@ def create_app(office: Office) -> Flask:
         nas_clients,
         nas_settings,
         lookups,
+        custody,
         audit_trail,
         api,
     ):

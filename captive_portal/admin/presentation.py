@@ -68,6 +68,11 @@ MENU = (
         endpoint="lookups.ask", label=_("Who used this address?"), permission=Permission.LOOK_UP
     ),
     MenuItem(
+        endpoint="custody.listing",
+        label=_("Evidence given out"),
+        permission=Permission.VIEW_CUSTODY,
+    ),
+    MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),
 )

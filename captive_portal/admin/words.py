@@ -190,6 +190,29 @@ TERMINATE_CAUSES: Words = {
 }
 """Acct-Terminate-Cause, RFC 2866 section 5.10 and RFC 3580 section 2."""
 
+CUSTODY_STEPS: Words = {
+    "created": _("made"),
+    "approved": _("approved to be handed over"),
+    "handed_over": _("handed over"),
+    "copied": _("copied"),
+    "returned": _("given back"),
+    "destroyed": _("destroyed"),
+}
+
+CUSTODY_REFUSALS: Words = {
+    "MADE_BY_EXPORT": _("Only an export makes the first step."),
+    "DESTROYED": _("The exhibit was destroyed; nothing can happen to it any more."),
+    "NOT_APPROVED": _("Nobody has approved that it is handed over; enter the approval first."),
+    "NOT_HANDED_OVER": _("It was handed over to nobody, so nobody can give it back."),
+}
+
+CUSTODY_FIELDS: Words = {
+    "person": _("Person"),
+    "officer_id": _("Number of the officer's card"),
+    "document": _("Number of the document"),
+    "note": _("Note"),
+}
+
 ACTIONS: Words = {
     "account:added": _("added an account"),
     "account:active": _("enabled an account"),
@@ -217,6 +240,9 @@ ACTIONS: Words = {
     "device:added": _("added a device"),
     "lookup:run": _("looked up who used an address"),
     "flows:read": _("looked up traffic records"),
+    "evidence:export_began": _("began to give out evidence"),
+    "evidence:exported": _("gave out evidence"),
+    "custody:entered": _("entered what happened to an exhibit"),
     "nas:added": _("added a network device"),
     "nas:enabled": _("switched a network device on"),
     "nas:message_authenticator": _("changed whether a network device must sign"),

@@ -13,6 +13,7 @@ from db.models.base import Base
 from db.models.certificates import Certificate
 from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
+from db.models.evidence import CustodyStep, Disclosure, Exhibit
 from db.models.ledger import (
     AccountingEvent,
     AddressInterval,
@@ -37,8 +38,11 @@ __all__ = [
     "Base",
     "Certificate",
     "CoaRequest",
+    "CustodyStep",
     "Credential",
     "DirectoryEntry",
+    "Disclosure",
+    "Exhibit",
     "Gap",
     "NasBoot",
     "NasClient",

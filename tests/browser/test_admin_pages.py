@@ -39,6 +39,8 @@ PAGES = {
     "nas-new": "/nas/new?address=10.20.9.9",
     "lookup": "/lookup/",
     "audit": "/audit/",
+    "custody": "/custody/",
+    "custody-one": "/custody/1",
     "nowhere": "/nowhere",
 }
 
@@ -56,6 +58,7 @@ def school_day(office: Office) -> None:
     """A database with something on every page."""
     seed.add_officers(office)
     seed.add_school_day(office)
+    seed.add_exhibit(office)
 
 
 @pytest.mark.usefixtures("school_day")

@@ -105,6 +105,15 @@ def find_addresses(session: Session, config: Config, username: str, window: Wind
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
 
+def find_station(session: Session, config: Config, mac: str, window: Window) -> list[Holder]:
+    """Every address that sessions of a device (twelve hex digits) had in `window`."""
+    query = select(NetworkSession.session_key).where(
+        NetworkSession.calling_station_id == mac, *_alive(window)
+    )
+    found = _holders(session, config, set(session.scalars(query)))
+    return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
+
+
 def is_known_name(session: Session, username: str) -> bool:
     """True when an account has this name or a session was opened with it."""
     name = (find_mac(username) or username.strip()).casefold()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from db.models import (
     AddressInterval,
     AuthEvent,
+    Exhibit,
     Gap,
     NetworkSession,
     ServiceRun,
@@ -16,6 +17,7 @@ from db.models import (
 )
 from identity.office import Office
 from identity.services import nas, people, registrations, roles, vouchers
+from traffic.evidence import custody
 
 OFFICER_PASSWORD = "officer horse battery"
 OFFICERS = {"head": "admin", "kruya": "approver", "truat": "auditor"}
@@ -238,3 +240,27 @@ def _add_ledger(
                     to_at=now, first_offset_seconds=0, last_offset_seconds=600,
                 )
             )  # fmt: skip
+
+
+def add_exhibit(office: Office, file_name: str = "case-12-2569.zip") -> None:
+    """One bundle of evidence in the custody register."""
+    now = office.clock()
+
+    def enter(session: Session) -> None:
+        row = Exhibit(
+            created_at=now,
+            created_by="head",
+            case_reference="12/2569",
+            reason="หมายเรียกพยานเอกสาร",
+            from_at=now - timedelta(hours=2),
+            to_at=now - timedelta(hours=1),
+            scope="{}",
+            file_name=file_name,
+            sha256="ab" * 32,
+            octets=81_234,
+            records=12,
+            key_fingerprint=" ".join(["b5bb9d80"] * 8),
+        )
+        custody.enter_exhibit(session, row)
+
+    custody.in_turn(office.database, enter)

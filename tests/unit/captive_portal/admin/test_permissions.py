@@ -60,6 +60,10 @@ ROUTES = [
     ("GET", "/lookup/", OVERSIGHT),
     ("POST", "/lookup/", OVERSIGHT),
     ("GET", "/audit/", OVERSIGHT),
+    ("GET", "/custody/", OVERSIGHT),
+    ("GET", "/custody/999", OVERSIGHT),
+    ("GET", "/custody/999/form", OVERSIGHT),
+    ("POST", "/custody/999/steps", ADMIN_ONLY),
 ]
 
 
@@ -82,7 +86,8 @@ def test_every_page_works_on_either_database(office_on: Office) -> None:
     officer.sign_in(ADMIN, ADMIN_PASSWORD)
     for method, path, _allowed in ROUTES:
         if method == "GET":
-            expected = 404 if path in ("/registrations/ABCDEFGH", "/sessions/0000/end") else 200
+            nothing = ("/registrations/ABCDEFGH", "/sessions/0000/end")
+            expected = 404 if path in nothing or "/custody/999" in path else 200
             assert officer.get(path).status_code == expected, path
     for path in ("/people/?q=ก&role=student&state=active&org=KRT1", "/registrations/?q=ก"):
         assert officer.get(path).status_code == 200, path
