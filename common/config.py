@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from common.config_access import Directory, Eap, Proxy, RadSec
+from common.config_office import Clock, OfficeDuties
 from common.config_section import Listen, Prefix, Section
 from common.errors import ConfigError
 
@@ -163,6 +164,8 @@ class Config(Section):
     passwords: Passwords = Passwords()
     collector: Collector = Collector()
     archive: Archive = Archive()
+    clock: Clock = Clock()
+    office: OfficeDuties = OfficeDuties()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 

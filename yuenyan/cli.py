@@ -37,6 +37,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
+    "clock": ("yuenyan.commands.clock", "how right the clocks are: status, sample"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

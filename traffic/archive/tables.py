@@ -94,18 +94,20 @@ class TableArchive:
         from_ms: int | None = None,
         to_ms: int | None = None,
         limit: int = 10_000,
+        entries: Sequence[Entry] | None = None,
     ) -> list[Found]:
         """Rows of `kind` received in the span for which the SQL condition `where` holds.
 
         `where` is DuckDB SQL over the kind's columns with `?` for `parameters`; it comes from
         our own code, never from a question. Ordered by time of receipt; at most `limit`.
+        `entries` are the kind's lines where the caller has read the manifest already.
 
         Raises:
             ArchiveError: a segment is missing or damaged.
         """
         paths = [
             str(self.archive / entry.path)
-            for entry in self.entries(kind)
+            for entry in (self.entries(kind) if entries is None else entries)
             if (from_ms is None or entry.received_max_ms >= from_ms)
             and (to_ms is None or entry.received_min_ms <= to_ms)
         ]

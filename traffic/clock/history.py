@@ -1,0 +1,162 @@
+"""What the archive has on clocks: the last sample, and how wrong the clock may have been then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from common.config import Config
+from traffic.archive.entries import Entry
+from traffic.archive.kinds import CLOCK
+from traffic.archive.tables import Found, TableArchive
+from traffic.clock.judgement import State, Verdict
+from traffic.clock.sampling import EQUIPMENT, THIS_MACHINE
+from traffic.moments import from_milliseconds, to_milliseconds
+
+FRESH = timedelta(hours=2)
+"""A sample is taken each hour; an older one says nothing about now."""
+
+AROUND = timedelta(minutes=90)
+"""The samples before and after a moment both count, also when one of them came late."""
+
+ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStatus:
+    """The newest sample of this site's archive."""
+
+    at: datetime | None
+    own: Verdict | None
+    limit_us: int
+    fresh: bool
+    steps: tuple[tuple[datetime, int], ...] = ()
+    """Of the last day: when, and by how many microseconds."""
+    servers: tuple[dict[str, Any], ...] = ()
+    equipment: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether the clock is shown to be right within the limit, by a sample that is fresh."""
+        return self.fresh and self.own is not None and self.own.is_within(self.limit_us)
+
+    @property
+    def alarm(self) -> str | None:
+        """Why somebody should look, as a short code; None: nobody need."""
+        if self.own is None:
+            return "never_measured"
+        if not self.fresh:
+            return "not_measured_lately"
+        if self.own.state is not State.SYNCHRONISED:
+            return self.own.reason or "not_synchronised"
+        return None if self.proven else "beyond_limit"
+
+
+def read_status(config: Config, now: datetime) -> ClockStatus:
+    """How the clocks stand by the newest sample.
+
+    Raises:
+        ArchiveError: the archive cannot be read.
+    """
+    archive = TableArchive(config.data_dir / "archive", "reader")
+    limit_us = round(config.clock.limit_ms * 1000)
+    since = to_milliseconds(now - timedelta(days=1))
+    own = archive.read(CLOCK, "source = ?", [THIS_MACHINE], from_ms=since, to_ms=None, limit=ROWS)
+    steps = tuple(
+        (from_milliseconds(one.values["received_at"]), int(one.values["offset_us"]))
+        for one in own
+        if one.values["state"] == State.STEP
+    )
+    verdicts = [one for one in own if one.values["state"] != State.STEP]
+    if not verdicts:
+        return ClockStatus(at=None, own=None, limit_us=limit_us, fresh=False, steps=steps)
+    at_ms = int(verdicts[-1].values["received_at"])
+    rows = archive.read(
+        CLOCK, "source <> ?", [THIS_MACHINE], from_ms=at_ms, to_ms=at_ms, limit=ROWS
+    )
+    at = from_milliseconds(at_ms)
+    return ClockStatus(
+        at=at,
+        own=_verdict(verdicts[-1]),
+        limit_us=limit_us,
+        fresh=now - at <= FRESH,
+        steps=steps,
+        servers=tuple(_tree(one) for one in rows if not one.values["source"].startswith(EQUIPMENT)),
+        equipment=tuple(_tree(one) for one in rows if one.values["source"].startswith(EQUIPMENT)),
+    )
+
+
+def measured_error(
+    config: Config, entries: Sequence[Entry], from_at: datetime, to_at: datetime
+) -> timedelta:
+    """How wrong this machine's clock may have been between two moments, as far as it was measured.
+
+    The greatest bound of the samples around, and every step among them. Zero where nothing was
+    measured: what is assumed then is the asker's business.
+
+    Args:
+        entries: the manifest, which whoever asks has read already.
+
+    Raises:
+        ArchiveError: a segment cannot be read.
+    """
+    low, high = to_milliseconds(from_at - AROUND), to_milliseconds(to_at + AROUND)
+    near = [
+        entry
+        for entry in entries
+        if entry.kind == CLOCK.name
+        and entry.received_max_ms >= low
+        and entry.received_min_ms <= high
+    ]
+    if not near:
+        return timedelta(0)
+    gone = {path for entry in entries if entry.removed for path in entry.removed}
+    near = [entry for entry in near if entry.path and entry.path not in gone]
+    rows = TableArchive(config.data_dir / "archive", "reader").read(
+        CLOCK, "source = ?", [THIS_MACHINE], from_ms=low, to_ms=high, limit=ROWS, entries=near
+    )
+    bounds, steps = [0], 0
+    for one in rows:
+        offset, error = one.values["offset_us"], one.values["error_us"]
+        if one.values["state"] == State.STEP:
+            steps += abs(int(offset or 0))
+        elif offset is not None and error is not None:
+            bounds.append(abs(int(offset)) + int(error))
+    return timedelta(microseconds=max(bounds) + steps)
+
+
+def _verdict(found: Found) -> Verdict:
+    values, data = found.values, _data(found)
+    return Verdict(
+        state=State(values["state"]),
+        method=str(data.get("method", "none")),
+        source=str(data.get("source", "")),
+        offset_us=values["offset_us"],
+        error_us=values["error_us"],
+        stratum=values["stratum"],
+        root_distance_us=data.get("root_distance_us"),
+        reason=str(data.get("reason", "")),
+        believed=tuple(data.get("believed", ())),
+        wrong=tuple(data.get("wrong", ())),
+        others=data.get("others", {}),
+    )
+
+
+def _tree(found: Found) -> dict[str, Any]:
+    values = found.values
+    return {
+        "source": values["source"].removeprefix(EQUIPMENT),
+        "state": values["state"],
+        "offset_us": values["offset_us"],
+        "error_us": values["error_us"],
+        "stratum": values["stratum"],
+        **_data(found),
+    }
+
+
+def _data(found: Found) -> dict[str, Any]:
+    value = json.loads(found.values["data"] or "{}")
+    return value if isinstance(value, dict) else {}
