@@ -38,6 +38,9 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
     "clock": ("yuenyan.commands.clock", "how right the clocks are: status, sample"),
+    "request": ("yuenyan.commands.registers", "requests of officials and their due dates"),
+    "incident": ("yuenyan.commands.registers", "breaches of personal data: 72 hours, who, draft"),
+    "abuse": ("yuenyan.commands.registers", "complaints and take-down notices"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

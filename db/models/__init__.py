@@ -23,6 +23,7 @@ from db.models.ledger import (
 from db.models.network import NasClient, UnknownNas
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
+from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.usage import UsageDay
 
@@ -46,6 +47,8 @@ __all__ = [
     "Organisation",
     "Person",
     "PortalToken",
+    "RegisterEntry",
+    "RegisterStep",
     "Registration",
     "RelayOutbox",
     "Revision",

@@ -64,7 +64,10 @@ def read_status(config: Config, now: datetime) -> ClockStatus:
     archive = TableArchive(config.data_dir / "archive", "reader")
     limit_us = round(config.clock.limit_ms * 1000)
     since = to_milliseconds(now - timedelta(days=1))
-    own = archive.read(CLOCK, "source = ?", [THIS_MACHINE], from_ms=since, to_ms=None, limit=ROWS)
+    entries = [one for one in archive.entries(CLOCK) if one.received_max_ms >= since]
+    own = archive.read(
+        CLOCK, "source = ?", [THIS_MACHINE], from_ms=since, limit=ROWS, entries=entries
+    )
     steps = tuple(
         (from_milliseconds(one.values["received_at"]), int(one.values["offset_us"]))
         for one in own
@@ -75,7 +78,13 @@ def read_status(config: Config, now: datetime) -> ClockStatus:
         return ClockStatus(at=None, own=None, limit_us=limit_us, fresh=False, steps=steps)
     at_ms = int(verdicts[-1].values["received_at"])
     rows = archive.read(
-        CLOCK, "source <> ?", [THIS_MACHINE], from_ms=at_ms, to_ms=at_ms, limit=ROWS
+        CLOCK,
+        "source <> ?",
+        [THIS_MACHINE],
+        from_ms=at_ms,
+        to_ms=at_ms,
+        limit=ROWS,
+        entries=entries,
     )
     at = from_milliseconds(at_ms)
     return ClockStatus(

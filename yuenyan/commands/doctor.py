@@ -13,6 +13,7 @@ from yuenyan.checkup import (
     clocks,
     directories,
     machine,
+    registers,
     roaming,
     site,
 )
@@ -31,6 +32,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_archive,
     machine.check_clock,
     clocks.check_clocks,
+    registers.check_registers,
     machine.check_ports,
     answers.check_answers,
     machine.check_password_costs,
