@@ -25,6 +25,7 @@ from captive_portal.admin import (
     nas_clients,
     nas_settings,
     people,
+    registers,
     registrations,
     roles,
     sessions,
@@ -102,6 +103,7 @@ def create_app(office: Office) -> Flask:
         nas_clients,
         nas_settings,
         lookups,
+        registers,
         audit_trail,
         api,
     ):

@@ -68,6 +68,9 @@ MENU = (
         endpoint="lookups.ask", label=_("Who used this address?"), permission=Permission.LOOK_UP
     ),
     MenuItem(
+        endpoint="registers.first", label=_("Registers"), permission=Permission.VIEW_REGISTERS
+    ),
+    MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),
 )

@@ -225,6 +225,8 @@ ACTIONS: Words = {
     "nas:secret_changed": _("changed a shared secret"),
     "portal:signed_out": _("signed out of the portal page"),
     "organisation:set": _("set an organisation"),
+    "register:added": _("entered something in a register"),
+    "register:step": _("went on with an entry of a register"),
     "registration:submitted": _("applied"),
     "registration:approved": _("approved a registration"),
     "registration:rejected": _("rejected a registration"),
