@@ -39,8 +39,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
     "clock": ("yuenyan.commands.clock", "how right the clocks are: status, sample"),
     "request": ("yuenyan.commands.registers", "requests of officials and their due dates"),
-    "incident": ("yuenyan.commands.registers", "breaches of personal data: 72 hours, who, draft"),
+    "incident": ("yuenyan.commands.incidents", "breaches of personal data: 72 hours, who, draft"),
     "abuse": ("yuenyan.commands.registers", "complaints and take-down notices"),
+    "subject": ("yuenyan.commands.subjects", "requests of people about their own data; export it"),
+    "compliance": ("yuenyan.commands.compliance", "each duty with its evidence; RoPA; statistics"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

@@ -226,6 +226,8 @@ ACTIONS: Words = {
     "portal:signed_out": _("signed out of the portal page"),
     "organisation:set": _("set an organisation"),
     "register:added": _("entered something in a register"),
+    "register:people_read": _("read whose data an entry of a register concerns"),
+    "subject:exported": _("exported what is held on one person"),
     "register:step": _("went on with an entry of a register"),
     "registration:submitted": _("applied"),
     "registration:approved": _("approved a registration"),

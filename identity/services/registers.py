@@ -138,6 +138,15 @@ def take_step(
     return entry
 
 
+def record_reading(
+    session: Session, office: Office, entry: RegisterEntry, people: int, actor: str
+) -> None:
+    """Write that somebody read who is behind an entry: how many people, never who."""
+    audit.record(
+        session, office.clock(), actor, "register:people_read", entry.number, people=people
+    )
+
+
 def get(session: Session, number: str, *, lock: bool = False) -> RegisterEntry:
     """The entry of that number; NotFound when there is none."""
     statement = select(RegisterEntry).where(RegisterEntry.number == number.strip().upper())

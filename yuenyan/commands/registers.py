@@ -1,4 +1,4 @@
-"""`yuenyan request`, `incident` and `abuse`: the office's registers at the command line.
+"""`yuenyan request` and `abuse`, and what the office's registers have in common there.
 
 One register is like the other: `add`, `list`, `show`, `decide`, and the steps that follow. What
 an entry says comes from identity.domain.registers, so an option is never forgotten here.
@@ -328,8 +328,5 @@ def _due(entry: RegisterEntry, now: Any, zone: str) -> str | None:
 
 request_command = make_group(
     Register.REQUEST, "Requests of officials: who asks on what basis, by when, what was delivered."
-)
-incident_command = make_group(
-    Register.INCIDENT, "Breaches of personal data: 72 hours to report, who is affected, a draft."
 )
 abuse_command = make_group(Register.ABUSE, "Complaints and take-down notices, and what was done.")
