@@ -42,6 +42,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("yuenyan.commands.incidents", "breaches of personal data: 72 hours, who, draft"),
     "abuse": ("yuenyan.commands.registers", "complaints and take-down notices"),
     "subject": ("yuenyan.commands.subjects", "requests of people about their own data; export it"),
+    "notice": ("yuenyan.commands.notice", "notices on personal data, and who was given which"),
     "compliance": ("yuenyan.commands.compliance", "each duty with its evidence; RoPA; statistics"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }

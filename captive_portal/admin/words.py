@@ -224,6 +224,7 @@ ACTIONS: Words = {
     "nas:removed": _("removed a network device"),
     "nas:secret_changed": _("changed a shared secret"),
     "portal:signed_out": _("signed out of the portal page"),
+    "notice:given": _("wrote that people were given a privacy notice"),
     "organisation:set": _("set an organisation"),
     "register:added": _("entered something in a register"),
     "register:people_read": _("read whose data an entry of a register concerns"),

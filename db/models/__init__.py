@@ -21,6 +21,7 @@ from db.models.ledger import (
     NetworkSession,
 )
 from db.models.network import NasClient, UnknownNas
+from db.models.notices import NoticeGiven, NoticeText
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
 from db.models.registers import RegisterEntry, RegisterStep
@@ -44,6 +45,8 @@ __all__ = [
     "NasBoot",
     "NasClient",
     "NetworkSession",
+    "NoticeGiven",
+    "NoticeText",
     "Organisation",
     "Person",
     "PortalToken",

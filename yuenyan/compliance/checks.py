@@ -20,10 +20,9 @@ from db.models import (
     NasClient,
     NetworkSession,
     Person,
-    Registration,
 )
 from identity.domain.registers import Register
-from identity.services import registers
+from identity.services import notices, registers
 from identity.services.registers import Alarm
 from traffic.clock.history import ClockStatus
 from yuenyan.checkup.clocks import equipment_is_proven
@@ -227,13 +226,14 @@ def check_gaps(site: Site) -> Shown:
 
 
 def check_notice(site: Site) -> Shown:
-    accepted = site.count(Registration.state == "approved", Registration.notice_hash != "")
+    people = site.count(Account.state == "active", Account.kind.in_(("person", "guest")))
+    untold = len(notices.find_untold(site.session))
     return _shown(
-        Status.ATTENTION,
-        f"{accepted} guests accepted the notice by its version and hash; people whose accounts were"
-        " imported are not recorded to have been shown it: hand it to them",
-        f"ผู้ลงทะเบียน {accepted} คนรับทราบประกาศความเป็นส่วนตัว มีรุ่นและค่าแฮชบันทึกไว้"
-        " ผู้ที่นำเข้าบัญชีจากทะเบียนไม่มีบันทึกการรับทราบ ต้องแจ้งด้วยวิธีอื่น",
+        Status.ATTENTION if untold else Status.IN_PLACE,
+        f"{people - untold} of {people} active people accepted or were given a notice, with its"
+        f" version and hash; {untold} were not: hand it to them (yuenyan notice give)",
+        f"ผู้ใช้ {people - untold} จาก {people} คนรับทราบหรือได้รับประกาศความเป็นส่วนตัว มีรุ่นและค่าแฮชบันทึกไว้"
+        f" ยังไม่ได้รับ {untold} คน ต้องแจ้งให้ทราบ (yuenyan notice give)",
     )
 
 

@@ -64,6 +64,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "voucher_device",
             "registration",
             "portal_token",
+            "notice_given",
         ),
         kept="identity",
     ),
@@ -132,7 +133,7 @@ ACTIVITIES: tuple[Activity, ...] = (
 WITHOUT_PEOPLE = frozenset(
     {
         "organisation", "role", "nas_client", "unknown_nas", "nas_boot", "revision", "service_run",
-        "gap", "clock",
+        "gap", "clock", "notice_text",
     }
 )  # fmt: skip
 """Tables and kinds that hold equipment, places and the service's own state."""
