@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common import config as configuration
 from tests.conftest import Site, free_port, wait_until
 from tests.integration.ntp_servers import Reply, ntp_server, silent, telling
-from tests.programs import require
+from tests.programs import missing, require
 from traffic.clock.chrony import ask_chrony
 from traffic.clock.judgement import State, Verdict, agree
 from traffic.clock.ntp import Measurement
@@ -195,3 +198,73 @@ def test_a_real_chrony_is_believed_once_it_has_a_server_and_not_on_its_own(
     tree = json.loads(result.stdout)
     assert (tree["method"], tree["source"]) == ("chrony", "127.0.0.1")
     assert tree["root_distance_us"] > 0
+
+
+# the housekeeper itself ---------------------------------------------------------------------
+
+
+@contextmanager
+def housekeeper(site: Site, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A real housekeeper of `site`, ended in good order."""
+    with (site.data_dir / "housekeeper.log").open("wb") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "yuenyan.cli", "--config", str(site.config_file), "housekeeper"],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **environment},
+        )
+    try:
+        yield running
+    finally:
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0, (site.data_dir / "housekeeper.log").read_text()
+
+
+def status_of(site: Site) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads(site.yuenyan("clock", "status", "--json").stdout)
+    return tree
+
+
+def test_the_housekeeper_samples_as_soon_as_it_starts(site: Site) -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ntp_server(telling())) for _ in range(3)]
+        text = site.config_file.read_text().replace("servers = []", f"servers = {servers}")
+        site.config_file.write_text(text)
+        stack.enter_context(housekeeper(site))
+        wait_until(lambda: status_of(site)["proven_within_limit"], 60, "there is no sample")
+    assert status_of(site)["method"] == "sntp"
+    assert "clock_sampled" in (site.data_dir / "housekeeper.log").read_text()
+    metrics = (site.data_dir / "metrics" / "housekeeper.prom").read_text()
+    assert "housekeeper_clock_samples_total 1" in metrics
+
+
+@pytest.mark.real
+def test_the_housekeeper_notices_that_its_clock_was_set(site: Site, tmp_path: Path) -> None:
+    library = faketime_library()
+    set_to = tmp_path / "faketime"
+    set_to.write_text("+0")
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(set_to),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    log = site.data_dir / "housekeeper.log"
+    with housekeeper(site, **environment):
+        wait_until(lambda: status_of(site)["at"] is not None, 60, "there is no sample")
+        set_to.write_text("-7")
+        wait_until(lambda: "clock_stepped" in log.read_text(), 30, "no step was noticed")
+        wait_until(lambda: status_of(site)["steps"], 30, "no step was stored")
+    (step,) = status_of(site)["steps"]
+    assert abs(step["step_us"] + 7_000_000) < 50_000
+    told = site.yuenyan("doctor").stdout
+    assert "1 steps of this machine's clock" in told
+
+
+def faketime_library() -> Path:
+    """libfaketime, which gives one process another wall clock."""
+    require("faketime", "faketime")
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not found:
+        missing("libfaketime is not where Debian keeps it")
+    return found[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,12 @@ FRESH = timedelta(hours=2)
 AROUND = timedelta(minutes=90)
 """The samples before and after a moment both count, also when one of them came late."""
 
+FAR = timedelta(days=7)
+"""So far a step is looked for when no good sample comes before it."""
+
 ROWS = 50_000
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +108,9 @@ def measured_error(
 ) -> timedelta:
     """How wrong this machine's clock may have been between two moments, as far as it was measured.
 
-    The greatest bound of the samples around, and every step among them. Zero where nothing was
-    measured: what is assumed then is the asker's business.
+    The greatest bound of the samples around, and every step among them. Where no good sample
+    stands between the moments and a step, the clock may have been wrong by that step all along,
+    up to a week. Zero where nothing was measured: what is assumed then is the asker's business.
 
     Args:
         entries: the manifest, which whoever asks has read already.
@@ -112,29 +118,58 @@ def measured_error(
     Raises:
         ArchiveError: a segment cannot be read.
     """
-    low, high = to_milliseconds(from_at - AROUND), to_milliseconds(to_at + AROUND)
-    near = [
-        entry
-        for entry in entries
-        if entry.kind == CLOCK.name
-        and entry.received_max_ms >= low
-        and entry.received_min_ms <= high
-    ]
-    if not near:
+    low, high = to_milliseconds(from_at), to_milliseconds(to_at)
+    around, far = AROUND // _MILLISECOND, FAR // _MILLISECOND
+    there = [entry for entry in entries if entry.kind == CLOCK.name]
+    if not there:
         return timedelta(0)
     gone = {path for entry in entries if entry.removed for path in entry.removed}
-    near = [entry for entry in near if entry.path and entry.path not in gone]
-    rows = TableArchive(config.data_dir / "archive", "reader").read(
-        CLOCK, "source = ?", [THIS_MACHINE], from_ms=low, to_ms=high, limit=ROWS, entries=near
-    )
-    bounds, steps = [0], 0
+    there = [entry for entry in there if entry.path and entry.path not in gone]
+    archive = TableArchive(config.data_dir / "archive", "reader")
+
+    def read(begin: int, end: int) -> list[Found]:
+        near = [
+            entry
+            for entry in there
+            if entry.received_max_ms >= begin and entry.received_min_ms <= end
+        ]
+        if not near:
+            return []
+        own = [THIS_MACHINE]
+        return archive.read(
+            CLOCK, "source = ?", own, from_ms=begin, to_ms=end, limit=ROWS, entries=near
+        )
+
+    rows = read(low - around, high + around)
+    bounds = [
+        abs(int(one.values["offset_us"])) + int(one.values["error_us"])
+        for one in rows
+        if one.values["offset_us"] is not None and one.values["error_us"] is not None
+    ]
+    steps = sum(_step_us(one) for one in rows)
+    if not any(_is_good(one) and one.values["received_at"] >= high for one in rows):
+        steps += _steps_until_good(read(high + around + 1, high + far))
+    if not any(_is_good(one) and one.values["received_at"] <= low for one in rows):
+        steps += _steps_until_good(reversed(read(low - far, low - around - 1)))
+    return timedelta(microseconds=max([0, *bounds]) + steps)
+
+
+def _steps_until_good(rows: Iterable[Found]) -> int:
+    """The steps among `rows` before the first good sample, in microseconds."""
+    steps = 0
     for one in rows:
-        offset, error = one.values["offset_us"], one.values["error_us"]
-        if one.values["state"] == State.STEP:
-            steps += abs(int(offset or 0))
-        elif offset is not None and error is not None:
-            bounds.append(abs(int(offset)) + int(error))
-    return timedelta(microseconds=max(bounds) + steps)
+        if _is_good(one):
+            break
+        steps += _step_us(one)
+    return steps
+
+
+def _is_good(found: Found) -> bool:
+    return bool(found.values["state"] == State.SYNCHRONISED)
+
+
+def _step_us(found: Found) -> int:
+    return abs(int(found.values["offset_us"] or 0)) if found.values["state"] == State.STEP else 0
 
 
 def _verdict(found: Found) -> Verdict:

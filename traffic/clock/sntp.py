@@ -60,19 +60,21 @@ def ask_server(server: str, answer_seconds: float) -> Measurement | str:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError:
         return "name_not_found"
-    family, kind, protocol, _, address = found[0]
-    nonce = secrets.token_bytes(8)
-    try:
-        with socket.socket(family, kind, protocol) as asking:
-            # Connected: the kernel drops what comes from anybody else.
-            asking.connect(address)
-            asked_ns = clock.unix_nanoseconds()
-            asking.send(encode_question(nonce))
-            return _receive(asking, nonce, asked_ns, time.monotonic() + answer_seconds)
-    except ConnectionRefusedError:
-        return "refused"
-    except OSError:
-        return "no_answer"
+    why = "no_answer"
+    for family, kind, protocol, _, address in found:
+        nonce = secrets.token_bytes(8)
+        try:
+            with socket.socket(family, kind, protocol) as asking:
+                # Connected: the kernel drops what comes from anybody else.
+                asking.connect(address)
+                asked_ns = clock.unix_nanoseconds()
+                asking.send(encode_question(nonce))
+                return _receive(asking, nonce, asked_ns, time.monotonic() + answer_seconds)
+        except ConnectionRefusedError:
+            why = "refused"
+        except OSError:
+            continue  # an address family without a way out; the next may have one
+    return why
 
 
 def split_server(server: str) -> tuple[str, int]:

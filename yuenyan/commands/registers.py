@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from common.clock import parse_time
+from common.errors import UsageError
 from db.models import RegisterEntry, RegisterStep
 from identity.domain.registers import KINDS, Action, Field, Form, Register
 from identity.services import registers
@@ -104,7 +106,7 @@ def _adding(register: Register) -> click.Command:
                 register,
                 facts,
                 context.actor,
-                received_at=None if received is None else parse_time(received, zone),
+                received_at=None if received is None else _moment(received, zone),
                 days=days,
             )
         if as_json:
@@ -125,6 +127,13 @@ def _adding(register: Register) -> click.Command:
     for field in reversed(KINDS[register].fields):
         command = _option(field)(command)
     return click.command("add", help="Enter one; prints its number.")(command)
+
+
+def _moment(text: str, zone: str) -> datetime:
+    try:
+        return parse_time(text, zone)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is not a time") from error
 
 
 def _option(field: Field) -> Any:
@@ -321,7 +330,7 @@ def _facts(entry: RegisterEntry) -> dict[str, str]:
     return registers.read_facts(entry)
 
 
-def _due(entry: RegisterEntry, now: Any, zone: str) -> str | None:
+def _due(entry: RegisterEntry, now: datetime, zone: str) -> str | None:
     late = entry.due_at is not None and entry.due_at <= now and entry.finished_at is None
     return f"{short_moment(entry.due_at, zone)}{' OVERDUE' if late else ''}" or None
 

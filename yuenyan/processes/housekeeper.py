@@ -54,6 +54,7 @@ def run(config: Config) -> int:
     clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
     while not stopping.is_set():
+        counters.add("housekeeper_clock_samples_total", clocks.look())
         if until_pass <= 0:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)
@@ -61,7 +62,6 @@ def run(config: Config) -> int:
             counters.add("housekeeper_directory_entries_total", refresh_directories(office))
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
-        counters.add("housekeeper_clock_samples_total", clocks.look())
         if until_seal <= 0:
             seal_archive(config)
             until_seal = SEAL_EVERY_SECONDS

@@ -355,6 +355,8 @@ def test_the_commands_enter_decide_deliver_and_list(site: Site, tmp_path: Path) 
         (("request", "decide", "REQ-2569-0001", "--reason", "x"), 2),
         (("request", "decide", "REQ-2569-0001", "--approve", "--reason", "x"), 1),
         (("incident", "add", "--scope", "x", "--due-days", "30"), 2),
+        (("incident", "add", "--scope", "x", "--received", "0001-01-01"), 2),
+        (("incident", "add", "--scope", "x", "--received", "soon"), 2),
     ],
 )
 def test_wrong_usage_and_what_is_not_there_have_their_exit_codes(

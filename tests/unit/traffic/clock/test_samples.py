@@ -121,6 +121,20 @@ def test_the_worst_sample_around_counts_and_a_step_on_top_of_it(site: Site) -> N
     assert measured_error(site.config, entries, NOW, NOW) == timedelta(microseconds=7_035_000)
 
 
+def test_a_step_counts_as_far_back_and_forth_as_no_good_sample_stands_between(site: Site) -> None:
+    store_step(site.config, "node", NOW, 3_600_000_000)
+    assert error_at(site, NOW - 5 * HOUR) == error_at(site, NOW + 5 * HOUR) == 3_601_000
+    assert error_at(site, NOW - 200 * HOUR) == 1000
+    store_sample(site.config, "node", sample(right(0, 0), NOW + 2 * HOUR))
+    store_sample(site.config, "node", sample(right(0, 0), NOW - 2 * HOUR))
+    assert error_at(site, NOW + 5 * HOUR) == error_at(site, NOW - 5 * HOUR) == 1000
+    assert error_at(site, NOW + HOUR) == 3_601_000
+    nothing = Verdict(state=State.UNREACHABLE, method="sntp", reason="no_server_answered")
+    store_step(site.config, "node", NOW + 20 * HOUR, -40_000_000)
+    store_sample(site.config, "node", sample(nothing, NOW + 17 * HOUR))
+    assert error_at(site, NOW + 16 * HOUR) == 41_000
+
+
 def test_lookup_tells_the_measured_error_in_its_answer(site: Site, database: Database) -> None:
     at = datetime.now(UTC)
     store_sample(site.config, "node", sample(right(500_000, 10_000), at))
