@@ -73,6 +73,11 @@ def clock_line(config: Config, now: datetime) -> ClockLine:
     return _say(status)
 
 
+def clock_due(line: ClockLine) -> Due:
+    """The warning that the clock is not shown to be right."""
+    return Due(text=gettext("The clock of this machine: %(state)s.", state=line.text))
+
+
 def _say(status: ClockStatus) -> ClockLine:
     bound = None if status.own is None else status.own.bound_us
     if status.alarm is None and bound is not None:

@@ -119,12 +119,14 @@ def test_the_first_page_warns_of_what_is_due_and_of_who_is_not_named(
 
 
 def test_the_first_page_tells_how_the_clock_stands(office: Office, admin: Officer) -> None:
-    assert "not shown to be right: never measured" in admin.get("/").text
+    before = admin.get("/").text
+    assert "The clock of this machine: not shown to be right: never measured." in before
     own = Verdict(
         state=ClockState.SYNCHRONISED, method="chrony", source="a", offset_us=-400, error_us=2_600
     )
     store_sample(office.config, "node", Sample(at=datetime.now(UTC), own=own, servers={}))
-    assert "at most 3.0 ms wrong" in admin.get("/").text
+    page = admin.get("/").text
+    assert "at most 3.0 ms wrong" in page and "The clock of this machine" not in page
 
 
 def test_what_nobody_wrote_words_for_is_still_told() -> None:
