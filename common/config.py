@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from common.config_access import Directory, Eap, Proxy, RadSec
+from common.config_office import Clock, OfficeDuties
 from common.config_section import Listen, Prefix, Section
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
@@ -242,6 +243,8 @@ class Config(Section):
     collector: Collector = Collector()
     archive: Archive = Archive()
     evidence: Evidence = Evidence()
+    clock: Clock = Clock()
+    office: OfficeDuties = OfficeDuties()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 

@@ -12,6 +12,7 @@ needed=(
   eapol_test:eapoltest
   openssl:openssl
   faketime:faketime
+  chronyd:chrony
   ip:iproute2
   nft:nftables
   tcpdump:tcpdump

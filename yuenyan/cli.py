@@ -38,6 +38,13 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
     "evidence": ("yuenyan.commands.evidence", "give out evidence, check it, its custody register"),
+    "clock": ("yuenyan.commands.clock", "how right the clocks are: status, sample"),
+    "request": ("yuenyan.commands.registers", "requests of officials and their due dates"),
+    "incident": ("yuenyan.commands.incidents", "breaches of personal data: 72 hours, who, draft"),
+    "abuse": ("yuenyan.commands.registers", "complaints and take-down notices"),
+    "subject": ("yuenyan.commands.subjects", "requests of people about their own data; export it"),
+    "notice": ("yuenyan.commands.notice", "notices on personal data, and who was given which"),
+    "compliance": ("yuenyan.commands.compliance", "each duty with its evidence; RoPA; statistics"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

@@ -26,6 +26,7 @@ from captive_portal.admin import (
     nas_clients,
     nas_settings,
     people,
+    registers,
     registrations,
     roles,
     sessions,
@@ -104,6 +105,7 @@ def create_app(office: Office) -> Flask:
         nas_settings,
         lookups,
         custody,
+        registers,
         audit_trail,
         api,
     ):

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from captive_portal.admin.desk import office, officer
+from captive_portal.admin.duties import clock_due, clock_line, duty_warnings
 from captive_portal.admin.endings import ending_warnings
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.presentation import since
@@ -88,12 +89,21 @@ def show() -> ResponseReturnValue:
     """The first page."""
     with office().database.read() as session:
         overview = read_overview(session, office().clock())
+        due = duty_warnings(session, office().clock())
     archive = read_archive()
+    clock = clock_line(office().config, office().clock())
+    if clock.alarm is not None:
+        due.append(clock_due(clock))
     return render_template(
         "dashboard.html",
         overview=overview,
         archive=archive,
-        warnings=warnings_of(overview, archive, office().clock()),
+        clock=clock,
+        warnings=[
+            *(Warning(text=one.text, url=one.url, grave=True) for one in due if one.grave),
+            *warnings_of(overview, archive, office().clock()),
+            *(Warning(text=one.text, url=one.url) for one in due if not one.grave),
+        ],
         now=office().clock(),
     )
 

@@ -44,6 +44,8 @@ class Permission(StrEnum):
     VIEW_AUDIT = "view audit"
     VIEW_CUSTODY = "view custody"
     ENTER_CUSTODY = "enter custody"
+    VIEW_REGISTERS = "view registers"
+    KEEP_REGISTERS = "keep registers"
 
 
 _EVERYONE = frozenset(Level)
@@ -70,6 +72,8 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.VIEW_AUDIT: _OVERSIGHT,
     Permission.VIEW_CUSTODY: _OVERSIGHT,
     Permission.ENTER_CUSTODY: _ADMIN,
+    Permission.VIEW_REGISTERS: _OVERSIGHT,
+    Permission.KEEP_REGISTERS: _ADMIN,
 }
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])

@@ -73,6 +73,9 @@ MENU = (
         permission=Permission.VIEW_CUSTODY,
     ),
     MenuItem(
+        endpoint="registers.first", label=_("Registers"), permission=Permission.VIEW_REGISTERS
+    ),
+    MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),
 )

@@ -1,7 +1,8 @@
-"""The notice on personal data, and the hash that says which text somebody accepted (R12).
+"""The notice on personal data, and the hash that says which text somebody accepted (R12, R69).
 
-The hash covers the text as it was shown, with the site's name and retention in it. The
-text itself is kept in `<data_dir>/notices/`, so the hash can be explained years later.
+The hash covers the text as it was shown, with the office's name and retention in it. The
+text itself is kept in the database and in `<data_dir>/notices/`, so that the hash can be
+explained years later. Three versions: for everybody, short for pupils, for guardians.
 """
 
 from __future__ import annotations
@@ -9,39 +10,49 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from flask import Blueprint, make_response, render_template
+from flask import Blueprint, make_response, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from captive_portal.public.site import portal
-from captive_portal.web.i18n import current_language
+from captive_portal.web.i18n import current_language, gettext
+from common.errors import BackendUnavailable
 from common.logging import get_logger
+from identity.services import notices
+from identity.services.notices import Audience
 
 pages = Blueprint("notice", __name__)
 
-VERSION = "2026-11"
+VERSION = "2026-11.2"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The notice in one language."""
+    """The notice in one language, for one kind of reader."""
 
+    audience: Audience
+    language: str
     text: Markup
     sha256: str
 
 
-def current() -> Notice:
-    """The notice in the language of this request."""
+def current(audience: Audience = Audience.EVERYBODY) -> Notice:
+    """The notice for `audience` in the language of this request."""
+    language, config = current_language(), portal().office.config
+    part = "" if audience is Audience.EVERYBODY else f"{audience}."
     text = render_template(
-        f"notice.{current_language()}.html",
+        f"notice.{part}{language}.html",
         version=VERSION,
-        retention_days=portal().office.config.archive.retention_days,
+        retention_days=config.archive.retention_days,
+        controller=config.office.name or config.site.name,
+        contact=config.office.data_contact or config.portal.help_line,
     )
-    return Notice(Markup(text), hashlib.sha256(text.encode()).hexdigest())  # noqa: S704 - our own
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Notice(audience, language, Markup(text), digest)  # noqa: S704 - our own
 
 
 def keep(notice: Notice) -> None:
-    """Store the text beside its hash; a disk that refuses does not stop an application."""
+    """Store the text beside its hash; what refuses it does not stop an application."""
     folder = portal().office.config.data_dir / "notices"
     path = folder / f"{notice.sha256}.html"
     try:
@@ -50,9 +61,39 @@ def keep(notice: Notice) -> None:
             path.write_text(notice.text, encoding="utf-8", newline="")
     except OSError as error:
         get_logger(__name__).warning("notice_not_kept", path=str(path), reason=error.strerror)
+    try:
+        notices.store(portal().office, stored_form(notice))
+    except BackendUnavailable as error:
+        get_logger(__name__).warning("notice_not_kept", path="database", reason=str(error))
+
+
+def stored_form(notice: Notice) -> notices.Text:
+    """The notice as the database keeps it."""
+    return notices.Text(
+        sha256=notice.sha256,
+        version=VERSION,
+        audience=notice.audience,
+        language=notice.language,
+        text=str(notice.text),
+    )
 
 
 @pages.get("/notice")
 def show() -> Response:
     """The notice with its version and hash."""
-    return make_response(render_template("notice.html", notice=current(), version=VERSION))
+    asked = request.args.get("for", "")
+    audience = Audience(asked) if asked in set(Audience) else Audience.EVERYBODY
+    names = {
+        Audience.EVERYBODY: gettext("For everybody"),
+        Audience.PUPIL: gettext("In short, for pupils"),
+        Audience.GUARDIAN: gettext("For parents and guardians"),
+    }
+    return make_response(
+        render_template(
+            "notice.html",
+            notice=current(audience),
+            version=VERSION,
+            audiences=tuple(Audience),
+            names=names,
+        )
+    )

@@ -22,8 +22,10 @@ from db.models.ledger import (
     NetworkSession,
 )
 from db.models.network import NasClient, UnknownNas
+from db.models.notices import NoticeGiven, NoticeText
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
+from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.usage import UsageDay
 
@@ -47,9 +49,13 @@ __all__ = [
     "NasBoot",
     "NasClient",
     "NetworkSession",
+    "NoticeGiven",
+    "NoticeText",
     "Organisation",
     "Person",
     "PortalToken",
+    "RegisterEntry",
+    "RegisterStep",
     "Registration",
     "RelayOutbox",
     "Revision",

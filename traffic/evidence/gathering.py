@@ -67,7 +67,7 @@ def gather(database: Database, config: Config, scope: Scope, actor: str, now: da
     clock = clock_report(
         config, scope.window, _rows(tables, "accounting"), _lines(items.get(RAW_FLOWS, b""))
     )
-    gaps = gap_report(database, config, reader.entries, scope.window, now)
+    gaps = gap_report(database, config, reader, scope.window, now)
     items["reports/clock.json"] = json_item(clock)
     items["reports/gaps.json"] = json_item(gaps)
     cited = _cited(items, found, [*clock["server"], *gaps["gaps"]])

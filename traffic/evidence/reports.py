@@ -15,8 +15,9 @@ from typing import Any
 
 from common.config import Config
 from db.engine import Database
-from traffic.archive.entries import Entry, canonical
+from traffic.archive.entries import canonical
 from traffic.archive.kinds import CLOCK, GAP
+from traffic.archive.reading import FlowReader
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Window
@@ -111,11 +112,11 @@ def _deltas(told: Iterable[tuple[str, str, str | None]]) -> dict[str, dict[str, 
 
 
 def gap_report(
-    database: Database, config: Config, entries: Sequence[Entry], window: Window, now: datetime
+    database: Database, config: Config, reader: FlowReader, window: Window, now: datetime
 ) -> dict[str, Any]:
     """What is known to be missing of the period."""
     zone = config.site.timezone
-    spans = find_gaps(DatabaseStore(database), entries, window, now, ["collector", "radius"])
+    spans = find_gaps(DatabaseStore(database), reader, window, now, ["collector", "radius"])
     pending = find_pending(config, window, now)
     archive = TableArchive(config.data_dir / "archive", node_name())
     last, first = to_milliseconds(window.to_at), to_milliseconds(window.from_at)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from common.net import IpAddress
 from traffic.archive.inside import Inside
 from traffic.archive.reading import Asked, FlowReader
 from traffic.lookup.attribution import Holder, Window
+from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
-from traffic.lookup.question import CLOCK_ERROR, CLOCK_ERROR_MS, FlowsAnswer
+from traffic.lookup.question import FlowsAnswer
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
 from traffic.lookup.trees import flow_tree, gap_tree, held_tree
 from traffic.moments import to_milliseconds
@@ -63,8 +64,9 @@ def find_flows(
     if question.window.from_at > question.window.to_at:
         raise UsageError("the period ends before it begins")
     zone = config.site.timezone
-    window = question.window.widened(CLOCK_ERROR)
     reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
+    clock_error = find_clock_error(config, reader.index, question.window)
+    window = question.window.widened(clock_error)
     now = utc_now()
     opened: AbstractContextManager[Store] = (
         nullcontext(DatabaseStore(database)) if database is not None else open_store(config)
@@ -75,7 +77,7 @@ def find_flows(
         gaps = find_gaps(store, reader, window, now, processes)
         pending = find_pending(config, window, now)
         flows, truncated = reader.find_flows(
-            _asked(question, held, window), question.limit, question.offset
+            _asked(question, held, window, clock_error), question.limit, question.offset
         )
         record_reading(
             store,
@@ -99,7 +101,7 @@ def find_flows(
         "truncated": truncated,
         "gaps": [gap_tree(gap, zone) for gap in [*gaps, *([pending] if pending else [])]],
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
-        "clock_error_ms": CLOCK_ERROR_MS,
+        "clock_error_ms": in_milliseconds(clock_error),
         "elapsed_ms": round((time.monotonic() - started) * 1000),
     }
 
@@ -122,22 +124,26 @@ def _addresses(
             opened.dispose()
 
 
-def _asked(question: FlowQuestion, held: Sequence[Holder], window: Window) -> list[Asked]:
+def _asked(
+    question: FlowQuestion, held: Sequence[Holder], window: Window, clock_error: timedelta
+) -> list[Asked]:
     if question.address is not None:
         spans = [(str(question.address), window)]
     else:
         spans = [
-            (one.address, window.within(one.from_at - CLOCK_ERROR, _later(one.to_at)))
+            (
+                one.address,
+                window.within(
+                    one.from_at - clock_error,
+                    None if one.to_at is None else one.to_at + clock_error,
+                ),
+            )
             for one in held
         ]
     return [
         Asked(ip_network(address), to_milliseconds(span.from_at), to_milliseconds(span.to_at))
         for address, span in dict.fromkeys(spans)
     ]
-
-
-def _later(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment + CLOCK_ERROR
 
 
 def _asked_tree(question: FlowQuestion, zone: str) -> dict[str, Any]:

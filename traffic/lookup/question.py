@@ -15,7 +15,7 @@ from traffic.lookup.attribution import Window
 
 CLOCK_ERROR_MS = 1000
 """Assumed, not measured: devices tell time in whole seconds, so ours and theirs may differ
-by one even when both are right. The measured error of this machine comes with clock samples."""
+by one even when both are right. traffic.lookup.clock_error adds what was measured."""
 
 CLOCK_ERROR = timedelta(milliseconds=CLOCK_ERROR_MS)
 

@@ -29,12 +29,11 @@ from traffic.lookup.attribution import (
     attribute,
 )
 from traffic.lookup.blocks import find_blocks
+from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.holders import find_holders, is_client_address
 from traffic.lookup.logs import LogEvidence
 from traffic.lookup.question import (
-    CLOCK_ERROR,
-    CLOCK_ERROR_MS,
     NUMBERS,
     LookupAnswer,
     Question,
@@ -94,7 +93,8 @@ def run_lookup(
         question = read_question(question, zone)
     reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
     now = utc_now()
-    window = question.window.widened(CLOCK_ERROR)
+    clock_error = find_clock_error(config, reader.index, question.window)
+    window = question.window.widened(clock_error)
     store = DatabaseStore(database)
     with database.read() as session:
         evidence = _gather(session, store, config, question, window, reader, now)
@@ -104,7 +104,7 @@ def run_lookup(
         bindings=evidence.bindings,
         holders=evidence.holders,
         gaps=evidence.gaps,
-        margin=CLOCK_ERROR,
+        margin=clock_error,
         complete=not evidence.truncated,
     )
     found, truncated, pending = evidence.translations, evidence.truncated, evidence.pending
@@ -123,7 +123,7 @@ def run_lookup(
         "warnings": _warnings(question, window, evidence, result),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "truncated": truncated,
-        "clock_error_ms": CLOCK_ERROR_MS,
+        "clock_error_ms": in_milliseconds(clock_error),
     }
     record_reading(
         store,

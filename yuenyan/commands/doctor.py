@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator
 import click
 
 from common.config import Config
-from yuenyan.checkup import answers, certificates, directories, machine, roaming, site
+from yuenyan.checkup import (
+    answers,
+    certificates,
+    clocks,
+    directories,
+    machine,
+    registers,
+    roaming,
+    site,
+)
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
@@ -22,6 +31,8 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     directories.check_directories,
     site.check_archive,
     machine.check_clock,
+    clocks.check_clocks,
+    registers.check_registers,
     machine.check_ports,
     answers.check_answers,
     machine.check_password_costs,

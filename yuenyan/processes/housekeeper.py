@@ -25,6 +25,7 @@ from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.seals import make_seal
+from yuenyan.processes.clock_keeper import ClockKeeper
 
 EVERY_SECONDS = 30.0
 """Between an account's expiry and its word in the tables; logins look at the time anyway."""
@@ -50,8 +51,10 @@ def run(config: Config) -> int:
     counters = Counters()
     alive = heartbeat(database, "housekeeper", platform.node())
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
+    clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
     while not stopping.is_set():
+        counters.add("housekeeper_clock_samples_total", clocks.look())
         if until_pass <= 0:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)

@@ -1,0 +1,120 @@
+"""Everything that is held on one person, as they may ask for it (R67, R68).
+
+No password, no key and no code is in it. Look-ups by officers are not either: a request of
+officials may be secret, and who gives it away is punished. What the archive holds beside the
+database is added by whoever can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from common.clock import to_rfc3339
+from db.models import (
+    Account,
+    AddressInterval,
+    AuditEvent,
+    AuthEvent,
+    Base,
+    Certificate,
+    DirectoryEntry,
+    NetworkSession,
+    NoticeGiven,
+    RegisterEntry,
+    Registration,
+    UsageDay,
+    Voucher,
+)
+from identity.domain.keeping import kept_until
+from identity.office import Office
+from identity.services import audit
+
+Table = list[dict[str, Any]]
+
+_SECRET = frozenset(
+    {
+        "password_hash", "recoverable", "code_hmac", "code_encrypted", "token", "verifier",
+        "trace", "octets",
+    }
+)  # fmt: skip
+_LOOK_UPS = ("lookup:run", "flows:read", "sessions:searched", "register:people_read")
+
+
+def collect(session: Session, office: Office, account: Account, actor: str) -> dict[str, Table]:
+    """Table -> rows, all about `account`; that it was exported is recorded."""
+    zone = office.config.site.timezone
+    keys = select(NetworkSession.session_key).where(NetworkSession.account_id == account.id)
+
+    def rows(model: type[Base], *where: Any) -> Table:
+        found: Sequence[Base] = session.scalars(select(model).where(*where)).unique().all()
+        return [_row(one, zone) for one in found]
+
+    held = {
+        "account": [_row(account, zone) | {"role": account.role.name}],
+        "person": [_row(account.person, zone)] if account.person else [],
+        "devices": rows(Account, Account.owner_id == account.id),
+        "guests": rows(Account, Account.sponsor_id == account.id),
+        "registrations": rows(Registration, Registration.account_id == account.id),
+        "certificates": rows(Certificate, Certificate.account_id == account.id),
+        "directory": rows(DirectoryEntry, DirectoryEntry.account_id == account.id),
+        "vouchers": rows(Voucher, Voucher.account_id == account.id),
+        "notices": rows(NoticeGiven, NoticeGiven.account_id == account.id),
+        "logins": rows(AuthEvent, AuthEvent.account_id == account.id),
+        "sessions": rows(NetworkSession, NetworkSession.account_id == account.id),
+        "addresses": rows(AddressInterval, AddressInterval.session_key.in_(keys)),
+        "usage": rows(UsageDay, UsageDay.account_id == account.id),
+        "done_about_it": rows(
+            AuditEvent,
+            AuditEvent.target == account.username,
+            AuditEvent.action.not_in(_LOOK_UPS),
+        ),
+        "own_requests": rows(
+            RegisterEntry,
+            RegisterEntry.account_id == account.id,
+            RegisterEntry.register == "subject",
+        ),
+    }
+    audit.record(
+        session,
+        office.clock(),
+        actor,
+        "subject:exported",
+        account.username,
+        rows=sum(len(table) for table in held.values()),
+    )
+    return held
+
+
+def kept_until_of(session: Session, office: Office, account: Account) -> datetime | None:
+    """Until when the identity behind `account` is kept; None: the account has not ended."""
+    newest = [
+        session.scalar(select(func.max(AuthEvent.at)).where(AuthEvent.account_id == account.id)),
+        session.scalar(
+            select(func.max(NetworkSession.last_heard_at)).where(
+                NetworkSession.account_id == account.id
+            )
+        ),
+    ]
+    last = max((moment for moment in newest if moment is not None), default=None)
+    return kept_until(account.ended_at, last, office.config.archive.retention_days)
+
+
+def _row(one: Base, zone: str) -> dict[str, Any]:
+    return {
+        column.name: _plain(getattr(one, column.name), zone)
+        for column in one.__table__.columns
+        if column.name not in _SECRET
+    }
+
+
+def _plain(value: Any, zone: str) -> Any:
+    if isinstance(value, datetime):
+        return to_rfc3339(value, zone)
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

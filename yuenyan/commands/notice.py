@@ -1,0 +1,143 @@
+"""`yuenyan notice`: the notices on personal data by version, and who was given which."""
+
+from __future__ import annotations
+
+import click
+from sqlalchemy import select
+
+from captive_portal.public import create_app
+from captive_portal.public import notice as pages
+from common.errors import UsageError
+from db.models import NoticeText
+from identity.services import notices, people
+from identity.services.notices import Audience
+from yuenyan.commands.tables import moment, print_json, print_table, short_moment
+from yuenyan.context import Context
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_FOR = click.option(
+    "--for", "audience", type=click.Choice([str(one) for one in Audience]), default="everybody"
+)
+_LANGUAGE = click.option("--language", type=click.Choice(["th", "en"]), default="th")
+
+
+@click.group("notice")
+def notice_command() -> None:
+    """Notices on personal data: everybody, pupils, guardians; Thai and English."""
+
+
+def current(context: Context, audience: str, language: str) -> notices.Text:
+    """The notice as the portal shows it now; kept by its hash."""
+    app = create_app(context.office)
+    with app.test_request_context(f"/notice?lang={language}"):
+        text = pages.stored_form(pages.current(Audience(audience)))
+    notices.store(context.office, text)
+    return text
+
+
+@notice_command.command("show")
+@_FOR
+@_LANGUAGE
+@click.pass_obj
+def show(context: Context, audience: str, language: str) -> None:
+    """The text in force, as HTML, with its version and hash."""
+    text = current(context, audience, language)
+    click.echo(text.text)
+    click.echo(f"<!-- {text.version} SHA-256 {text.sha256} -->")
+
+
+@notice_command.command("list")
+@_JSON
+@click.pass_obj
+def listing(context: Context, as_json: bool) -> None:
+    """Every text that was shown or handed out."""
+    zone = context.config.site.timezone
+    with context.office.database.read() as session:
+        rows = session.scalars(select(NoticeText).order_by(NoticeText.first_at)).all()
+    if as_json:
+        print_json(
+            [
+                {
+                    "sha256": row.sha256,
+                    "version": row.version,
+                    "for": row.audience,
+                    "language": row.language,
+                    "first_at": moment(row.first_at, zone),
+                }
+                for row in rows
+            ]
+        )
+        return
+    print_table(
+        ("version", "for", "language", "first", "sha-256"),
+        [
+            (
+                row.version,
+                row.audience,
+                row.language,
+                short_moment(row.first_at, zone),
+                row.sha256,
+            )
+            for row in rows
+        ],
+    )
+
+
+@notice_command.command("give")
+@click.argument("names", nargs=-1)
+@click.option("--org", metavar="CODE", help="Everybody of an organisation.")
+@click.option("--class", "class_name", metavar="TEXT", help="Of it only this class.")
+@click.option("--how", default="", metavar="TEXT", help="Such as: handed out in class.")
+@_FOR
+@_LANGUAGE
+@click.pass_obj
+def give(
+    context: Context,
+    names: tuple[str, ...],
+    org: str | None,
+    class_name: str | None,
+    how: str,
+    audience: str,
+    language: str,
+) -> None:
+    """Write that people were given the notice in force, by name or by organisation and class."""
+    if bool(names) == bool(org) or (class_name and not org):
+        raise UsageError("name people, or --org CODE with or without --class TEXT")
+    text = current(context, audience, language)
+    office = context.office
+    with office.database.write() as session:
+        accounts = (
+            notices.accounts_of(session, org, class_name)
+            if org
+            else [people.get(session, name) for name in names]
+        )
+        number = notices.give(session, office, text.sha256, accounts, how, context.actor)
+    click.echo(f"{number} of {len(accounts)} had not been given {text.version} ({audience}) yet")
+
+
+@notice_command.command("given")
+@click.argument("name")
+@_JSON
+@click.pass_obj
+def given(context: Context, name: str, as_json: bool) -> None:
+    """Which notices somebody accepted or was given."""
+    zone = context.config.site.timezone
+    with context.office.database.read() as session:
+        found = notices.given_to(session, people.get(session, name))
+    if as_json:
+        print_json(
+            [
+                {
+                    "at": moment(one.at, zone),
+                    "version": one.version,
+                    "how": one.how,
+                    "sha256": one.sha256,
+                }
+                for one in found
+            ]
+        )
+        return
+    print_table(
+        ("at", "version", "how", "sha-256"),
+        [(short_moment(one.at, zone), one.version, one.how, one.sha256) for one in found],
+    )
