@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from common.config_section import Section
 from common.urls import is_here
 
+TLS_PORT = 465
+"""TLS from the first octet (RFC 8314 section 3.3); elsewhere it begins with STARTTLS."""
+
 
 class Mail(Section):
+    # A word of Python cannot name a field; what is dumped for a child process is by field.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
     host: str = ""
     """Empty: no letter is sent."""
     port: int = Field(default=587, ge=1, le=65535)
     """587 is where a client hands in letters (RFC 6409)."""
-    security: Literal["start_tls", "tls", "none"] = "start_tls"
-    """`tls` from the first octet, usually port 465; `none` only on this machine."""
+    start_tls: bool = True
+    """False is for a server on this machine, or with port 465."""
     ca: Path | None = None
     """Who has issued the server's certificate; None: whom the operating system trusts."""
     user: str = ""
@@ -30,6 +35,6 @@ class Mail(Section):
             raise ValueError("set from to the mailbox that letters come from")
         if self.user and self.password_file is None:
             raise ValueError("user needs password_file")
-        if self.host and self.security == "none" and not is_here(self.host):
-            raise ValueError("security = \"none\" is for a server on this machine alone")
+        if self.host and not self.start_tls and self.port != TLS_PORT and not is_here(self.host):
+            raise ValueError("start_tls = false is for port 465 or a server on this machine")
         return self

@@ -83,7 +83,9 @@ def check_seals(
 def find_silences(seals: Sequence[Seal]) -> tuple[Silence, ...]:
     """Where more than 25 hours lie between two seals."""
     return tuple(
-        Silence(one.at_ms, other.at_ms) for one, other in pairwise(seals) if other.at_ms - one.at_ms > LATE_MS
+        Silence(one.at_ms, other.at_ms)
+        for one, other in pairwise(seals)
+        if other.at_ms - one.at_ms > LATE_MS
     )
 
 

@@ -25,7 +25,11 @@ from traffic.archive.seals import (
 )
 from traffic.archive.stamps import STAMP_SUFFIX, read_stamp
 
+_KEPT = frozenset({".jsonl", ".eml", STAMP_SUFFIX})
+"""What counts in a folder; any file that is named itself is read."""
+
 _LARGEST = 256 << 20
+"""Octets of a file; a century of hourly seals takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def read_copy(path: Path, authorities: Path | None = None) -> WitnessCopy:
         ArchiveError: a seal or time-stamp in it is damaged.
     """
     if path.is_dir():
-        files = sorted(item for item in path.iterdir() if item.is_file())
+        files = sorted(item for item in path.iterdir() if item.suffix in _KEPT and item.is_file())
     elif path.is_file():
         files = [path]
     else:
@@ -59,7 +63,7 @@ def read_copy(path: Path, authorities: Path | None = None) -> WitnessCopy:
     times: dict[str, int] = {}
     for file in files:
         if file.stat().st_size > _LARGEST:
-            continue
+            raise ArchiveError(str(file), "is too large to be a witness's copy")
         if file.suffix == STAMP_SUFFIX:
             stamp = read_stamp(file, authorities)
             hashes.setdefault(stamp.digest, None)
