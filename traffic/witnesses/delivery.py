@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from common.config import Config
 from common.errors import ArchiveError, BackendUnavailable, ConfigError
-from common.logging import get_logger
 from common.witnesses import WitnessAddress
 from traffic.archive.seals import Seal, read_seals, seal_hash
 from traffic.witnesses.senders import Sender, sender_for
@@ -20,8 +19,6 @@ from traffic.witnesses.state import WitnessState, load_state, save_state, witnes
 FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 3_600_000
 """A witness that comes back is shown what it missed within the hour."""
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +71,12 @@ def _deliver(
     state = load_state(folder)
     if _cut(seals, state):
         told = f"was shown {state.delivered} seals; the archive has others now"
-        state = _conflict(address, state, told)
+        state = _conflict(state, told)
         save_state(folder, state)
     elif len(seals) > state.delivered and (all_now or _is_time(address, state, now_ms)):
         sender = sender_for(config, address, folder)
         while len(seals) > state.delivered:
-            state = _send(address, sender, seals, state, now_ms)
+            state = _send(address.hours, sender, seals, state, now_ms)
             save_state(folder, state)
             if state.error:
                 break
@@ -87,7 +84,7 @@ def _deliver(
 
 
 def _send(
-    address: WitnessAddress,
+    hours: int,
     sender: Sender,
     seals: Sequence[Seal],
     state: WitnessState,
@@ -98,10 +95,9 @@ def _send(
     try:
         sender.send(seals[:until], state.delivered)
     except ArchiveError as error:
-        return _conflict(address, state, str(error))
+        return _conflict(state, str(error))
     except (BackendUnavailable, ConfigError, OSError) as error:
         wait = min(LONGEST_WAIT_MS, FIRST_WAIT_MS << min(state.attempts, 10))
-        log.warning("witness_away", witness=address.shown, error=str(error))
         return replace(
             state,
             attempts=state.attempts + 1,
@@ -109,19 +105,15 @@ def _send(
             next_try_ms=now_ms + wait,
             error=str(error),
         )
-    if state.error:
-        log.info("witness_back", witness=address.shown, seals=until - state.delivered)
     return WitnessState(
         delivered=until,
         delivered_hash=seal_hash(seals[until - 1]),
         delivered_at_ms=now_ms,
-        next_try_ms=now_ms + address.hours * 3_600_000,
+        next_try_ms=now_ms + hours * 3_600_000,
     )
 
 
-def _conflict(address: WitnessAddress, state: WitnessState, told: str) -> WitnessState:
-    if not state.conflict:
-        log.error("witness_disagrees", witness=address.shown, error=told)
+def _conflict(state: WitnessState, told: str) -> WitnessState:
     return replace(state, conflict=True, error=told)
 
 

@@ -37,7 +37,6 @@ def check_configuration(config: Config) -> Iterator[Finding]:
     """Where the configuration came from, and what of it this release does not use."""
     yield ok("configuration", str(config.source or "built-in defaults"))
     unused = {
-        "archive.witnesses": bool(config.archive.witnesses),
         "collector.ipfix": config.collector.ipfix not in ((), Collector().ipfix),
         "collector.syslog": config.collector.syslog not in ((), Collector().syslog),
     }

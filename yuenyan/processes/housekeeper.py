@@ -25,6 +25,7 @@ from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.seals import make_seal
+from yuenyan.processes.witnessing import Watch
 
 EVERY_SECONDS = 30.0
 """Between an account's expiry and its word in the tables; logins look at the time anyway."""
@@ -49,6 +50,7 @@ def run(config: Config) -> int:
     signal.signal(signal.SIGINT, stop)
     counters = Counters()
     alive = heartbeat(database, "housekeeper", platform.node())
+    watch = Watch(config, database)
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     until_pass = until_seal = 0.0
     while not stopping.is_set():
@@ -62,10 +64,13 @@ def run(config: Config) -> int:
         if until_seal <= 0:
             seal_archive(config)
             until_seal = SEAL_EVERY_SECONDS
+        if not watch.started:
+            watch.start()  # behind the first seal, so that witnesses are shown it at once
         alive.beat()
         stopping.wait(HEARTBEAT_SECONDS)
         until_pass -= HEARTBEAT_SECONDS
         until_seal -= HEARTBEAT_SECONDS
+    watch.stop()
     alive.stop()
     database.dispose()
     log.info("housekeeper_stopped")
@@ -116,7 +121,7 @@ def refresh_crl(office: Office) -> bool:
 
 
 def seal_archive(config: Config) -> bool:
-    """Sign what the archive has gained; False when there was nothing or it could not be done."""
+    """Sign the end of the archive; False when it is empty or it could not be done."""
     log = get_logger(__name__)
     try:
         seal = make_seal(
