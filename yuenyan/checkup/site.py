@@ -17,6 +17,7 @@ from common.config import Collector, Config
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
+from db import append_only
 from db.engine import Database
 from db.migrate import migration_config
 from db.models import Account, NasClient, UnknownNas
@@ -112,6 +113,14 @@ def _check_database(config: Config, database: Database) -> Iterator[Finding]:
         )
         return
     yield ok("database", f"{database.engine.dialect.name}, tables at {newest}")
+    with database.engine.connect() as connection:
+        open_doors = append_only.missing(connection)
+    if open_doors:
+        yield error(
+            "evidence in the database",
+            f"what keeps rows from being changed is not in force: {', '.join(open_doors)}",
+            "find out who took it away; docs/integrity.md says how to put it back",
+        )
     with database.read() as session:
         admins = session.scalar(
             select(func.count())
