@@ -108,7 +108,7 @@ def test_a_manifest_and_seals_cut_back_alarm_within_the_day(
         "archive:witness_disagreed",
     ]
     assert Trouble.WITNESS_DISAGREES in troubles(config, at_ms)
-    assert "saw line 2 sealed" in examine(config, at_ms).error
+    assert "saw line 2 sealed" in examine(config, office.database, at_ms).error
 
 
 def test_sealing_that_stopped_is_an_alarm_and_silence_is_not(site: Site) -> None:

@@ -13,6 +13,7 @@ from common.config import Config
 from common.errors import ArchiveError, Refused
 from identity.services import audit
 from traffic.archive.proving import prove
+from traffic.archive.rows import check_rows
 from traffic.archive.seals import make_seal
 from traffic.archive.selftest import run_self_test, save_result
 from traffic.archive.status import archive_status, time_text
@@ -64,8 +65,9 @@ def verify(
 ) -> None:
     """Recompute every hash, the chain and the seals; exit 1 naming the first thing wrong.
 
-    Seals of the configured witnesses that can be read from here, and of every --witness,
-    must all be in the archive.
+    Rows that are still in the database are compared with their sealed digests. Seals of the
+    configured witnesses that can be read from here, and of every --witness, must all be in
+    the archive.
     """
     config = context.config
     archive = config.data_dir / "archive"
@@ -77,15 +79,18 @@ def verify(
             archive, config.keys_dir, now_ms=now_ms, witnesses=copies, public_key=public_key
         )
         check_tail(collector_paths(config))
+        rows = check_rows(context.database, archive)
     except ArchiveError as error:
         if as_json:
             print_json({"ok": False, "path": error.path, "error": str(error)})
         raise
     mark_verified(archive, now_ms, verified)
     if as_json:
-        print_json(_verified_tree(config, verified, now_ms, elsewhere))
+        tree = _verified_tree(config, verified, now_ms, elsewhere)
+        print_json({**tree, "database_rows": rows.rows})
     else:
         _print_verified(config, verified, elsewhere)
+        click.echo(f"{rows.rows} rows of the database are as they were sealed.")
 
 
 @archive_command.command("seal")

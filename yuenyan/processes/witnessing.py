@@ -15,6 +15,7 @@ from common.errors import ArchiveError, NetAccessError
 from common.logging import get_logger
 from db.engine import Database
 from identity.services import audit
+from traffic.archive.rows import check_rows
 from traffic.archive.selftest import SelfTest, last_result, run_self_test, save_result
 from traffic.archive.verification import verify_archive
 from traffic.witnesses.copies import reachable_copies
@@ -96,7 +97,7 @@ class Watch:
         if now_ms < self._retry_ms or not is_due(last, now_ms):
             return
         self._retry_ms = now_ms + _RETRY_MS
-        result = examine(self._config, now_ms)
+        result = examine(self._config, self._database, now_ms)
         save_result(archive, result)
         self._record(
             "archive:self_tested",
@@ -121,10 +122,10 @@ def is_due(last: SelfTest | None, now_ms: int) -> bool:
     return last is None or not 0 <= now_ms - last.at_ms < SELF_TEST_MS
 
 
-def examine(config: Config, now_ms: int) -> SelfTest:
-    """The self-test, and whether the real lists are whole and every witness agrees.
+def examine(config: Config, database: Database, now_ms: int) -> SelfTest:
+    """The self-test, and whether the real lists, two days' rows and every witness agree.
 
-    The contents of the segments are left to `archive verify`, which reads them all.
+    All contents are left to `archive verify`, which reads every segment and row.
     """
     archive = config.data_dir / "archive"
     scratch = config.data_dir / "self-test"
@@ -135,6 +136,7 @@ def examine(config: Config, now_ms: int) -> SelfTest:
     try:
         copies, _ = reachable_copies(config)
         verify_archive(archive, config.keys_dir, witnesses=copies, contents=False)
+        check_rows(database, archive, since_ms=now_ms - 2 * SELF_TEST_MS)
     except ArchiveError as error:
         return replace(result, error=str(error))
     return result
