@@ -16,6 +16,7 @@ from tests.integration.witness_servers import Authority, Letters, Posted, Stampi
 from traffic.archive.kinds import ADMIN
 from traffic.archive.seals import encode_seal, make_seal, read_seals
 from traffic.archive.tables import TableArchive
+from traffic.archive.tampering import make_keys
 from traffic.witnesses.delivery import Witnessed, deliver
 from traffic.witnesses.state import witness_folder
 
@@ -128,6 +129,22 @@ def test_an_archive_that_was_cut_back_is_caught_by_the_folder(site: Site, tmp_pa
     ]
     assert finding["level"] == "error"
     assert "keep this machine" in finding["todo"]
+
+
+def test_a_replaced_key_is_caught_by_the_folder_that_knows_the_old_one(
+    site: Site, tmp_path: Path
+) -> None:
+    disk = tmp_path / "usb"
+    disk.mkdir()
+    config = configure(site, f'witnesses = ["{disk}"]')
+    seal(site)
+    deliver(config, now_ms())
+    make_keys(site.config.keys_dir)
+    (site.data_dir / "archive" / "seals.jsonl").unlink()
+    shutil.rmtree(site.data_dir / "witnesses")
+    seal(site)
+    assert "that this key did not sign" in verify(site)[1]["error"]
+    assert "the key here was replaced" in only(deliver(config, now_ms())).state.error
 
 
 def test_https_is_posted_what_is_new_and_only_to_a_proven_server(

@@ -7,9 +7,9 @@ from pathlib import Path
 from common.config import Config
 from common.errors import NotFound
 from common.witnesses import WitnessKind
-from traffic.archive.seals import read_public_key
 from traffic.archive.witness_copies import WitnessCopy, read_copy
-from traffic.witnesses.state import load_state, witness_folder
+from traffic.witnesses.senders import SEAL_FILES
+from traffic.witnesses.state import witness_folder
 
 
 def reachable_copies(config: Config) -> tuple[list[WitnessCopy], list[str]]:
@@ -20,22 +20,20 @@ def reachable_copies(config: Config) -> tuple[list[WitnessCopy], list[str]]:
     """
     copies: list[WitnessCopy] = []
     elsewhere: list[str] = []
-    public = read_public_key(config.keys_dir).hex()[:16] if config.archive.witnesses else ""
     for address in config.archive.witness_addresses:
         match address.kind:
             case WitnessKind.DIRECTORY:
-                path = Path(address.target) / f"yuenyan-seals-{public}.jsonl"
-                if not Path(address.target).is_dir():
-                    elsewhere.append(address.shown)
-                    continue
+                # All of them, whatever key they are named by: ours may have been replaced.
+                paths = sorted(Path(address.target).glob(SEAL_FILES))
             case WitnessKind.TIMESTAMP:
-                path = witness_folder(config, address)
+                paths = [witness_folder(config, address)]
             case _:
-                elsewhere.append(address.shown)
-                continue
+                paths = []
         try:
-            copies.append(read_copy(path, config.archive.timestamp_ca))
+            found = [read_copy(path, config.archive.timestamp_ca) for path in paths]
         except NotFound:
-            if load_state(witness_folder(config, address)).delivered:
-                elsewhere.append(address.shown)
+            found = []
+        if not found:
+            elsewhere.append(address.shown)
+        copies += found
     return copies, elsewhere

@@ -23,6 +23,9 @@ from common.witnesses import WitnessAddress, WitnessKind
 from traffic.archive.seals import PUBLIC_FILE, Seal, encode_seal, seal_hash
 from traffic.witnesses.letter import make_letter, make_post
 
+SEAL_FILES = "yuenyan-seals-*.jsonl"
+"""In the folder of a witness; named by the site's public key."""
+
 TIMEOUT_SECONDS = 20.0
 _LARGEST_ANSWER = 1 << 20
 
@@ -70,6 +73,13 @@ class DirectorySender:
         try:
             public = (self.keys / PUBLIC_FILE).read_text(encoding="ascii").strip()
             file = self.target / f"yuenyan-seals-{public[:16]}.jsonl"
+            others = [one.name for one in self.target.glob(SEAL_FILES) if one != file]
+            if others:
+                raise ArchiveError(
+                    str(self.target),
+                    f"holds {others[0]}, seals of another key: the key here was replaced, or "
+                    "another site uses this folder; each needs its own",
+                )
             copied = self.target / f"yuenyan-{public[:16]}.pub"
             if not copied.exists():
                 copied.write_text(public + "\n", encoding="ascii")
