@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,8 @@ class Seal:
 
 def seal_tree(seal: Seal) -> dict[str, object]:
     """The seal as it stands in its line."""
-    return {name: value for name, value in asdict(seal).items() if value or name not in _OPTIONAL}
+    tree = {name: getattr(seal, name) for name in Seal.__slots__}
+    return {name: value for name, value in tree.items() if value or name not in _OPTIONAL}
 
 
 def encode_seal(seal: Seal) -> bytes:

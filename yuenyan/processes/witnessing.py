@@ -16,6 +16,7 @@ from common.logging import get_logger
 from db.engine import Database
 from identity.services import audit
 from traffic.archive.rows import check_rows
+from traffic.archive.seals import NAME as SEALS
 from traffic.archive.selftest import SelfTest, last_result, run_self_test, save_result
 from traffic.archive.verification import verify_archive
 from traffic.witnesses.copies import reachable_copies
@@ -41,6 +42,8 @@ class Watch:
         self._database = database
         self._stopping = threading.Event()
         self._retry_ms = 0
+        self._settled: tuple[int, int] | None = None
+        """Size and time of the seals when every witness had been shown all of them."""
         self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
 
     @property
@@ -75,13 +78,16 @@ class Watch:
             self._stopping.wait(max(1.0, EVERY_SECONDS - (time.monotonic() - began)))
 
     def _show(self, now_ms: int) -> None:
-        if not self._config.archive.witnesses:
+        if not self._config.archive.witnesses or self._unchanged():
             return
         before = {
             address: load_state(witness_folder(self._config, address))
             for address in self._config.archive.witness_addresses
         }
-        for one in deliver(self._config, now_ms):
+        seen = self._seals()
+        found = deliver(self._config, now_ms)
+        self._settled = None if any(one.owed or one.state.error for one in found) else seen
+        for one in found:
             name, error = one.address.shown, one.state.error
             if one.state.conflict and not before[one.address].conflict:
                 log.error("witness_disagrees", witness=name, error=error)
@@ -90,6 +96,17 @@ class Watch:
                 log.warning("witness_away", witness=name, error=error)
             elif before[one.address].error and not error:
                 log.info("witness_back", witness=name, seals=one.state.delivered)
+
+    def _unchanged(self) -> bool:
+        """True when there is nothing new to show; reading a year of seals each minute is waste."""
+        return self._settled is not None and self._settled == self._seals()
+
+    def _seals(self) -> tuple[int, int] | None:
+        try:
+            stat = (self._config.data_dir / "archive" / SEALS).stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_size, stat.st_mtime_ns
 
     def _test(self, now_ms: int) -> None:
         archive = self._config.data_dir / "archive"
