@@ -21,10 +21,12 @@ from pydantic import (
 )
 
 from common.config_access import Directory, Eap, Proxy, RadSec
+from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
 from common.config_section import Listen, Prefix, Section
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
+from common.witnesses import WitnessAddress, WitnessKind, parse_witness
 
 RETENTION_FLOOR_DAYS = 90
 """Computer Crime Act section 26: traffic data is kept at least this long."""
@@ -206,8 +208,34 @@ class Collector(Section):
 class Archive(Section):
     retention_days: int = Field(default=120, ge=RETENTION_FLOOR_DAYS)
     witnesses: tuple[str, ...] = ()
+    """Who is shown each seal, so that whoever holds this machine and its key is found out."""
+    witness_ca: Path | None = None
+    """Who has issued the certificates of https witnesses; None: whom the system trusts."""
+    timestamp_ca: Path | None = None
+    """Who has issued the certificates of time-stamping authorities; the system trusts none."""
     segment_seconds: int = Field(default=60, ge=1, le=3600)
     """A segment is written at the latest this long after its first record came."""
+
+    @field_validator("witnesses")
+    @classmethod
+    def _known_witnesses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse_witness(text)
+        if len(set(value)) < len(value):
+            raise ValueError("a witness is named twice")
+        return value
+
+    @model_validator(mode="after")
+    def _authorities(self) -> Archive:
+        if self.timestamp_ca is None and any(
+            witness.kind is WitnessKind.TIMESTAMP for witness in self.witness_addresses
+        ):
+            raise ValueError("a tsa+ witness needs timestamp_ca, or its stamps prove nothing")
+        return self
+
+    @property
+    def witness_addresses(self) -> tuple[WitnessAddress, ...]:
+        return tuple(parse_witness(text) for text in self.witnesses)
 
 
 class Evidence(Section):
@@ -245,6 +273,7 @@ class Config(Section):
     evidence: Evidence = Evidence()
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
+    mail: Mail = Mail()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 
@@ -260,6 +289,13 @@ class Config(Section):
     def _tls_order(self) -> Config:
         if self.eap.tls_min > self.eap.tls_max:
             raise ValueError("eap.tls_min is above eap.tls_max")
+        return self
+
+    @model_validator(mode="after")
+    def _letters_can_go(self) -> Config:
+        letters = [w for w in self.archive.witness_addresses if w.kind is WitnessKind.MAIL]
+        if letters and not self.mail.host:
+            raise ValueError(f"the witness {letters[0].text} needs [mail] host")
         return self
 
     @property

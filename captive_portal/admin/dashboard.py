@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.duties import clock_due, clock_line, duty_warnings
 from captive_portal.admin.endings import ending_warnings
+from captive_portal.admin.integrity import integrity_warnings
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.presentation import since
 from common.errors import ArchiveError
@@ -224,7 +225,9 @@ def warnings_of(overview: Overview, archive: ArchiveState, now: datetime) -> lis
             )
         )
     found += [
-        Warning(grave=grave, text=text) for grave, text in ending_warnings(office().config, now)
+        Warning(grave=grave, text=text)
+        for words in (integrity_warnings, ending_warnings)
+        for grave, text in words(office().config, now)
     ]
     if overview.oldest_pending is not None and now - overview.oldest_pending > _LATE_DECISION:
         found.append(

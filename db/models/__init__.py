@@ -9,6 +9,7 @@ from db.models.admission import (
     VoucherBatch,
     VoucherDevice,
 )
+from db.models.append_only import AppendOnly
 from db.models.base import Base
 from db.models.certificates import Certificate
 from db.models.directory import DirectoryEntry
@@ -33,6 +34,7 @@ __all__ = [
     "Account",
     "AccountingEvent",
     "AddressInterval",
+    "AppendOnly",
     "ApproverRole",
     "ApproverScope",
     "AuditEvent",

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from common.metrics import Counters
 from common.net import parse_prefix
+from db.append_only import lifted
 from db.ledger import open_ledger
 from db.models import AccountingEvent, CoaRequest, NetworkSession
 from db.models import NasClient as NasRow
@@ -386,7 +387,7 @@ def test_a_sender_that_stops_gives_back_what_was_not_answered(
 
 def test_a_packet_that_is_not_kept_is_made_up_for(school: School, peer: DasPeer) -> None:
     school.account("5A")
-    with school.office.database.write() as session:
+    with school.office.database.write() as session, lifted(session):
         for event in session.scalars(select(AccountingEvent)):
             session.delete(event)
     school.suspend()
@@ -426,7 +427,7 @@ def test_a_row_that_nobody_can_read_stops_nobody_else(school: School, peer: DasP
 
 def test_a_request_that_cannot_be_made_stops_nobody_else(school: School, peer: DasPeer) -> None:
     bad_key = school.account("bad")
-    with school.office.database.write() as session:
+    with school.office.database.write() as session, lifted(session):
         # What an older version has stored of a packet, cut short on the way.
         session.execute(
             update(AccountingEvent)

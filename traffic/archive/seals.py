@@ -1,7 +1,7 @@
 """Signs the head of the manifest with the site's Ed25519 key: `archive/seals.jsonl`.
 
-A seal says: at this time the manifest ended in this line. Each seal names the hash of the
-seal before it. Making keys is `yuenyan init`'s work.
+A seal says: at this time the manifest ended in this line, and its lines have this tree head.
+Each names the hash of the seal before it. Making keys is `yuenyan init`'s work.
 """
 
 from __future__ import annotations
@@ -9,17 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.errors import ArchiveError, ConfigError, Refused
 from common.secret import read_secret_file
 from traffic.archive.entries import GENESIS, canonical
 from traffic.archive.manifest import Manifest
+from traffic.archive.proofs import SEAL_PREFIX, Tree, leaf_hash
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 NAME = "seals.jsonl"
 KEY_FILE = "seal.key"
 PUBLIC_FILE = "seal.pub"
+
+HEARTBEAT_MS = 50 * 60 * 1000
+"""When nothing new came, the end is signed again after this: silence is not a stopped sealer."""
+
+CLOCK_TOLERANCE_MS = 120_000
+"""How far a clock that is set right may go back without a word."""
+
+_VERSION_1 = b"yuenyan-seal-1\n"
+_OPTIONAL = ("root", "note")
+"""Left out where empty: seals that are older than these fields keep their hash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +47,49 @@ class Seal:
     at_ms: int
     prev: str
     """SHA-256 of the seal before this one, signature included."""
+    root: str = ""
+    """Tree head (RFC 6962) of the lines 1 to `seq`; empty in seals of version 1."""
+    note: str = ""
+    """Why the clock went back before this seal, where the operator has said so."""
     signature: str = ""
+
+
+def seal_tree(seal: Seal) -> dict[str, object]:
+    """The seal as it stands in its line."""
+    tree = {name: getattr(seal, name) for name in Seal.__slots__}
+    return {name: value for name, value in tree.items() if value or name not in _OPTIONAL}
+
+
+def encode_seal(seal: Seal) -> bytes:
+    """The line of `seal`, without a line feed."""
+    return canonical(seal_tree(seal))
 
 
 def message(seal: Seal) -> bytes:
     """The octets that are signed."""
-    tree = asdict(seal)
+    tree = seal_tree(seal)
     del tree["signature"]
-    return b"yuenyan-seal-1\n" + canonical(tree)
+    return (SEAL_PREFIX if seal.root else _VERSION_1) + canonical(tree)
 
 
 def seal_hash(seal: Seal) -> str:
-    """What the next seal names as `prev`."""
-    return hashlib.sha256(canonical(asdict(seal))).hexdigest()
+    """What the next seal names as `prev`, and what witnesses are shown."""
+    return hashlib.sha256(encode_seal(seal)).hexdigest()
+
+
+def decode_seal(line: bytes) -> Seal:
+    """The seal in one line; its signature is not checked here.
+
+    Raises:
+        ValueError: the line is none, or not in the one form that a seal has.
+    """
+    try:
+        seal = Seal(**json.loads(line))
+        if encode_seal(seal) != line or type(seal.seq) is not int or type(seal.at_ms) is not int:
+            raise ValueError("not in the form of a seal")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    return seal
 
 
 def read_seals(archive: Path) -> list[Seal]:
@@ -57,49 +102,71 @@ def read_seals(archive: Path) -> list[Seal]:
         octets = (archive / NAME).read_bytes()
     except FileNotFoundError:
         return []
+    *lines, rest = octets.split(b"\n")
+    if rest:
+        raise ArchiveError(NAME, f"line {len(lines) + 1} is cut short")
     seals = []
-    for number, line in enumerate(octets.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
-            seals.append(Seal(**json.loads(line)))
-        except (ValueError, TypeError, RecursionError) as error:
+            seals.append(decode_seal(line))
+        except ValueError as error:
             raise ArchiveError(NAME, f"line {number} is damaged") from error
     return seals
 
 
-def make_seal(archive: Path, keys: Path, now_ms: int) -> Seal:
-    """Sign the present end of the manifest; does nothing new when it is sealed already.
+def make_seal(archive: Path, keys: Path, now_ms: int, *, clock_note: str = "") -> Seal:
+    """Sign the present end of the manifest.
+
+    An end that was signed within the hour is not signed again.
+
+    Args:
+        clock_note: why the clock went back since the last seal, for whoever verifies.
 
     Raises:
         ConfigError: the key is missing or unusable.
         Refused: the archive is empty.
+        ArchiveError: the clock is behind the last seal and nobody said why.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    try:
-        seed = bytes.fromhex(read_secret_file(keys / KEY_FILE).reveal().decode("ascii"))
-        key = Ed25519PrivateKey.from_private_bytes(seed)
-    except ValueError as error:
-        raise ConfigError(f"{keys / KEY_FILE} holds no Ed25519 key in hex") from error
+    key = _read_key(keys)
     manifest = Manifest(archive)
     with manifest.locked():
         last = manifest.last()
         if last is None:
             raise Refused("the archive holds nothing to seal yet")
+        _cut_torn_end(archive / NAME)
         seals = read_seals(archive)
-        if seals and (seals[-1].seq, seals[-1].hash) == (last.seq, last.hash):
-            return seals[-1]
+        before = seals[-1] if seals else None
+        if before and not clock_note:
+            if now_ms < before.at_ms - CLOCK_TOLERANCE_MS:
+                raise ArchiveError(NAME, _behind(before.at_ms - now_ms))
+            fresh = now_ms - before.at_ms < HEARTBEAT_MS
+            if fresh and (before.seq, before.hash) == (last.seq, last.hash):
+                return before
         bare = Seal(
             seq=last.seq,
             hash=last.hash,
             at_ms=now_ms,
-            prev=seal_hash(seals[-1]) if seals else GENESIS,
+            prev=seal_hash(before) if before else GENESIS,
+            root=_tree_head(manifest.path, last.seq),
+            note=clock_note,
         )
-        signed = Seal(**{**asdict(bare), "signature": key.sign(message(bare)).hex()})
+        signed = replace(bare, signature=key.sign(message(bare)).hex())
         with (archive / NAME).open("ab") as stream:
-            stream.write(canonical(asdict(signed)) + b"\n")
+            stream.write(encode_seal(signed) + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
     return signed
+
+
+def _cut_torn_end(path: Path) -> None:
+    """Take away what a full disk or a crash left of a seal; it counts from its line feed on."""
+    try:
+        octets = path.read_bytes()
+    except FileNotFoundError:
+        return
+    whole = octets.rfind(b"\n") + 1
+    if whole < len(octets):
+        os.truncate(path, whole)
 
 
 def check_signature(seal: Seal, public_key: bytes) -> bool:
@@ -121,7 +188,15 @@ def read_public_key(keys: Path) -> bytes:
     Raises:
         ConfigError: it is missing or no key.
     """
-    path = keys / PUBLIC_FILE
+    return read_public_file(keys / PUBLIC_FILE)
+
+
+def read_public_file(path: Path) -> bytes:
+    """The 32 octets of a public key kept in hex, such as a witness's copy of seal.pub.
+
+    Raises:
+        ConfigError: it is missing or no key.
+    """
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except OSError as error:
@@ -131,3 +206,31 @@ def read_public_key(keys: Path) -> bytes:
     if len(key) != 32:
         raise ConfigError(f"{path} holds no Ed25519 key in hex")
     return key
+
+
+def _read_key(keys: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        seed = bytes.fromhex(read_secret_file(keys / KEY_FILE).reveal().decode("ascii"))
+        return Ed25519PrivateKey.from_private_bytes(seed)
+    except ValueError as error:
+        raise ConfigError(f"{keys / KEY_FILE} holds no Ed25519 key in hex") from error
+
+
+def _tree_head(manifest: Path, size: int) -> str:
+    """Of the first `size` lines. Reads them all: a second for half a million."""
+    tree = Tree()
+    with manifest.open("rb") as stream:
+        for line in stream:
+            if tree.size == size:
+                break
+            tree.append(leaf_hash(line.removesuffix(b"\n")))
+    return tree.root().hex()
+
+
+def _behind(milliseconds: int) -> str:
+    return (
+        f"the clock is {milliseconds // 1000} s behind the last seal: set it right; if it ran"
+        " ahead before, say so: yuenyan archive seal --clock-went-back REASON"
+    )

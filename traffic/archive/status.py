@@ -10,6 +10,8 @@ from common.clock import to_rfc3339
 from traffic.archive.entries import Entry
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
+from traffic.archive.selftest import last_result
+from traffic.archive.tables import present
 from traffic.archive.verification import verified_at_ms
 from traffic.moments import from_milliseconds
 
@@ -29,9 +31,8 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
     entries = Manifest(archive).entries()
     seals = read_seals(archive)
     kinds: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.path:
-            kinds.setdefault(entry.kind, []).append(entry)
+    for entry in present(entries):
+        kinds.setdefault(entry.kind, []).append(entry)
     gaps = [gap for entry in entries for gap in entry.gaps]
     sealed = seals[-1] if seals else None
     return {
@@ -39,7 +40,9 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
         "entries": len(entries),
         "sealed_to": time_text(sealed.at_ms, zone) if sealed else None,
         "sealed_entries": sealed.seq if sealed else 0,
+        "seals": len(seals),
         "verified_at": time_text(verified_at_ms(archive), zone),
+        "self_test": _self_test(archive, zone),
         "gaps": [
             {
                 "source": gap.source,
@@ -51,6 +54,19 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
             for gap in gaps[-SHOWN_GAPS:]
         ],
         "gaps_total": len(gaps),
+    }
+
+
+def _self_test(archive: Path, zone: str) -> dict[str, Any] | None:
+    last = last_result(archive)
+    if last is None:
+        return None
+    return {
+        "at": time_text(last.at_ms, zone),
+        "good": last.good,
+        "ways": last.ways,
+        "missed": list(last.missed),
+        "error": last.error,
     }
 
 

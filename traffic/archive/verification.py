@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.config import RETENTION_FLOOR_DAYS
 from common.errors import ArchiveError
-from traffic.archive.entries import GENESIS, Entry, canonical, decode_entry, entry_hash
+from traffic.archive.entries import (
+    GENESIS,
+    Entry,
+    canonical,
+    decode_entry,
+    encode_entry,
+    entry_hash,
+)
 from traffic.archive.manifest import NAME, Manifest
-from traffic.archive.seals import NAME as SEALS
-from traffic.archive.seals import Seal, check_signature, read_public_key, read_seals, seal_hash
+from traffic.archive.sealed import Declared, Silence, check_seals, find_declared, find_silences
+from traffic.archive.seals import Seal, read_public_file, read_public_key, read_seals
 from traffic.archive.segments import digest_file
+from traffic.archive.witness_copies import WitnessCopy, compare
 
 MARK = "verified.json"
+
+PURGE = "purge"
+_FLOOR_MS = RETENTION_FLOOR_DAYS * 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,44 +41,99 @@ class Verified:
     segments: int
     records: int
     octets: int
+    purged: int
+    """Segments that a purge took away, by the rules."""
     seals: int
     sealed_seq: int
     """The last entry a seal covers."""
     unsealed: int
     """Entries after it."""
+    silences: tuple[Silence, ...]
+    """Spans without any seal; whoever had the machine then was watched by nobody."""
+    declared: tuple[Declared, ...]
+    """Where the operator said that the clock went back."""
+    witnessed: dict[str, int]
+    """Name of each witness copy -> how many seals of it are in the archive, all of them."""
 
 
-def verify_archive(archive: Path, keys: Path) -> Verified:
-    """Check the whole archive.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The archive at one moment; segments are only listed."""
+
+    lines: list[bytes]
+    torn: bytes
+    seals: list[Seal]
+    files: set[str]
+
+
+def take_snapshot(archive: Path) -> Snapshot:
+    """Read manifest, seals and file names under the archive's lock.
 
     Raises:
-        ArchiveError: naming the first item that is altered, missing, moved or unlisted, or
-            saying that nothing was ever sealed.
-        ConfigError: the public key is missing.
+        ArchiveError: a file of them is damaged.
     """
     manifest = Manifest(archive)
     with manifest.locked():
-        # One snapshot: a segment appears in the tree before its line, under this lock.
-        lines, torn = manifest.lines(), manifest.torn()
-        seals = read_seals(archive)
-        present = _parquet_files(archive)
-    if torn:
-        raise ArchiveError(NAME, f"line {len(lines) + 1} is cut short")
+        # A segment appears in the tree before its line, under this lock.
+        return Snapshot(
+            lines=manifest.lines(),
+            torn=manifest.torn(),
+            seals=read_seals(archive),
+            files={str(path.relative_to(archive)) for path in archive.rglob("*.parquet")},
+        )
+
+
+def verify_archive(
+    archive: Path,
+    keys: Path,
+    *,
+    now_ms: int | None = None,
+    witnesses: Sequence[WitnessCopy] = (),
+    public_key: Path | None = None,
+    contents: bool = True,
+) -> Verified:
+    """Check the whole archive.
+
+    Args:
+        now_ms: the present; None leaves out what depends on it (was anything sealed lately?).
+        witnesses: copies of seals from outside; every one of them must be in the archive.
+        public_key: a copy of seal.pub from outside, instead of the one beside the key.
+        contents: False leaves out reading the segments; their presence and size are checked.
+
+    Raises:
+        ArchiveError: naming the first item that is altered, missing, moved or unlisted, or
+            saying that nothing was sealed.
+        ConfigError: the public key is missing.
+    """
+    found = take_snapshot(archive)
+    if found.torn:
+        raise ArchiveError(NAME, f"line {len(found.lines) + 1} is cut short")
     try:
-        entries = _check_chain(lines)
-        _check_files(archive, entries, present)
-        _check_seals(seals, entries, keys)
+        entries = _check_chain(found.lines)
+        if entries or found.seals or witnesses:
+            key = read_public_file(public_key) if public_key else read_public_key(keys)
+            # The witnesses come first: theirs is the word that nobody here could change.
+            compare(witnesses, found.seals, entries, key)
+            if entries or found.seals:
+                check_seals(found.seals, entries, found.lines, key, now_ms)
+        removed = _check_purges(entries, found.files)
+        _check_files(archive, entries, removed, found.files, contents=contents)
     except TypeError as error:
         raise ArchiveError(NAME, f"holds a value of the wrong kind: {error}") from error
-    sealed = seals[-1].seq if seals else 0
+    sealed = found.seals[-1].seq if found.seals else 0
+    held = [entry for entry in entries if entry.path and entry.path not in removed]
     return Verified(
         entries=len(entries),
-        segments=sum(1 for entry in entries if entry.path),
-        records=sum(entry.records for entry in entries),
-        octets=sum(entry.octets for entry in entries),
-        seals=len(seals),
+        segments=len(held),
+        records=sum(entry.records for entry in held),
+        octets=sum(entry.octets for entry in held),
+        purged=len(removed),
+        seals=len(found.seals),
         sealed_seq=sealed,
         unsealed=len(entries) - sealed,
+        silences=find_silences(found.seals),
+        declared=find_declared(found.seals),
+        witnessed={copy.name: len(copy.hashes) for copy in witnesses},
     )
 
 
@@ -85,10 +153,6 @@ def verified_at_ms(archive: Path) -> int | None:
         return None
 
 
-def _parquet_files(archive: Path) -> set[str]:
-    return {str(path.relative_to(archive)) for path in archive.rglob("*.parquet")}
-
-
 def _check_chain(lines: list[bytes]) -> list[Entry]:
     entries: list[Entry] = []
     prev = GENESIS
@@ -96,7 +160,7 @@ def _check_chain(lines: list[bytes]) -> list[Entry]:
         entry = decode_entry(line, number)
         if entry.seq != number:
             raise ArchiveError(NAME, f"line {number} says it is entry {entry.seq}")
-        if entry_hash(entry) != entry.hash:
+        if entry_hash(entry) != entry.hash or encode_entry(entry) != line + b"\n":
             raise ArchiveError(NAME, f"line {number} was altered")
         if entry.prev != prev:
             raise ArchiveError(NAME, f"line {number} does not follow line {number - 1}")
@@ -107,7 +171,35 @@ def _check_chain(lines: list[bytes]) -> list[Entry]:
     return entries
 
 
-def _check_files(archive: Path, entries: list[Entry], present: set[str]) -> None:
+def _check_purges(entries: list[Entry], files: set[str]) -> set[str]:
+    """The paths that were purged by the rules; a file may be missing for no other reason."""
+    earlier: dict[str, Entry] = {}
+    removed: set[str] = set()
+    for entry in entries:
+        if entry.removed and entry.kind != PURGE:
+            raise ArchiveError(NAME, f"line {entry.seq} removes segments but is no purge")
+        for path in entry.removed:
+            segment = earlier.get(path)
+            if segment is None:
+                raise ArchiveError(path, f"was purged by line {entry.seq} before it was listed")
+            if segment.received_max_ms > entry.written_ms - _FLOOR_MS:
+                raise ArchiveError(
+                    path,
+                    f"was purged by line {entry.seq} within {RETENTION_FLOOR_DAYS} days of receipt",
+                )
+            if path in files:
+                raise ArchiveError(
+                    path, f"is still there, though line {entry.seq} purged it; purge again"
+                )
+            removed.add(path)
+        if entry.path:
+            earlier[entry.path] = entry
+    return removed
+
+
+def _check_files(
+    archive: Path, entries: list[Entry], removed: set[str], present: set[str], *, contents: bool
+) -> None:
     listed = set()
     for entry in entries:
         if not entry.path:
@@ -115,6 +207,8 @@ def _check_files(archive: Path, entries: list[Entry], present: set[str]) -> None
         if entry.path in listed:
             raise ArchiveError(entry.path, "is listed twice")
         listed.add(entry.path)
+        if entry.path in removed:
+            continue
         path = archive / entry.path
         if entry.path not in present:
             raise ArchiveError(entry.path, "is missing")
@@ -123,26 +217,7 @@ def _check_files(archive: Path, entries: list[Entry], present: set[str]) -> None
         octets = path.stat().st_size
         if octets != entry.octets:
             raise ArchiveError(entry.path, f"has {octets} octets instead of {entry.octets}")
-        if digest_file(path) != entry.sha256:
+        if contents and digest_file(path) != entry.sha256:
             raise ArchiveError(entry.path, "was altered: its SHA-256 is not the recorded one")
     for extra in sorted(present - listed):
         raise ArchiveError(extra, "is not in the manifest")
-
-
-def _check_seals(seals: list[Seal], entries: list[Entry], keys: Path) -> None:
-    if not entries and not seals:
-        return
-    if not seals:
-        raise ArchiveError(SEALS, "nothing was ever sealed; run 'yuenyan archive seal'")
-    public_key = read_public_key(keys)
-    prev, reached = GENESIS, 0
-    for number, seal in enumerate(seals, 1):
-        if seal.prev != prev:
-            raise ArchiveError(SEALS, f"seal {number} does not follow seal {number - 1}")
-        if not check_signature(seal, public_key):
-            raise ArchiveError(SEALS, f"seal {number} has no valid signature")
-        if seal.seq > len(entries):
-            raise ArchiveError(NAME, f"ends at line {len(entries)}, but line {seal.seq} was sealed")
-        if seal.seq <= reached or seal.hash != entries[seal.seq - 1].hash:
-            raise ArchiveError(NAME, f"line {seal.seq} is not the one that seal {number} covers")
-        prev, reached = seal_hash(seal), seal.seq

@@ -17,6 +17,7 @@ from common.config import Config
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
+from db import append_only
 from db.engine import Database
 from db.migrate import migration_config
 from db.models import Account, NasClient, UnknownNas
@@ -34,18 +35,8 @@ _UNKNOWN_WITHIN = timedelta(days=1)
 
 
 def check_configuration(config: Config) -> Iterator[Finding]:
-    """Where the configuration came from, and what of it this release does not use."""
+    """Where the configuration came from, and what of it is unwise."""
     yield ok("configuration", str(config.source or "built-in defaults"))
-    unused = {
-        "archive.witnesses": bool(config.archive.witnesses),
-    }
-    for section, configured in unused.items():
-        if configured:
-            yield warn(
-                "configuration",
-                f"{section} is set but not used in this release",
-                "it does nothing yet; take it out",
-            )
     host, _ = parse_listen(config.admin.listen)
     if not ip_address(host).is_loopback and not config.admin.public_url.startswith("https://"):
         yield warn(
@@ -111,6 +102,14 @@ def _check_database(config: Config, database: Database) -> Iterator[Finding]:
         )
         return
     yield ok("database", f"{database.engine.dialect.name}, tables at {newest}")
+    with database.engine.connect() as connection:
+        open_doors = append_only.missing(connection)
+    if open_doors:
+        yield error(
+            "evidence in the database",
+            f"what keeps rows from being changed is not in force: {', '.join(open_doors)}",
+            "find out who took it away; docs/integrity.md says how to put it back",
+        )
     with database.read() as session:
         admins = session.scalar(
             select(func.count())

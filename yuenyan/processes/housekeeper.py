@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from types import FrameType
 
-from common.clock import unix_nanoseconds
+from common.clock import unix_nanoseconds, utc_now
 from common.config import Config
 from common.errors import NetAccessError, Refused
 from common.logging import configure, get_logger
@@ -24,8 +24,11 @@ from identity.office import Office
 from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
+from traffic.archive.rows import note_rows
 from traffic.archive.seals import make_seal
+from traffic.collectors.paths import node_name
 from yuenyan.processes.clock_keeper import ClockKeeper
+from yuenyan.processes.witnessing import Watch
 
 EVERY_SECONDS = 30.0
 """Between an account's expiry and its word in the tables; logins look at the time anyway."""
@@ -50,6 +53,7 @@ def run(config: Config) -> int:
     signal.signal(signal.SIGINT, stop)
     counters = Counters()
     alive = heartbeat(database, "housekeeper", platform.node())
+    watch = Watch(config, database)
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
@@ -63,12 +67,16 @@ def run(config: Config) -> int:
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
         if until_seal <= 0:
+            note_evidence(config, database)
             seal_archive(config)
             until_seal = SEAL_EVERY_SECONDS
+        if not watch.started:
+            watch.start()  # behind the first seal, so that witnesses are shown it at once
         alive.beat()
         stopping.wait(HEARTBEAT_SECONDS)
         until_pass -= HEARTBEAT_SECONDS
         until_seal -= HEARTBEAT_SECONDS
+    watch.stop()
     alive.stop()
     database.dispose()
     log.info("housekeeper_stopped")
@@ -118,8 +126,21 @@ def refresh_crl(office: Office) -> bool:
     return written
 
 
+def note_evidence(config: Config, database: Database) -> int:
+    """Put the digests of new rows into the manifest, for the seal that follows; how many rows."""
+    log = get_logger(__name__)
+    try:
+        return note_rows(database, config.data_dir / "archive", node_name(), utc_now())
+    except (NetAccessError, OSError) as error:
+        log.error("rows_not_noted", error=str(error))
+    except Exception:
+        # As in `keep_house`: what came from the collectors must be sealed all the same.
+        log.exception("rows_not_noted")
+    return 0
+
+
 def seal_archive(config: Config) -> bool:
-    """Sign what the archive has gained; False when there was nothing or it could not be done."""
+    """Sign the end of the archive; False when it is empty or it could not be done."""
     log = get_logger(__name__)
     try:
         seal = make_seal(

@@ -42,7 +42,7 @@ def test_the_example_file_names_every_key() -> None:
         assert f"[{name}]" in text
         assert issubclass(section, BaseModel)
         part = text.partition(f"[{name}]")[2].partition("\n[")[0]
-        for key in section.model_fields:
+        for key in (known.alias or key for key, known in section.model_fields.items()):
             assert f"\n{key} = " in part or f"\n# {key} = " in part, f"{name}.{key}"
     part = text.partition("\n# [directory.NAME]")[2]
     for key, field in Directory.model_fields.items():
@@ -72,6 +72,19 @@ def test_the_example_file_names_every_key() -> None:
         ),
         pytest.param("[eap]\nteap_inner=['tls','tls']", "twice", id="teap twice"),
         pytest.param("[eap]\nteap_identities=[]", "at least 1", id="teap nobody"),
+        pytest.param("[archive]\nwitnesses=['usb']", "'usb' is no witness", id="witness"),
+        pytest.param("[archive]\nwitnesses=['http://x/']", "is no witness", id="witness in clear"),
+        pytest.param("[archive]\nwitnesses=['/usb','/usb']", "named twice", id="witness twice"),
+        pytest.param("[archive]\nwitnesses=['tsa+http://x']", "timestamp_ca", id="stamp of nobody"),
+        pytest.param("[archive]\nwitnesses=['mailto:a@b.example']", "[mail] host", id="no server"),
+        pytest.param("[archive]\nwitnesses=['mailto:a, b@c']", "one mailbox", id="mailboxes"),
+        pytest.param("[archive]\nwitnesses=['mailto:a@b?cc=c@d']", "hours=N", id="letter head"),
+        pytest.param("[mail]\nhost='mail.example'", "set from to", id="no sender"),
+        pytest.param(
+            "[mail]\nhost='mail.example'\nfrom='a@b.example'\nstart_tls=false",
+            "on this machine",
+            id="letters in clear",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path, text: str, message: str) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from common.errors import UsageError
+from db.append_only import lifted
 from db.ledger import Batch, open_ledger
 from db.models import AccountingEvent, CoaRequest, NetworkSession, Role, UsageDay
 from db.models.base import to_micros
@@ -142,8 +143,8 @@ def test_a_new_counter_goes_on_where_another_ended(timed: Office, somchai: int) 
     report(timed, "a", somchai, 300, 20)
     assert UsageCounter(timed).turn() == {somchai}
     report(timed, "a", somchai, 600, 30)
-    with timed.database.write() as session:  # so that only looking back can find it
-        session.execute(delete(AccountingEvent))
+    with timed.database.write() as session, lifted(session):
+        session.execute(delete(AccountingEvent))  # so that only looking back can find it
     report(timed, "z", None)
     assert UsageCounter(timed).turn() == {somchai}
     assert used(timed, somchai) == {TODAY: (30 * MB, 600)}
@@ -151,7 +152,7 @@ def test_a_new_counter_goes_on_where_another_ended(timed: Office, somchai: int) 
 
 def test_counting_begins_with_the_week_or_month(timed: Office, somchai: int) -> None:
     report(timed, "old", somchai, 300, 5, began=NOW - timedelta(days=20), stop=True)
-    with timed.database.write() as session:
+    with timed.database.write() as session, lifted(session):
         session.execute(delete(AccountingEvent))
     UsageCounter(timed).turn()
     assert used(timed, somchai) == {TODAY - timedelta(days=20): (5 * MB, 300)}
@@ -227,7 +228,7 @@ def test_old_days_are_dropped(timed: Office, somchai: int) -> None:
 def test_any_order_of_packets_and_turns_counts_the_same(
     timed: Office, packets: list[tuple[int, int]], turns: set[int]
 ) -> None:
-    with timed.database.write() as session:
+    with timed.database.write() as session, lifted(session):
         for table in (UsageDay, NetworkSession, AccountingEvent):
             session.execute(delete(table))
     counter = UsageCounter(timed)

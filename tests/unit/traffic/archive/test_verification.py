@@ -10,18 +10,23 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from common.clock import unix_nanoseconds
 from common.config import Config
 from common.errors import ArchiveError, Refused
 from common.metrics import Counters
 from tests.vectors.flows.datagrams import Flow
 from tests.vectors.flows.spools import flow_datagram, record, write_spool
-from traffic.archive.entries import decode_entry, encode_entry, entry_hash
+from traffic.archive.entries import canonical, decode_entry, encode_entry, entry_hash
 from traffic.archive.seals import make_seal, read_seals
 from traffic.archive.verification import mark_verified, verified_at_ms, verify_archive
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.spool import closed_files
 from traffic.collectors.tail import check_tail
+
+
+def now_ms() -> int:
+    return unix_nanoseconds() // 1_000_000
 
 
 def make_keys(keys: Path) -> None:
@@ -46,7 +51,7 @@ def site(tmp_path: Path) -> Path:
         write_spool(paths.spool, number, record(flow_datagram(flows, number)))
         archivist.consume(closed_files(paths.spool))
         if number != 2:
-            make_seal(paths.archive, tmp_path / "keys", 1000 * number)
+            make_seal(paths.archive, tmp_path / "keys", now_ms() + number)
     return tmp_path
 
 
@@ -153,7 +158,7 @@ def alter_seal(site: Path) -> None:
     first, second = path.read_bytes().splitlines()
     tree = json.loads(second)
     tree["at_ms"] += 1
-    path.write_bytes(first + b"\n" + json.dumps(tree).encode() + b"\n")
+    path.write_bytes(first + b"\n" + canonical(tree) + b"\n")
 
 
 def another_key(site: Path) -> None:
@@ -215,7 +220,7 @@ def test_an_empty_archive_is_whole_but_cannot_be_sealed(tmp_path: Path) -> None:
 
 def test_sealing_twice_seals_once(site: Path) -> None:
     before = read_seals(site / "archive")
-    assert make_seal(site / "archive", site / "keys", 9000) == before[-1]
+    assert make_seal(site / "archive", site / "keys", now_ms()) == before[-1]
     assert read_seals(site / "archive") == before
 
 

@@ -1,0 +1,60 @@
+"""Makes the proof that one segment belongs to a signed seal; proofs.py checks it.
+
+Reads the whole manifest; whoever checks needs only the proof, the segment and the key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from common.errors import ArchiveError, NotFound, Refused
+from traffic.archive.entries import decode_entry
+from traffic.archive.manifest import NAME
+from traffic.archive.proofs import FORMAT, Proven, check_proof, inclusion_path, leaf_hash
+from traffic.archive.seals import Seal, read_public_key, seal_tree
+from traffic.archive.segments import digest_file
+from traffic.archive.verification import take_snapshot
+
+
+def prove(archive: Path, keys: Path, path: str) -> tuple[dict[str, Any], Proven]:
+    """The proof for the segment `path` (as the manifest names it), and what it shows.
+
+    The first seal with a tree head over the line is taken, the one nearest in time. A segment
+    that was purged has a proof, too: of what its SHA-256 was.
+
+    Raises:
+        NotFound: no line names the segment.
+        Refused: no seal covers it yet.
+        ArchiveError: manifest or segment were altered, so that there is nothing to prove.
+    """
+    found = take_snapshot(archive)
+    name = path.removeprefix(f"{archive}/")
+    quoted = f'"path":"{name}"'.encode()
+    number = next((i for i, line in enumerate(found.lines, 1) if quoted in line), 0)
+    if not number:
+        raise NotFound(f"the manifest has no segment {name}; 'yuenyan archive status' shows where")
+    entry = decode_entry(found.lines[number - 1], number)
+    seal = _covering(found.seals, number)
+    if seal is None:
+        raise Refused(f"{name} is not sealed yet; run 'yuenyan archive seal'")
+    if len(found.lines) < seal.seq:
+        raise ArchiveError(NAME, f"ends at line {len(found.lines)}, but {seal.seq} were sealed")
+    leaves = [leaf_hash(line) for line in found.lines[: seal.seq]]
+    proof = {
+        "format": FORMAT,
+        "entry": found.lines[number - 1].decode(),
+        "path": [step.hex() for step in inclusion_path(leaves, number - 1)],
+        "seal": seal_tree(seal),
+        "public_key": (key := read_public_key(keys)).hex(),
+    }
+    file = archive / name
+    sha256 = digest_file(file) if file.is_file() else entry.sha256
+    try:
+        return proof, check_proof(proof, sha256, key)
+    except ValueError as error:
+        raise ArchiveError(name, str(error)) from error
+
+
+def _covering(seals: list[Seal], number: int) -> Seal | None:
+    return next((seal for seal in seals if seal.root and seal.seq >= number), None)
