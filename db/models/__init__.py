@@ -24,6 +24,7 @@ from db.models.network import NasClient, UnknownNas
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
 from db.models.relay import RelayOutbox
+from db.models.retention import ArchiveMove, Hold
 from db.models.usage import UsageDay
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "AddressInterval",
     "ApproverRole",
     "ApproverScope",
+    "ArchiveMove",
     "AuditEvent",
     "AuthEvent",
     "Base",
@@ -40,6 +42,7 @@ __all__ = [
     "Credential",
     "DirectoryEntry",
     "Gap",
+    "Hold",
     "NasBoot",
     "NasClient",
     "NetworkSession",
