@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
-from traffic.archive.entries import Entry
+from traffic.archive.entries import Entry, present
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 
@@ -103,6 +103,7 @@ class FlowReader:
         self._archive = archive
         self.inside = inside
         self.entries: list[Entry] = Manifest(archive).entries()
+        self._segments = present(self.entries, "flow")
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def find_flows(
@@ -175,11 +176,8 @@ class FlowReader:
     def _between(self, from_ms: int, to_ms: int) -> list[Entry]:
         return [
             entry
-            for entry in self.entries
-            if entry.path
-            and entry.kind == "flow"
-            and entry.active_min_ms <= to_ms
-            and entry.active_max_ms >= from_ms
+            for entry in self._segments
+            if entry.active_min_ms <= to_ms and entry.active_max_ms >= from_ms
         ]
 
     def _choose(self, asked: Asked) -> tuple[list[Entry], list[Entry]]:

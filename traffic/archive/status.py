@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.clock import to_rfc3339
-from traffic.archive.entries import Entry
+from traffic.archive.entries import Entry, present
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
 from traffic.archive.verification import verified_at_ms
@@ -29,9 +29,8 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
     entries = Manifest(archive).entries()
     seals = read_seals(archive)
     kinds: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.path:
-            kinds.setdefault(entry.kind, []).append(entry)
+    for entry in present(entries):
+        kinds.setdefault(entry.kind, []).append(entry)
     gaps = [gap for entry in entries for gap in entry.gaps]
     sealed = seals[-1] if seals else None
     return {
@@ -51,6 +50,7 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
             for gap in gaps[-SHOWN_GAPS:]
         ],
         "gaps_total": len(gaps),
+        "purged_segments": sum(len(entry.removed) for entry in entries),
     }
 
 

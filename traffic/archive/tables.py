@@ -18,6 +18,7 @@ import numpy as np
 from common import clock
 from common.errors import ArchiveError
 from traffic.archive.entries import Entry
+from traffic.archive.entries import present as present  # also read from here
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import digest_and_sync, sync_directory
@@ -213,16 +214,6 @@ class TableArchive:
             self._connection.execute("SET autoinstall_known_extensions = false")
             self._connection.execute("SET preserve_insertion_order = true")
         return self._connection
-
-
-def present(entries: Sequence[Entry], kind: str | None = None) -> list[Entry]:
-    """The lines of `entries` (of `kind`) that have a segment which no purge has taken away."""
-    gone = {path for entry in entries for path in entry.removed}
-    return [
-        entry
-        for entry in entries
-        if entry.path and entry.path not in gone and kind in (None, entry.kind)
-    ]
 
 
 def kind_named(name: str) -> Kind:

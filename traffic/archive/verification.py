@@ -109,6 +109,7 @@ def _check_chain(lines: list[bytes]) -> list[Entry]:
 
 def _check_files(archive: Path, entries: list[Entry], present: set[str]) -> None:
     listed = set()
+    purged = {path for entry in entries for path in entry.removed}
     for entry in entries:
         if not entry.path:
             continue
@@ -117,6 +118,8 @@ def _check_files(archive: Path, entries: list[Entry], present: set[str]) -> None
         listed.add(entry.path)
         path = archive / entry.path
         if entry.path not in present:
+            if entry.path in purged:
+                continue
             raise ArchiveError(entry.path, "is missing")
         if path.is_symlink():
             raise ArchiveError(entry.path, "is a link: what it leads to may change unnoticed")
