@@ -36,7 +36,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),
     "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
-    "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
+    "archive": ("yuenyan.commands.archive", "state, verification, sealing and retention"),
+    "hold": ("yuenyan.commands.hold", "orders that records be kept beyond retention"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

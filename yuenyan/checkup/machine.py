@@ -94,6 +94,12 @@ def clock_state() -> tuple[bool, float] | None:
     return not status & _STATUS_UNSYNCHRONISED, maximum_error_micros / 1e6
 
 
+def is_clock_kept() -> bool:
+    """Whether the kernel says that something keeps the clock right."""
+    state = clock_state()
+    return state is not None and state[0]
+
+
 def check_password_costs(config: Config) -> Iterator[Finding]:
     """What one first log-in costs on this machine."""
     vault = PasswordVault(config.passwords)

@@ -13,6 +13,7 @@ from traffic.archive.status import archive_status, time_text
 from traffic.archive.verification import Verified, mark_verified, verify_archive
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.tail import check_tail
+from yuenyan.commands.keeping import move, purge
 from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -21,7 +22,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group("archive")
 def archive_command() -> None:
-    """State, verification and sealing of the traffic archive."""
+    """State, verification, sealing and retention of the archive."""
+
+
+archive_command.add_command(move)
+archive_command.add_command(purge)
 
 
 @archive_command.command("status")

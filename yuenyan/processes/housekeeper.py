@@ -1,4 +1,4 @@
-"""The housekeeper: every half minute what is due, every hour a seal, until SIGTERM.
+"""The housekeeper: every half minute what is due, every hour moves and a seal, daily a purge.
 
 A task that fails is logged and tried again the next time; it never ends the process.
 """
@@ -25,12 +25,18 @@ from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.seals import make_seal
+from traffic.keeping.keeper import Keeper
+from yuenyan.checkup.machine import is_clock_kept
 
 EVERY_SECONDS = 30.0
 """Between an account's expiry and its word in the tables; logins look at the time anyway."""
 
 SEAL_EVERY_SECONDS = 3600.0
 """Whoever changes a record must do it within the hour, before its hash is signed."""
+
+PURGE_EVERY_SECONDS = 86_400.0
+FIRST_PURGE_SECONDS = 900.0
+"""After the start: a clock that is wrong at boot has been set by then."""
 
 
 def run(config: Config) -> int:
@@ -51,6 +57,7 @@ def run(config: Config) -> int:
     alive = heartbeat(database, "housekeeper", platform.node())
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     until_pass = until_seal = 0.0
+    until_purge = FIRST_PURGE_SECONDS
     while not stopping.is_set():
         if until_pass <= 0:
             for name, number in keep_house(office).items():
@@ -59,13 +66,18 @@ def run(config: Config) -> int:
             counters.add("housekeeper_directory_entries_total", refresh_directories(office))
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
+        if until_purge <= 0:
+            counters.add("housekeeper_purged_segments_total", purge(office))
+            until_purge = PURGE_EVERY_SECONDS
         if until_seal <= 0:
+            counters.add("housekeeper_moved_rows_total", move(office))
             seal_archive(config)
             until_seal = SEAL_EVERY_SECONDS
         alive.beat()
         stopping.wait(HEARTBEAT_SECONDS)
         until_pass -= HEARTBEAT_SECONDS
         until_seal -= HEARTBEAT_SECONDS
+        until_purge -= HEARTBEAT_SECONDS
     alive.stop()
     database.dispose()
     log.info("housekeeper_stopped")
@@ -113,6 +125,45 @@ def refresh_crl(office: Office) -> bool:
     if written:
         log.info("crl_written")
     return written
+
+
+def move(office: Office) -> int:
+    """Move old rows into the archive; how many, 0 when it could not be done."""
+    log = get_logger(__name__)
+    try:
+        moved = Keeper(office, synchronised=is_clock_kept()).move()
+    except NetAccessError as error:
+        log.warning("move_postponed", error=str(error))
+        return 0
+    except Exception:
+        # As in `keep_house`: the seal must be made all the same.
+        log.exception("move_failed")
+        return 0
+    if moved.rows:
+        log.info("rows_moved", rows=moved.rows, stored=moved.stored)
+    return moved.rows
+
+
+def purge(office: Office) -> int:
+    """Let go of what is over; how many segments, 0 when nothing may go."""
+    log = get_logger(__name__)
+    try:
+        purged = Keeper(office, synchronised=is_clock_kept()).purge()
+    except NetAccessError as error:
+        # A clock that cannot be believed is something that somebody must look at.
+        log.error("purge_refused", error=str(error))
+        return 0
+    except Exception:
+        log.exception("purge_failed")
+        return 0
+    log.info(
+        "retention_kept",
+        segments=purged.segments,
+        held=purged.held_segments,
+        sessions=purged.rows.sessions,
+        accounts=purged.accounts,
+    )
+    return purged.segments
 
 
 def seal_archive(config: Config) -> bool:
