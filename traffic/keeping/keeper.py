@@ -116,7 +116,7 @@ class Keeper:
             return found
 
     def reapply(self, copy: Path, *, actor: str = ACTOR) -> Purged:
-        """Purge again what was purged since this archive was backed up.
+        """Purge again what was purged since archive and database were backed up.
 
         Args:
             copy: a later manifest of this archive, from a witness or a newer back-up.
@@ -127,13 +127,20 @@ class Keeper:
         """
         with self._alone():
             now_ms = to_milliseconds(self._office.clock())
-            keep_days(self._office.config.archive.retention_days)
-            entries, timeline = self._purger.timeline(now_ms)
-            due = restored.purged_since(entries, copy, now_ms)
+            days = self._office.config.archive.retention_days
+            keep_days(days)
+            entries = Manifest(self.archive).entries()
+            due, later = restored.purged_since(entries, copy, now_ms)
+            # The copy has lived through what the restored chain has not seen.
+            timeline = Timeline(later, (), now_ms)
+            check_clock(timeline, synchronised=self._synchronised)
             plan = restored.without_held(due, in_force(self._holds(), timeline), timeline)
             self._purger.carry_out(plan, now_ms)
             self._tell(actor, now_ms)
-            return _sum(plan)
+            done = self._rows(plan, timeline, days, dry_run=False)
+            found = self._forget(replace(_sum(plan), rows=done), plan, timeline, dry_run=False)
+            self._tell_rows(found, actor)
+            return found
 
     def _rows(self, plan: Plan, timeline: Timeline, days: int, dry_run: bool) -> Dropped:
         edge_ms = timeline.let_go_before(days * DAY_MS, RETENTION_FLOOR_DAYS * DAY_MS)

@@ -16,8 +16,10 @@ from traffic.keeping.policy import HoldTerms, Plan, is_held
 from traffic.keeping.timeline import DAY_MS, Timeline
 
 
-def purged_since(entries: Sequence[Entry], copy: Path, now_ms: int) -> list[Entry]:
-    """Segments of ours that `copy` says are gone, in the lines that only it has.
+def purged_since(
+    entries: Sequence[Entry], copy: Path, now_ms: int
+) -> tuple[list[Entry], list[Entry]]:
+    """(segments of ours that `copy` says are gone in lines that only it has, its lines).
 
     Both begin with the same lines: those that were there when the back-up was made.
 
@@ -35,7 +37,7 @@ def purged_since(entries: Sequence[Entry], copy: Path, now_ms: int) -> list[Entr
         raise Refused(f"{copy} is no manifest of this archive: its first line is another")
     gone = {path: line for line in later[common:] for path in line.removed}
     floor_ms = RETENTION_FLOOR_DAYS * DAY_MS
-    return [
+    due = [
         entry
         for entry in present(entries)
         # A line that takes away what was younger than the floor is nobody's purge.
@@ -43,6 +45,7 @@ def purged_since(entries: Sequence[Entry], copy: Path, now_ms: int) -> list[Entr
         and entry.path in gone
         and entry.written_ms + floor_ms <= min(gone[entry.path].written_ms, now_ms)
     ]
+    return due, later
 
 
 def without_held(due: Sequence[Entry], holds: Sequence[HoldTerms], timeline: Timeline) -> Plan:

@@ -33,6 +33,7 @@ from traffic.archive.entries import Entry, present
 from traffic.archive.kinds import ACCESS, LEASE
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import make_seal
+from traffic.archive.tables import TableArchive
 from traffic.archive.verification import verify_archive
 from traffic.keeping.keeper import Keeper, Purged
 from traffic.keeping.timeline import DAY_MS
@@ -45,6 +46,7 @@ class World:
 
     office: Office
     day: float = 0.0
+    _tables: TableArchive | None = None
 
     @property
     def now_ms(self) -> int:
@@ -61,11 +63,21 @@ class World:
     def keeper(self) -> Keeper:
         return Keeper(self.office, synchronised=True)
 
-    def go_to(self, day: float) -> None:
-        """Let the days pass, each with a record; nobody moves or purges meanwhile."""
+    def go_to(self, day: float, *, records: bool = False) -> None:
+        """Let the days pass with a line each, or a record each; nobody purges meanwhile."""
+        if self._tables is None:
+            self._tables = TableArchive(self.archive, "node")
+            self.archive.mkdir(exist_ok=True)
+        lines = []
         while self.day + 1 <= day:
             self.day += 1
-            write_at(self.archive, self.now_ms, LEASE)
+            if records:
+                write_at(self._tables, self.now_ms, LEASE)
+            else:
+                lines.append(Entry(kind="flow", node="node", written_ms=self.now_ms))
+        if lines:
+            with Manifest(self.archive).locked():
+                Manifest(self.archive).append(lines)
         self.day = day
 
     def write(self, kind: object = ACCESS, **values: object) -> Entry:
@@ -126,7 +138,7 @@ def test_a_login_lives_a_week_in_the_database_and_ninety_days_in_the_archive(
 def test_the_audit_trail_tells_what_a_purge_took_and_once_only(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.go_to(100)
+    world.go_to(100, records=True)
     with monkeypatch.context() as broken:
         broken.setattr(Keeper, "_tell", lambda *_arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -149,7 +161,7 @@ def test_a_dry_run_says_what_a_purge_then_does_and_changes_nothing(world: World)
     world.end_account(ended, 1)
     old = session("k", world.at(1), world.at(1.1), account_id=None)
     add(world.office.database, *old, gap(world.at(1)))
-    world.go_to(100)
+    world.go_to(100, records=True)
     before = Manifest(world.archive).lines()
     said = world.purge(dry_run=True)
     assert Manifest(world.archive).lines() == before
@@ -164,7 +176,7 @@ def test_a_dry_run_says_what_a_purge_then_does_and_changes_nothing(world: World)
 
 def test_purging_twice_changes_nothing_the_second_time(world: World) -> None:
     world.end_account(add_person(world.office, "left"), 1)
-    world.go_to(100)
+    world.go_to(100, records=True)
     assert world.purge().segments == 9
     again = world.purge()
     assert (again.segments, again.rows.total, again.accounts, again.left_over) == (0, 0, 0, 0)
@@ -193,7 +205,7 @@ def test_a_jump_of_the_clock_takes_no_row_and_no_name(world: World) -> None:
 
 
 def test_a_clock_that_nothing_keeps_right_is_refused_and_nothing_goes(world: World) -> None:
-    world.go_to(100)
+    world.go_to(100, records=True)
     world.day = 105
     with pytest.raises(Refused, match="start NTP"):
         Keeper(world.office, synchronised=False).purge()
@@ -202,7 +214,7 @@ def test_a_clock_that_nothing_keeps_right_is_refused_and_nothing_goes(world: Wor
 
 @pytest.mark.parametrize("days", [89, 0, -90, 731])
 def test_a_configuration_that_got_past_its_checks_purges_nothing(world: World, days: int) -> None:
-    world.go_to(100)
+    world.go_to(100, records=True)
     forged = world.office.config.model_copy(
         update={"archive": Archive().model_copy(update={"retention_days": days})}
     )
@@ -216,7 +228,7 @@ def test_nothing_written_into_the_database_makes_a_segment_go_earlier(world: Wor
     somebody = add_person(world.office, "somchai")
     world.go_to(10)
     world.write(account_id=somebody, user_name="somchai")
-    world.go_to(80)
+    world.go_to(80, records=True)
     with world.office.database.write() as writing:
         long_ago = world.at(-4000)
         writing.execute(update(Account).values(ended_at=long_ago, created_at=long_ago))
@@ -277,7 +289,7 @@ def make_hold(world: World, until: float, **scope: str) -> int:
 
 def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: World) -> None:
     held, other = add_person(world.office, "held"), add_person(world.office, "other")
-    world.go_to(3)
+    world.go_to(3, records=True)
     world.write(account_id=held, user_name="held")
     world.write(account_id=other, user_name="other")
     add(world.office.database, *session("h", world.at(3), world.at(3.1), account_id=held))
@@ -285,7 +297,7 @@ def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: Wo
     world.end_account(held, 5)
     world.end_account(other, 5)
     number = make_hold(world, until=300, account="held")
-    world.go_to(100)
+    world.go_to(100, records=True)
     done = world.purge()
     assert (done.held_segments, done.rows.sessions, done.accounts) == (5, 1, 1)
     assert world.account(held).username == "held"
@@ -299,7 +311,7 @@ def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: Wo
 
 
 def test_a_purge_keeps_a_sealed_archive_verifiable(world: World) -> None:
-    world.go_to(100)
+    world.go_to(100, records=True)
     world.purge()
     keys = world.office.config.keys_dir
     make_seal(world.archive, keys, world.now_ms)
@@ -315,7 +327,10 @@ def test_two_keepers_do_not_work_at_once(world: World) -> None:
         world.purge()
 
 
-def test_a_restored_archive_loses_again_what_was_purged_since(world: World, tmp_path: Path) -> None:
+def test_a_restored_site_loses_again_what_was_purged_since(world: World, tmp_path: Path) -> None:
+    left = add_person(world.office, "left")
+    world.end_account(left, 1)
+    world.go_to(31, records=True)
     world.go_to(60)
     backup = {path: path.read_bytes() for path in world.archive.rglob("*") if path.is_file()}
     world.go_to(120)
@@ -330,18 +345,23 @@ def test_a_restored_archive_loses_again_what_was_purged_since(world: World, tmp_
         path.write_bytes(octets)
     # By its own chain the restored archive has lived through 61 days: it lets nothing go.
     assert world.purge().segments == 0
+    with world.office.database.write() as writing:
+        writing.execute(
+            update(Account).where(Account.id == left).values(username="left", anonymised_at=None)
+        )
     again = world.keeper.reapply(tmp_path / "witness.jsonl")
-    assert again.segments == 29
+    assert (again.segments, again.accounts) == (29, 1)
+    assert world.account(left).username == f"anonymised-{left}"
     assert world.keeper.reapply(tmp_path / "witness.jsonl").segments == 0
     paths = {entry.path for entry in present(Manifest(world.archive).entries())}
-    assert len(paths) == 31
+    assert len(paths) == 2
     assert {
         str(one.relative_to(world.archive)) for one in world.archive.rglob("*.parquet")
     } == paths
 
 
 def test_a_manifest_of_another_archive_purges_nothing(world: World, tmp_path: Path) -> None:
-    world.go_to(3)
+    world.go_to(3, records=True)
     other = tmp_path / "other"
     write_at(other, to_milliseconds(world.at(1) + timedelta(hours=1)))
     with pytest.raises(Refused, match="of this archive"):
