@@ -14,6 +14,7 @@ from traffic.archive.verification import Verified, mark_verified, verify_archive
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.tail import check_tail
 from yuenyan.commands.keeping import move, purge
+from yuenyan.commands.rows import rows
 from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -27,6 +28,7 @@ def archive_command() -> None:
 
 archive_command.add_command(move)
 archive_command.add_command(purge)
+archive_command.add_command(rows)
 
 
 @archive_command.command("status")

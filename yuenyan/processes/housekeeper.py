@@ -14,6 +14,7 @@ from types import FrameType
 
 from common.clock import unix_nanoseconds
 from common.config import Config
+from common.disk import Level, room_of
 from common.errors import NetAccessError, Refused
 from common.logging import configure, get_logger
 from common.metrics import Counters
@@ -72,6 +73,7 @@ def run(config: Config) -> int:
         if until_seal <= 0:
             counters.add("housekeeper_moved_rows_total", move(office))
             seal_archive(config)
+            tell_disk(config)
             until_seal = SEAL_EVERY_SECONDS
         alive.beat()
         stopping.wait(HEARTBEAT_SECONDS)
@@ -164,6 +166,15 @@ def purge(office: Office) -> int:
         accounts=purged.accounts,
     )
     return purged.segments
+
+
+def tell_disk(config: Config) -> None:
+    """Log, every hour, that the disk is filling; nothing is deleted to make room."""
+    room = room_of(config.data_dir)
+    if room is not None and room.level is not Level.ROOMY:
+        log = get_logger(__name__)
+        tell = log.error if room.level is Level.FULL else log.warning
+        tell("disk_filling", level=int(room.level), room=room.text)
 
 
 def seal_archive(config: Config) -> bool:
