@@ -19,7 +19,6 @@ from sqlalchemy import select
 
 from common.config import RETENTION_FLOOR_DAYS
 from common.errors import BackendUnavailable, Refused
-from common.logging import get_logger
 from db.models import AuditEvent, Hold
 from identity.office import Office
 from identity.services import audit, forgetting, holds
@@ -41,8 +40,6 @@ ACTOR = "housekeeper"
 TOLD_AGAIN = timedelta(days=6)
 """A purge line younger than this must have its audit event; older events have moved away."""
 
-_log = get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
@@ -63,6 +60,8 @@ class Purged:
     applications: int = 0
     left_over: int = 0
     """Files that an earlier purge was cut off before deleting."""
+    told: tuple[Removal, ...] = ()
+    """The purge lines that were entered in the audit trail."""
 
 
 class Keeper:
@@ -86,8 +85,11 @@ class Keeper:
             Refused: another process is at it.
         """
         with self._alone():
-            set_orphans_aside(self.archive, node_name())
-            return Mover(self._office.database, self.archive, node_name()).run(self._office.clock())
+            orphans = set_orphans_aside(self.archive, node_name())
+            mover = Mover(self._office.database, self.archive, node_name())
+            moved = mover.run(self._office.clock())
+            moved.orphans = orphans
+            return moved
 
     def purge(self, *, dry_run: bool = False, actor: str = ACTOR) -> Purged:
         """Let go of everything whose time is over.
@@ -105,11 +107,12 @@ class Keeper:
             check_clock(timeline, synchronised=self._synchronised)
             terms = self._holds()
             plan = plan_purge(entries, timeline, days, terms)
+            lines: tuple[Removal, ...] = ()
             if not dry_run:
                 self._purger.carry_out(plan, now_ms)
-                self._tell(actor, now_ms)
+                lines = self._tell(actor, now_ms)
             done = self._rows(plan, timeline, days, dry_run)
-            found = replace(_sum(plan), rows=done, left_over=left_over)
+            found = replace(_sum(plan), rows=done, left_over=left_over, told=lines)
             found = self._forget(found, plan, timeline, dry_run)
             if not dry_run:
                 self._tell_rows(found, actor)
@@ -201,8 +204,9 @@ class Keeper:
         with self._office.database.read() as session:
             return [terms_of(hold) for hold in holds.not_ended(session)]
 
-    def _tell(self, actor: str, now_ms: int) -> None:
-        """Record each purge line in the audit trail; once, also after a crash."""
+    def _tell(self, actor: str, now_ms: int) -> tuple[Removal, ...]:
+        """Record each purge line in the audit trail, once, also after a crash; the new ones."""
+        new: list[Removal] = []
         since_ms = now_ms - int(TOLD_AGAIN.total_seconds() * 1000)
         for removal in self._purger.removals(since_ms):
             target = f"entry {removal.seq}"
@@ -220,9 +224,10 @@ class Keeper:
                     actor,
                     "archive:purged",
                     target,
-                    **_detail(removal),
+                    **detail_of(removal),
                 )
-            _log.info("archive_purged", entry=removal.seq, **_detail(removal))
+            new.append(removal)
+        return tuple(new)
 
     def _tell_rows(self, found: Purged, actor: str) -> None:
         if not found.rows.total:
@@ -290,7 +295,8 @@ def _sum(plan: Plan) -> Purged:
     )
 
 
-def _detail(removal: Removal) -> dict[str, str | int]:
+def detail_of(removal: Removal) -> dict[str, str | int]:
+    """What audit trail and log tell of a purge line."""
     return {
         "segments": removal.segments,
         "records": removal.records,

@@ -18,7 +18,6 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.logging import get_logger
 from db.engine import Database
 from db.models import AddressInterval, ArchiveMove, NetworkSession
 from traffic.archive.entries import Entry
@@ -39,8 +38,6 @@ PAGES_A_TURN = 50
 _KEYS_A_QUERY = 400
 _ID_FILE = ".archive-id"
 
-_log = get_logger(__name__)
-
 
 @dataclass(slots=True)
 class Moved:
@@ -52,6 +49,8 @@ class Moved:
     """Rows new in the archive, copies of sessions included."""
     waiting: tuple[str, ...] = ()
     """Tables that another archive is taking over."""
+    orphans: int = 0
+    """Segments without a line that were set aside."""
 
 
 class Mover:
@@ -141,7 +140,6 @@ class Mover:
                     claim = ArchiveMove(source=source.name, archive=mine, origin="", begun_at=now)
                     session.add(claim)
                 if claim.archive != mine:
-                    _log.warning("move_waits_for_another_archive", table=source.name)
                     return False
                 claim.origin = origin
         except IntegrityError:

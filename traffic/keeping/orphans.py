@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.logging import get_logger
 from traffic.archive.kinds import KINDS
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
-
-_log = get_logger(__name__)
 
 
 def set_orphans_aside(archive: Path, node: str) -> int:
@@ -35,5 +32,4 @@ def set_orphans_aside(archive: Path, node: str) -> int:
                 if str(path.relative_to(archive)) not in listed:
                     path.rename(path.with_suffix(".orphan"))
                     found += 1
-                    _log.warning("segment_without_line_set_aside", path=str(path))
     return found

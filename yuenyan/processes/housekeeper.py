@@ -26,7 +26,7 @@ from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.seals import make_seal
-from traffic.keeping.keeper import Keeper
+from traffic.keeping.keeper import Keeper, detail_of
 from yuenyan.checkup.machine import is_clock_kept
 
 EVERY_SECONDS = 30.0
@@ -143,6 +143,10 @@ def move(office: Office) -> int:
         return 0
     if moved.rows:
         log.info("rows_moved", rows=moved.rows, stored=moved.stored)
+    if moved.waiting:
+        log.warning("move_waits_for_another_archive", tables=moved.waiting)
+    if moved.orphans:
+        log.warning("segments_without_line_set_aside", segments=moved.orphans)
     return moved.rows
 
 
@@ -158,6 +162,8 @@ def purge(office: Office) -> int:
     except Exception:
         log.exception("purge_failed")
         return 0
+    for line in purged.told:
+        log.info("archive_purged", entry=line.seq, **detail_of(line))
     log.info(
         "retention_kept",
         segments=purged.segments,
