@@ -20,6 +20,7 @@ from captive_portal.admin import (
     audit_trail,
     dashboard,
     disconnects,
+    hold_orders,
     logins,
     lookups,
     nas_clients,
@@ -103,6 +104,7 @@ def create_app(office: Office) -> Flask:
         nas_settings,
         lookups,
         audit_trail,
+        hold_orders,
         api,
     ):
         app.register_blueprint(module.blueprint)

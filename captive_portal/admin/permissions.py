@@ -42,6 +42,8 @@ class Permission(StrEnum):
     CHANGE_NAS = "change nas"
     LOOK_UP = "look up"
     VIEW_AUDIT = "view audit"
+    VIEW_HOLDS = "view holds"
+    CHANGE_HOLDS = "change holds"
 
 
 _EVERYONE = frozenset(Level)
@@ -66,6 +68,8 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.CHANGE_NAS: _ADMIN,
     Permission.LOOK_UP: _OVERSIGHT,
     Permission.VIEW_AUDIT: _OVERSIGHT,
+    Permission.VIEW_HOLDS: _OVERSIGHT,
+    Permission.CHANGE_HOLDS: _ADMIN,
 }
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])

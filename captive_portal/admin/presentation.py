@@ -68,6 +68,11 @@ MENU = (
         endpoint="lookups.ask", label=_("Who used this address?"), permission=Permission.LOOK_UP
     ),
     MenuItem(
+        endpoint="hold_orders.listing",
+        label=_("Orders to keep records"),
+        permission=Permission.VIEW_HOLDS,
+    ),
+    MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),
 )

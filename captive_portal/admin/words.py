@@ -251,6 +251,13 @@ ACTIONS: Words = {
     "voucher:first_used": _("used a voucher for the first time"),
 }
 
+HOLD_STATES: Words = {
+    "in force": _("in force"),
+    "ending": _("in force, over soon"),
+    "over": _("over"),
+    "ended": _("ended early"),
+}
+
 GAP_REASONS: Words = {
     "sequence": _("records lost on the way (sequence numbers)"),
     "socket": _("records lost at the receiving socket"),
@@ -285,6 +292,20 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"there is already an account '(?P<name>.+)'",
             _("The user name %(name)s is taken; choose another."),
         ),
+        (
+            r"records may be held for two years",
+            _("Records may be kept for two years from their entry at most; choose an earlier day."),
+        ),
+        (r"the hold would be over already", _("That day is past; choose a later one.")),
+        (r"the period of a hold ends before", _("The last day lies before the first.")),
+        (r"a hold covers an account, an address", _("Give a user name or an address, not both.")),
+        (
+            r"(?P<name>.+) cannot approve a hold",
+            _("%(name)s cannot approve this; name an active administrator or auditor."),
+        ),
+        (r"hold \d+ was ended", _("This order was ended before.")),
+        (r"say why the hold ends", _("Say why it ends, such as the number of the letter.")),
+        (r"(?P<name>\S+) was anonymised", _("This account was anonymised; add a new one.")),
         (
             r"the password of .+ is kept in (?P<where>[^;]+);",
             _("The password is kept in %(where)s; change it there."),
