@@ -36,6 +36,6 @@ def test_the_statement_of_the_page_finds_the_translation(tmp_path: Path) -> None
         .replace("2026-11-22", day)
         .replace("nat_src_port = 51234", "src_port = 7")
     )
-    assert len(duckdb.sql(statement).fetchall()) == 1
+    assert len(duckdb.execute(statement).fetchall()) == 1
     elsewhere = statement.replace(day, "2001-01-01")
-    assert duckdb.sql(elsewhere).fetchall() == []
+    assert duckdb.execute(elsewhere).fetchall() == []
