@@ -31,6 +31,9 @@ from common.witnesses import WitnessAddress, WitnessKind, parse_witness
 RETENTION_FLOOR_DAYS = 90
 """Computer Crime Act section 26: traffic data is kept at least this long."""
 
+RETENTION_CEILING_DAYS = 730
+"""Personal data is kept no longer than needed; two years is the most that the law ever orders."""
+
 
 class Site(Section):
     name: str = "Yuenyan"
@@ -206,7 +209,11 @@ class Collector(Section):
 
 
 class Archive(Section):
-    retention_days: int = Field(default=120, ge=RETENTION_FLOOR_DAYS)
+    retention_days: int = Field(default=120, ge=RETENTION_FLOOR_DAYS, le=RETENTION_CEILING_DAYS)
+    """A month above the floor: an order that takes its time still finds the records."""
+    disk_full: Literal["warn", "refuse-logins"] = "warn"
+    """At 95 % of the disk. `refuse-logins` lets nobody new in whose records could not be kept;
+    `warn` keeps the lesson going, because a full disk then loses records and says so in gaps."""
     witnesses: tuple[str, ...] = ()
     """Who is shown each seal, so that whoever holds this machine and its key is found out."""
     witness_ca: Path | None = None

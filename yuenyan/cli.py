@@ -36,7 +36,6 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),
     "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
     "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
-    "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
     "evidence": ("yuenyan.commands.evidence", "give out evidence, check it, its custody register"),
     "clock": ("yuenyan.commands.clock", "how right the clocks are: status, sample"),
     "request": ("yuenyan.commands.registers", "requests of officials and their due dates"),
@@ -45,6 +44,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "subject": ("yuenyan.commands.subjects", "requests of people about their own data; export it"),
     "notice": ("yuenyan.commands.notice", "notices on personal data, and who was given which"),
     "compliance": ("yuenyan.commands.compliance", "each duty with its evidence; RoPA; statistics"),
+    "archive": ("yuenyan.commands.archive", "state, verification, sealing, proofs and retention"),
+    "hold": ("yuenyan.commands.hold", "orders that records be kept beyond retention"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }
 

@@ -21,6 +21,7 @@ from captive_portal.admin import (
     custody,
     dashboard,
     disconnects,
+    hold_orders,
     logins,
     lookups,
     nas_clients,
@@ -107,6 +108,7 @@ def create_app(office: Office) -> Flask:
         custody,
         registers,
         audit_trail,
+        hold_orders,
         api,
     ):
         app.register_blueprint(module.blueprint)

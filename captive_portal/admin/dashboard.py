@@ -17,6 +17,7 @@ from captive_portal.admin.endings import ending_warnings
 from captive_portal.admin.integrity import integrity_warnings
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.presentation import since
+from common.disk import Level, Room, room_of
 from common.errors import ArchiveError
 from common.logging import get_logger
 from db.models import (
@@ -178,7 +179,8 @@ def read_archive() -> ArchiveState:
         _log.error("archive_unreadable", error=str(error))
         return ArchiveState(readable=False)
     kinds = status["kinds"].values()
-    newest = [kind["newest"] for kind in kinds if kind["newest"]]
+    # Rows of the database come a week late: flows alone tell whether something still arrives.
+    newest = [kind["newest"] for name, kind in status["kinds"].items() if name == "flow"]
     return ArchiveState(
         readable=True,
         records=sum(kind["records"] for kind in kinds),
@@ -188,6 +190,23 @@ def read_archive() -> ArchiveState:
         sealed_to=_moment(status["sealed_to"]),
         verified_at=_moment(status["verified_at"]),
     )
+
+
+def disk_warnings(room: Room | None) -> list[Warning]:
+    """How full the disk is, from the level on at which somebody must know."""
+    if room is None or room.level is Level.ROOMY:
+        return []
+    if room.level is Level.FULL:
+        text = gettext(
+            "The disk is full (%(room)s): records are about to be lost. Make room now; nothing kept"
+            " by law is deleted for it.",
+            room=room.text,
+        )
+    elif room.level is Level.NEARLY:
+        text = gettext("The disk is nearly full (%(room)s): make room this week.", room=room.text)
+    else:
+        text = gettext("The disk is filling (%(room)s): plan for more room.", room=room.text)
+    return [Warning(grave=room.level is not Level.FILLING, text=text)]
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -210,6 +229,7 @@ def warnings_of(overview: Overview, archive: ArchiveState, now: datetime) -> lis
                     ),
                 )
             )
+    found += disk_warnings(room_of(office().config.data_dir))
     if not archive.readable:
         found.append(
             Warning(grave=True, text=gettext("The archive cannot be read: yuenyan archive verify."))

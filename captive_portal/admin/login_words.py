@@ -313,6 +313,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
         _("Try again within the hours of the role."),
         _("If the hours are wrong, change them for the role: yuenyan role set ROLE."),
     ),
+    "disk_full": (
+        _("Make room on the server's disk: yuenyan doctor says how full it is."),
+        _('To warn only, set disk_full = "warn" under [archive] and restart.'),
+    ),
     "too_many_attempts": (
         _("Wait a minute, then type the password once, with care."),
         _("If nobody was typing, a device keeps an old password: let it forget this Wi-Fi."),

@@ -72,8 +72,15 @@ def listing() -> ResponseReturnValue:
         .correlate(Account)
         .scalar_subquery()
     )
+    # A login older than a week is in the archive; its session stays.
+    last_session = (
+        select(func.max(NetworkSession.started_at))
+        .where(NetworkSession.account_id == Account.id)
+        .correlate(Account)
+        .scalar_subquery()
+    )
     statement = (
-        select(Account, last_login.label("last_login"))
+        select(Account, func.coalesce(last_login, last_session).label("last_login"))
         .outerjoin(Person, Account.person_id == Person.id)
         .order_by(Account.username)
     )

@@ -46,6 +46,8 @@ class Permission(StrEnum):
     ENTER_CUSTODY = "enter custody"
     VIEW_REGISTERS = "view registers"
     KEEP_REGISTERS = "keep registers"
+    VIEW_HOLDS = "view holds"
+    CHANGE_HOLDS = "change holds"
 
 
 _EVERYONE = frozenset(Level)
@@ -74,6 +76,8 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.ENTER_CUSTODY: _ADMIN,
     Permission.VIEW_REGISTERS: _OVERSIGHT,
     Permission.KEEP_REGISTERS: _ADMIN,
+    Permission.VIEW_HOLDS: _OVERSIGHT,
+    Permission.CHANGE_HOLDS: _ADMIN,
 }
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])

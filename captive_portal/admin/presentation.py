@@ -76,6 +76,11 @@ MENU = (
         endpoint="registers.first", label=_("Registers"), permission=Permission.VIEW_REGISTERS
     ),
     MenuItem(
+        endpoint="hold_orders.listing",
+        label=_("Orders to keep records"),
+        permission=Permission.VIEW_HOLDS,
+    ),
+    MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),
 )

@@ -59,6 +59,7 @@ REASONS: Words = {
     "certificate_revoked": _("The certificate of the device was revoked"),
     "certificate_of_no_account": _("The certificate of the device names no account"),
     "quota_used_up": _("The account has used up its data or time"),
+    "disk_full": _("The disk is full and the site lets nobody new in then"),
     "outside_hours": _("The role may not use the network at this hour"),
     "directory_ambiguous": _("The directory has several entries of this name; none is certain"),
     "directory_no_role": _("The directory knows this person, but none of their groups has a role"),
@@ -225,6 +226,12 @@ ACTIONS: Words = {
     "account:secret_removed": _("removed a password kept in recoverable form"),
     "account:recoverable_chosen": _("chose what is kept of an account's password"),
     "account:approver_scope": _("chose what an approver may grant"),
+    "account:anonymised": _("took the name out of an account that is over"),
+    "archive:read": _("read records of the archive"),
+    "archive:purged": _("purged records whose time was over"),
+    "database:purged": _("purged connections whose time was over"),
+    "hold:made": _("entered an order to keep records longer"),
+    "hold:ended": _("ended an order to keep records longer"),
     "role:sessions_follow": _("told connections of a changed role"),
     "nas:vendor_set": _("set the make of a network device"),
     "nas:mab_set": _("set what a network device says of devices"),
@@ -278,6 +285,13 @@ ACTIONS: Words = {
     "voucher:first_used": _("used a voucher for the first time"),
 }
 
+HOLD_STATES: Words = {
+    "in force": _("in force"),
+    "ending": _("in force, over soon"),
+    "over": _("over"),
+    "ended": _("ended early"),
+}
+
 GAP_REASONS: Words = {
     "sequence": _("records lost on the way (sequence numbers)"),
     "socket": _("records lost at the receiving socket"),
@@ -317,6 +331,20 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"there is already an account '(?P<name>.+)'",
             _("The user name %(name)s is taken; choose another."),
         ),
+        (
+            r"records may be held for two years",
+            _("Records may be kept for two years from their entry at most; choose an earlier day."),
+        ),
+        (r"the hold would be over already", _("That day is past; choose a later one.")),
+        (r"the period of a hold ends before", _("The last day lies before the first.")),
+        (r"a hold covers an account, an address", _("Give a user name or an address, not both.")),
+        (
+            r"(?P<name>.+) cannot approve a hold",
+            _("%(name)s cannot approve this; name an active administrator or auditor."),
+        ),
+        (r"hold \d+ was ended", _("This order was ended before.")),
+        (r"say why the hold ends", _("Say why it ends, such as the number of the letter.")),
+        (r"(?P<name>\S+) was anonymised", _("This account was anonymised; add a new one.")),
         (
             r"the password of .+ is kept in (?P<where>[^;]+);",
             _("The password is kept in %(where)s; change it there."),

@@ -18,7 +18,7 @@ from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.i18n import gettext
 from common.errors import UsageError
 from db.models import Registration
-from identity.domain.access import Denied, Granted, Unavailable
+from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from identity.domain.admission import RegistrationState, clean_username, format_code
 from identity.services.login import check_password, record_decision
 
@@ -57,6 +57,8 @@ def submit() -> Response:
     if wait:
         return _page(429, username=username, problem=wait)
     decision = check_password(portal().office, username, password)
+    if isinstance(decision, Granted) and portal().gate.is_closed():
+        decision = Denied(Reason.DISK_FULL, Method.PORTAL, decision.account.account_id)
     nas = nas_of_visit()
     record_decision(
         portal().office, decision, username, visit().mac or None, nas.id if nas else None

@@ -30,6 +30,11 @@ def refusal_text(decision: Denied | Unavailable) -> str:
         return gettext(
             "This code is already used on as many devices as it allows. Please ask for another."
         )
+    if decision.reason == Reason.DISK_FULL:
+        return gettext(
+            "Nobody new can be let in at the moment: the system has no room for its records. "
+            "Please tell the person in charge."
+        )
     if decision.reason in (Reason.VOUCHER_UNKNOWN, Reason.VOUCHER_EXPIRED, Reason.VOUCHER_REVOKED):
         return gettext(
             "This code cannot be used: it is mistyped or no longer valid. "

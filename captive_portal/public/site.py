@@ -15,6 +15,7 @@ from captive_portal.web.i18n import prefer_language
 from captive_portal.web.limits import FailureLimits
 from captive_portal.web.links import is_plain_name
 from captive_portal.web.tokens import Signer, Visit
+from common.disk import Gate
 from common.secret import read_secret_file
 from identity.office import Office
 
@@ -37,6 +38,8 @@ class Portal:
     form_tokens: FormTokens
     limits: FailureLimits
     proxies: TrustedProxies
+    gate: Gate
+    """Closed while the disk is full and the site lets nobody new in then."""
 
     @classmethod
     def open(cls, office: Office) -> Portal:
@@ -48,6 +51,7 @@ class Portal:
             form_tokens=FormTokens(key),
             limits=FailureLimits(),
             proxies=TrustedProxies.of(office.config.portal.trusted_proxies),
+            gate=Gate(office.config.data_dir, office.config.archive.disk_full),
         )
 
     def page_values(self) -> dict[str, object]:

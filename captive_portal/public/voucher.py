@@ -49,7 +49,10 @@ def submit() -> Response:
     office, mac = portal().office, visit().mac or None
     code = find_code(typed)
     decision = (
-        check_voucher(office, code, mac)
+        # Before the first use starts the clock of a code that lets nobody in now.
+        Denied(Reason.DISK_FULL, Method.VOUCHER)
+        if portal().gate.is_closed()
+        else check_voucher(office, code, mac)
         if code is not None
         else Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
     )

@@ -28,6 +28,7 @@ from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, Organisation, Person, Role
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
+from db.models.retention import ArchiveMove, Hold
 from db.models.usage import UsageDay
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "AppendOnly",
     "ApproverRole",
     "ApproverScope",
+    "ArchiveMove",
     "AuditEvent",
     "AuthEvent",
     "Base",
@@ -48,6 +50,7 @@ __all__ = [
     "Disclosure",
     "Exhibit",
     "Gap",
+    "Hold",
     "NasBoot",
     "NasClient",
     "NetworkSession",

@@ -105,6 +105,8 @@ class Account(Base):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     """When it was last suspended or expired; identity is kept 90 days beyond (R38)."""
+    anonymised_at: Mapped[datetime | None]
+    """When everything that tells whose it was was taken out; the number stays."""
     origin: Mapped[str | None]
     """NULL: kept here. `directory:NAME`: its password is proven there (db.models.directory)."""
 

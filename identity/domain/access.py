@@ -68,6 +68,7 @@ class Reason(StrEnum):
     CERTIFICATE_UNBOUND = "certificate_of_no_account"
     QUOTA = "quota_used_up"
     OUTSIDE_HOURS = "outside_hours"
+    DISK_FULL = "disk_full"
     THROTTLED = "too_many_attempts"
     HOME_REFUSED = "home_server_refused"
     DIRECTORY_AMBIGUOUS = "directory_ambiguous"

@@ -13,8 +13,8 @@ from common.net import find_mac, split_called_station_id
 from db.models import Account, AuthEvent, NasClient
 from identity.office import Office
 
-LOOKED_AT = timedelta(days=30)
-"""How far back a name is searched: names have no index of their own, times have."""
+LOOKED_AT = timedelta(days=7)
+"""How far back a name is searched; what is older has moved into the archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,8 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
     """Set an account to `active` or `suspended`; RADIUS and portal follow within a second."""
     account = get(session, username)
     now = office.clock()
+    if account.anonymised_at is not None:
+        raise Refused(f"{username} was anonymised; add a new account")
     if state == "active" and account.expires_at is not None and account.expires_at <= now:
         raise Refused(
             f"{username} expired on {account.expires_at:%Y-%m-%d}; set a later expiry first"

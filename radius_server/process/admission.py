@@ -11,6 +11,10 @@ from radius_server.process.questions import AccessRequest, FindOpenStations, Fin
 
 def admit(request: AccessRequest, granted: Granted) -> Proof:
     """Hold hours, quotas and the simultaneous limit; the same station may always come back."""
+    if request.no_room:
+        held = yield from _without_room(request, granted)
+        if not isinstance(held, Granted):
+            return held
     role = granted.account.role
     if role.hours is not None or has_quota(role):
         held = yield from within_limits(request, granted)
@@ -29,6 +33,10 @@ def admit(request: AccessRequest, granted: Granted) -> Proof:
 
 def within_limits(request: AccessRequest, granted: Granted) -> Proof:
     """Hold the hours and quotas of the role alone, as for a device that nobody shares."""
+    if request.no_room:
+        held = yield from _without_room(request, granted)
+        if not isinstance(held, Granted):
+            return held
     role = granted.account.role
     counted = has_quota(role)
     if role.hours is None and not counted:
@@ -37,6 +45,16 @@ def within_limits(request: AccessRequest, granted: Granted) -> Proof:
     if isinstance(usage, Unavailable):
         return usage
     return hold(granted, usage.days, request.now, usage.zone)
+
+
+def _without_room(request: AccessRequest, granted: Granted) -> Proof:
+    """Let in only who is in already: records of a new session could not be kept."""
+    stations = yield FindOpenStations(granted.account.account_id)
+    if isinstance(stations, Unavailable):
+        return stations
+    if request.station is not None and request.station in stations:
+        return granted
+    return Denied(Reason.DISK_FULL, granted.method, granted.account.account_id)
 
 
 def confirm(request: AccessRequest, granted: Granted) -> Proof:

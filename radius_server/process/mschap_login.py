@@ -44,6 +44,7 @@ _CODES = {
     Reason.EXPIRED: 649,
     Reason.SIMULTANEOUS: 649,
     Reason.QUOTA: 649,
+    Reason.DISK_FULL: 649,
 }
 """RFC 2759 section 6. 648 and 709 would make the peer ask for a new password."""
 

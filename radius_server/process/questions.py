@@ -48,6 +48,8 @@ class AccessRequest:
     """MS-CHAP-Response, RFC 2548 section 2.1.3: 50 octets."""
     mschap2_response: bytes | None = field(default=None, repr=False)
     """MS-CHAP2-Response, RFC 2548 section 2.3.2: 50 octets."""
+    no_room: bool = False
+    """The disk is full and the site lets nobody new in then."""
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 from common.clock import utc_now
 from common.config import Config
+from common.disk import Gate
 from common.errors import BackendUnavailable, MalformedPacket, NotAuthentic
 from common.logging import get_logger
 from common.metrics import Counters
@@ -146,6 +147,8 @@ class Worker:
         self._is_blind = False
         """The database did not answer when it was last asked."""
         self._rejects = config.radius.backend_failure == "reject"
+        self._gate = Gate(config.data_dir, config.archive.disk_full)
+        self._no_room = False
         self._stopping = False
         self._begun: list[Hashable] = []
         """Keys of the requests of this turn, to be forgotten when it goes wrong."""
@@ -363,6 +366,8 @@ class Worker:
                 turn.accounting.append((exchange, record))
             elif self._relay is None or not self._relay.takes(exchange):
                 request = access_request(exchange)
+                if self._no_room:
+                    request.no_room = True
                 if request.eap_message is None:
                     turn.logins.append(Login(decide(request), (exchange, request)))
                 else:
@@ -456,6 +461,7 @@ class Worker:
                 self._log.warning("database_unavailable", error=str(error))
                 self._next_poll = now + 1.0
         if now >= self._next_second:
+            self._no_room = self._gate.is_closed()
             self._next_second = now + 1.0
             self._every_second()
             self._conversing.expire(now)

@@ -90,6 +90,16 @@ def seal_entries(entries: Sequence[Entry], last: Entry | None) -> list[Entry]:
     return chained
 
 
+def present(entries: Sequence[Entry], kind: str | None = None) -> list[Entry]:
+    """The lines of `entries` (of `kind`) that have a segment which no purge has taken away."""
+    gone = {path for entry in entries for path in entry.removed}
+    return [
+        entry
+        for entry in entries
+        if entry.path and entry.path not in gone and kind in (None, entry.kind)
+    ]
+
+
 def entry_hash(entry: Entry) -> str:
     """SHA-256, in hex, of everything in the entry except the hash itself."""
     tree = _tree(entry)

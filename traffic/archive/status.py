@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from common.clock import to_rfc3339
-from traffic.archive.entries import Entry
+from traffic.archive.entries import Entry, present
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
 from traffic.archive.selftest import last_result
-from traffic.archive.tables import present
 from traffic.archive.verification import verified_at_ms
 from traffic.moments import from_milliseconds
 
@@ -54,6 +53,7 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
             for gap in gaps[-SHOWN_GAPS:]
         ],
         "gaps_total": len(gaps),
+        "purged_segments": sum(len(entry.removed) for entry in entries),
     }
 
 

@@ -19,6 +19,7 @@ from common import clock
 from common.errors import ArchiveError
 from traffic.archive import duck
 from traffic.archive.entries import Entry
+from traffic.archive.entries import present as present  # also read from here
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.manifest import Manifest
@@ -226,16 +227,6 @@ class TableArchive:
         if self._connection is None:
             self._connection = duck.connect()
         return self._connection
-
-
-def present(entries: Sequence[Entry], kind: str | None = None) -> list[Entry]:
-    """The lines of `entries` (of `kind`) that have a segment which no purge has taken away."""
-    gone = {path for entry in entries for path in entry.removed}
-    return [
-        entry
-        for entry in entries
-        if entry.path and entry.path not in gone and kind in (None, entry.kind)
-    ]
 
 
 def kind_named(name: str) -> Kind:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 import socket
 import struct
 import sys
@@ -16,13 +15,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from common.config import Config
+from common.disk import Level, room_of
 from common.net import parse_listen
 from identity.passwords import PasswordVault
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.context import NO_SITE
-
-_DISK_FULL, _DISK_NEARLY, _DISK_FILLING = 95, 85, 70
-"""Per cent used; records are never deleted below the floor, so the warning must come early."""
 
 _STATUS_UNSYNCHRONISED = 0x40
 _TIMEX_OCTETS = 512
@@ -44,17 +41,23 @@ def check_disk(config: Config) -> Iterator[Finding]:
         )
     else:
         yield ok("data directory", str(path))
-    usage = shutil.disk_usage(path)
-    used = round(100 * (1 - usage.free / usage.total))
-    free = f"{used} % used, {usage.free / 2**30:.1f} GiB free"
-    if used >= _DISK_FULL:
-        yield error("disk", free, "make room now: receiving stops when it is full")
-    elif used >= _DISK_NEARLY:
-        yield warn("disk", free, "make room this week, or move the archive to a larger disk")
-    elif used >= _DISK_FILLING:
-        yield warn("disk", free, "plan for more room")
+    room = room_of(path)
+    if room is None:
+        yield warn("disk", f"cannot tell how full {path} is", "look with: df -h")
+    elif room.level is Level.FULL:
+        refusing = config.archive.disk_full == "refuse-logins"
+        yield error(
+            "disk",
+            f"{room.text}{'; nobody new is let in' if refusing else ''}",
+            "make room now: receiving stops when it is full, and nothing younger than 90 days is"
+            " ever deleted for it",
+        )
+    elif room.level is Level.NEARLY:
+        yield warn("disk", room.text, "make room this week, or move the archive to a larger disk")
+    elif room.level is Level.FILLING:
+        yield warn("disk", room.text, "plan for more room")
     else:
-        yield ok("disk", free)
+        yield ok("disk", room.text)
 
 
 def check_clock(config: Config) -> Iterator[Finding]:
@@ -92,6 +95,12 @@ def clock_state() -> tuple[bool, float] | None:
     (maximum_error_micros,) = struct.unpack_from("l", buffer, 3 * word)
     (status,) = struct.unpack_from("i", buffer, 5 * word)
     return not status & _STATUS_UNSYNCHRONISED, maximum_error_micros / 1e6
+
+
+def is_clock_kept() -> bool:
+    """Whether the kernel says that something keeps the clock right."""
+    state = clock_state()
+    return state is not None and state[0]
 
 
 def check_password_costs(config: Config) -> Iterator[Finding]:

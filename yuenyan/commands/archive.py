@@ -23,6 +23,8 @@ from traffic.collectors.paths import collector_paths
 from traffic.collectors.tail import check_tail
 from traffic.witnesses.copies import reachable_copies
 from traffic.witnesses.delivery import Witnessed, deliver, standing
+from yuenyan.commands.keeping import move, purge
+from yuenyan.commands.rows import rows
 from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -32,7 +34,12 @@ _FILE = click.Path(path_type=Path)
 
 @click.group("archive")
 def archive_command() -> None:
-    """State, verification, sealing and proofs of the traffic archive."""
+    """State, verification, sealing, proofs and retention of the archive."""
+
+
+archive_command.add_command(move)
+archive_command.add_command(purge)
+archive_command.add_command(rows)
 
 
 @archive_command.command("status")

@@ -15,6 +15,7 @@ from yuenyan.checkup import (
     integrity,
     machine,
     registers,
+    retention,
     roaming,
     site,
 )
@@ -32,6 +33,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     directories.check_directories,
     site.check_archive,
     integrity.check_integrity,
+    retention.check_retention,
     machine.check_clock,
     clocks.check_clocks,
     registers.check_registers,

@@ -42,7 +42,10 @@ def login_list(
     language: str | None,
     as_json: bool,
 ) -> None:
-    """Decisions of the last 30 days, newest first."""
+    """Decisions of the last 7 days, newest first.
+
+    Older ones are in the archive: yuenyan archive rows access.
+    """
     zone = context.config.site.timezone
     office = context.office
     with office.database.read() as session:

@@ -1,4 +1,4 @@
-"""The housekeeper: every half minute what is due, every hour a seal, until SIGTERM.
+"""The housekeeper: every half minute what is due, every hour moves and a seal, daily a purge.
 
 A task that fails is logged and tried again the next time; it never ends the process.
 """
@@ -14,6 +14,7 @@ from types import FrameType
 
 from common.clock import unix_nanoseconds, utc_now
 from common.config import Config
+from common.disk import Level, room_of
 from common.errors import NetAccessError, Refused
 from common.logging import configure, get_logger
 from common.metrics import Counters
@@ -27,6 +28,8 @@ from identity.services.revocation_lists import refresh_crl_if_due
 from traffic.archive.rows import note_rows
 from traffic.archive.seals import make_seal
 from traffic.collectors.paths import node_name
+from traffic.keeping.keeper import Keeper, detail_of
+from yuenyan.checkup.machine import is_clock_kept
 from yuenyan.processes.clock_keeper import ClockKeeper
 from yuenyan.processes.witnessing import Watch
 
@@ -35,6 +38,10 @@ EVERY_SECONDS = 30.0
 
 SEAL_EVERY_SECONDS = 3600.0
 """Whoever changes a record must do it within the hour, before its hash is signed."""
+
+PURGE_EVERY_SECONDS = 86_400.0
+FIRST_PURGE_SECONDS = 900.0
+"""After the start: a clock that is wrong at boot has been set by then."""
 
 
 def run(config: Config) -> int:
@@ -57,6 +64,7 @@ def run(config: Config) -> int:
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
+    until_purge = FIRST_PURGE_SECONDS
     while not stopping.is_set():
         counters.add("housekeeper_clock_samples_total", clocks.look())
         if until_pass <= 0:
@@ -66,9 +74,14 @@ def run(config: Config) -> int:
             counters.add("housekeeper_directory_entries_total", refresh_directories(office))
             counters.write(config.data_dir / "metrics" / "housekeeper.prom")
             until_pass = EVERY_SECONDS
+        if until_purge <= 0:
+            counters.add("housekeeper_purged_segments_total", purge(office))
+            until_purge = PURGE_EVERY_SECONDS
         if until_seal <= 0:
             note_evidence(config, database)
+            counters.add("housekeeper_moved_rows_total", move(office))
             seal_archive(config)
+            tell_disk(config)
             until_seal = SEAL_EVERY_SECONDS
         if not watch.started:
             watch.start()  # behind the first seal, so that witnesses are shown it at once
@@ -76,6 +89,7 @@ def run(config: Config) -> int:
         stopping.wait(HEARTBEAT_SECONDS)
         until_pass -= HEARTBEAT_SECONDS
         until_seal -= HEARTBEAT_SECONDS
+        until_purge -= HEARTBEAT_SECONDS
     watch.stop()
     alive.stop()
     database.dispose()
@@ -137,6 +151,60 @@ def note_evidence(config: Config, database: Database) -> int:
         # As in `keep_house`: what came from the collectors must be sealed all the same.
         log.exception("rows_not_noted")
     return 0
+
+
+def move(office: Office) -> int:
+    """Move old rows into the archive; how many, 0 when it could not be done."""
+    log = get_logger(__name__)
+    try:
+        moved = Keeper(office, synchronised=is_clock_kept()).move()
+    except NetAccessError as error:
+        log.warning("move_postponed", error=str(error))
+        return 0
+    except Exception:
+        # As in `keep_house`: the seal must be made all the same.
+        log.exception("move_failed")
+        return 0
+    if moved.rows:
+        log.info("rows_moved", rows=moved.rows, stored=moved.stored)
+    if moved.waiting:
+        log.warning("move_waits_for_another_archive", tables=moved.waiting)
+    if moved.orphans:
+        log.warning("segments_without_line_set_aside", segments=moved.orphans)
+    return moved.rows
+
+
+def purge(office: Office) -> int:
+    """Let go of what is over; how many segments, 0 when nothing may go."""
+    log = get_logger(__name__)
+    try:
+        purged = Keeper(office, synchronised=is_clock_kept()).purge()
+    except NetAccessError as error:
+        # A clock that cannot be believed is something that somebody must look at.
+        log.error("purge_refused", error=str(error))
+        return 0
+    except Exception:
+        log.exception("purge_failed")
+        return 0
+    for line in purged.told:
+        log.info("archive_purged", entry=line.seq, **detail_of(line))
+    log.info(
+        "retention_kept",
+        segments=purged.segments,
+        held=purged.held_segments,
+        sessions=purged.rows.sessions,
+        accounts=purged.accounts,
+    )
+    return purged.segments
+
+
+def tell_disk(config: Config) -> None:
+    """Log, every hour, that the disk is filling; nothing is deleted to make room."""
+    room = room_of(config.data_dir)
+    if room is not None and room.level is not Level.ROOMY:
+        log = get_logger(__name__)
+        tell = log.error if room.level is Level.FULL else log.warning
+        tell("disk_filling", level=int(room.level), room=room.text)
 
 
 def seal_archive(config: Config) -> bool:

@@ -1,0 +1,167 @@
+"""Takes segments away: first the line that says so, then the files.
+
+A crash between the two leaves files that the next purge deletes: the line is the decision.
+Who may go is traffic.keeping.policy's to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import BackendUnavailable, Refused
+from traffic.archive.entries import Entry
+from traffic.archive.manifest import Manifest
+from traffic.archive.seals import read_seals
+from traffic.archive.segments import sync_directory
+from traffic.keeping.policy import PURGE, HoldTerms, Plan, plan_purge, removed_paths
+from traffic.keeping.timeline import DAY_MS, Timeline
+
+PATHS_A_LINE = 500
+"""A purge line stays below what is read at once from the end of the manifest."""
+
+AHEAD_MS = DAY_MS
+"""Seals are an hour apart: a clock further ahead of the last one has jumped, or was stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What one purge line took away."""
+
+    seq: int
+    hash: str
+    written_ms: int
+    segments: int
+    records: int
+    octets: int
+    from_ms: int
+    to_ms: int
+    kinds: str
+    """Such as `access 24, flow 1440`."""
+    digest: str
+    """SHA-256 over the hashes of the segments, each with a line feed, in the line's order."""
+
+
+class Purger:
+    """The purges of one archive directory. Call `plan` before `carry_out`."""
+
+    def __init__(self, archive: Path, node: str) -> None:
+        self._archive = archive
+        self._node = node
+        self._manifest = Manifest(archive)
+
+    def timeline(self, now_ms: int) -> tuple[list[Entry], Timeline]:
+        """(every line, the time they have lived through)."""
+        entries = self._manifest.entries()
+        return entries, Timeline(entries, read_seals(self._archive), now_ms)
+
+    def plan(
+        self,
+        now_ms: int,
+        retention_days: int,
+        holds: Sequence[HoldTerms],
+        *,
+        synchronised: bool,
+    ) -> Plan:
+        """What would go now.
+
+        Raises:
+            Refused: the clock cannot be believed, or retention is outside what the law allows.
+            ArchiveError: the manifest is damaged.
+        """
+        entries, timeline = self.timeline(now_ms)
+        check_clock(timeline, synchronised=synchronised)
+        return plan_purge(entries, timeline, retention_days, holds)
+
+    def carry_out(self, plan: Plan, now_ms: int) -> list[Entry]:
+        """Enter what goes in the manifest, then delete it; the new lines.
+
+        Call with nobody else purging.
+        """
+        lines: list[Entry] = []
+        for paths in _pieces([entry.path for entry in plan.due]):
+            line = Entry(kind=PURGE, node=self._node, removed=paths, written_ms=now_ms)
+            with self._manifest.locked():
+                self._manifest.recover()
+                lines += self._manifest.append([line])
+            self._delete(paths)
+        return lines
+
+    def finish(self) -> int:
+        """Delete what a purge line names and a crash left behind; how many files."""
+        return self._delete(removed_paths(self._manifest.entries()))
+
+    def removals(self, since_ms: int) -> list[Removal]:
+        """What the purge lines from `since_ms` on took away, oldest first."""
+        entries = self._manifest.entries()
+        by_path = {entry.path: entry for entry in entries if entry.path}
+        return [
+            _describe(entry, [by_path[path] for path in entry.removed if path in by_path])
+            for entry in entries
+            if entry.kind == PURGE and entry.written_ms >= since_ms
+        ]
+
+    def _delete(self, paths: Sequence[str]) -> int:
+        deleted = 0
+        directories: set[Path] = set()
+        for path in paths:
+            target = self._archive / path
+            # Only what lies below the archive, whatever a line says.
+            if ".." in Path(path).parts or Path(path).is_absolute():
+                continue
+            try:
+                target.unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise BackendUnavailable("archive", f"{path}: {error.strerror}") from error
+            deleted += 1
+            directories.add(target.parent)
+        for directory in directories:
+            sync_directory(directory)
+            # The hour's directory, then the day's, where nothing is left in them.
+            for empty in (directory, directory.parent):
+                with suppress(OSError):
+                    empty.rmdir()
+        return deleted
+
+
+def check_clock(timeline: Timeline, *, synchronised: bool) -> None:
+    """Refuse a clock that is far ahead of the archive while nothing keeps it right.
+
+    Raises:
+        Refused: saying what to do.
+    """
+    if timeline.ahead_ms > AHEAD_MS and not synchronised:
+        raise Refused(
+            f"the clock is {timeline.ahead_ms / DAY_MS:.1f} days ahead of the last seal and nothing"
+            " keeps it right; set it and start NTP (chrony), then run 'yuenyan archive seal'"
+        )
+
+
+def _pieces(paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(paths), PATHS_A_LINE):
+        yield tuple(paths[start : start + PATHS_A_LINE])
+
+
+def _describe(line: Entry, segments: Sequence[Entry]) -> Removal:
+    kinds: dict[str, int] = {}
+    digest = hashlib.sha256()
+    for segment in segments:
+        kinds[segment.kind] = kinds.get(segment.kind, 0) + 1
+        digest.update(segment.sha256.encode() + b"\n")
+    return Removal(
+        seq=line.seq,
+        hash=line.hash,
+        written_ms=line.written_ms,
+        segments=len(segments),
+        records=sum(segment.records for segment in segments),
+        octets=sum(segment.octets for segment in segments),
+        from_ms=min((segment.received_min_ms for segment in segments), default=0),
+        to_ms=max((segment.received_max_ms for segment in segments), default=0),
+        kinds=", ".join(f"{kind} {number}" for kind, number in sorted(kinds.items())),
+        digest=digest.hexdigest(),
+    )
