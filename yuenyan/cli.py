@@ -24,6 +24,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "collector": ("yuenyan.commands.serve", "run the flow collector alone"),
     "housekeeper": ("yuenyan.commands.serve", "run the housekeeper alone"),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
+    "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
     "org": ("yuenyan.commands.organisation", "the office and its schools"),
     "role": ("yuenyan.commands.organisation", "roles and what they grant"),

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from captive_portal.admin.dashboard import read_archive, read_overview
-from captive_portal.admin.desk import office
+from captive_portal.admin.desk import office, officer
 from captive_portal.admin.permissions import Permission, public, requires
 from common.clock import to_rfc3339
 from common.errors import BackendUnavailable
@@ -36,7 +36,7 @@ def health() -> ResponseReturnValue:
 def status() -> ResponseReturnValue:
     """The numbers of the first page."""
     with office().database.read() as session:
-        overview = read_overview(session, office().clock())
+        overview = read_overview(session, office().clock(), officer().reach)
     archive = read_archive()
     zone = office().config.site.timezone
     return jsonify(

@@ -27,6 +27,9 @@ from db.models import (
     ServiceRun,
     UnknownNas,
 )
+from identity.domain.levels import Level
+from identity.services.officers import has_level
+from identity.services.reach import Reach
 from traffic.archive.status import archive_status
 
 blueprint = Blueprint("dashboard", __name__)
@@ -87,7 +90,7 @@ class Warning:
 def show() -> ResponseReturnValue:
     """The first page."""
     with office().database.read() as session:
-        overview = read_overview(session, office().clock())
+        overview = read_overview(session, office().clock(), officer().reach)
     archive = read_archive()
     return render_template(
         "dashboard.html",
@@ -98,8 +101,8 @@ def show() -> ResponseReturnValue:
     )
 
 
-def read_overview(session: Session, now: datetime) -> Overview:
-    """Count everything once."""
+def read_overview(session: Session, now: datetime, reach: Reach) -> Overview:
+    """Count everything in reach once; what belongs to the whole site only who sees all of it."""
     day = now - timedelta(days=1)
 
     def count(*conditions: object) -> int:
@@ -109,13 +112,13 @@ def read_overview(session: Session, now: datetime) -> Overview:
         outcome: number
         for outcome, number in session.execute(
             select(AuthEvent.outcome, func.count())
-            .where(AuthEvent.at >= day)
+            .where(AuthEvent.at >= day, reach.logins())
             .group_by(AuthEvent.outcome)
         )
     }
     refusals = session.execute(
         select(AuthEvent.reason, func.count())
-        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject")
+        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject", reach.logins())
         .group_by(AuthEvent.reason)
         .order_by(func.count().desc())
         .limit(_TOP_REASONS)
@@ -123,33 +126,40 @@ def read_overview(session: Session, now: datetime) -> Overview:
     latest = select(func.max(ServiceRun.id)).group_by(ServiceRun.process, ServiceRun.node)
     pending, oldest = session.execute(
         select(func.count(), func.min(Registration.created_at)).where(
-            Registration.state == "pending"
+            Registration.state == "pending", reach.within(Registration.organisation_id)
         )
     ).one()
     return Overview(
         pending=pending,
         oldest_pending=oldest,
-        open_sessions=count(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)),
+        open_sessions=count(
+            NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None), reach.sessions()
+        ),
         accepted=outcomes.get("accept", 0),
         refused=outcomes.get("reject", 0),
         refusals=[(reason, number) for reason, number in refusals],
-        accounts=count(Account.state == "active"),
-        admins=count(Account.state == "active", Account.admin_level == "admin"),
-        nas=count(NasClient.enabled.is_(True)),
+        accounts=count(Account.state == "active", reach.accounts()),
+        admins=count(Account.state == "active", has_level(Level.ADMIN)),
+        nas=count(NasClient.enabled.is_(True), reach.nas()),
         # One that was never heard of is silent since it was registered.
         nas_silent=count(
             NasClient.enabled.is_(True),
+            reach.nas(),
             func.coalesce(NasClient.last_seen_at, NasClient.created_at) < day,
         ),
         nas_without=count(
-            NasClient.enabled.is_(True), NasClient.require_message_authenticator.is_(False)
+            NasClient.enabled.is_(True),
+            reach.nas(),
+            NasClient.require_message_authenticator.is_(False),
         ),
-        unknown_nas=count(UnknownNas.last_seen_at >= now - _RECENT),
+        unknown_nas=count(UnknownNas.last_seen_at >= now - _RECENT) if reach.is_whole else 0,
         gaps=list(
             session.scalars(
                 select(Gap).where(Gap.to_at >= now - _RECENT).order_by(Gap.to_at.desc()).limit(5)
             )
-        ),
+        )
+        if reach.is_whole
+        else [],
         processes=list(
             session.scalars(
                 select(ServiceRun).where(ServiceRun.id.in_(latest)).order_by(ServiceRun.process)
@@ -267,7 +277,7 @@ def warnings_of(overview: Overview, archive: ArchiveState, now: datetime) -> lis
                 )
             )
         )
-    if overview.admins < 2:
+    if overview.admins < 2 and officer().reach.is_whole:
         found.append(
             Warning(
                 text=gettext("Only one administrator: if that password is lost, nobody can help.")

@@ -114,6 +114,6 @@ def _here(nas_id: int) -> Response:
 
 def _nas(session: Session, nas_id: int) -> NasClient:
     row = session.get(NasClient, nas_id)
-    if row is None:
+    if row is None or not officer().reach.covers(row.organisation_id):
         abort(404)
     return row

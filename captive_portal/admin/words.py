@@ -143,8 +143,13 @@ ROLES: Words = {
 
 LEVELS: Words = {
     "admin": _("administrator"),
-    "approver": _("approver"),
+    "custodian": _("custodian of the traffic data"),
+    "coordinator": _("coordinator for the authorities"),
     "auditor": _("auditor"),
+    "school": _("officer of the school"),
+    "approver": _("approver"),
+    "help-desk": _("help desk"),
+    "executive": _("executive"),
 }
 
 RECOVERABLE: Words = {
@@ -208,6 +213,14 @@ ACTIONS: Words = {
     "role:recoverable_chosen": _("chose what is kept of the passwords of a role"),
     "admin:signed_in": _("signed in here"),
     "admin:signed_out": _("signed out"),
+    "admin:denied": _("tried what is not theirs"),
+    "audit:read": _("read the audit trail"),
+    "login:read": _("read a login"),
+    "logins:searched": _("searched the login log"),
+    "officer:granted": _("made somebody an officer"),
+    "officer:revoked": _("took a level from an officer"),
+    "people:searched": _("searched people"),
+    "person:read": _("read a person's page"),
     "admin:sign_in_failed": _("sign-in failed"),
     "admin:sign_in_throttled": _("sign-in attempts stopped"),
     "certificate:issued": _("issued a certificate"),
@@ -237,7 +250,7 @@ ACTIONS: Words = {
     "account:renamed": _("renamed an account"),
     "account:relinked": _("linked an account to a new entry of the directory"),
     "account:role_set": _("gave an account another role"),
-    "sessions:searched": _("searched past connections by address"),
+    "sessions:searched": _("searched connections"),
     "voucher:created": _("issued vouchers"),
     "voucher:printed": _("printed vouchers"),
     "voucher:revoked": _("revoked vouchers"),

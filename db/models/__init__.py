@@ -22,8 +22,9 @@ from db.models.ledger import (
 )
 from db.models.network import NasClient, UnknownNas
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
-from db.models.people import Account, Credential, Organisation, Person, Role
+from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
 from db.models.relay import RelayOutbox
+from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "NasBoot",
     "NasClient",
     "NetworkSession",
+    "OfficerLevel",
     "Organisation",
     "Person",
     "PortalToken",
@@ -52,6 +54,7 @@ __all__ = [
     "Role",
     "ServiceRun",
     "UnknownNas",
+    "UnlockRequest",
     "UsageDay",
     "Voucher",
     "VoucherBatch",

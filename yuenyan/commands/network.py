@@ -9,8 +9,9 @@ from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
 from db.models.network import RADSEC_PREFIX
+from identity.domain.levels import Level
 from identity.domain.shared_secret import SHORT_OCTETS, Strength, assess
-from identity.services import nas, nas_hygiene, sessions, vouchers
+from identity.services import nas, nas_hygiene, officers, sessions, vouchers
 from yuenyan.commands.dynamic import (
     nas_set,
     session_change,
@@ -237,7 +238,7 @@ def voucher_create(
     with office.database.write() as session:
         responsible = issuer or session.scalar(
             select(Account.username)
-            .where(Account.admin_level == "admin", Account.state == "active")
+            .where(officers.has_level(Level.ADMIN), Account.state == "active")
             .order_by(Account.id)
             .limit(1)
         )

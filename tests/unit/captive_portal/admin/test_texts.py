@@ -59,7 +59,7 @@ def recorded_actions() -> set[str]:
             imported = {
                 one.name for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names
             }
-            if imported & {"audit", "record_reading", "AuditEvent"}:
+            if imported & {"audit", "note_reading", "record_reading", "AuditEvent"}:
                 found |= {
                     node.value
                     for node in nodes
