@@ -35,8 +35,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "proxy": ("yuenyan.commands.proxy", "foreign realms and what is owed to their home servers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),
-    "lookup": ("yuenyan.commands.lookup", "who was behind an address at a time"),
-    "flows": ("yuenyan.commands.lookup", "the flows of a person or address"),
+    "lookup": ("yuenyan.commands.lookup", "who was behind an address or device at a time"),
+    "flows": ("yuenyan.commands.flows", "the flows of a person, address or session"),
     "archive": ("yuenyan.commands.archive", "state, verification and sealing of the archive"),
     "doctor": ("yuenyan.commands.doctor", "what is wrong and what to do"),
 }

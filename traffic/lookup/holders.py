@@ -54,11 +54,11 @@ def find_holders(
         query = (
             select(NetworkSession.session_key)
             .join(AddressInterval, AddressInterval.session_key == NetworkSession.session_key)
-            .where(AddressInterval.address.in_(some), *_alive(window))
+            .where(AddressInterval.address.in_(some), *alive(window))
         )
         keys.update(session.scalars(query))
     spellings = set(wanted)
-    return [holder for holder in _holders(session, config, keys) if holder.address in spellings]
+    return [holder for holder in holders_of(session, config, keys) if holder.address in spellings]
 
 
 def find_addresses(session: Session, config: Config, username: str, window: Window) -> list[Holder]:
@@ -67,8 +67,8 @@ def find_addresses(session: Session, config: Config, username: str, window: Wind
     account = session.scalar(select(Account.id).where(Account.username == name))
     sent = func.lower(NetworkSession.user_name) == name
     belongs = sent if account is None else or_(NetworkSession.account_id == account, sent)
-    query = select(NetworkSession.session_key).where(belongs, *_alive(window))
-    found = _holders(session, config, set(session.scalars(query)))
+    query = select(NetworkSession.session_key).where(belongs, *alive(window))
+    found = holders_of(session, config, set(session.scalars(query)))
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
 
@@ -81,7 +81,7 @@ def is_known_name(session: Session, username: str) -> bool:
     return session.scalar(sent.limit(1)) is not None
 
 
-def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
+def alive(window: Window) -> Sequence[ColumnElement[bool]]:
     """Sessions that may overlap `window`; address_spans decides exactly."""
     unended = and_(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))
     return (
@@ -95,7 +95,7 @@ def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
     )
 
 
-def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
+def holders_of(session: Session, config: Config, keys: set[str]) -> list[Holder]:
     silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
     found: list[Holder] = []
     names = {number: name for number, name in session.execute(select(NasClient.id, NasClient.name))}
@@ -108,7 +108,7 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
-        talkers = _talkers(session, rows)
+        reporting = talkers(session, rows)
         numbers = {row.account_id for row in rows if row.account_id is not None}
         accounts = {
             account.id: account
@@ -118,7 +118,7 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
             account = accounts.get(row.account_id or 0)
             nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            latest = _latest_end(row, silence if row.nas_client_id in talkers else UNHEARD_AFTER)
+            latest = _latest_end(row, silence if row.nas_client_id in reporting else UNHEARD_AFTER)
             for span in address_spans(session_state(row), states, latest):
                 found.append(_holder(row, span, account, nas))
     return found
@@ -138,7 +138,7 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
         from_at=span.from_at,
         to_at=span.to_at,
         last_heard_at=row.last_heard_at,
-        closed_by=_closed_by(row),
+        closed_by=closed_by(row),
         evidence=(
             f"network_session:{row.session_key}",
             f"address_interval:{row.session_key}/{span.address}",
@@ -146,7 +146,7 @@ def _holder(row: NetworkSession, span: AddressSpan, account: Account | None, nas
     )
 
 
-def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
+def talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
     """Those NAS of silent sessions that send interim updates, so that silence means something."""
     numbers = {row.nas_client_id for row in rows if _fell_silent(row)}
     query = select(NetworkSession.nas_client_id).where(
@@ -172,7 +172,7 @@ def _latest_end(row: NetworkSession, silence: timedelta) -> datetime | None:
     return row.closed_at + silence
 
 
-def _closed_by(row: NetworkSession) -> str | None:
+def closed_by(row: NetworkSession) -> str | None:
     if ended_at(session_state(row), row.closed_at) is None:
         return None
     return "stop" if row.stop_seen else row.close_cause or "closed"

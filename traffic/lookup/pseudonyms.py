@@ -1,8 +1,9 @@
 """Names for people whose names are not to be seen: the same in one case, another in the next.
 
-Pure. A pseudonym is made of account, case and a key outside the database: who compares two
-cases learns nothing, who reads on in one case recognises the person. A MAC address is cut to
-its maker, a session's key and its records stay, because they name nobody by themselves.
+Pure but for reading the key. A pseudonym is made of account, case and a key outside the
+database: who compares two cases learns nothing, who reads on in one case recognises the person.
+A MAC address is cut to its maker; a session's key and its records stay, because they name nobody
+by themselves.
 """
 
 from __future__ import annotations
@@ -10,10 +11,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from common.secret import read_secret_file
 
 _LETTERS = "กขคงจฉชซฌญดตถทธนบปผฝพฟภมยรลวศสหอ"
 _HIDDEN = ("account", "full_name", "user_name")
+
+
+def site_key(keys_dir: Path) -> bytes:
+    """The key of this site's pseudonyms, derived from the one that is outside the database.
+
+    Raises:
+        ConfigError: `yuenyan init` has not made it.
+    """
+    secret = read_secret_file(keys_dir / "vault.key").reveal().strip()
+    return hashlib.sha256(b"yuenyan pseudonym" + secret).digest()
 
 
 def pseudonym(key: bytes, case: str, subject: str) -> str:
