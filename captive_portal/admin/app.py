@@ -21,6 +21,7 @@ from captive_portal.admin import (
     dashboard,
     disconnects,
     logins,
+    lookup_api,
     lookups,
     nas_clients,
     nas_settings,
@@ -29,6 +30,7 @@ from captive_portal.admin import (
     roles,
     sessions,
     sign_in,
+    unlocks,
     vouchers,
 )
 from captive_portal.admin.attempts import SignInAttempts
@@ -102,6 +104,8 @@ def create_app(office: Office) -> Flask:
         nas_clients,
         nas_settings,
         lookups,
+        unlocks,
+        lookup_api,
         audit_trail,
         api,
     ):

@@ -61,7 +61,7 @@ def listing() -> ResponseReturnValue:
     note_reading(
         "audit:read",
         filters["actor"] or filters["target"] or "*",
-        **{key: value or None for key, value in filters.items()},
+        sought=" ".join(f"{key}={value}" for key, value in filters.items() if value) or None,
         results=len(page.rows),
     )
     return render_template(

@@ -60,7 +60,7 @@ def officer() -> Officer:
     return cast("Officer", current_user._get_current_object())
 
 
-def note_reading(action: str, target: str, **detail: str | int | bool | None) -> None:
+def note_reading(action: str, target: str, /, **detail: str | int | bool | None) -> None:
     """Put on record that the officer read or searched what names people (R50).
 
     Before the page is shown: what could not be recorded is not read.

@@ -14,8 +14,11 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from captive_portal.admin.lookup_words import QUESTION_KINDS, STATES
+from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from common.errors import NetAccessError
 from traffic.lookup.service import CUT, LATER, NO_PORT
+from traffic.lookup.stations import MADE_UP
 
 Words = Mapping[str, LazyString]
 
@@ -228,7 +231,12 @@ ACTIONS: Words = {
     "certificate:rollover_begun": _("began to change the certificate authority"),
     "certificate:rollover_finished": _("changed the certificate authority"),
     "device:added": _("added a device"),
-    "lookup:run": _("looked up who used an address"),
+    "lookup:run": _("looked up who used an address, a device or an account"),
+    "lookup:revealed": _("saw the names behind a look-up"),
+    "lookup:unlock_requested": _("asked to see the names behind a look-up"),
+    "lookup:unlock_approved": _("agreed that another officer sees names"),
+    "lookup:unlock_refused": _("refused that another officer sees names"),
+    "lookup:denied": _("tried to see names without an approval"),
     "flows:read": _("looked up traffic records"),
     "nas:added": _("added a network device"),
     "nas:enabled": _("switched a network device on"),
@@ -279,12 +287,16 @@ LOOKUP_WARNINGS: Words = {
         "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
         " it took place."
     ),
+    MADE_UP: _("The device made this MAC address up; another device can have the same one."),
     CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
+UNLOCK_STATES: Words = STATES
+LOOKUP_KINDS: Words = QUESTION_KINDS
+
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 
-_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
+_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (

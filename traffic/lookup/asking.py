@@ -180,8 +180,8 @@ def _read_flows(tree: Mapping[str, Any], zone: str, database: Database) -> FlowQ
         window=window,
         case=case,
         reason=reason,
-        limit=min(int(tree.get("limit") or _SHOWN_FLOWS), DEFAULT_LIMIT),
-        offset=int(tree.get("offset") or 0),
+        limit=min(max(int(tree.get("limit") or _SHOWN_FLOWS), 1), DEFAULT_LIMIT),
+        offset=max(int(tree.get("offset") or 0), 0),
     )
 
 
