@@ -45,8 +45,9 @@ def events(office: Office, *actions: str) -> list[tuple[str, str, dict[str, Any]
 
 
 def require_second_person(office: Office) -> None:
-    """Switch it on for this office, which is frozen."""
-    object.__setattr__(office.config.lookup, "second_person", True)
+    """Switch it on for this office alone; its configuration is a copy from then on."""
+    lookup = office.config.lookup.model_copy(update={"second_person": True})
+    object.__setattr__(office, "config", office.config.model_copy(update={"lookup": lookup}))
 
 
 def test_the_answer_is_pseudonymous_cites_its_evidence_and_says_its_limits(
