@@ -6,6 +6,10 @@ import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from yuenyan.context import Context
 
 _NOBODY = 2**32 - 1
 """loginuid of a process that no login has started."""
@@ -44,3 +48,20 @@ def _name(number: int) -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return str(number)
+
+
+def note_reading(
+    context: Context, action: str, target: str, /, **detail: str | int | bool | None
+) -> None:
+    """Put on record what was read of people at the console, and by whom (R50).
+
+    Before it is printed: what could not be recorded is not read.
+    """
+    # Not at the top: `flows` of an address starts without the database layer.
+    from common.clock import utc_now
+    from identity.services import audit
+
+    with context.database.write() as session:
+        audit.record(
+            session, utc_now(), context.actor, action, target, **operator().noted, **detail
+        )

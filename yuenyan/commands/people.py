@@ -20,6 +20,7 @@ from identity.office import Office
 from identity.services import devices, importing, officers, people, registrations, roles
 from identity.services import recoverable as kept_secrets
 from yuenyan.commands.approvers import user_approver
+from yuenyan.commands.console import note_reading
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
@@ -188,6 +189,7 @@ def user_list(
             account.id: " ".join(row.level for row in rows)
             for account, rows in officers.list_officers(session)
         }
+    note_reading(context, "people:searched", org or "*", role=role, state=state, results=len(found))
     if as_json:
         print_json(
             [
@@ -231,6 +233,7 @@ def user_show(context: Context, name: str, as_json: bool) -> None:
     """Everything stored of one account but its secrets."""
     with context.database.read() as session:
         described = people.describe(session, people.get(session, find_mac(name) or name))
+    note_reading(context, "person:read", str(described["username"]))
     if as_json:
         print_json(described)
         return

@@ -135,3 +135,27 @@ def test_the_operator_is_who_the_kernel_says() -> None:
 
 def test_levels_are_in_one_order_and_strangers_are_left_out() -> None:
     assert in_order(["executive", "admin", "emperor"]) == (Level.ADMIN, Level.EXECUTIVE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action", "target"),
+    [
+        (("session", "list", "--user", "somsri", "--json"), "sessions:searched", "somsri"),
+        (("login", "list", "--json"), "logins:searched", "*"),
+        (("login", "why", "somsri"), "login:read", "somsri"),
+        (("user", "list"), "people:searched", "*"),
+        (("user", "show", "somsri"), "person:read", "somsri"),
+    ],
+)
+def test_what_is_read_of_people_at_the_console_is_on_record(
+    site: Site, office: Office, arguments: tuple[str, ...], action: str, target: str
+) -> None:
+    add_person(office, "somsri")
+    site.yuenyan(*arguments)
+    with office.database.read() as session:
+        (event,) = session.execute(
+            text("SELECT actor, target, detail FROM audit_event WHERE action = :action"),
+            {"action": action},
+        )
+    assert event[:2] == ("command-line", target)
+    assert json.loads(event[2])["os_user"]
