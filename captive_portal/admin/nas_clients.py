@@ -60,7 +60,13 @@ def listing() -> ResponseReturnValue:
         return render_template(
             "nas.html",
             page=page,
-            devices=list(zip(rows, nas_hygiene.describe(session, office(), rows), strict=True)),
+            devices=list(
+                zip(
+                    rows,
+                    nas_hygiene.describe(session, office(), rows, officer().reach),
+                    strict=True,
+                )
+            ),
             unknown=nas.list_unknown(session, 50) if officer().reach.is_whole else [],
             q=wanted,
         )

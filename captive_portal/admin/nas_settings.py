@@ -26,7 +26,7 @@ def show(nas_id: int) -> ResponseReturnValue:
     """One device with what may be changed of it."""
     with office().database.read() as session:
         row = _nas(session, nas_id)
-        (hygiene,) = nas_hygiene.describe(session, office(), [row])
+        (hygiene,) = nas_hygiene.describe(session, office(), [row], officer().reach)
         signed = nas_hygiene.signed_in_a_row(session, office(), row)
         return render_template(
             "nas_one.html",

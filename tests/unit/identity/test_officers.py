@@ -11,6 +11,7 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
+from common.config import Config, Lookup
 from common.errors import Refused
 from db.engine import Database
 from db.migrate import migration_config
@@ -18,6 +19,7 @@ from identity.domain.levels import FIRST_OFFICER, Level, in_order
 from identity.office import Office
 from identity.services import officers, people, roles
 from tests.conftest import ADMIN, Site, add_person
+from yuenyan.checkup.duties import check_duties
 from yuenyan.commands.console import operator
 
 
@@ -78,18 +80,26 @@ def test_a_school_officer_needs_a_school_and_a_device_is_no_officer(office: Offi
 def test_doctor_names_who_administers_and_reads_and_who_can_unlock(
     site: Site, office: Office
 ) -> None:
-    told = site.yuenyan("doctor").stdout
-    assert f"{ADMIN}: administrator, and reads identified logs too" in told
+    def told(config: Config) -> str:
+        with office.database.read() as session:
+            return "\n".join(f"{one.level} {one.what}" for one in check_duties(config, session))
+
+    strict = site.config.model_copy(update={"lookup": Lookup(second_person=True)})
+    assert f"{ADMIN}: administrator, and reads identified logs too" in told(site.config)
+    assert "fewer than two officers can approve" in told(strict)
     add_person(office, "somsri")
     with office.database.write() as session:
         for level in (Level.CUSTODIAN, Level.COORDINATOR):
             officers.grant(session, office, "somsri", level, "test")
+    assert "fewer than two" not in told(strict)
+    with office.database.write() as session:
+        for level in (Level.CUSTODIAN, Level.COORDINATOR):
             officers.revoke(session, office, ADMIN, level, "test")
-    told = site.yuenyan("doctor").stdout
-    assert "no administrator reads identified logs" in told
-    with site.config_file.open("a", encoding="utf-8") as stream:
-        stream.write("[lookup]\nsecond_person = true\n")
-    assert "fewer than two officers can approve" in site.yuenyan("doctor").stdout
+    assert "no administrator reads identified logs" in told(site.config)
+    with office.database.write() as session:
+        for level in (Level.CUSTODIAN, Level.COORDINATOR):
+            officers.revoke(session, office, "somsri", level, "test")
+    assert "nobody in the admin portal can see the names" in told(site.config)
 
 
 def _upgrade(database: Database, revision: str) -> None:

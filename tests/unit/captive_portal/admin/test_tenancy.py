@@ -167,7 +167,8 @@ def question(office: Office, **more: str) -> dict[str, str]:
 
 
 def leaks(text: str, code: str) -> list[str]:
-    """What of another school's is in a page."""
+    """What of another school's is in a page, beside what the reader typed."""
+    text = re.sub(r"/sessions/session\w+/end", "", text)
     plain = re.sub(r'<input id="(q|user|mac|target)"[^>]*>', "", text)
     return [secret for secret in SECRETS[code] if secret in plain]
 
