@@ -262,6 +262,23 @@ class Evidence(Section):
     """Who stands in for the coordinator."""
 
 
+class Lookup(Section):
+    second_person: bool = False
+    """Names behind a look-up are shown only after another officer agreed. Off: a small office
+    has one officer, and a duty nobody can fulfil would be met with a shared password."""
+    approval_hours: int = Field(default=24, ge=1, le=168)
+    """How long an approval unlocks its question; a working day and the next morning."""
+    confidentiality: tuple[str, str] = ("ปกติ", "ลับ")
+    """The office's words for what anybody on duty may see, and for what names people."""
+
+    @field_validator("confidentiality")
+    @classmethod
+    def _some_words(cls, value: tuple[str, str]) -> tuple[str, str]:
+        if not all(word.strip() and len(word) <= 40 for word in value):
+            raise ValueError("give two words, each of at most 40 characters")
+        return value
+
+
 class Config(Section):
     """The whole tree. `source` is the file it came from, or None for built-in defaults."""
 
@@ -281,6 +298,7 @@ class Config(Section):
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()
+    lookup: Lookup = Lookup()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 

@@ -22,6 +22,7 @@ from common.errors import ConfigError
 from common.secret import write_secret_file
 from db.engine import Database
 from db.migrate import upgrade
+from identity.domain.levels import FIRST_OFFICER
 from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
 from identity.vault import make_key
@@ -104,7 +105,7 @@ def _make_admin(office: Office, name: str, password: str) -> bool:
                 username=name,
                 password_hash=hashed,
                 role="staff",
-                admin_level="admin",
+                levels=FIRST_OFFICER,
                 password=password,
             ),
             actor="command-line",

@@ -8,14 +8,18 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.permissions import Permission, outranks, requires
 from captive_portal.admin.words import explain
-from common.errors import BackendUnavailable, NetAccessError
+from common.errors import BackendUnavailable, NetAccessError, Refused
 from db.models import Account
+from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
-from identity.services import approval, recoverable
+from identity.services import approval, officers, recoverable
 
 blueprint = Blueprint("account_choices", __name__, url_prefix="/people")
+
+_LOCAL = frozenset({Level.SCHOOL, Level.APPROVER, Level.HELP_DESK})
+"""What the administrator of one school may make its own people."""
 
 AS_ROLE = "role"
 """The account makes no choice of its own."""
@@ -67,8 +71,36 @@ def set_scope(account_id: int) -> ResponseReturnValue:
     return redirect(url_for("people.show", account_id=account_id))
 
 
+@blueprint.post("/<int:account_id>/levels")
+@requires(Permission.CHANGE_OFFICERS)
+def set_levels(account_id: int) -> ResponseReturnValue:
+    """Choose what an account is among the staff; never more than the officer is."""
+    chosen = {level for level in Level if level in request.form.getlist("level")}
+    try:
+        with office().database.write() as session:
+            name = _account(session, account_id).username
+            before = set(officers.levels_of(session, account_id))
+            for level in before ^ chosen:
+                if not may_give(level):
+                    raise Refused(f"the level {level.value!r} sees more than you do")
+            officers.set_levels(session, office(), name, chosen, officer().username)
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(explain(error), "error")
+    else:
+        flash(gettext("Chosen for %(name)s.", name=name), "done")
+    return redirect(url_for("people.show", account_id=account_id))
+
+
+def may_give(level: Level) -> bool:
+    """Whether the officer may make somebody this: not more than they are themselves."""
+    own = officer().reach.is_whole or level in _LOCAL
+    return own and outranks(officer().levels, [level])
+
+
 def _account(session: Session, account_id: int) -> Account:
     account = session.get(Account, account_id)
-    if account is None:
+    if account is None or not officer().reach.covers(account.organisation_id):
         abort(404)
     return account

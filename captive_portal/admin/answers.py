@@ -2,59 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from identity.office import Office
-from traffic.lookup.question import LookupAnswer
-from traffic.lookup.service import NOT_A_PERSON, run_lookup
+from captive_portal.admin.desk import client_address, office, officer
+from traffic.lookup.asking import NAMED, Asked, run_asked
+from traffic.lookup.pseudonyms import site_key
+from traffic.lookup.service import NOT_A_PERSON
+from traffic.lookup.views import View
+
+_MOMENTS = frozenset({"from", "to", "first", "last", "start", "end", "last_heard_at"})
+_SAID_APART = frozenset({"interpretation", "warnings"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Outcome, candidates and gaps of `yuenyan lookup --json`, with moments read."""
-
-    outcome: str
-    candidates: Sequence[Mapping[str, Any]]
-    gaps: Sequence[Mapping[str, Any]]
-    warnings: Sequence[str]
-    """What to keep in mind, beyond the sentence that every answer carries."""
-    pending_until: datetime | None
-    clock_error_seconds: float
-    asked_from: datetime | None
-    asked_to: datetime | None
-
-
-def run(office: Office, *, actor: str, **question: Any) -> Answer:
-    """Look up, and be recorded doing so.
+def ask(asked: Asked) -> dict[str, Any]:
+    """Look up under pseudonyms, and be recorded doing so.
 
     Raises:
-        UsageError: the question makes no sense.
         ArchiveError: a segment that is needed cannot be read.
         BackendUnavailable: the database does not answer.
     """
-    return read_answer(run_lookup(office.database, office.config, question, actor))
-
-
-def read_answer(found: LookupAnswer) -> Answer:
-    """From the JSON form."""
-    return Answer(
-        outcome=found["outcome"],
-        candidates=[_with_moments(candidate) for candidate in found["candidates"]],
-        gaps=[_with_moments(gap) for gap in found["gaps"]],
-        warnings=[text for text in found["warnings"] if text != NOT_A_PERSON],
-        pending_until=_moment(found.get("pending_until")),
-        clock_error_seconds=found["clock_error_ms"] / 1000,
-        asked_from=_moment(found["asked"]["from"]),
-        asked_to=_moment(found["asked"]["to"]),
+    assert asked.kind not in NAMED
+    view = View(
+        names=False,
+        reach=officer().reach,
+        pseudonym_key=site_key(office().config.keys_dir),
+        noted={"address": client_address()},
     )
+    return run_asked(asked, office().database, office().config, officer().username, view)
+
+
+def reveal(asked: Asked, request_id: int, approved_by: str | None) -> dict[str, Any]:
+    """Look up with names: an act of its own in the record.
+
+    Raises:
+        NotFound: there is nobody and nothing of that name in the officer's reach.
+        ArchiveError: a segment that is needed cannot be read.
+        BackendUnavailable: the database does not answer.
+    """
+    view = View(
+        reach=officer().reach,
+        is_reveal=True,
+        noted={
+            "approval": request_id,
+            "approved_by": approved_by,
+            "address": client_address(),
+        },
+    )
+    return run_asked(asked, office().database, office().config, officer().username, view)
+
+
+def readable(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """With moments read, and without the warning that every answer carries as a sentence."""
+    shown = _with_moments(answer)
+    never_shown = {NOT_A_PERSON, answer.get("sentences", {}).get("en")}
+    shown["warnings"] = [text for text in answer.get("warnings", ()) if text not in never_shown]
+    pending = answer.get("pending_until")
+    shown["pending_until"] = datetime.fromisoformat(pending) if pending else None
+    return shown
 
 
 def _with_moments(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {**tree, "from": _moment(tree["from"]), "to": _moment(tree["to"])}
+    return {key: _read(key, value) for key, value in tree.items()}
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _read(key: str, value: Any) -> Any:
+    if key in _SAID_APART:
+        return value
+    if key in _MOMENTS and isinstance(value, str):
+        return datetime.fromisoformat(value)
+    if isinstance(value, Mapping):
+        return _with_moments(value)
+    if isinstance(value, list):
+        return [_with_moments(one) if isinstance(one, Mapping) else one for one in value]
+    return value

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from captive_portal.admin.dashboard import read_archive, read_overview
-from captive_portal.admin.desk import office
+from captive_portal.admin.desk import office, officer
+from captive_portal.admin.lookup_document import lookup_paths, lookup_schemas
 from captive_portal.admin.permissions import Permission, public, requires
 from common.clock import to_rfc3339
 from common.errors import BackendUnavailable
@@ -36,7 +37,7 @@ def health() -> ResponseReturnValue:
 def status() -> ResponseReturnValue:
     """The numbers of the first page."""
     with office().database.read() as session:
-        overview = read_overview(session, office().clock())
+        overview = read_overview(session, office().clock(), officer().reach)
     archive = read_archive()
     zone = office().config.site.timezone
     return jsonify(
@@ -123,8 +124,10 @@ def document(site: str, cookie: str) -> dict[str, Any]:
                 },
                 security=[{"session": []}],
             ),
+            **lookup_paths(),
         },
         "components": {
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}}
+            "schemas": lookup_schemas(),
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}},
         },
     }

@@ -23,6 +23,7 @@ from captive_portal.admin import (
     disconnects,
     hold_orders,
     logins,
+    lookup_api,
     lookups,
     nas_clients,
     nas_settings,
@@ -32,6 +33,7 @@ from captive_portal.admin import (
     roles,
     sessions,
     sign_in,
+    unlocks,
     vouchers,
 )
 from captive_portal.admin.attempts import SignInAttempts
@@ -107,6 +109,8 @@ def create_app(office: Office) -> Flask:
         lookups,
         custody,
         registers,
+        unlocks,
+        lookup_api,
         audit_trail,
         hold_orders,
         api,

@@ -17,7 +17,8 @@ from captive_portal.admin.endings import ending_warnings
 from captive_portal.admin.integrity import integrity_warnings
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.presentation import since
-from common.disk import Level, Room, room_of
+from common.disk import Level as DiskLevel
+from common.disk import Room, room_of
 from common.errors import ArchiveError
 from common.logging import get_logger
 from db.models import (
@@ -30,6 +31,9 @@ from db.models import (
     ServiceRun,
     UnknownNas,
 )
+from identity.domain.levels import Level
+from identity.services.officers import has_level
+from identity.services.reach import Reach
 from traffic.archive.status import archive_status
 
 blueprint = Blueprint("dashboard", __name__)
@@ -90,7 +94,7 @@ class Warning:
 def show() -> ResponseReturnValue:
     """The first page."""
     with office().database.read() as session:
-        overview = read_overview(session, office().clock())
+        overview = read_overview(session, office().clock(), officer().reach)
         due = duty_warnings(session, office().clock())
     archive = read_archive()
     clock = clock_line(office().config, office().clock())
@@ -110,8 +114,8 @@ def show() -> ResponseReturnValue:
     )
 
 
-def read_overview(session: Session, now: datetime) -> Overview:
-    """Count everything once."""
+def read_overview(session: Session, now: datetime, reach: Reach) -> Overview:
+    """Count everything in reach once; what belongs to the whole site only who sees all of it."""
     day = now - timedelta(days=1)
 
     def count(*conditions: object) -> int:
@@ -121,13 +125,13 @@ def read_overview(session: Session, now: datetime) -> Overview:
         outcome: number
         for outcome, number in session.execute(
             select(AuthEvent.outcome, func.count())
-            .where(AuthEvent.at >= day)
+            .where(AuthEvent.at >= day, reach.logins())
             .group_by(AuthEvent.outcome)
         )
     }
     refusals = session.execute(
         select(AuthEvent.reason, func.count())
-        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject")
+        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject", reach.logins())
         .group_by(AuthEvent.reason)
         .order_by(func.count().desc())
         .limit(_TOP_REASONS)
@@ -135,33 +139,40 @@ def read_overview(session: Session, now: datetime) -> Overview:
     latest = select(func.max(ServiceRun.id)).group_by(ServiceRun.process, ServiceRun.node)
     pending, oldest = session.execute(
         select(func.count(), func.min(Registration.created_at)).where(
-            Registration.state == "pending"
+            Registration.state == "pending", reach.within(Registration.organisation_id)
         )
     ).one()
     return Overview(
         pending=pending,
         oldest_pending=oldest,
-        open_sessions=count(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)),
+        open_sessions=count(
+            NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None), reach.sessions()
+        ),
         accepted=outcomes.get("accept", 0),
         refused=outcomes.get("reject", 0),
         refusals=[(reason, number) for reason, number in refusals],
-        accounts=count(Account.state == "active"),
-        admins=count(Account.state == "active", Account.admin_level == "admin"),
-        nas=count(NasClient.enabled.is_(True)),
+        accounts=count(Account.state == "active", reach.accounts()),
+        admins=count(Account.state == "active", has_level(Level.ADMIN)),
+        nas=count(NasClient.enabled.is_(True), reach.nas()),
         # One that was never heard of is silent since it was registered.
         nas_silent=count(
             NasClient.enabled.is_(True),
+            reach.nas(),
             func.coalesce(NasClient.last_seen_at, NasClient.created_at) < day,
         ),
         nas_without=count(
-            NasClient.enabled.is_(True), NasClient.require_message_authenticator.is_(False)
+            NasClient.enabled.is_(True),
+            reach.nas(),
+            NasClient.require_message_authenticator.is_(False),
         ),
-        unknown_nas=count(UnknownNas.last_seen_at >= now - _RECENT),
+        unknown_nas=count(UnknownNas.last_seen_at >= now - _RECENT) if reach.is_whole else 0,
         gaps=list(
             session.scalars(
                 select(Gap).where(Gap.to_at >= now - _RECENT).order_by(Gap.to_at.desc()).limit(5)
             )
-        ),
+        )
+        if reach.is_whole
+        else [],
         processes=list(
             session.scalars(
                 select(ServiceRun).where(ServiceRun.id.in_(latest)).order_by(ServiceRun.process)
@@ -194,19 +205,19 @@ def read_archive() -> ArchiveState:
 
 def disk_warnings(room: Room | None) -> list[Warning]:
     """How full the disk is, from the level on at which somebody must know."""
-    if room is None or room.level is Level.ROOMY:
+    if room is None or room.level is DiskLevel.ROOMY:
         return []
-    if room.level is Level.FULL:
+    if room.level is DiskLevel.FULL:
         text = gettext(
             "The disk is full (%(room)s): records are about to be lost. Make room now; nothing kept"
             " by law is deleted for it.",
             room=room.text,
         )
-    elif room.level is Level.NEARLY:
+    elif room.level is DiskLevel.NEARLY:
         text = gettext("The disk is nearly full (%(room)s): make room this week.", room=room.text)
     else:
         text = gettext("The disk is filling (%(room)s): plan for more room.", room=room.text)
-    return [Warning(grave=room.level is not Level.FILLING, text=text)]
+    return [Warning(grave=room.level is not DiskLevel.FILLING, text=text)]
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -300,7 +311,7 @@ def warnings_of(overview: Overview, archive: ArchiveState, now: datetime) -> lis
                 )
             )
         )
-    if overview.admins < 2:
+    if overview.admins < 2 and officer().reach.is_whole:
         found.append(
             Warning(
                 text=gettext("Only one administrator: if that password is lost, nobody can help.")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import current_app, request
 from flask_login import current_user
 
 from captive_portal.admin.attempts import SignInAttempts
-from captive_portal.admin.officers import Officer
 from captive_portal.web.client_address import TrustedProxies
 from identity.office import Office
+from identity.services import audit
+
+if TYPE_CHECKING:
+    from captive_portal.admin.officers import Officer
 
 _ENDED_KEPT = 10_000
 """Far more sign-ins than an office makes in the half hour after which a cookie dies."""
@@ -55,6 +58,15 @@ def office() -> Office:
 def officer() -> Officer:
     """Who is signed in; only for views that require a permission."""
     return cast("Officer", current_user._get_current_object())
+
+
+def note_reading(action: str, target: str, /, **detail: str | int | bool | None) -> None:
+    """Put on record that the officer read or searched what names people (R50).
+
+    Before the page is shown: what could not be recorded is not read.
+    """
+    with office().database.write() as session:
+        audit.record(session, office().clock(), officer().username, action, target, **detail)
 
 
 def client_address() -> str:

@@ -9,6 +9,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from captive_portal.admin.connections import describe_sessions
@@ -77,9 +78,7 @@ def outcomes_of(session: Session, keys: Sequence[str]) -> dict[str, str]:
 def confirm(session_key: str) -> ResponseReturnValue:
     """Show whose connection it is before anything happens to it."""
     with office().database.read() as session:
-        row = session.get(NetworkSession, session_key)
-        if row is None:
-            abort(404)
+        row = _find(session, session_key)
         (connection,) = describe_sessions(session, [row])
         outcome = outcomes_of(session, [session_key]).get(session_key)
     return render_template("session_end.html", connection=connection, outcome=outcome)
@@ -92,6 +91,7 @@ def end(session_key: str) -> ResponseReturnValue:
     note = request.form.get("note", "").strip()[:_NOTE_LENGTH]
     try:
         with office().database.write() as session:
+            _find(session, session_key)
             number = dynamic.disconnect_session(
                 session, office(), session_key, officer().username, note
             )
@@ -107,6 +107,17 @@ def end(session_key: str) -> ResponseReturnValue:
         kind.get(State(asked.state), "error"),
     )
     return redirect(url_for("sessions.listing"))
+
+
+def _find(session: Session, session_key: str) -> NetworkSession:
+    """The session; 404 when there is none that the officer may see."""
+    wanted = select(NetworkSession).where(
+        NetworkSession.session_key == session_key, officer().reach.sessions()
+    )
+    row = session.scalar(wanted)
+    if row is None:
+        abort(404)
+    return row
 
 
 def _wait_for(number: int) -> CoaRequest:

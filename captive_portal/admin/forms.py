@@ -24,6 +24,7 @@ from common.errors import UsageError
 from db.models import Account, Organisation, Role
 from identity.office import Office
 from identity.services import approval
+from identity.services.reach import Reach
 
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -70,10 +71,15 @@ def role_choices(session: Session, *, devices: bool = False) -> list[tuple[str, 
     return [(name, words.word(words.ROLES, name)) for name in names if devices or name != "device"]
 
 
-def organisation_choices(session: Session) -> list[tuple[str, str]]:
-    """Every organisation, after 'none'."""
-    rows = session.execute(select(Organisation.code, Organisation.name).order_by(Organisation.code))
-    return [("", gettext("(none)")), *((code, f"{code} · {name}") for code, name in rows)]
+def organisation_choices(session: Session, reach: Reach) -> list[tuple[str, str]]:
+    """Every organisation in reach, after 'none' (which only who sees everything may choose)."""
+    rows = session.execute(
+        select(Organisation.code, Organisation.name)
+        .where(reach.within(Organisation.id))
+        .order_by(Organisation.code)
+    )
+    choices = [(code, f"{code} · {name}") for code, name in rows]
+    return [("", gettext("(none)")), *choices] if reach.is_whole else choices
 
 
 def expiry_choices() -> list[tuple[str, str]]:

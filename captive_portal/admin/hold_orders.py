@@ -5,8 +5,7 @@ What a hold may say is identity.services.holds' to decide, what it keeps traffic
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -16,10 +15,10 @@ from wtforms.validators import Optional
 
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.forms import at_most, needed
-from captive_portal.admin.lookups import read_time
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
-from common.errors import BackendUnavailable, NetAccessError, UsageError
+from common.errors import BackendUnavailable, NetAccessError
+from common.thai_time import read_time
 from identity.services import holds
 
 blueprint = Blueprint("hold_orders", __name__, url_prefix="/holds")
@@ -112,10 +111,8 @@ def _day(text: str, *, end: bool = False) -> datetime:
         UsageError: the text is neither.
     """
     zone = office().config.site.timezone
-    try:
-        moment = read_time(f"{text.strip()} 00:00", zone).moment
-    except UsageError:
-        return read_time(text, zone).moment
-    local = moment.astimezone(ZoneInfo(zone)).date()
-    begin = datetime.combine(local, time.min, ZoneInfo(zone))
+    read = read_time(text, zone, now=office().clock(), needs_clock=False)
+    if read.has_clock:
+        return read.moment
+    begin = read.moment
     return begin + timedelta(days=1) - timedelta(milliseconds=1) if end else begin

@@ -8,11 +8,12 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from captive_portal.admin.desk import office
+from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.login_story import tell
 from captive_portal.admin.paging import fetch_ledger_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import REASONS
+from common.logging import printable
 from common.net import find_mac
 from db.models import Account, AuthEvent, NasClient
 from identity.services import login_log
@@ -37,6 +38,7 @@ def listing() -> ResponseReturnValue:
         select(AuthEvent, NasClient.name, Account)
         .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
         .outerjoin(Account, Account.id == AuthEvent.account_id)
+        .where(officer().reach.logins())
     )
     if SPANS[filters["span"]]:
         since = office().clock() - timedelta(days=SPANS[filters["span"]])
@@ -56,11 +58,16 @@ def listing() -> ResponseReturnValue:
     with office().database.read() as session:
         page = fetch_ledger_page(session, statement, AuthEvent.at, AuthEvent.id)
         choices = session.execute(
-            select(NasClient.id, NasClient.name).order_by(NasClient.name)
+            select(NasClient.id, NasClient.name)
+            .where(officer().reach.nas())
+            .order_by(NasClient.name)
         ).all()
-        return render_template(
+        shown = render_template(
             "logins.html", page=page, filters=filters, reasons=REASONS, nas_choices=choices
         )
+    sought = filters["user"] or filters["mac"] or "*"
+    note_reading("logins:searched", sought, **filters, results=len(page.rows))
+    return shown
 
 
 @blueprint.get("/<int:login_id>")
@@ -69,9 +76,11 @@ def show(login_id: int) -> ResponseReturnValue:
     """One decision: what happened, step by step, and what to do."""
     with office().database.read() as session:
         login = login_log.find_login(session, login_id)
-        if login is None:
+        visible = select(AuthEvent.id).where(AuthEvent.id == login_id, officer().reach.logins())
+        if login is None or session.scalar(visible) is None:
             abort(404)
         next_accept = login_log.find_next_accept(session, login)
+    note_reading("login:read", printable(login.user_name) or "-", login=login_id)
     return render_template(
         "login_one.html", login=login, story=tell(login), next_accept=next_accept
     )

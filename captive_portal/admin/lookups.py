@@ -1,43 +1,40 @@
-"""Who used this address? The form, and the answer in plain words.
+"""Who used this address or device, what a person had, what passed: forms and answers.
 
-The look-up itself, its record and its rules are traffic.lookup's.
+The look-up itself, its record and its rules are traffic.lookup's. Answers come under
+pseudonyms; the names are unlocked in `unlocks`.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from wtforms import Form, IntegerField, SelectField, StringField
+from wtforms import FloatField, Form, IntegerField, SelectField, StringField
 from wtforms.validators import Optional
 
-from captive_portal.admin.answers import Answer, run
+from captive_portal.admin.answers import ask as ask_hidden
+from captive_portal.admin.answers import readable
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.forms import at_most, between, needed, offer
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
-from captive_portal.web.dates import BUDDHIST_ERA
 from common.errors import BackendUnavailable, NetAccessError
-from common.net import parse_address
-from traffic.lookup.question import MAX_TOLERANCE_SECONDS, read_moment
+from traffic.lookup.asking import NAMED, Kind, read_asked
+from traffic.lookup.question import MAX_TOLERANCE_SECONDS
 
 blueprint = Blueprint("lookups", __name__, url_prefix="/lookup")
 
 _ = lazy_gettext
-_THAI_DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
-_DAY_FIRST = re.compile(
-    r"(?P<day>\d{1,2})[/.\-](?P<month>\d{1,2})[/.\-](?P<year>\d{4})[ T,]+"
-    r"(?P<clock>\d{1,2}[:.]\d{2}.*)"
-)
-"""How letters write it: 22/11/2569 14:05."""
 
 
-class Question(Form):
+class _Purpose(Form):
+    case = StringField(_("Case number"), [needed(), at_most(200)])
+    reason = StringField(_("Reason"), [needed(), at_most(500)])
+
+
+class AddressForm(_Purpose):
     """What a lawful request asks."""
 
     address = StringField(_("Address"), [needed(), at_most(60)])
@@ -48,79 +45,115 @@ class Question(Form):
             [("", _("(not known)")), *((name, name.upper()) for name in ("tcp", "udp", "icmp"))]
         ),
     )
-    at = StringField(_("Date and time"), [needed(), at_most(60)])
-    tolerance = IntegerField(
+    destination = StringField(_("Destination"), [Optional(), at_most(70)])
+    at = StringField(_("Date and time"), [needed(), at_most(100)])
+    tolerance_seconds = FloatField(
         _("Give or take, seconds"), [Optional(), between(0, MAX_TOLERANCE_SECONDS)]
     )
-    case = StringField(_("Case number"), [needed(), at_most(200)])
-    reason = StringField(_("Reason"), [needed(), at_most(500)])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadTime:
-    """A moment as the asker wrote it, in both calendars, so that a slip is seen."""
+class StationForm(_Purpose):
+    """A device by its MAC address."""
 
-    moment: datetime
-    thai: str
-    western: str
+    mac = StringField(_("MAC address"), [needed(), at_most(40)])
+    at = StringField(_("Date and time"), [needed(), at_most(100)])
+    tolerance_seconds = FloatField(
+        _("Give or take, seconds"), [Optional(), between(0, MAX_TOLERANCE_SECONDS)]
+    )
+
+
+class PersonForm(_Purpose):
+    """Somebody by user name, and a period."""
+
+    user = StringField(_("User name"), [needed(), at_most(253)])
+    begins = StringField(_("From"), [needed(), at_most(100)])
+    ends = StringField(_("To"), [needed(), at_most(100)])
+
+
+class FlowsForm(_Purpose):
+    """Traffic of a connection, a person or an address."""
+
+    session = StringField(_("Connection"), [Optional(), at_most(64)])
+    user = StringField(_("User name"), [Optional(), at_most(253)])
+    address = StringField(_("Address"), [Optional(), at_most(60)])
+    begins = StringField(_("From"), [Optional(), at_most(100)])
+    ends = StringField(_("To"), [Optional(), at_most(100)])
+
+
+FORMS: dict[Kind, type[_Purpose]] = {
+    Kind.ADDRESS: AddressForm,
+    Kind.MAC: StationForm,
+    Kind.PERSON: PersonForm,
+    Kind.FLOWS: FlowsForm,
+}
 
 
 @blueprint.route("/", methods=["GET", "POST"])
 @requires(Permission.LOOK_UP)
 def ask() -> ResponseReturnValue:
-    """The form; with POST also the answer. Every look-up is recorded by the service."""
-    form = Question(request.form)
+    """The form of one kind; with POST also the answer, under pseudonyms and on record."""
+    kind = read_kind(request.values.get("kind", Kind.ADDRESS.value))
     if request.method == "GET":
-        return render_template("lookup.html", form=form, error=None, answer=None, time=None)
-    error: str | None = gettext("Please correct the marked fields.")
-    answer: Answer | None = None
-    time: ReadTime | None = None
-    if form.validate():
-        try:
-            time = read_time(form.at.data or "", office().config.site.timezone)
-            answer = run(
-                office(),
-                address=str(parse_address(form.address.data or "")),
-                port=form.port.data,
-                protocol=form.protocol.data or None,
-                at=time.moment,
-                tolerance_seconds=form.tolerance.data or 0,
-                case=form.case.data or "",
-                reason=form.reason.data or "",
-                actor=officer().username,
-            )
-            error = None
-        except BackendUnavailable:
-            raise
-        except NetAccessError as refusal:
-            error = explain(refusal)
-    status = 422 if error else 200
-    page = render_template("lookup.html", form=form, error=error, answer=answer, time=time)
-    return page, status
+        return page(kind, FORMS[kind](request.args))
+    if kind in NAMED:
+        # Who is asked about is known: there is nothing to show before it is unlocked.
+        abort(400)
+    form = FORMS[kind](request.form)
+    if not form.validate():
+        return page(kind, form, error=gettext("Please correct the marked fields.")), 422
+    try:
+        asked = read_asked(kind, tree_of(form), office().config.site.timezone, office().database)
+        answer = ask_hidden(asked)
+    except BackendUnavailable:
+        raise
+    except NetAccessError as refusal:
+        return page(kind, form, error=explain(refusal)), 422
+    return page(kind, form, answer=answer, tree=asked.tree)
 
 
-def read_time(text: str, zone: str) -> ReadTime:
-    """The moment in `text`, and how it reads in both calendars.
+def read_kind(text: str) -> Kind:
+    """The kind called `text`; 404 when there is none, or not for this officer."""
+    if text not in set(Kind):
+        abort(404)
+    return Kind(text)
 
-    Raises:
-        UsageError: the text is not a time.
-    """
-    moment = read_moment(_iso(text), zone)
-    local = moment.astimezone(ZoneInfo(zone))
-    rest = f"{local:%m-%d %H:%M:%S}"
-    return ReadTime(
-        moment=moment,
-        thai=f"{local.year + BUDDHIST_ERA}-{rest}",
-        western=f"{local.year}-{rest}",
+
+def kinds_offered() -> list[Kind]:
+    """What the officer may ask about: named people only with leave to see names."""
+    may_reveal = officer().may(Permission.REVEAL)
+    return [kind for kind in Kind if may_reveal or kind not in NAMED]
+
+
+def tree_of(form: _Purpose) -> dict[str, Any]:
+    """What was filled in, under the names of traffic.lookup.asking."""
+    tree = {key: value or None for key, value in form.data.items()}
+    if "port" in form.data:
+        tree["port"] = form.data["port"]
+    for name, field in (("from", "begins"), ("to", "ends")):
+        if field in tree:
+            tree[name] = tree.pop(field)
+    return tree
+
+
+def page(
+    kind: Kind,
+    form: _Purpose,
+    *,
+    error: str | None = None,
+    answer: dict[str, Any] | None = None,
+    tree: Any = None,
+    request_id: int | None = None,
+) -> str:
+    """The page of one kind of question, with its answer if there is one."""
+    return render_template(
+        "lookup.html",
+        kind=kind,
+        kinds=kinds_offered(),
+        form=form,
+        error=error,
+        answer=None if answer is None else readable(answer),
+        tree=tree,
+        request_id=request_id,
+        second_person=office().config.lookup.second_person,
+        confidentiality=office().config.lookup.confidentiality,
     )
-
-
-def _iso(text: str) -> str:
-    """A day-first date as `YYYY-MM-DD HH:MM`; anything else as it is."""
-    cleaned = text.translate(_THAI_DIGITS).strip().removesuffix("น.").strip()
-    match = _DAY_FIRST.fullmatch(cleaned)
-    if match is None:
-        return cleaned
-    day, month, year, clock = match.group("day", "month", "year", "clock")
-    hour, _colon, rest = clock.replace(".", ":").partition(":")
-    return f"{year}-{int(month):02}-{int(day):02} {int(hour):02}:{rest}"

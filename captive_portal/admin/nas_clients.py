@@ -49,7 +49,7 @@ class NewNas(Form):
 def listing() -> ResponseReturnValue:
     """Registered devices, and addresses that sent RADIUS without being registered."""
     wanted = request.args.get("q", "").strip()
-    statement = select(NasClient).order_by(NasClient.name)
+    statement = select(NasClient).where(officer().reach.nas()).order_by(NasClient.name)
     if wanted:
         statement = statement.where(
             contains(wanted, NasClient.name, NasClient.prefix, NasClient.vendor)
@@ -60,8 +60,14 @@ def listing() -> ResponseReturnValue:
         return render_template(
             "nas.html",
             page=page,
-            devices=list(zip(rows, nas_hygiene.describe(session, office(), rows), strict=True)),
-            unknown=nas.list_unknown(session, 50),
+            devices=list(
+                zip(
+                    rows,
+                    nas_hygiene.describe(session, office(), rows, officer().reach),
+                    strict=True,
+                )
+            ),
+            unknown=nas.list_unknown(session, 50) if officer().reach.is_whole else [],
             q=wanted,
         )
 
@@ -72,7 +78,7 @@ def add() -> ResponseReturnValue:
     """Register a device. Its secret is shown while it is being typed and never again."""
     form = NewNas(request.form)
     with office().database.read() as session:
-        form.organisation.choices = offer(organisation_choices(session))
+        form.organisation.choices = offer(organisation_choices(session, officer().reach))
     if request.method == "GET":
         form.prefix.data = request.args.get("address", "")
         form.secret.data = secrets.token_urlsafe(24)

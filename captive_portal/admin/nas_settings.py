@@ -26,7 +26,7 @@ def show(nas_id: int) -> ResponseReturnValue:
     """One device with what may be changed of it."""
     with office().database.read() as session:
         row = _nas(session, nas_id)
-        (hygiene,) = nas_hygiene.describe(session, office(), [row])
+        (hygiene,) = nas_hygiene.describe(session, office(), [row], officer().reach)
         signed = nas_hygiene.signed_in_a_row(session, office(), row)
         return render_template(
             "nas_one.html",
@@ -114,6 +114,6 @@ def _here(nas_id: int) -> Response:
 
 def _nas(session: Session, nas_id: int) -> NasClient:
     row = session.get(NasClient, nas_id)
-    if row is None:
+    if row is None or not officer().reach.covers(row.organisation_id):
         abort(404)
     return row

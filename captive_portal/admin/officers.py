@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from captive_portal.admin.permissions import ALLOWED, Level, Permission
+from captive_portal.admin.permissions import ALLOWED, WHOLE_SITE, Permission
 from db.models import Account, Credential
+from identity.domain.levels import Level
 from identity.office import Office
+from identity.services.officers import levels_of
+from identity.services.reach import Reach, reach_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,11 @@ class Officer:
     account_id: int
     username: str
     full_name: str
-    level: Level
+    levels: tuple[Level, ...]
+    reach: Reach
+    """Which organisations they see."""
+    organisation: str
+    """The name of their own; empty: of none."""
     fingerprint: str
     """Of the password hash: a changed password ends every session."""
 
@@ -37,8 +44,11 @@ class Officer:
         return f"{self.account_id}:{self.fingerprint}"
 
     def may(self, permission: Permission | str) -> bool:
-        """Whether this officer's level has the permission."""
-        return self.level in ALLOWED[Permission(permission)]
+        """Whether one of this officer's levels has the permission."""
+        wanted = Permission(permission)
+        if wanted in WHOLE_SITE and not self.reach.is_whole:
+            return False
+        return any(level in ALLOWED[wanted] for level in self.levels)
 
 
 class Nobody:
@@ -65,7 +75,8 @@ def officer_of(session: Session, office: Office, account_id: int) -> Officer | N
         return None
     if account.expires_at is not None and account.expires_at <= office.clock():
         return None
-    if account.admin_level not in set(Level):
+    levels = levels_of(session, account_id)
+    if not levels:
         return None
     credential = session.get(Credential, account_id)
     if credential is None:
@@ -74,7 +85,9 @@ def officer_of(session: Session, office: Office, account_id: int) -> Officer | N
         account_id=account.id,
         username=account.username,
         full_name=account.full_name,
-        level=Level(account.admin_level),
+        levels=levels,
+        reach=reach_of(session, account),
+        organisation=account.organisation.name if account.organisation else "",
         fingerprint=hashlib.sha256(credential.password_hash.encode()).hexdigest()[:24],
     )
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from wtforms import Form, SelectField, StringField
 from wtforms.validators import Optional
 
-from captive_portal.admin.account_choices import AS_ROLE
+from captive_portal.admin.account_choices import AS_ROLE, may_give
 from captive_portal.admin.connections import describe_sessions
-from captive_portal.admin.desk import office, officer
+from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.forms import (
     at_most,
     needed,
@@ -25,9 +25,9 @@ from captive_portal.admin.forms import (
     suggest_password,
 )
 from captive_portal.admin.paging import contains, fetch_page
-from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.permissions import Permission, outranks, requires
 from captive_portal.admin.words import LEVELS, RECOVERABLE, explain, word
-from common.errors import BackendUnavailable, NetAccessError, UsageError
+from common.errors import BackendUnavailable, NetAccessError, Refused, UsageError
 from common.net import find_mac
 from db.models import (
     Account,
@@ -39,7 +39,8 @@ from db.models import (
     Person,
     Role,
 )
-from identity.services import approval, people, registrations
+from identity.domain.levels import Level
+from identity.services import approval, officers, people, registrations
 
 blueprint = Blueprint("people", __name__, url_prefix="/people")
 
@@ -58,7 +59,7 @@ class NewPerson(Form):
     class_name = StringField(_("Class"), [Optional(), at_most(60)])
     expires = StringField(_("Last day (empty: no end)"), [Optional()])
     password = StringField(_("First password"), [needed()])
-    admin_level = SelectField(_("In this admin portal"))
+    level = SelectField(_("In this admin portal"))
 
 
 @blueprint.get("/")
@@ -82,6 +83,7 @@ def listing() -> ResponseReturnValue:
     statement = (
         select(Account, func.coalesce(last_login, last_session).label("last_login"))
         .outerjoin(Person, Account.person_id == Person.id)
+        .where(officer().reach.accounts())
         .order_by(Account.username)
     )
     if filters["q"]:
@@ -107,13 +109,19 @@ def listing() -> ResponseReturnValue:
         )
         statement = statement.where(Account.organisation_id == organisation)
     with office().database.read() as session:
-        return render_template(
-            "people.html",
-            page=fetch_page(session, statement, count=True),
-            filters=filters,
-            roles=role_choices(session, devices=True),
-            organisations=organisation_choices(session)[1:],
-        )
+        page = fetch_page(session, statement, count=True)
+        held = {account.id: officers.levels_of(session, account.id) for account, _at in page.rows}
+        roles = role_choices(session, devices=True)
+        organisations = organisation_choices(session, officer().reach)[1:]
+    note_reading("people:searched", filters["q"] or "*", **filters, results=page.total)
+    return render_template(
+        "people.html",
+        page=page,
+        held=held,
+        filters=filters,
+        roles=roles,
+        organisations=organisations,
+    )
 
 
 @blueprint.get("/<int:account_id>")
@@ -121,30 +129,39 @@ def listing() -> ResponseReturnValue:
 def show(account_id: int) -> ResponseReturnValue:
     """One account: who it belongs to, its last logins in words, its sessions."""
     with office().database.read() as session:
-        account = session.get(Account, account_id)
-        if account is None:
-            abort(404)
+        account = find_account(session, account_id)
         may_see_logins = officer().may(Permission.VIEW_LOGINS)
         connections = []
         if officer().may(Permission.VIEW_SESSIONS):
             rows = session.scalars(
                 select(NetworkSession)
-                .where(NetworkSession.account_id == account.id)
+                .where(NetworkSession.account_id == account.id, officer().reach.sessions())
                 .order_by(NetworkSession.first_heard_at.desc())
                 .limit(_RECENT)
             ).all()
             connections = describe_sessions(session, rows)
-        return render_template(
+        logins = _last_logins(session, account) if may_see_logins else []
+        page = render_template(
             "person.html",
             account=account,
             facts=people.describe(session, account),
             answerable=_answerable(session, account),
-            logins=_last_logins(session, account) if may_see_logins else [],
+            logins=logins,
             connections=connections,
             is_self=account.id == officer().account_id,
             suggestion=suggest_password(),
             **_choices(session, account),
         )
+    note_reading("person:read", account.username, logins=len(logins), sessions=len(connections))
+    return page
+
+
+def find_account(session: Session, account_id: int) -> Account:
+    """The account with this number; 404 when there is none that the officer may see."""
+    account = session.get(Account, account_id)
+    if account is None or not officer().reach.covers(account.organisation_id):
+        abort(404)
+    return account
 
 
 def _choices(session: Session, account: Account) -> dict[str, object]:
@@ -156,12 +173,23 @@ def _choices(session: Session, account: Account) -> dict[str, object]:
     )
     kinds = [(AS_ROLE, by_role), *((kind, str(text)) for kind, text in RECOVERABLE.items())]
     scope = approval.scope_of(session, account)
+    levels = officers.levels_of(session, account.id)
     return {
         "kinds": kinds,
         "chosen_kind": own or AS_ROLE,
-        "scope": scope if account.admin_level == approval.APPROVER else None,
+        "scope": scope if scope.roles is not None else None,
         "grantable": role_choices(session),
+        "levels": levels,
+        "level_choices": _level_choices(levels),
+        "is_above": not outranks(officer().levels, levels),
     }
+
+
+def _level_choices(held: Sequence[Level]) -> list[tuple[Level, bool, bool]]:
+    """(level, whether the account has it, whether the officer may give or take it)."""
+    if not officer().may(Permission.CHANGE_OFFICERS):
+        return []
+    return [(level, level in held, may_give(level)) for level in Level]
 
 
 def _last_logins(session: Session, account: Account) -> Sequence[Row[AuthEvent, str]]:
@@ -169,7 +197,7 @@ def _last_logins(session: Session, account: Account) -> Sequence[Row[AuthEvent, 
     return session.execute(
         select(AuthEvent, NasClient.name)
         .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
-        .where(AuthEvent.account_id == account.id)
+        .where(AuthEvent.account_id == account.id, officer().reach.logins())
         .order_by(AuthEvent.at.desc())
         .limit(_RECENT)
     ).all()
@@ -178,7 +206,10 @@ def _last_logins(session: Session, account: Account) -> Sequence[Row[AuthEvent, 
 def _answerable(session: Session, account: Account) -> Account | None:
     """Who answers for a guest or a device."""
     number = account.sponsor_id or account.owner_id
-    return session.get(Account, number) if number else None
+    found = session.get(Account, number) if number else None
+    if found is not None and not officer().reach.covers(found.organisation_id):
+        return None
+    return found
 
 
 @blueprint.post("/<int:account_id>/state")
@@ -220,8 +251,10 @@ def set_password(account_id: int) -> ResponseReturnValue:
         office().passwords.check_strength(password)
         hashed = office().passwords.hash(password)
         with office().database.write() as session:
-            if people.get(session, username).kind == "device":
+            account = people.get(session, username)
+            if account.kind == "device":
                 abort(400)
+            _refuse_above(session, account)
             people.set_password(
                 session, office(), username, hashed, officer().username, password=password
             )
@@ -241,11 +274,11 @@ def add() -> ResponseReturnValue:
     form = NewPerson(request.form)
     with office().database.read() as session:
         form.role.choices = offer(role_choices(session))
-        form.organisation.choices = offer(organisation_choices(session))
-    form.admin_level.choices = offer(
+        form.organisation.choices = offer(organisation_choices(session, officer().reach))
+    form.level.choices = offer(
         [
             ("", gettext("nothing (ordinary user)")),
-            *((level, str(text)) for level, text in LEVELS.items()),
+            *((level, str(LEVELS[level])) for level in Level if may_give(level)),
         ]
     )
     if request.method == "GET":
@@ -281,7 +314,7 @@ def _add(form: NewPerson) -> int | str:
             person_code=form.person_code.data or None,
             class_name=form.class_name.data or None,
             expires_at=expires_at,
-            admin_level=form.admin_level.data or None,
+            levels=(Level(form.level.data),) if form.level.data else (),
         )
         with office().database.write() as session:
             return people.add_user(session, office(), new, officer().username).id
@@ -294,7 +327,15 @@ def _add(form: NewPerson) -> int | str:
 def _username(account_id: int) -> str:
     """The name of an account; 404 when there is none."""
     with office().database.read() as session:
-        account = session.get(Account, account_id)
-    if account is None:
-        abort(404)
-    return account.username
+        return find_account(session, account_id).username
+
+
+def _refuse_above(session: Session, account: Account) -> None:
+    """Raise Refused when the account may see what the officer may not.
+
+    Whoever could set that password could sign in with it.
+    """
+    if not outranks(officer().levels, officers.levels_of(session, account.id)):
+        raise Refused(
+            f"{account.username} may see what you may not; set the password at the console"
+        )

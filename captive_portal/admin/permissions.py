@@ -6,22 +6,18 @@ decorator closes a page instead of opening it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import abort, current_app
+from flask import abort, current_app, request
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-
-class Level(StrEnum):
-    """What an account may be in this portal; `account.admin_level`."""
-
-    ADMIN = "admin"
-    APPROVER = "approver"
-    AUDITOR = "auditor"
+from captive_portal.admin.desk import client_address, desk
+from identity.domain.levels import Level
+from identity.services import audit
 
 
 class Permission(StrEnum):
@@ -41,6 +37,8 @@ class Permission(StrEnum):
     VIEW_NAS = "view nas"
     CHANGE_NAS = "change nas"
     LOOK_UP = "look up"
+    REVEAL = "reveal"
+    APPROVE_REVEAL = "approve reveal"
     VIEW_AUDIT = "view audit"
     VIEW_CUSTODY = "view custody"
     ENTER_CUSTODY = "enter custody"
@@ -48,45 +46,88 @@ class Permission(StrEnum):
     KEEP_REGISTERS = "keep registers"
     VIEW_HOLDS = "view holds"
     CHANGE_HOLDS = "change holds"
+    CHANGE_OFFICERS = "change officers"
 
 
 _EVERYONE = frozenset(Level)
 _ADMIN = frozenset({Level.ADMIN})
-_DESK = frozenset({Level.ADMIN, Level.APPROVER})
-_OVERSIGHT = frozenset({Level.ADMIN, Level.AUDITOR})
+_STAFF = _EVERYONE - {Level.EXECUTIVE}
+_DESK = frozenset({Level.ADMIN, Level.APPROVER, Level.SCHOOL})
+_CONNECTIONS = frozenset(
+    {Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR, Level.SCHOOL, Level.HELP_DESK}
+)
+"""Without the administrator: who changes the system does not read its identified logs (R46)."""
+
+_KEEPERS = frozenset({Level.CUSTODIAN, Level.COORDINATOR})
+_REGISTERS = _KEEPERS | {Level.AUDITOR}
 
 ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.OVERVIEW: _EVERYONE,
     Permission.DECIDE_REGISTRATIONS: _DESK,
-    Permission.VIEW_PEOPLE: _EVERYONE,
+    Permission.VIEW_PEOPLE: _STAFF,
     Permission.CHANGE_PEOPLE: _ADMIN,
-    Permission.VIEW_VOUCHERS: _EVERYONE,
+    Permission.VIEW_VOUCHERS: _DESK | {Level.AUDITOR, Level.HELP_DESK},
     Permission.ISSUE_VOUCHERS: _DESK,
     # Where somebody was and when is more than an approver needs to admit them.
-    Permission.VIEW_SESSIONS: _OVERSIGHT,
-    Permission.END_SESSIONS: _ADMIN,
-    Permission.VIEW_LOGINS: _OVERSIGHT,
-    Permission.VIEW_ROLES: _EVERYONE,
+    Permission.VIEW_SESSIONS: _CONNECTIONS,
+    Permission.END_SESSIONS: frozenset({Level.CUSTODIAN, Level.SCHOOL, Level.HELP_DESK}),
+    Permission.VIEW_LOGINS: _CONNECTIONS,
+    Permission.VIEW_ROLES: _STAFF,
     Permission.CHANGE_ROLES: _ADMIN,
-    Permission.VIEW_NAS: _OVERSIGHT,
+    Permission.VIEW_NAS: _CONNECTIONS | _ADMIN,
     Permission.CHANGE_NAS: _ADMIN,
-    Permission.LOOK_UP: _OVERSIGHT,
-    Permission.VIEW_AUDIT: _OVERSIGHT,
-    Permission.VIEW_CUSTODY: _OVERSIGHT,
-    Permission.ENTER_CUSTODY: _ADMIN,
-    Permission.VIEW_REGISTERS: _OVERSIGHT,
-    Permission.KEEP_REGISTERS: _ADMIN,
-    Permission.VIEW_HOLDS: _OVERSIGHT,
-    Permission.CHANGE_HOLDS: _ADMIN,
+    # What was given out, asked for and ordered names people.
+    Permission.VIEW_CUSTODY: _REGISTERS,
+    Permission.ENTER_CUSTODY: _KEEPERS,
+    Permission.VIEW_REGISTERS: _REGISTERS,
+    Permission.KEEP_REGISTERS: _KEEPERS,
+    Permission.VIEW_HOLDS: _REGISTERS,
+    Permission.CHANGE_HOLDS: frozenset({Level.CUSTODIAN}),
+    Permission.LOOK_UP: frozenset(
+        {Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR, Level.SCHOOL}
+    ),
+    Permission.REVEAL: frozenset({Level.CUSTODIAN, Level.COORDINATOR, Level.SCHOOL}),
+    Permission.APPROVE_REVEAL: frozenset({Level.CUSTODIAN, Level.COORDINATOR}),
+    Permission.VIEW_AUDIT: frozenset({Level.CUSTODIAN, Level.AUDITOR}),
+    Permission.CHANGE_OFFICERS: _ADMIN,
 }
+
+WHOLE_SITE = frozenset(
+    {
+        Permission.CHANGE_ROLES,
+        Permission.VIEW_CUSTODY,
+        Permission.ENTER_CUSTODY,
+        Permission.VIEW_REGISTERS,
+        Permission.KEEP_REGISTERS,
+        Permission.VIEW_HOLDS,
+        Permission.CHANGE_HOLDS,
+    }
+)
+"""What touches every organisation, and so is not for the staff of one."""
+
+
+def permissions_of(levels: Iterable[Level]) -> frozenset[Permission]:
+    """Everything these levels may do together."""
+    held = frozenset(levels)
+    return frozenset(permission for permission, allowed in ALLOWED.items() if allowed & held)
+
+
+def outranks(own: Iterable[Level], other: Iterable[Level]) -> bool:
+    """Whether the first may do everything that the second may.
+
+    Only then may they set the other's password or make somebody that: whoever could hand out
+    more than they have would have it themselves at the next sign-in.
+    """
+    return permissions_of(other) <= permissions_of(own)
+
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
 def requires(permission: Permission) -> Callable[[ViewT], ViewT]:
-    """Let a view run only for officers whose level has `permission`.
+    """Let a view run only for officers one of whose levels has `permission`.
 
-    Nobody signed in: to the sign-in page. Signed in without the permission: 403.
+    Nobody signed in: to the sign-in page. Signed in without the permission: 403, on record.
     """
 
     def decorate(view: ViewT) -> ViewT:
@@ -96,6 +137,7 @@ def requires(permission: Permission) -> Callable[[ViewT], ViewT]:
                 response: Response = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
                 return response
             if not current_user.may(permission):
+                note_denial(permission)
                 abort(403)
             return view(*args, **kwargs)
 
@@ -103,6 +145,22 @@ def requires(permission: Permission) -> Callable[[ViewT], ViewT]:
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def note_denial(permission: Permission) -> None:
+    """Put on record that an officer tried what is not theirs (R50)."""
+    office, address = desk().office, client_address()
+    with office.database.write() as session:
+        audit.record(
+            session,
+            office.clock(),
+            current_user.username,
+            "admin:denied",
+            request.path[:200],
+            permission=permission.value,
+            method=request.method,
+            address=address,
+        )
 
 
 def public(view: ViewT) -> ViewT:

@@ -67,6 +67,7 @@ MENU = (
     MenuItem(
         endpoint="lookups.ask", label=_("Who used this address?"), permission=Permission.LOOK_UP
     ),
+    MenuItem(endpoint="unlocks.listing", label=_("Unlocking"), permission=Permission.REVEAL),
     MenuItem(
         endpoint="custody.listing",
         label=_("Evidence given out"),

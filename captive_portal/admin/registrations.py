@@ -175,6 +175,8 @@ def _why_not(reference: str, error: NetAccessError) -> str:
     """Who decided before, when somebody did; else the rule that said no."""
     with office().database.read() as session:
         found = registrations.find(session, reference)
+        if found is not None and not _scope(session).covers(found.organisation_id):
+            found = None
     if found is None:
         return str(gettext("There is no such registration."))
     if found.decided_at is None or found.decided_by is None:
@@ -201,6 +203,7 @@ def _doubles(session: Session, found: Registration) -> Sequence[Account]:
                 func.lower(Account.guest_name) == name,
                 Account.contact == found.contact,
             ),
+            officer().reach.accounts(),
         )
         .limit(5)
     ).all()

@@ -67,7 +67,9 @@ def listing() -> ResponseReturnValue:
         counted = {
             number: count
             for number, count in session.execute(
-                select(Account.role_id, func.count()).group_by(Account.role_id)
+                select(Account.role_id, func.count())
+                .where(officer().reach.accounts())
+                .group_by(Account.role_id)
             )
         }
         rows = session.scalars(select(Role).order_by(Role.name)).all()

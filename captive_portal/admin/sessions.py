@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_network
 
@@ -11,14 +12,13 @@ from flask_babel import gettext
 from sqlalchemy import ColumnElement, or_, select
 
 from captive_portal.admin.connections import describe_sessions
-from captive_portal.admin.desk import office, officer
+from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.disconnects import outcomes_of
 from captive_portal.admin.paging import Page, contains, fetch_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from common.errors import UsageError
 from common.net import find_mac, parse_address
 from db.models import Account, AddressInterval, NasClient, NetworkSession, Person
-from identity.services import audit
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/sessions")
 
@@ -32,7 +32,8 @@ def listing() -> ResponseReturnValue:
     filters = {key: request.args.get(key, "").strip() for key in ("user", "mac", "address", "nas")}
     shown = request.args.get("show", "open")
     shown = shown if shown == "open" or shown in SPANS else "open"
-    conditions: list[ColumnElement[bool]] = []
+    reach = officer().reach
+    conditions: list[ColumnElement[bool]] = [reach.sessions()]
     error = None
     if shown == "open":
         conditions += [NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)]
@@ -57,8 +58,6 @@ def listing() -> ResponseReturnValue:
     nas = read_number(filters["nas"])
     if nas is not None:
         conditions.append(NetworkSession.nas_client_id == nas)
-    if filters["address"] and shown != "open" and error is None:
-        _note_search(filters["address"], shown)
     statement = (
         select(NetworkSession).where(*conditions).order_by(NetworkSession.first_heard_at.desc())
     )
@@ -72,8 +71,11 @@ def listing() -> ResponseReturnValue:
         )
         asked = outcomes_of(session, [row.session_key for row in page.rows if not row.ended_at])
         choices = session.execute(
-            select(NasClient.id, NasClient.name).order_by(NasClient.name)
+            select(NasClient.id, NasClient.name).where(reach.nas()).order_by(NasClient.name)
         ).all()
+    note_reading(
+        "sessions:searched", _sought(filters), **filters, span=shown, results=len(page.rows)
+    )
     return render_template(
         "sessions.html",
         page=page,
@@ -85,17 +87,9 @@ def listing() -> ResponseReturnValue:
     )
 
 
-def _note_search(address: str, span: str) -> None:
-    """Record who looked for the past holders of an address; a look-up also asks for the case."""
-    with office().database.write() as session:
-        audit.record(
-            session,
-            office().clock(),
-            officer().username,
-            "sessions:searched",
-            address,
-            days=span,
-        )
+def _sought(filters: Mapping[str, str]) -> str:
+    """What was searched for, in one word for the audit trail."""
+    return filters["address"] or filters["user"] or filters["mac"] or "*"
 
 
 def _days_ago(days: int) -> datetime:

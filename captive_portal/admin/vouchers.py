@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, case, func, select, true
 from sqlalchemy.orm import Session
 from wtforms import Form, IntegerField, SelectField, StringField
 
@@ -72,6 +72,7 @@ def listing() -> ResponseReturnValue:
     if wanted:
         statement = statement.where(contains(wanted, VoucherBatch.name))
     with office().database.read() as session:
+        statement = statement.where(_visible(session))
         page = fetch_page(session, statement, count=True)
         uses = _uses(session, [batch.id for batch, _issuer in page.rows])
         return render_template("vouchers.html", page=page, uses=uses, q=wanted)
@@ -116,9 +117,7 @@ def create() -> ResponseReturnValue:
 def show(batch_id: int) -> ResponseReturnValue:
     """One batch: its terms and its use; the codes themselves are on the print sheet only."""
     with office().database.read() as session:
-        batch = session.get(VoucherBatch, batch_id)
-        if batch is None:
-            abort(404)
+        batch = _find(session, batch_id)
         issuer = session.get(Account, batch.issuer_id)
         use = _uses(session, [batch_id])[batch_id]
         is_theirs = officer().may(Permission.ISSUE_VOUCHERS) and _why_not(session, batch) is None
@@ -140,9 +139,7 @@ def print_sheet(batch_id: int) -> ResponseReturnValue:
     cards_on_page = LAYOUTS.get(layout, 24)
     part = request.args.get("part", 1, type=int)
     with office().database.write() as session:
-        batch = session.get(VoucherBatch, batch_id)
-        if batch is None:
-            abort(404)
+        batch = _find(session, batch_id)
         if (refusal := _why_not(session, batch)) is not None:
             flash(refusal, "error")
             return redirect(url_for("vouchers.show", batch_id=batch_id))
@@ -192,15 +189,31 @@ def revoke(batch_id: int) -> ResponseReturnValue:
         flash(gettext("Tick the box to confirm first."), "error")
         return here
     with office().database.write() as session:
-        batch = session.get(VoucherBatch, batch_id)
-        if batch is None:
-            abort(404)
+        batch = _find(session, batch_id)
         if (refusal := _why_not(session, batch)) is not None:
             flash(refusal, "error")
             return here
         count = vouchers.revoke_batch(session, office(), batch_id, officer().username)
     flash(gettext("%(count)s vouchers are revoked.", count=count), "done")
     return here
+
+
+def _visible(session: Session) -> ColumnElement[bool]:
+    """The sheets the officer may see: of the own organisation, unless they may issue anywhere."""
+    if officer().may(Permission.ISSUE_VOUCHERS):
+        account = session.get_one(Account, officer().account_id)
+        if approval.scope_of(session, account).organisation_id is None:
+            return true()
+    return officer().reach.batches()
+
+
+def _find(session: Session, batch_id: int) -> VoucherBatch:
+    """The sheet; 404 when there is none that the officer may see."""
+    wanted = select(VoucherBatch).where(VoucherBatch.id == batch_id, _visible(session))
+    batch = session.scalar(wanted)
+    if batch is None:
+        abort(404)
+    return batch
 
 
 def _why_not(session: Session, batch: VoucherBatch) -> str | None:

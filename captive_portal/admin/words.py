@@ -14,8 +14,11 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from captive_portal.admin.lookup_words import QUESTION_KINDS, STATES
+from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from common.errors import NetAccessError
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
+from traffic.lookup.stations import MADE_UP
 
 Words = Mapping[str, LazyString]
 
@@ -144,8 +147,13 @@ ROLES: Words = {
 
 LEVELS: Words = {
     "admin": _("administrator"),
-    "approver": _("approver"),
+    "custodian": _("custodian of the traffic data"),
+    "coordinator": _("coordinator for the authorities"),
     "auditor": _("auditor"),
+    "school": _("officer of the school"),
+    "approver": _("approver"),
+    "help-desk": _("help desk"),
+    "executive": _("executive"),
 }
 
 RECOVERABLE: Words = {
@@ -238,6 +246,14 @@ ACTIONS: Words = {
     "role:recoverable_chosen": _("chose what is kept of the passwords of a role"),
     "admin:signed_in": _("signed in here"),
     "admin:signed_out": _("signed out"),
+    "admin:denied": _("tried what is not theirs"),
+    "audit:read": _("read the audit trail"),
+    "login:read": _("read a login"),
+    "logins:searched": _("searched the login log"),
+    "officer:granted": _("made somebody an officer"),
+    "officer:revoked": _("took a level from an officer"),
+    "people:searched": _("searched people"),
+    "person:read": _("read a person's page"),
     "admin:sign_in_failed": _("sign-in failed"),
     "admin:sign_in_throttled": _("sign-in attempts stopped"),
     "archive:self_tested": _("tested whether tampering with records is noticed"),
@@ -248,7 +264,12 @@ ACTIONS: Words = {
     "certificate:rollover_begun": _("began to change the certificate authority"),
     "certificate:rollover_finished": _("changed the certificate authority"),
     "device:added": _("added a device"),
-    "lookup:run": _("looked up who used an address"),
+    "lookup:run": _("looked up who used an address, a device or an account"),
+    "lookup:revealed": _("saw the names behind a look-up"),
+    "lookup:unlock_requested": _("asked to see the names behind a look-up"),
+    "lookup:unlock_approved": _("agreed that another officer sees names"),
+    "lookup:unlock_refused": _("refused that another officer sees names"),
+    "lookup:denied": _("tried to see names without an approval"),
     "flows:read": _("looked up traffic records"),
     "evidence:export_began": _("began to give out evidence"),
     "evidence:exported": _("gave out evidence"),
@@ -278,7 +299,7 @@ ACTIONS: Words = {
     "account:renamed": _("renamed an account"),
     "account:relinked": _("linked an account to a new entry of the directory"),
     "account:role_set": _("gave an account another role"),
-    "sessions:searched": _("searched past connections by address"),
+    "sessions:searched": _("searched connections"),
     "voucher:created": _("issued vouchers"),
     "voucher:printed": _("printed vouchers"),
     "voucher:revoked": _("revoked vouchers"),
@@ -319,12 +340,16 @@ LOOKUP_WARNINGS: Words = {
         "The stop of a session never came: after its last report the device may have left, and"
         " another may have had the address."
     ),
+    MADE_UP: _("The device made this MAC address up; another device can have the same one."),
     CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
+UNLOCK_STATES: Words = STATES
+LOOKUP_KINDS: Words = QUESTION_KINDS
+
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 
-_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
+_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (

@@ -25,10 +25,11 @@ from db.models.ledger import (
 from db.models.network import NasClient, UnknownNas
 from db.models.notices import NoticeGiven, NoticeText
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
-from db.models.people import Account, Credential, Organisation, Person, Role
+from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
+from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "NetworkSession",
     "NoticeGiven",
     "NoticeText",
+    "OfficerLevel",
     "Organisation",
     "Person",
     "PortalToken",
@@ -67,6 +69,7 @@ __all__ = [
     "Role",
     "ServiceRun",
     "UnknownNas",
+    "UnlockRequest",
     "UsageDay",
     "Voucher",
     "VoucherBatch",

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.models.base import Base, IntPk
+from db.models.base import Base, BigInt, IntPk
 
 
 class Organisation(Base):
@@ -18,6 +18,8 @@ class Organisation(Base):
     id: Mapped[IntPk]
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
+    parent_id: Mapped[int | None] = mapped_column(BigInt, index=True)
+    """The organisation it belongs under: of a school, the area office."""
     created_at: Mapped[datetime]
 
 
@@ -99,8 +101,6 @@ class Account(Base):
     contact: Mapped[str | None]
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
     role_id: Mapped[int] = mapped_column(ForeignKey("role.id"))
-    admin_level: Mapped[str | None]
-    """NULL, or what the account may do in the admin portal: admin | approver | auditor."""
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -120,6 +120,17 @@ class Account(Base):
         if self.person is not None:
             return self.person.full_name
         return self.guest_name or ""
+
+
+class OfficerLevel(Base):
+    """One thing an account is among the staff (identity.domain.levels)."""
+
+    __tablename__ = "officer_level"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    level: Mapped[str] = mapped_column(primary_key=True)
+    granted_by: Mapped[str]
+    granted_at: Mapped[datetime]
 
 
 class Credential(Base):

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
 from db.models import Account, ApproverRole, ApproverScope, Registration, Role, VoucherBatch
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import audit, people, roles
+from identity.services import audit, officers, people, roles
+from identity.services.reach import reach_of
 
-APPROVER = "approver"
+_LIMITED = {Level.APPROVER, Level.SCHOOL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,10 @@ class Scope:
 
 def scope_of(session: Session, account: Account) -> Scope:
     """What this officer may grant."""
-    if account.admin_level != APPROVER:
+    levels = officers.levels_of(session, account.id)
+    if Level.ADMIN in levels and not reach_of(session, account).is_whole:
+        return Scope(organisation_id=account.organisation_id, roles=None)
+    if Level.ADMIN in levels or not _LIMITED & set(levels):
         # An administrator; or whoever an operator at the console names as answerable.
         return Scope(organisation_id=None, roles=None)
     chosen = session.get(ApproverScope, account.id)
@@ -168,8 +173,9 @@ def get_approver(session: Session, name: str) -> Account:
         Refused: it is no approver.
     """
     account = people.get(session, name)
-    if account.admin_level != APPROVER:
-        more = "; administrators may grant every role" if account.admin_level == "admin" else ""
+    levels = officers.levels_of(session, account.id)
+    if Level.ADMIN in levels or not _LIMITED & set(levels):
+        more = "; administrators may grant every role" if Level.ADMIN in levels else ""
         raise Refused(f"{account.username} is no approver{more}")
     return account
 

@@ -22,6 +22,7 @@ from db.models import (
     Credential,
     DirectoryEntry,
     NetworkSession,
+    OfficerLevel,
     Person,
     PortalToken,
     Registration,
@@ -114,11 +115,17 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
     account.username = name
     account.contact = None
     account.origin = None
-    account.admin_level = None
     account.anonymised_at = now
     if account.guest_name is not None:
         account.guest_name = ""
-    for model in (Credential, DirectoryEntry, ApproverScope, ApproverRole, PortalToken):
+    for model in (
+        Credential,
+        DirectoryEntry,
+        ApproverScope,
+        ApproverRole,
+        OfficerLevel,
+        PortalToken,
+    ):
         session.execute(delete(model).where(model.account_id == number))
     session.execute(
         update(Certificate)

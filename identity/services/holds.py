@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
 from db.models import Account, Hold
+from identity.domain.levels import Level
 from identity.office import Office
 from identity.services import audit, people
+from identity.services.officers import levels_of
 
 LONGEST = timedelta(days=730)
 """Section 26: up to two years from the entry of the data, for one occasion."""
@@ -24,7 +26,7 @@ LONGEST = timedelta(days=730)
 REMIND = timedelta(days=30)
 """Before the end: time to ask the authority whether it wants more."""
 
-APPROVERS = frozenset({"admin", "auditor"})
+APPROVERS = frozenset({Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR})
 """Levels of those who may approve a hold."""
 
 
@@ -56,9 +58,10 @@ def make(session: Session, office: Office, new: NewHold, actor: str) -> Hold:
     _check_times(new, now)
     account = None if new.account is None else people.get(session, new.account)
     approver = people.get(session, new.approved_by)
-    if approver.admin_level not in APPROVERS or approver.state != "active":
+    if not APPROVERS & set(levels_of(session, approver.id)) or approver.state != "active":
         raise Refused(
-            f"{approver.username} cannot approve a hold; name an active administrator or auditor"
+            f"{approver.username} cannot approve a hold; name an active custodian, coordinator or"
+            " auditor"
         )
     hold = Hold(
         authority=new.authority.strip(),

@@ -17,6 +17,7 @@ from db.models.network import RADSEC_PREFIX
 from identity.domain.shared_secret import OLD, Signing, Strength, signing
 from identity.office import Office
 from identity.services import nas
+from identity.services.reach import EVERYWHERE, Reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,19 @@ def may_be_enforced(row: NasClient, signed: int, now: datetime) -> bool:
     return signed >= ENOUGH and (without is None or without < now - LOOKED_BACK)
 
 
-def describe(session: Session, office: Office, rows: Sequence[NasClient]) -> list[Hygiene]:
-    """The hygiene of each of `rows`, in their order; one query for all."""
+def describe(
+    session: Session, office: Office, rows: Sequence[NasClient], reach: Reach = EVERYWHERE
+) -> list[Hygiene]:
+    """The hygiene of each of `rows`, in their order; one query for all.
+
+    Args:
+        reach: whose equipment may be named as sharing a secret.
+    """
     prints = {row.secret_fingerprint for row in rows if row.secret_fingerprint}
     shared: dict[str, list[tuple[int, str]]] = {}
     for number, name, known in session.execute(
         select(NasClient.id, NasClient.name, NasClient.secret_fingerprint)
-        .where(NasClient.secret_fingerprint.in_(prints), NasClient.enabled)
+        .where(NasClient.secret_fingerprint.in_(prints), NasClient.enabled, reach.nas())
         .order_by(NasClient.name)
     ):
         shared.setdefault(known or "", []).append((number, name))

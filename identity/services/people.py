@@ -13,9 +13,10 @@ from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
 from db.models import Account, Credential, DirectoryEntry, Person
 from identity.domain.admission import clean_username, find_code
+from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import audit, dynamic, recoverable, roles
+from identity.services import audit, dynamic, officers, recoverable, roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class NewUser:
     class_name: str | None = None
     expires_at: datetime | None = None
     proofing_method: str = "operator"
-    admin_level: str | None = None
+    levels: tuple[Level, ...] = ()
+    """What they are among the staff."""
     password: str | None = field(default=None, repr=False)
     """In the clear, for what is kept of it where role or account say so."""
     recoverable: Recoverable | None = None
@@ -101,7 +103,6 @@ def add_user(session: Session, office: Office, new: NewUser, actor: str) -> Acco
         person_id=person.id,
         organisation_id=person.organisation_id,
         role_id=roles.get(session, new.role).id,
-        admin_level=new.admin_level,
         expires_at=new.expires_at,
         created_at=now,
     )
@@ -115,6 +116,8 @@ def add_user(session: Session, office: Office, new: NewUser, actor: str) -> Acco
     )
     session.add(credential)
     audit.record(session, now, actor, "account:added", username, role=new.role)
+    for level in new.levels:
+        officers.grant(session, office, username, level, actor)
     recoverable.password_changed(session, office, account, credential, new.password, actor)
     return account
 
@@ -204,6 +207,7 @@ def describe(session: Session, account: Account) -> dict[str, object]:
     sponsor = session.get(Account, account.sponsor_id) if account.sponsor_id else None
     owner = session.get(Account, account.owner_id) if account.owner_id else None
     person = account.person
+    levels = officers.levels_of(session, account.id)
     return {
         "username": account.username,
         "kind": account.kind,
@@ -216,7 +220,8 @@ def describe(session: Session, account: Account) -> dict[str, object]:
         "class_name": person.class_name if person else None,
         "sponsor": sponsor.username if sponsor else None,
         "owner": owner.username if owner else None,
-        "admin_level": account.admin_level,
+        "admin_level": " ".join(levels) or None,
+        "levels": [level.value for level in levels],
         "expires_at": account.expires_at.isoformat() if account.expires_at else None,
         "created_at": account.created_at.isoformat(),
         "proofing": (

@@ -9,13 +9,14 @@ from functools import lru_cache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.errors import NotFound, UsageError
+from common.errors import NotFound, Refused, UsageError
 from db.models import Organisation, Role
 from identity.domain.access import RoleProfile
 from identity.domain.egress import parse_egress
 from identity.domain.hours import parse_hours
 from identity.office import Office
 from identity.services import audit
+from identity.services.reach import is_under
 
 DEFAULT_ROLES: dict[str, dict[str, int | bool]] = {
     "staff": {"simultaneous": 3},
@@ -172,13 +173,33 @@ def get_organisation(session: Session, code: str) -> Organisation:
 
 
 def add_organisation(
-    session: Session, office: Office, code: str, name: str, actor: str
+    session: Session,
+    office: Office,
+    code: str,
+    name: str,
+    actor: str,
+    *,
+    parent: str | None = None,
 ) -> Organisation:
-    """Make or rename an organisation."""
+    """Make or rename an organisation.
+
+    Args:
+        parent: the code of the one it belongs under; empty: under none; None: as it was.
+
+    Raises:
+        NotFound: there is no such parent.
+        Refused: the parent is the organisation itself or lies under it.
+    """
     found = session.scalar(select(Organisation).where(Organisation.code == code))
     if found is None:
         found = Organisation(code=code, name=name, created_at=office.clock())
         session.add(found)
     found.name = name
-    audit.record(session, office.clock(), actor, "organisation:set", code, name=name)
+    if parent is not None:
+        above = get_organisation(session, parent) if parent else None
+        session.flush()
+        if above is not None and is_under(session, above.id, found.id):
+            raise Refused(f"{parent} is {code} itself or lies under it")
+        found.parent_id = None if above is None else above.id
+    audit.record(session, office.clock(), actor, "organisation:set", code, name=name, parent=parent)
     return found

@@ -144,6 +144,7 @@ def _first_use(session: Session, voucher: Voucher, now: datetime) -> None:
             state="active",
             sponsor_id=voucher.batch.issuer_id,
             guest_name=f"Voucher {voucher.id} ({voucher.batch.name})",
+            organisation_id=session.get_one(Account, voucher.batch.issuer_id).organisation_id,
             role_id=voucher.batch.role_id,
             expires_at=expires_at,
             created_at=now,

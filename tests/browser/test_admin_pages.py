@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, expect
 
+from common import config as configuration
 from identity.office import Office
-from tests.browser.conftest import SCREENSHOTS, Phone
-from tests.conftest import ADMIN, ADMIN_PASSWORD
+from tests.browser.conftest import SCREENSHOTS, Phone, running
+from tests.conftest import ADMIN, ADMIN_PASSWORD, Site
 from tests.unit.captive_portal.admin import seed
 
 pytestmark = pytest.mark.real
@@ -21,7 +22,7 @@ PAGES = {
     "overview": "/",
     "registrations": "/registrations/",
     "people": "/people/",
-    "person": "/people/6",
+    "person": "/people/11",
     "person-new": "/people/new",
     "vouchers": "/vouchers/",
     "voucher-batch": "/vouchers/1",
@@ -32,12 +33,16 @@ PAGES = {
     "nas": "/nas/",
     "nas-one": "/nas/1",
     "nas-unsafe": "/nas/2",
-    "approver": "/people/2",
+    "approver": "/people/7",
     "roles": "/roles/",
     "role": "/roles/1",
     "role-new": "/roles/new",
     "nas-new": "/nas/new?address=10.20.9.9",
     "lookup": "/lookup/",
+    "lookup-device": "/lookup/?kind=mac",
+    "lookup-person": "/lookup/?kind=person",
+    "lookup-traffic": "/lookup/?kind=flows",
+    "unlocks": "/lookup/unlocks/",
     "audit": "/audit/",
     "custody": "/custody/",
     "custody-one": "/custody/1",
@@ -45,10 +50,12 @@ PAGES = {
 }
 
 
-def sign_in(page: Page, address: str) -> None:
+def sign_in(
+    page: Page, address: str, username: str = ADMIN, password: str = ADMIN_PASSWORD
+) -> None:
     page.goto(f"{address}/sign-in")
-    page.fill("#username", ADMIN)
-    page.fill("#password", ADMIN_PASSWORD)
+    page.fill("#username", username)
+    page.fill("#password", password)
     page.locator("button.main").click()
     page.wait_for_url(f"{address}/")
 
@@ -140,9 +147,21 @@ def test_an_administrator_decides_issues_and_looks_up(
     page.fill("#reason", "หมายศาล")
     page.get_by_role("button", name="Look up").click()
     expect(page.locator(".answer h2")).to_have_text("One account held this address")
-    expect(page.locator(".candidate h3")).to_have_text("พิมพ์ชนก น้ำผึ้งป่า")
+    expect(page.locator(".candidate h3")).to_contain_text("บุคคล ")
+    expect(page.locator(".level")).to_contain_text("ปกติ")
     assert device.overflow() <= 0
     device.screenshot("admin-lookup-answer-375")
+    page.get_by_role("button", name="Show the names").click()
+    expect(page.locator(".candidate h3")).to_have_text("พิมพ์ชนก น้ำผึ้งป่า")
+    expect(page.locator(".level.secret")).to_contain_text("ลับ")
+    assert device.overflow() <= 0
+    device.screenshot("admin-lookup-names-375")
+    page.get_by_role("link", name="Its traffic").click()
+    page.fill("#case", "12/2569")
+    page.fill("#reason", "หมายศาล")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator(".answer h2")).to_have_text("0 flows")
+    assert device.overflow() <= 0
 
     page.locator("summary").click()
     page.locator(".drawer form button").click()
@@ -206,7 +225,7 @@ def test_an_administrator_sets_up_roles_devices_and_approvers_without_scripts(
     expect(page.locator("#coa_port")).to_have_value("3798")
     expect(page.locator("#vendor")).to_have_value("aruba")
 
-    page.goto(f"{admin_portal}/people/2")
+    page.goto(f"{admin_portal}/people/7")
     page.check("[name=role][value=student]")
     page.locator("form[action$=scope] button").click()
     expect(page.locator("[name=role][value=student]")).to_be_checked()
@@ -215,3 +234,46 @@ def test_an_administrator_sets_up_roles_devices_and_approvers_without_scripts(
     expect(page.locator("#recoverable")).to_have_value("nt-hash")
     assert device.overflow() <= 0
     device.screenshot(f"admin-approver-done-{language}-320")
+
+
+@pytest.mark.usefixtures("school_day")
+@pytest.mark.parametrize("language", ["th", "en"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_two_officers_unlock_a_name_without_scripts(
+    live_site: Site, phone: MakePhone, office: Office, width: int, language: str
+) -> None:
+    text = live_site.config_file.read_text(encoding="utf-8")
+    live_site.config_file.write_text(f"{text}[lookup]\nsecond_person = true\n", encoding="utf-8")
+    site = Site(live_site.config_file, configuration.load(live_site.config_file))
+    with running(site, "admin", site.config.admin.listen) as address:
+        asker, second = (phone(width=width, language=language, script=False) for _ in range(2))
+        sign_in(asker.page, address, "prasan", seed.OFFICER_PASSWORD)
+        sign_in(second.page, address, "kepkhomun", seed.OFFICER_PASSWORD)
+        page = asker.page
+        local = (office.clock() - timedelta(minutes=5)).astimezone(ZoneInfo("Asia/Bangkok"))
+        page.goto(f"{address}/lookup/?kind=mac")
+        page.fill("#mac", "a6:b4:c6:01:02:01")
+        page.fill("#at", f"{local.day}/{local.month}/{local.year + 543} {local:%H.%M} น.")
+        page.fill("#tolerance_seconds", "60")
+        page.fill("#case", "12/2569")
+        page.fill("#reason", "หมายศาล")
+        page.locator("form.sheet button.main").click()
+        expect(page.locator(".candidate h3")).to_contain_text("บุคคล ")
+        assert asker.overflow() <= 0
+        asker.screenshot(f"admin-lookup-device-answer-{language}-{width}")
+        page.locator("form.sheet button.danger").click()
+        page.wait_for_url(f"{address}/lookup/unlocks/1")
+        second.page.goto(f"{address}/lookup/unlocks/1")
+        second.page.fill("#note", "ตรวจหมายแล้ว")
+        assert second.overflow() <= 0
+        second.screenshot(f"admin-unlock-decide-{language}-{width}")
+        second.page.locator("button[value=approve]").click()
+        expect(second.page.locator(".flash.done")).to_be_visible()
+        second.page.goto(f"{address}/lookup/unlocks/")
+        assert second.overflow() <= 0
+        second.screenshot(f"admin-unlocks-{language}-{width}")
+        page.goto(f"{address}/lookup/unlocks/1")
+        page.locator("button.danger").click()
+        expect(page.locator(".candidate h3")).to_have_text("พิมพ์ชนก น้ำผึ้งป่า")
+        assert asker.overflow() <= 0
+        asker.screenshot(f"admin-unlocked-{language}-{width}")

@@ -50,6 +50,7 @@ def test_a_person_is_added_shown_disabled_and_enabled(site_on: Site) -> None:
         "sponsor": None,
         "owner": None,
         "admin_level": "approver",
+        "levels": ["approver"],
         "expires_at": "2027-03-31T17:00:00+00:00",
         "created_at": shown["created_at"],
         "proofing": {"method": "operator", "by": "command-line", "at": shown["created_at"]},

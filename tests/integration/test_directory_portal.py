@@ -13,8 +13,9 @@ from captive_portal.public import create_app as create_public
 from common import config as configuration
 from db.models import AuthEvent
 from identity.domain.access import Granted
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import people
+from identity.services import officers, people
 from identity.services.login import check_password
 from tests.conftest import ADMIN, ADMIN_PASSWORD, Site
 from tests.slapd import PASSWORD, Slapd, section
@@ -68,7 +69,7 @@ def test_the_admin_portal_stays_with_accounts_of_here_and_shows_where_a_password
     decision = check_password(school, "somchai", PASSWORD)
     assert isinstance(decision, Granted)
     with school.database.write() as session:
-        people.get(session, "somchai").admin_level = "admin"
+        officers.grant(session, school, "somchai", Level.ADMIN, "test")
     slapd.stop()  # it is not even asked
     assert officer.sign_in("somchai", PASSWORD).status_code == 401
     assert officer.sign_in(ADMIN, ADMIN_PASSWORD).status_code == 302

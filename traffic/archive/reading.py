@@ -137,11 +137,14 @@ class FlowReader:
         limit: int,
         *,
         events: bool = False,
+        destination: IPv4Address | IPv6Address | None = None,
+        destination_port: int | None = None,
     ) -> tuple[list[Translation], bool]:
         """(inside addresses seen behind `public`, whether there are more).
 
         With `events`, records that tell of a translation made or ended, one by one; without,
-        flows, all those of one inside address and port together.
+        flows, all those of one inside address and port together. With `destination`, only what
+        went there or does not say where it went: NAT events may leave it out (RFC 6888).
         """
         entries = self.index.segments("flow", from_ms, to_ms, events=events)
         if not entries:
@@ -152,6 +155,14 @@ class FlowReader:
         if port is not None:
             outbound += f" AND nat_src_port = {int(port)}"
             inbound += f" AND dst_port = {int(port)}"
+        if destination is not None:
+            there = ip_network(destination)
+            silent = "(dst4 = 0 AND dst6_high = 0 AND dst6_low = 0)"
+            outbound += f" AND ({_on_side('dst', there)} OR {silent})"
+            inbound += f" AND {_on_side('src', there)}"
+            if destination_port is not None:
+                outbound += f" AND (dst_port IN (0, {int(destination_port)}) OR {silent})"
+                inbound += f" AND src_port = {int(destination_port)}"
         during = f"{_during(from_ms, to_ms)} AND nat_event {'<>' if events else '='} 0"
         if protocols:
             during += f" AND protocol IN ({', '.join(str(int(number)) for number in protocols)})"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from common.clock import to_rfc3339, utc_now
@@ -20,6 +21,7 @@ from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.question import FlowsAnswer
+from traffic.lookup.sentences import NOT_A_PERSON
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
 from traffic.lookup.trees import flow_tree, gap_tree, held_tree
 from traffic.moments import to_milliseconds
@@ -33,7 +35,7 @@ DEFAULT_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowQuestion:
-    """Either an address or a user name, and a period."""
+    """An address, a user name or a session, and a period; a session has its own."""
 
     address: IpAddress | None
     user: str | None
@@ -42,10 +44,20 @@ class FlowQuestion:
     reason: str
     limit: int = DEFAULT_LIMIT
     offset: int = 0
+    session: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in one word."""
+        return self.user or self.session or str(self.address)
 
 
 def find_flows(
-    database: Database | None, config: Config, question: FlowQuestion, actor: str
+    database: Database | None,
+    config: Config,
+    question: FlowQuestion,
+    actor: str,
+    noted: Mapping[str, str | int | bool | None] = MappingProxyType({}),
 ) -> FlowsAnswer:
     """The flows asked for, and the record that they were read.
 
@@ -53,14 +65,14 @@ def find_flows(
         database: None to open the configured one, only as far as the question needs it.
 
     Raises:
-        UsageError: not exactly one of address and user, or the period is empty.
-        NotFound: nobody has that name.
+        UsageError: not exactly one of address, user and session, or the period is empty.
+        NotFound: nobody has that name, or no session that key.
         ArchiveError: a segment that is needed cannot be read.
         BackendUnavailable: the database does not answer; nothing is shown without a record.
     """
     started = time.monotonic()
-    if (question.address is None) == (question.user is None):
-        raise UsageError("give either --address or --user")
+    if [question.address, question.user, question.session].count(None) != 2:
+        raise UsageError("give one of --address, --user and --session")
     if question.window.from_at > question.window.to_at:
         raise UsageError("the period ends before it begins")
     zone = config.site.timezone
@@ -72,8 +84,9 @@ def find_flows(
         nullcontext(DatabaseStore(database)) if database is not None else open_store(config)
     )
     with opened as store:
-        held = _addresses(database, config, question.user, window) if question.user else []
-        processes = ["collector", "radius"] if question.user else ["collector"]
+        is_person = question.address is None
+        held = _addresses(database, config, question, window) if is_person else []
+        processes = ["collector", "radius"] if is_person else ["collector"]
         gaps = find_gaps(store, reader, window, now, processes)
         pending = find_pending(config, window, now)
         flows, truncated = reader.find_flows(
@@ -84,7 +97,7 @@ def find_flows(
             utc_now(),
             actor,
             "flows:read",
-            question.user or str(question.address),
+            question.subject,
             {
                 "case": question.case,
                 "reason": question.reason,
@@ -92,6 +105,7 @@ def find_flows(
                 "window_to": to_rfc3339(question.window.to_at),
                 "flows": len(flows),
                 "truncated": truncated,
+                **noted,
             },
         )
     return {
@@ -102,20 +116,47 @@ def find_flows(
         "gaps": [gap_tree(gap, zone) for gap in [*gaps, *([pending] if pending else [])]],
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "clock_error_ms": in_milliseconds(clock_error),
+        "sentences": dict(NOT_A_PERSON),
+        "confidentiality": config.lookup.confidentiality[True],
         "elapsed_ms": round((time.monotonic() - started) * 1000),
     }
 
 
+def period_of_session(database: Database, key: str) -> Window:
+    """From the start of a session to its end, or to now while it is open.
+
+    Raises:
+        NotFound: there is no such session.
+    """
+    from db.models import NetworkSession
+
+    with database.read() as session:
+        row = session.get(NetworkSession, key)
+    if row is None:
+        raise NotFound(f"there is no session {key!r}; see: yuenyan session list")
+    ended = row.stop_at if row.stop_seen else row.closed_at
+    return Window(row.started_at, max(ended or utc_now(), row.started_at))
+
+
 def _addresses(
-    database: Database | None, config: Config, user: str, window: Window
+    database: Database | None, config: Config, question: FlowQuestion, window: Window
 ) -> list[Holder]:
-    """Every address that sessions of `user` had; NotFound when nobody is called so."""
+    """Every address that the session, or sessions of the user, had; NotFound without any such."""
     from db.engine import Database
-    from traffic.lookup.holders import find_addresses, is_known_name
+    from db.models import NetworkSession
+    from traffic.lookup.holders import find_addresses, holders_of, is_known_name
 
     opened = database or Database(config.database_url)
     try:
         with opened.read() as session:
+            if question.session is not None:
+                if session.get(NetworkSession, question.session) is None:
+                    raise NotFound(
+                        f"there is no session {question.session!r}; see: yuenyan session list"
+                    )
+                held = holders_of(session, config, {question.session})
+                return [one for one in held if window.overlaps(one.from_at, one.to_at)]
+            user = question.user or ""
             if not is_known_name(session, user):
                 raise NotFound(f"nobody is called {user!r}")
             return find_addresses(session, config, user, window)
@@ -150,6 +191,7 @@ def _asked_tree(question: FlowQuestion, zone: str) -> dict[str, Any]:
     return {
         "address": None if question.address is None else str(question.address),
         "user": question.user,
+        "session": question.session,
         "from": to_rfc3339(question.window.from_at, zone),
         "to": to_rfc3339(question.window.to_at, zone),
         "limit": question.limit,

@@ -60,11 +60,11 @@ def find_holders(
         query = (
             select(NetworkSession.session_key)
             .join(AddressInterval, AddressInterval.session_key == NetworkSession.session_key)
-            .where(AddressInterval.address.in_(some), *_alive(window))
+            .where(AddressInterval.address.in_(some), *alive(window))
         )
         keys.update(session.scalars(query))
     spellings = set(wanted)
-    return [holder for holder in _holders(session, config, keys) if holder.address in spellings]
+    return [holder for holder in holders_of(session, config, keys) if holder.address in spellings]
 
 
 def find_stations(
@@ -77,11 +77,11 @@ def find_stations(
     found: list[Holder] = []
     for some in _pieces(sorted(set(macs))):
         query = select(NetworkSession).where(
-            NetworkSession.calling_station_id.in_(some), *_alive(window)
+            NetworkSession.calling_station_id.in_(some), *alive(window)
         )
         rows = session.scalars(query).all()
-        for row, account, nas, silence in _with_owners(session, config, rows):
-            ending = _Ending.of(row, (), silence)
+        for row, account, nas, silence in with_owners(session, config, rows):
+            ending = Ending.of(row, (), silence)
             span = AddressSpan(
                 session_key=row.session_key,
                 address="",
@@ -100,17 +100,17 @@ def find_addresses(session: Session, config: Config, username: str, window: Wind
     account = session.scalar(select(Account.id).where(Account.username == name))
     sent = func.lower(NetworkSession.user_name) == name
     belongs = sent if account is None else or_(NetworkSession.account_id == account, sent)
-    query = select(NetworkSession.session_key).where(belongs, *_alive(window))
-    found = _holders(session, config, set(session.scalars(query)))
+    query = select(NetworkSession.session_key).where(belongs, *alive(window))
+    found = holders_of(session, config, set(session.scalars(query)))
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
 
 def find_station(session: Session, config: Config, mac: str, window: Window) -> list[Holder]:
     """Every address that sessions of a device (twelve hex digits) had in `window`."""
     query = select(NetworkSession.session_key).where(
-        NetworkSession.calling_station_id == mac, *_alive(window)
+        NetworkSession.calling_station_id == mac, *alive(window)
     )
-    found = _holders(session, config, set(session.scalars(query)))
+    found = holders_of(session, config, set(session.scalars(query)))
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
 
@@ -123,7 +123,7 @@ def is_known_name(session: Session, username: str) -> bool:
     return session.scalar(sent.limit(1)) is not None
 
 
-def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
+def alive(window: Window) -> Sequence[ColumnElement[bool]]:
     """Sessions that may overlap `window`; address_spans decides exactly."""
     unended = and_(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))
     return (
@@ -137,7 +137,7 @@ def _alive(window: Window) -> Sequence[ColumnElement[bool]]:
     )
 
 
-def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
+def holders_of(session: Session, config: Config, keys: set[str]) -> list[Holder]:
     found: list[Holder] = []
     for some in _pieces(sorted(keys)):
         intervals: dict[str, list[AddressInterval]] = {}
@@ -148,15 +148,15 @@ def _holders(session: Session, config: Config, keys: set[str]) -> list[Holder]:
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
-        for row, account, nas, silence in _with_owners(session, config, rows):
+        for row, account, nas, silence in with_owners(session, config, rows):
             states = [address_state(item) for item in intervals.get(row.session_key, ())]
-            ending = _Ending.of(row, states, silence)
+            ending = Ending.of(row, states, silence)
             for span in address_spans(session_state(row), states, ending.latest):
                 found.append(_holder(row, span, account, nas, ending))
     return end_superseded(found)
 
 
-def _with_owners(
+def with_owners(
     session: Session, config: Config, rows: Sequence[NetworkSession]
 ) -> Iterator[tuple[NetworkSession, Account | None, str, timedelta | None]]:
     """Each of `rows` with its account, its NAS's name, and how long a silence ends it there.
@@ -165,7 +165,7 @@ def _with_owners(
     """
     silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
     names = {number: name for number, name in session.execute(select(NasClient.id, NasClient.name))}
-    talkers = _talkers(session, rows)
+    reporting = talkers(session, rows)
     numbers = {row.account_id for row in rows if row.account_id is not None}
     accounts = {
         account.id: account
@@ -174,11 +174,11 @@ def _with_owners(
     for row in rows:
         account = accounts.get(row.account_id or 0)
         nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
-        yield row, account, nas, silence if row.nas_client_id in talkers else None
+        yield row, account, nas, silence if row.nas_client_id in reporting else None
 
 
 def _holder(
-    row: NetworkSession, span: AddressSpan, account: Account | None, nas: str, ending: _Ending
+    row: NetworkSession, span: AddressSpan, account: Account | None, nas: str, ending: Ending
 ) -> Holder:
     mac = find_mac(row.calling_station_id) if row.calling_station_id else None
     return Holder(
@@ -193,7 +193,7 @@ def _holder(
         from_at=span.from_at,
         to_at=span.to_at,
         last_heard_at=row.last_heard_at,
-        closed_by=_closed_by(row),
+        closed_by=closed_by(row),
         certain_to=ending.certain_of(span),
         evidence=(
             f"network_session:{row.session_key}",
@@ -203,7 +203,7 @@ def _holder(
 
 
 @dataclass(frozen=True, slots=True)
-class _Ending:
+class Ending:
     """When a session that was closed without a stop was over; both None for any other."""
 
     latest: datetime | None
@@ -215,7 +215,7 @@ class _Ending:
     @classmethod
     def of(
         cls, row: NetworkSession, addresses: Sequence[AddressState], silence: timedelta | None
-    ) -> _Ending:
+    ) -> Ending:
         """`silence` is None for a NAS that sends no interim updates."""
         if row.closed_at is None or row.stop_seen:
             return cls(row.closed_at, None)
@@ -241,7 +241,7 @@ class _Ending:
         return max(span.from_at, self.certain_to)
 
 
-def _talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
+def talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:
     """Those NAS of ended sessions that send interim updates, so that silence means something."""
     numbers = {row.nas_client_id for row in rows if _has_no_stop(row)}
     query = select(NetworkSession.nas_client_id).where(
@@ -257,7 +257,7 @@ def _has_no_stop(row: NetworkSession) -> bool:
     return row.closed_at is not None and not row.stop_seen and row.close_cause in causes
 
 
-def _closed_by(row: NetworkSession) -> str | None:
+def closed_by(row: NetworkSession) -> str | None:
     if ended_at(session_state(row), row.closed_at) is None:
         return None
     return "stop" if row.stop_seen else row.close_cause or "closed"

@@ -9,13 +9,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.net import IpAddress
 from traffic.archive.reading import FlowReader, Translation
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Binding, GapSpan, Holder, Window
 from traffic.lookup.leases import find_leases, join_leases
 from traffic.lookup.nat_logs import find_logged, shown
+from traffic.lookup.question import Question
 from traffic.lookup.silence import find_lease_gaps, find_silences
 from traffic.lookup.static_nat import find_static
 from traffic.lookup.store import Store
@@ -43,11 +43,11 @@ class LogEvidence:
         self._held_ms = config.collector.silent_minutes * 60_000
         self._tables = TableArchive(config.data_dir / "archive", node_name())
 
-    def translations(self, public: IpAddress, port: int | None, protocols: Sequence[int]) -> Logged:
-        """Who stood behind `public`, by lines and by the static table."""
+    def translations(self, question: Question) -> Logged:
+        """Who stood behind the public address asked for, by lines and by the static table."""
+        public, port = question.address, question.asked_port
         spans, more = find_logged(
-            *(self._tables, self._reader.index, public, port, protocols),
-            *(self._window, self._held_ms),
+            self._tables, self._reader.index, question, self._window, self._held_ms
         )
         table = self._config.collector.static_nat
         static, more_static = find_static(table, public, port, self._window)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from common.net import IpAddress
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
 from traffic.archive.reading import CLOCK_AGREES_MS, Translation
 from traffic.archive.tables import Found, TableArchive
 from traffic.decoders.syslog.lines import NatEvent
 from traffic.lookup.attribution import Binding, Window
+from traffic.lookup.question import Question
 from traffic.moments import from_milliseconds, to_milliseconds
 
 LOOK_BACK = timedelta(hours=24)
@@ -61,18 +61,20 @@ class Span:
 def find_logged(
     tables: TableArchive,
     index: ManifestIndex,
-    public: IpAddress,
-    port: int | None,
-    protocols: Sequence[int],
+    question: Question,
     window: Window,
     held_ms: int,
 ) -> tuple[list[Span], bool]:
-    """(translations to `public` that may have been open in `window`, whether there are more)."""
+    """(translations asked for that may have been open in `window`, whether there are more).
+
+    A line that does not say where the traffic went stays, whatever destination is asked for.
+    """
+    port, protocols = question.asked_port, question.protocol_numbers
     if not index.holds(NAT.name):
         return [], False
     # Blocks of ports are told far apart: traffic.lookup.blocks pairs them.
     where = "outside_address = ? AND event NOT IN ('block-create', 'block-delete')"
-    values: list[Any] = [str(public)]
+    values: list[Any] = [str(question.address)]
     if port is not None:
         where += (
             " AND (outside_port = ? OR ? BETWEEN outside_port AND outside_port_to OR "
@@ -82,6 +84,12 @@ def find_logged(
     if protocols:
         where += " AND (protocol IS NULL OR list_contains(?, protocol))"
         values.append(list(protocols))
+    if question.destination is not None:
+        where += " AND (destination_address IS NULL OR destination_address = ?)"
+        values.append(str(question.destination))
+        if question.destination_port is not None:
+            where += " AND (destination_port IS NULL OR destination_port = ?)"
+            values.append(question.destination_port)
     for back in _LOOK_BACKS:
         first, last = (
             to_milliseconds(moment) for moment in (window.from_at - back, window.to_at + back)

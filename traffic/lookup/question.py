@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypedDict
 
-from common.clock import parse_time
+from common.clock import utc_now
 from common.errors import UsageError
-from common.net import IpAddress, parse_address
+from common.net import IpAddress, find_mac, parse_address
+from common.thai_time import read_time
 from traffic.lookup.attribution import Window
 
 CLOCK_ERROR_MS = 1000
@@ -53,11 +54,24 @@ class Question:
     tolerance: timedelta
     case: str
     reason: str
+    destination: IpAddress | None = None
+    """Where the traffic went, when the asker knows: tells apart who shares one outside port."""
+    destination_port: int | None = None
 
     @property
     def window(self) -> Window:
         """The time asked for, with the asker's tolerance."""
         return Window(self.at - self.tolerance, self.at + self.tolerance)
+
+    @property
+    def asked_port(self) -> int | None:
+        """What of the port a translation has; ICMP has no ports."""
+        return None if self.protocol == "icmp" else self.port
+
+    @property
+    def protocol_numbers(self) -> Sequence[int]:
+        """The IANA numbers of the protocol asked for; empty: any."""
+        return NUMBERS.get(self.protocol or "", ())
 
 
 class LookupAnswer(TypedDict, total=False):
@@ -73,6 +87,12 @@ class LookupAnswer(TypedDict, total=False):
     truncated: bool
     clock_error_ms: int
     elapsed_ms: int
+    interpretation: dict[str, str]
+    tolerance: dict[str, float | None]
+    sentences: dict[str, str]
+    confidentiality: str
+    names: bool
+    withheld: int
 
 
 class FlowsAnswer(TypedDict, total=False):
@@ -86,6 +106,8 @@ class FlowsAnswer(TypedDict, total=False):
     pending_until: str | None
     clock_error_ms: int
     elapsed_ms: int
+    sentences: dict[str, str]
+    confidentiality: str
 
 
 def require_purpose(case: str | None, reason: str | None) -> tuple[str, str]:
@@ -103,16 +125,55 @@ def require_purpose(case: str | None, reason: str | None) -> tuple[str, str]:
 
 
 def read_moment(text: str, zone: str) -> datetime:
-    """The time in `text`, as `parse_time` reads it, when there can be records of it.
+    """The time in `text`, as `common.thai_time` reads it; a date alone is its first moment.
 
     Raises:
         UsageError: the text is not a time, or one that no record can have.
     """
-    try:
-        moment = parse_time(text, zone)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a time") from error
-    return _recordable(moment, text)
+    return read_time(text, zone, now=utc_now(), needs_clock=False).moment
+
+
+def read_mac(text: str) -> str:
+    """Twelve hex digits; UsageError when `text` is no MAC address."""
+    mac = find_mac(text)
+    if mac is None:
+        raise UsageError(f"{text!r} is not a MAC address; write it like 3c:22:fb:01:02:03")
+    return mac
+
+
+def read_destination(text: str) -> tuple[IpAddress, int | None]:
+    """Address and port of `IP`, `IP:PORT` or `[IPv6]:PORT`."""
+    address, port = text.strip(), ""
+    if address.startswith("["):
+        address, _bracket, rest = address[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif address.count(":") == 1:
+        address, _colon, port = address.partition(":")
+    if port and not (port.isascii() and port.isdigit() and int(port) <= 65_535):
+        raise UsageError(f"{text!r}: {port!r} is not a port; ports are 0 to 65535")
+    return parse_address(address), int(port) if port else None
+
+
+def format_destination(address: IpAddress, port: int | None) -> str:
+    """As `read_destination` reads it."""
+    if port is None:
+        return str(address)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def read_tolerance(value: Any) -> timedelta:
+    """The asker's tolerance from seconds; UsageError when it is out of range."""
+    seconds = float(value or 0)
+    if not 0 <= seconds <= MAX_TOLERANCE_SECONDS:
+        raise UsageError("the tolerance must be between 0 seconds and 7 days")
+    return timedelta(seconds=seconds)
+
+
+def read_at(value: Any, zone: str) -> datetime:
+    """The asked moment: a time with hour and minute, or one read before."""
+    if isinstance(value, datetime):
+        return _recordable(value, str(value))
+    return read_time(str(value or ""), zone, now=utc_now()).moment
 
 
 def _recordable(moment: datetime, text: str) -> datetime:
@@ -122,31 +183,31 @@ def _recordable(moment: datetime, text: str) -> datetime:
 
 
 def read_question(tree: Mapping[str, Any], zone: str) -> Question:
-    """The question in the keys address, port, protocol, at, tolerance_seconds, case, reason.
+    """The question in the keys address, port, protocol, destination, at, tolerance_seconds, case,
+    reason.
 
     Raises:
         UsageError: a part is missing or makes no sense.
     """
     case, reason = require_purpose(tree.get("case"), tree.get("reason"))
-    at = tree.get("at")
-    moment = (
-        _recordable(at, str(at)) if isinstance(at, datetime) else read_moment(str(at or ""), zone)
-    )
+    moment = read_at(tree.get("at"), zone)
     port = tree.get("port")
     if port is not None and not 0 <= int(port) <= 65_535:
         raise UsageError(f"{port} is not a port; ports are 0 to 65535")
     protocol = tree.get("protocol") or None
     if protocol is not None and protocol not in NUMBERS:
         raise UsageError(f"{protocol!r} is not one of tcp, udp, icmp")
-    seconds = float(tree.get("tolerance_seconds") or 0)
-    if not 0 <= seconds <= MAX_TOLERANCE_SECONDS:
-        raise UsageError("the tolerance must be between 0 seconds and 7 days")
+    destination, destination_port = None, None
+    if tree.get("destination"):
+        destination, destination_port = read_destination(str(tree["destination"]))
     return Question(
         address=parse_address(str(tree.get("address") or "")),
         port=None if port is None else int(port),
         protocol=protocol,
         at=moment,
-        tolerance=timedelta(seconds=seconds),
+        tolerance=read_tolerance(tree.get("tolerance_seconds")),
         case=case,
         reason=reason,
+        destination=destination,
+        destination_port=destination_port,
     )

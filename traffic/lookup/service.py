@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,18 +34,27 @@ from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.holders import find_holders, is_client_address
 from traffic.lookup.logs import LogEvidence
 from traffic.lookup.question import (
-    NUMBERS,
     LookupAnswer,
     Question,
+    format_destination,
     read_question,
 )
+from traffic.lookup.sentences import NOT_A_PERSON as SENTENCES
+from traffic.lookup.sentences import interpretation
 from traffic.lookup.store import DatabaseStore, Store, record_reading
+from traffic.lookup.tolerance import Limits, edges_of, find_limits, seconds
 from traffic.lookup.translations import bindings_of
 from traffic.lookup.trees import gap_tree, held_tree, ms_text
+from traffic.lookup.views import UNLOCKED, View, cut, cut_gaps
 from traffic.moments import to_milliseconds
 
 NAT_LOOK_BACK = timedelta(hours=24)
 """How long a translation may have been open before the time asked for."""
+
+LOOKED_BEYOND = 4
+LOOKED_AT_LEAST = timedelta(minutes=10)
+"""How far beyond the asked tolerance it is told what would change: clocks that are off are off
+by minutes, seldom more."""
 
 MAX_TRANSLATIONS = 2000
 """Inside addresses listed behind one public address; beyond it the answer says so."""
@@ -78,9 +87,16 @@ class _Evidence:
 
 
 def run_lookup(
-    database: Database, config: Config, question: Question | Mapping[str, Any], actor: str
+    database: Database,
+    config: Config,
+    question: Question | Mapping[str, Any],
+    actor: str,
+    view: View = UNLOCKED,
 ) -> LookupAnswer:
     """Answer one question and record that it was asked.
+
+    Args:
+        view: how much of it the asker may see.
 
     Raises:
         UsageError: the question has no case or reason, or makes no sense.
@@ -107,29 +123,51 @@ def run_lookup(
         margin=clock_error,
         complete=not evidence.truncated,
     )
+    limits = None
+    if not evidence.truncated:
+        limits = _limits(database, store, config, question, evidence, reader, now, clock_error)
     found, truncated, pending = evidence.translations, evidence.truncated, evidence.pending
+    with database.read() as session:
+        candidates, withheld = cut(
+            session,
+            view,
+            question.case,
+            [_candidate(one, question, zone) for one in result.candidates],
+        )
+    shown = {one["inside_address"] for one in candidates}
+    if not view.reach.is_whole:
+        found = [one for one in found if one.inside_address in shown]
     answer: LookupAnswer = {
         "outcome": str(result.outcome),
         "asked": {
             "address": str(question.address),
             "port": question.port,
             "protocol": question.protocol,
+            "destination": None
+            if question.destination is None
+            else format_destination(question.destination, question.destination_port),
             "from": to_rfc3339(question.window.from_at, zone),
             "to": to_rfc3339(question.window.to_at, zone),
         },
-        "candidates": [_candidate(one, question, zone) for one in result.candidates],
+        "candidates": candidates,
         "translations": [_translation(one, zone) for one in found],
-        "gaps": [gap_tree(gap, zone) for gap in result.gaps],
+        "gaps": cut_gaps(view, [gap_tree(gap, zone) for gap in result.gaps]),
         "warnings": _warnings(question, window, evidence, result),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "truncated": truncated,
         "clock_error_ms": in_milliseconds(clock_error),
+        "interpretation": interpretation(question.at, zone),
+        "tolerance": tolerance_tree(limits),
+        "sentences": dict(SENTENCES),
+        "confidentiality": config.lookup.confidentiality[view.names],
+        "names": view.names,
+        "withheld": withheld,
     }
     record_reading(
         store,
         utc_now(),
         actor,
-        "lookup:run",
+        "lookup:revealed" if view.is_reveal else "lookup:run",
         str(question.address),
         {
             "case": question.case,
@@ -140,10 +178,57 @@ def run_lookup(
             "window_to": to_rfc3339(question.window.to_at),
             "outcome": str(result.outcome),
             "candidates": len(result.candidates),
+            "destination": answer["asked"]["destination"],
+            "names": view.names,
+            "withheld": withheld or None,
+            **view.noted,
         },
     )
     answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
     return answer
+
+
+def _limits(
+    database: Database,
+    store: Store,
+    config: Config,
+    question: Question,
+    evidence: _Evidence,
+    reader: FlowReader,
+    now: datetime,
+    clock_error: timedelta,
+) -> Limits | None:
+    """How the answer changes with the tolerance: within the asked one, or a little beyond it."""
+    looked_to = max(question.tolerance * LOOKED_BEYOND, LOOKED_AT_LEAST)
+    wider = replace(question, tolerance=looked_to)
+    with database.read() as session:
+        more = _gather(
+            session, store, config, wider, wider.window.widened(clock_error), reader, now
+        )
+    if more.truncated:
+        more, looked_to = evidence, question.tolerance
+
+    def judge(window: Window) -> Attribution:
+        return attribute(
+            window.widened(clock_error),
+            own=more.own,
+            bindings=more.bindings,
+            holders=more.holders,
+            gaps=(),
+            margin=clock_error,
+        )
+
+    edges = edges_of(question.at, [*more.own, *more.holders], more.bindings, clock_error)
+    return find_limits(question.at, judge, edges, looked_to)
+
+
+def tolerance_tree(limits: Limits | None) -> dict[str, float | None]:
+    """The limits for an answer, in seconds; all null where there is too much to tell."""
+    return {
+        "found_from_seconds": seconds(limits.found_from) if limits else None,
+        "ambiguous_from_seconds": seconds(limits.ambiguous_from) if limits else None,
+        "looked_to_seconds": seconds(limits.looked_to) if limits else None,
+    }
 
 
 def _gather(
@@ -167,11 +252,12 @@ def _gather(
         TableArchive(config.data_dir / "archive", ""),
         reader.index,
         address,
-        *_port_and_protocols(question),
+        question.asked_port,
+        question.protocol_numbers,
         window,
     )
     found, truncated = [*found, *blocks], truncated or more
-    logged = logs.translations(question.address, *_port_and_protocols(question))
+    logged = logs.translations(question)
     if not found and not logged.bindings and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
         gaps = find_gaps(store, reader, window, now, ["radius"])
@@ -193,21 +279,22 @@ def _gather(
     )
 
 
-def _port_and_protocols(question: Question) -> tuple[int | None, Sequence[int]]:
-    """What of the question a translation has; ICMP has no ports."""
-    port = None if question.protocol == "icmp" else question.port
-    return port, NUMBERS.get(question.protocol or "", ())
-
-
 def _translations(
     reader: FlowReader, question: Question, window: Window
 ) -> tuple[list[Translation], bool]:
     """What stood behind the public address, by flows and by NAT events."""
-    port, protocols = _port_and_protocols(question)
+    port, protocols = question.asked_port, question.protocol_numbers
     back = NAT_LOOK_BACK // timedelta(milliseconds=1)
     from_ms, to_ms = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
     flows, more = reader.find_translations(
-        question.address, port, protocols, from_ms, to_ms, MAX_TRANSLATIONS
+        question.address,
+        port,
+        protocols,
+        from_ms,
+        to_ms,
+        MAX_TRANSLATIONS,
+        destination=question.destination,
+        destination_port=question.destination_port,
     )
     events, more_events = reader.find_translations(
         question.address,
@@ -217,6 +304,8 @@ def _translations(
         to_ms + back,
         MAX_TRANSLATIONS,
         events=True,
+        destination=question.destination,
+        destination_port=question.destination_port,
     )
     return [*flows, *events], more or more_events
 

@@ -21,10 +21,12 @@ from db import append_only
 from db.engine import Database
 from db.migrate import migration_config
 from db.models import Account, NasClient, UnknownNas
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import nas, nas_hygiene
+from identity.services import nas, nas_hygiene, officers
 from identity.vault import KEY_FILE
 from traffic.archive.manifest import Manifest
+from yuenyan.checkup.duties import check_duties
 from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
@@ -114,8 +116,9 @@ def _check_database(config: Config, database: Database) -> Iterator[Finding]:
         admins = session.scalar(
             select(func.count())
             .select_from(Account)
-            .where(Account.admin_level == "admin", Account.state == "active")
+            .where(officers.has_level(Level.ADMIN), Account.state == "active")
         )
+        duties = list(check_duties(config, session))
         clients = session.scalars(select(NasClient).where(NasClient.enabled)).all()
         unknown = session.scalars(
             select(UnknownNas.address)
@@ -131,6 +134,7 @@ def _check_database(config: Config, database: Database) -> Iterator[Finding]:
             "nobody can use the admin portal",
             "run: yuenyan init --admin NAME --admin-password-stdin",
         )
+    yield from duties
     yield from _check_nas(config, database, clients, unknown)
 
 

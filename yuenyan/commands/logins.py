@@ -13,6 +13,7 @@ from common.errors import NotFound
 from common.logging import printable
 from identity.services import login_log
 from identity.services.login_log import LoginView
+from yuenyan.commands.console import note_reading
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.context import Context
 
@@ -50,6 +51,7 @@ def login_list(
     office = context.office
     with office.database.read() as session:
         found = login_log.list_logins(session, office, user=user, refused=refused, limit=limit)
+    note_reading(context, "logins:searched", user or "*", refused=refused, results=len(found))
     if as_json:
         print_json([_facts(login, zone) for login in found])
         return
@@ -84,6 +86,7 @@ def login_why(context: Context, name: str, language: str | None, as_json: bool) 
         refusals = login_log.list_logins(session, office, user=name, refused=True, limit=1)
         known = refusals or login_log.list_logins(session, office, user=name, limit=1)
         later = login_log.find_next_accept(session, refusals[0]) if refusals else None
+    note_reading(context, "login:read", name, results=len(known))
     if not known:
         raise NotFound(
             f"nobody called {name!r} tried to log in during the last"

@@ -9,8 +9,10 @@ from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
 from db.models.network import RADSEC_PREFIX
+from identity.domain.levels import Level
 from identity.domain.shared_secret import SHORT_OCTETS, Strength, assess
-from identity.services import nas, nas_hygiene, sessions, vouchers
+from identity.services import nas, nas_hygiene, officers, sessions, vouchers
+from yuenyan.commands.console import note_reading
 from yuenyan.commands.dynamic import (
     nas_set,
     session_change,
@@ -237,7 +239,7 @@ def voucher_create(
     with office.database.write() as session:
         responsible = issuer or session.scalar(
             select(Account.username)
-            .where(Account.admin_level == "admin", Account.state == "active")
+            .where(officers.has_level(Level.ADMIN), Account.state == "active")
             .order_by(Account.id)
             .limit(1)
         )
@@ -361,6 +363,7 @@ def session_list(
     zone = context.config.site.timezone
     with context.database.read() as session:
         found = sessions.list_sessions(session, active=active, username=user, limit=limit)
+    note_reading(context, "sessions:searched", user or "*", active=active, results=len(found))
     if as_json:
         print_json([_session_json(view, zone) for view in found])
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from common.errors import UsageError
 from db.models import Organisation, Person, Role
@@ -39,14 +40,21 @@ def org_command() -> None:
 @org_command.command("add")
 @click.argument("code")
 @click.argument("name")
+@click.option("--parent", metavar="CODE", help="The one it belongs under; '' for none.")
 @click.pass_obj
-def org_add(context: Context, code: str, name: str) -> None:
-    """Make an organisation, or rename the one with this code."""
+def org_add(context: Context, code: str, name: str, parent: str | None) -> None:
+    """Make an organisation, or rename the one with this code.
+
+    Officers see their own organisation and those under it; the one at the head of the tree,
+    the area office, sees everything.
+    """
     if not code.strip() or not name.strip():
         raise UsageError("an organisation needs a code and a name")
     office = context.office
     with office.database.write() as session:
-        roles.add_organisation(session, office, code.strip(), name.strip(), context.actor)
+        roles.add_organisation(
+            session, office, code.strip(), name.strip(), context.actor, parent=parent
+        )
     click.echo(f"set {code.strip()}: {name.strip()}")
 
 
@@ -56,16 +64,23 @@ def org_add(context: Context, code: str, name: str) -> None:
 def org_list(context: Context, as_json: bool) -> None:
     """Every organisation and how many people it has."""
     with context.database.read() as session:
+        above = aliased(Organisation)
         found = session.execute(
-            select(Organisation.code, Organisation.name, func.count(Person.id))
+            select(Organisation.code, Organisation.name, above.code, func.count(Person.id))
             .outerjoin(Person, Person.organisation_id == Organisation.id)
-            .group_by(Organisation.id, Organisation.code, Organisation.name)
+            .outerjoin(above, above.id == Organisation.parent_id)
+            .group_by(Organisation.id, Organisation.code, Organisation.name, above.code)
             .order_by(Organisation.code)
         ).all()
     if as_json:
-        print_json([{"code": code, "name": name, "people": n} for code, name, n in found])
+        print_json(
+            [
+                {"code": code, "name": name, "parent": parent, "people": people}
+                for code, name, parent, people in found
+            ]
+        )
         return
-    print_table(("code", "name", "people"), found)
+    print_table(("code", "name", "under", "people"), found)
 
 
 @click.group("role")

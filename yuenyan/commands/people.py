@@ -14,11 +14,13 @@ from sqlalchemy import select
 from common.errors import Refused, UsageError
 from common.net import find_mac, format_mac
 from db.models import Account
+from identity.domain.levels import Level, in_order
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import devices, importing, people, registrations, roles
+from identity.services import devices, importing, officers, people, registrations, roles
 from identity.services import recoverable as kept_secrets
 from yuenyan.commands.approvers import user_approver
+from yuenyan.commands.console import note_reading
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
@@ -47,8 +49,10 @@ user_command.add_command(user_approver)
 @click.option("--expires-at", metavar="TIME", help="A date alone counts to its end.")
 @click.option(
     "--admin-level",
-    type=click.Choice(["admin", "approver", "auditor"]),
-    help="What the account may do in the admin portal.",
+    "levels",
+    multiple=True,
+    type=click.Choice([level.value for level in Level]),
+    help="What they are among the staff; may be repeated. See: yuenyan officer grant --help.",
 )
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
 @click.option(
@@ -66,7 +70,7 @@ def user_add(
     person_code: str | None,
     class_name: str | None,
     expires_at: str | None,
-    admin_level: str | None,
+    levels: tuple[str, ...],
     password_stdin: bool,
     recoverable: str | None,
 ) -> None:
@@ -75,7 +79,7 @@ def user_add(
     _need(password_stdin, "--password-stdin")
     office = context.office
     zone = context.config.site.timezone
-    password = _password(office, admin_level is not None)
+    password = _password(office, bool(levels))
     new = people.NewUser(
         username=name,
         password_hash=office.passwords.hash(password),
@@ -87,7 +91,7 @@ def user_add(
         person_code=person_code,
         class_name=class_name,
         expires_at=importing.parse_expiry(expires_at, zone) if expires_at else None,
-        admin_level=admin_level,
+        levels=in_order(levels),
     )
     with office.database.write() as session:
         account = people.add_user(session, office, new, context.actor)
@@ -181,6 +185,11 @@ def user_list(
         if state is not None:
             query = query.where(Account.state == state)
         found = session.scalars(query).all()
+        held = {
+            account.id: " ".join(row.level for row in rows)
+            for account, rows in officers.list_officers(session)
+        }
+    note_reading(context, "people:searched", org or "*", role=role, state=state, results=len(found))
     if as_json:
         print_json(
             [
@@ -191,7 +200,7 @@ def user_list(
                     "state": account.state,
                     "role": account.role.name,
                     "org": account.organisation.code if account.organisation else None,
-                    "admin_level": account.admin_level,
+                    "admin_level": held.get(account.id),
                     "expires_at": moment(account.expires_at, zone),
                 }
                 for account in found
@@ -208,7 +217,7 @@ def user_list(
                 account.state,
                 account.role.name,
                 account.organisation.code if account.organisation else None,
-                account.admin_level,
+                held.get(account.id),
                 short_moment(account.expires_at, zone),
             )
             for account in found
@@ -224,6 +233,7 @@ def user_show(context: Context, name: str, as_json: bool) -> None:
     """Everything stored of one account but its secrets."""
     with context.database.read() as session:
         described = people.describe(session, people.get(session, find_mac(name) or name))
+    note_reading(context, "person:read", str(described["username"]))
     if as_json:
         print_json(described)
         return
@@ -276,9 +286,10 @@ def user_password(
     office = context.office
     with office.database.read() as session:
         account = people.get(session, name)
+        is_officer = bool(officers.levels_of(session, account.id))
     if account.kind == "device":
         raise Refused(f"{name} is a device, which has no password")
-    password = _password(office, account.admin_level is not None)
+    password = _password(office, is_officer)
     hashed = office.passwords.hash(password)
     with office.database.write() as session:
         if keep is not None:

@@ -21,8 +21,10 @@ from db.models import (
     NetworkSession,
     Person,
 )
+from identity.domain.levels import Level
 from identity.domain.registers import Register
 from identity.services import notices, registers
+from identity.services.officers import has_level
 from identity.services.registers import Alarm
 from traffic.clock.history import ClockStatus
 from yuenyan.checkup.clocks import equipment_is_proven
@@ -152,7 +154,7 @@ def check_access(site: Site) -> Shown:
         AuditEvent.action.in_(("lookup:run", "flows:read", "sessions:searched")),
         AuditEvent.at >= site.now - timedelta(days=30),
     )
-    admins = site.count(Account.admin_level == "admin", Account.state == "active")
+    admins = site.count(has_level(Level.ADMIN), Account.state == "active")
     return _shown(
         Status.IN_PLACE if admins >= 2 else Status.ATTENTION,
         f"{admins} administrators with accounts of their own; {reads} look-ups of 30 days are on"

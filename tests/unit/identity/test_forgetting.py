@@ -16,6 +16,7 @@ from db.models import (
     CoaRequest,
     Credential,
     DirectoryEntry,
+    OfficerLevel,
     Person,
     Registration,
     Role,
@@ -53,7 +54,11 @@ def fill(office: Office) -> tuple[int, int, int]:
         assert account.person is not None
         account.person.full_name, account.person.person_code = "สมชาย ใจดี", "4711"
         account.person.contact, account.contact = "0812345678", "0812345678"
-        account.admin_level = "approver"
+        writing.add(
+            OfficerLevel(
+                account_id=person, level="approver", granted_at=LONG_AGO, granted_by="test"
+            )
+        )
         credential = writing.get_one(Credential, person)
         credential.password_hash, credential.recoverable = "secret-hash", b"secret-hash"
         common = {"role_id": role, "created_at": LONG_AGO, "state": "expired"}

@@ -15,13 +15,35 @@ from db.models import (
     ServiceRun,
     UnknownNas,
 )
+from identity.domain.levels import Level
 from identity.office import Office
 from identity.services import nas, people, registrations, roles, vouchers
 from traffic.evidence import custody
 
 OFFICER_PASSWORD = "officer horse battery"
-OFFICERS = {"head": "admin", "kruya": "approver", "truat": "auditor"}
-"""User name of one officer of each level; `head` is the site's first administrator."""
+OFFICERS = {
+    "head": "first",
+    "rabop": "admin",
+    "kepkhomun": "custodian",
+    "prasan": "coordinator",
+    "truat": "auditor",
+    "rongrian": "school",
+    "kruya": "approver",
+    "chuai": "help-desk",
+    "phoo": "executive",
+}
+"""User name of one officer of each level; `head`, the site's first, has three of them."""
+_NAMES = {
+    "rabop": "นายระบบ มั่นคง",
+    "kepkhomun": "น.ส.รักษา เก็บดี",
+    "prasan": "นายประสาน งานดี",
+    "truat": "นายตรวจ ใจซื่อ",
+    "rongrian": "ครูโรงเรียน ดีงาม",
+    "kruya": "ครูญาดา ศรีสุข",
+    "chuai": "นายช่วย เหลือเกิน",
+    "phoo": "ดร.ผู้บริหาร ยอดเยี่ยม",
+}
+SCHOOL = "KRT1"
 
 _PEOPLE = (
     ("somchai.r", "สมชาย รุ่งเรืองศรี", "staff", "T-1029", None),
@@ -50,13 +72,11 @@ TRACE = "eap:identity=anonymous@school\neap:method=ttls\ntls:version=TLSv1.3\ntl
 
 
 def add_officers(office: Office) -> None:
-    """An approver and an auditor beside the administrator."""
+    """One officer of each level beside the first; the school's belongs to `SCHOOL`."""
     hashed = office.passwords.hash(OFFICER_PASSWORD)
     with office.database.write() as session:
-        for username, full_name, level in (
-            ("kruya", "ครูญาดา ศรีสุข", "approver"),
-            ("truat", "นายตรวจ ใจซื่อ", "auditor"),
-        ):
+        roles.add_organisation(session, office, SCHOOL, "โรงเรียนบ้านหนองน้ำใสวิทยาคม", "test")
+        for username, full_name in _NAMES.items():
             people.add_user(
                 session,
                 office,
@@ -65,7 +85,8 @@ def add_officers(office: Office) -> None:
                     full_name=full_name,
                     password_hash=hashed,
                     role="staff",
-                    admin_level=level,
+                    organisation=SCHOOL if OFFICERS[username] == Level.SCHOOL else None,
+                    levels=(Level(OFFICERS[username]),),
                 ),
                 "test",
             )
@@ -98,7 +119,7 @@ def add_school_day(office: Office) -> None:
     for username, *_rest in _VISITORS:
         apply(office, username)
     with office.database.write() as session:
-        roles.add_organisation(session, office, "KRT1", "โรงเรียนบ้านหนองน้ำใสวิทยาคม", "test")
+        roles.add_organisation(session, office, SCHOOL, "โรงเรียนบ้านหนองน้ำใสวิทยาคม", "test")
         accounts = {}
         for username, full_name, role, code, room in _PEOPLE:
             accounts[username] = people.add_user(

@@ -1,76 +1,166 @@
-"""Asking who used an address."""
+"""Asking under pseudonyms, unlocking names, and what stands in the record of it."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
-from captive_portal.admin.lookups import read_time
-from common.errors import UsageError
-from db.models import AuditEvent
+from db.models import AuditEvent, UnlockRequest
+from identity.domain.levels import Level
 from identity.office import Office
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
 ZONE = "Asia/Bangkok"
+NAME = "พิมพ์ชนก น้ำผึ้งป่า"
+SignIn = Callable[[str], Officer]
 
 
 def question(office: Office) -> dict[str, str]:
     local = (office.clock() - timedelta(minutes=5)).astimezone(ZoneInfo(ZONE))
     return {
+        "kind": "address",
         "address": "10.20.3.41",
         "port": "",
         "protocol": "",
         "at": f"{local:%d/%m}/{local.year + 543} {local:%H:%M:%S}",
-        "tolerance": "30",
+        "tolerance_seconds": "30",
         "case": "12/2569",
         "reason": "หมายศาล",
     }
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "22/11/2569 14:05:12",
-        "22/11/2026 14:05:12",
-        "22-11-2569 14.05:12",
-        "๒๒/๑๑/๒๕๖๙ ๑๔:๐๕:๑๒ น.",
-        "2569-11-22 14:05:12",
-        "2026-11-22T14:05:12+07:00",
-        "2026-11-22T07:05:12Z",
-    ],
-)
-def test_a_time_is_read_as_letters_write_it_and_echoed_in_both_calendars(text: str) -> None:
-    read = read_time(text, ZONE)
-    assert read.moment.isoformat() == "2026-11-22T07:05:12+00:00"
-    assert read.thai == "2569-11-22 14:05:12"
-    assert read.western == "2026-11-22 14:05:12"
+def events(office: Office, *actions: str) -> list[tuple[str, str, dict[str, Any]]]:
+    with office.database.read() as session:
+        rows = session.scalars(
+            select(AuditEvent).where(AuditEvent.action.in_(actions)).order_by(AuditEvent.id)
+        )
+        return [(row.actor, row.action, json.loads(row.detail)) for row in rows]
 
 
-@pytest.mark.parametrize("text", ["yesterday", "32/13/2569 10:00", "22/11/2569"])
-def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        read_time(text, ZONE)
+def require_second_person(office: Office) -> None:
+    """Switch it on for this office alone; its configuration is a copy from then on."""
+    lookup = office.config.lookup.model_copy(update={"second_person": True})
+    object.__setattr__(office, "config", office.config.model_copy(update={"lookup": lookup}))
 
 
-def test_the_answer_names_the_account_its_evidence_and_its_limits(
+def test_the_answer_is_pseudonymous_cites_its_evidence_and_says_its_limits(
     admin: Officer, office: Office
 ) -> None:
     seed.add_school_day(office)
     response = admin.post("/lookup/", "/lookup/", **question(office))
     assert response.status_code == 200
-    assert "One account held this address" in response.text
-    assert "พิมพ์ชนก น้ำผึ้งป่า" in response.text
-    assert "network_session:" in response.text
-    assert "They do not prove which person" in response.text
-    assert "B.E. 25" in response.text
-    with office.database.read() as session:
-        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.action == "lookup:run"))
-    assert event.actor == "head"
-    assert "หมายศาล" in event.detail
+    text = response.text
+    assert "One account held this address" in text
+    assert NAME not in text and "pimchanok" not in text
+    assert "บุคคล " in text and "hidden until it is unlocked" in text
+    assert "network_session:" in text
+    assert "It does not prove which person was using the device." in text
+    assert "พ.ศ. 25" in text and " C.E., " in text and " UTC" in text
+    assert "Confidentiality:" in text and "<b>ปกติ</b>" in text
+    ((actor, _action, detail),) = events(office, "lookup:run")
+    assert actor == "head"
+    assert (detail["reason"], detail["names"], detail["candidates"]) == ("หมายศาล", False, 1)
+    assert detail["address"] == "127.0.0.1"
+
+
+def test_unlocking_is_an_act_of_its_own_and_shows_the_names(admin: Officer, office: Office) -> None:
+    seed.add_school_day(office)
+    asked = question(office)
+    shown = admin.post("/lookup/unlocks/", "/lookup/", **{**asked, "reason": "ศาลขอชื่อ"})
+    assert shown.status_code == 200
+    assert NAME in shown.text and "<b>ลับ</b>" in shown.text
+    (requested, revealed) = events(office, "lookup:unlock_requested", "lookup:revealed")
+    assert requested[2]["reason"] == revealed[2]["reason"] == "ศาลขอชื่อ"
+    assert (revealed[2]["names"], revealed[2]["candidates"]) == (True, 1)
+    assert revealed[2]["approved_by"] == "head"
+    assert events(office, "lookup:run") == []
+
+
+def test_with_a_second_person_names_wait_for_another_officer(
+    office: Office, signed_in: SignIn
+) -> None:
+    require_second_person(office)
+    coordinator, custodian, auditor = (signed_in(name) for name in ("prasan", "kepkhomun", "truat"))
+    seed.add_school_day(office)
+    asked = coordinator.post("/lookup/unlocks/", "/lookup/", **question(office))
+    assert asked.status_code == 302
+    path = asked.location
+    assert NAME not in coordinator.get(path).text
+    assert "Show the names" not in coordinator.get(path).text
+    told = coordinator.follow(f"{path}/names", path)
+    assert "waits for a second officer" in told and NAME not in told
+    own = coordinator.follow(f"{path}/decide", path, decision="approve")
+    assert "Nobody agrees to the own request" in own
+    assert auditor.get(path).status_code == 403
+
+    assert "agreed to" in custodian.follow(f"{path}/decide", path, decision="approve", note="ok")
+    assert "Show the names" not in custodian.get(path).text
+    theirs = custodian.post(f"{path}/names", path)
+    assert theirs.status_code == 302 and NAME not in custodian.get(path).text
+    again = custodian.follow(f"{path}/decide", path, decision="refuse")
+    assert "decided this request already" in again
+    shown = coordinator.post(f"{path}/names", path)
+    assert shown.status_code == 200 and NAME in shown.text
+    (*_before, (actor, _action, detail)) = events(office, "lookup:revealed")
+    assert (actor, detail["approved_by"]) == ("prasan", "kepkhomun")
+
+    with office.database.write() as session:
+        session.get_one(UnlockRequest, 1).expires_at = office.clock() - timedelta(seconds=1)
+    assert "approval has ended" in coordinator.follow(f"{path}/names", path)
+
+
+def test_a_refused_request_stays_closed(office: Office, signed_in: SignIn) -> None:
+    require_second_person(office)
+    coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
+    seed.add_school_day(office)
+    path = coordinator.post("/lookup/unlocks/", "/lookup/", **question(office)).location
+    custodian.follow(f"{path}/decide", path, decision="refuse", note="ไม่มีหมาย")
+    assert "ไม่มีหมาย" in coordinator.get(path).text
+    assert "was refused" in coordinator.follow(f"{path}/names", path)
+    assert events(office, "lookup:revealed") == []
+
+
+@pytest.mark.parametrize("kind", ["mac", "person", "flows"])
+def test_every_kind_of_question_has_its_page(admin: Officer, office: Office, kind: str) -> None:
+    seed.add_school_day(office)
+    base = question(office)
+    purpose = {"kind": kind, "case": base["case"], "reason": base["reason"]}
+    page = f"/lookup/?kind={kind}"
+    if kind == "mac":
+        fields = {"mac": "a6:b4:c6:01:02:01", "at": base["at"]}
+        hidden = admin.post("/lookup/", page, **purpose, **fields)
+        assert hidden.status_code == 200
+        assert "One account held this address" in hidden.text and NAME not in hidden.text
+        assert "made this MAC address up" in hidden.text
+    elif kind == "person":
+        fields = {"user": "pimchanok", "begins": "1/1/2569", "ends": "1/1/2580"}
+    else:
+        fields = {"session": f"{1:032x}"}
+    shown = admin.post("/lookup/unlocks/", page, **purpose, **fields)
+    assert shown.status_code == 200, shown.text
+    assert {"mac": NAME, "person": "10.20.3.41", "flows": "10.20.3.41"}[kind] in shown.text
+    assert "<b>ลับ</b>" in shown.text
+    assert "It does not prove which person" in shown.text
+    assert len(events(office, "lookup:revealed", "flows:read")) == 1
+
+
+def test_who_may_not_see_names_is_not_offered_them(office: Office, signed_in: SignIn) -> None:
+    auditor = signed_in("truat")
+    seed.add_school_day(office)
+    answer = auditor.post("/lookup/", "/lookup/", **question(office)).text
+    assert "One account held this address" in answer
+    assert "Show the names" not in answer
+    assert "kind=person" not in answer and "kind=flows" not in answer
+    refused = auditor.post("/lookup/unlocks/", "/lookup/", **question(office))
+    assert refused.status_code == 403
+    assert events(office, "admin:denied")[0][0] == "truat"
 
 
 @pytest.mark.parametrize(
@@ -80,16 +170,94 @@ def test_the_answer_names_the_account_its_evidence_and_its_limits(
         ({"reason": " "}, "Please fill this in."),
         ({"address": "somewhere"}, "is not an IP address"),
         ({"at": "noon"}, "is not a time"),
+        ({"at": "22/11/2569"}, "The time of day is missing"),
+        ({"at": "22/11/25 10:00"}, "could be B.E. 2525 (1982 C.E.) or 2025 C.E. (B.E. 2568)"),
         ({"port": "70000"}, "A number from 0 to 65535."),
+        ({"destination": "1.2.3.4:99999"}, "is not a port"),
     ],
 )
+@pytest.mark.parametrize("path", ["/lookup/", "/lookup/unlocks/"])
 def test_a_question_that_makes_no_sense_is_neither_answered_nor_recorded(
-    admin: Officer, office: Office, change: dict[str, str], sentence: str
+    admin: Officer, office: Office, change: dict[str, str], sentence: str, path: str
 ) -> None:
-    response = admin.post("/lookup/", "/lookup/", **{**question(office), **change})
+    response = admin.post(path, "/lookup/", **{**question(office), **change})
     assert response.status_code == 422
     assert sentence in response.text
-    with office.database.read() as session:
-        assert not session.scalars(
-            select(AuditEvent).where(AuditEvent.action == "lookup:run")
-        ).all()
+    assert events(office, "lookup:run", "lookup:revealed", "lookup:unlock_requested") == []
+
+
+class Api:
+    """A program at the API with an officer's session."""
+
+    def __init__(self, officer: Officer) -> None:
+        self._client = officer.client
+        self._token = officer.get("/api/session").get_json()["csrf_token"]
+
+    def post(self, path: str, tree: object, token: bool = True) -> Any:
+        headers = {"X-CSRFToken": self._token} if token else {}
+        return self._client.post(path, json=tree, headers=headers)
+
+
+def asked_by_api(office: Office, **more: object) -> dict[str, object]:
+    base = question(office)
+    return {
+        "address": base["address"], "at": base["at"], "tolerance_seconds": 30,
+        "case": base["case"], "reason": base["reason"], **more,
+    }  # fmt: skip
+
+
+def test_the_api_asks_under_pseudonyms_and_unlocks(admin: Officer, office: Office) -> None:
+    seed.add_school_day(office)
+    api = Api(admin)
+    answer = api.post("/api/lookup", asked_by_api(office)).get_json()
+    (one,) = answer["candidates"]
+    assert (answer["outcome"], one["account"], one["full_name"]) == ("single", None, "")
+    assert one["pseudonym"].startswith("บุคคล ")
+    assert NAME not in json.dumps(answer, ensure_ascii=False)
+    unlocked = api.post("/api/unlocks", asked_by_api(office))
+    assert unlocked.status_code == 200
+    assert unlocked.get_json()["answer"]["candidates"][0]["full_name"] == NAME
+    flows = api.post(
+        "/api/unlocks", {"kind": "flows", "session": f"{1:032x}", "case": "1", "reason": "x"}
+    )
+    assert flows.get_json()["answer"]["flows"] == []
+    for bad, status in (
+        ({}, 422),
+        ([], 422),
+        (asked_by_api(office, kind="everything"), 422),
+        (asked_by_api(office, port="80"), 422),
+        (asked_by_api(office, port=[80]), 422),
+        (asked_by_api(office, case=""), 422),
+        (asked_by_api(office, address="10.0.0.1\0"), 422),
+        ({"kind": "person", "user": "pimchanok", "case": "1", "reason": "x"}, 422),
+        ({"kind": "flows", "session": "none", "case": "1", "reason": "x"}, 404),
+    ):
+        found = api.post("/api/lookup", bad)
+        assert (found.status_code, "error" in found.get_json()) == (status, True), bad
+    assert api.post("/api/lookup", asked_by_api(office), token=False).status_code == 400
+
+
+def test_the_api_waits_for_the_second_person_too(office: Office, signed_in: SignIn) -> None:
+    require_second_person(office)
+    coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
+    seed.add_school_day(office)
+    api = Api(coordinator)
+    waiting = api.post("/api/unlocks", asked_by_api(office))
+    assert (waiting.status_code, waiting.get_json()["state"]) == (202, "waiting")
+    assert api.post("/api/unlocks/1/names", {}).status_code == 403
+    custodian.follow("/lookup/unlocks/1/decide", "/lookup/unlocks/1", decision="approve")
+    assert coordinator.get("/api/unlocks/1").get_json()["decided_by"] == "kepkhomun"
+    shown = api.post("/api/unlocks/1/names", {}).get_json()
+    assert shown["answer"]["candidates"][0]["full_name"] == NAME
+    assert Api(custodian).post("/api/unlocks/1/names", {}).status_code == 403
+
+
+def test_the_document_of_the_api_names_every_path_of_it(admin: Officer) -> None:
+    described = admin.get("/api/openapi.json").get_json()
+    rules = {
+        rule.rule.replace("<int:request_id>", "{id}")
+        for rule in admin.client.application.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.rule != "/api/openapi.json"
+    }
+    assert rules <= set(described["paths"])
+    assert Level.COORDINATOR.value in json.dumps(described)

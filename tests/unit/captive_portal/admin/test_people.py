@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,7 @@ NEW = {
     "person_code": "45999",
     "class_name": "ม.1/1",
     "expires": "",
-    "admin_level": "",
+    "level": "",
     "password": "green elephant 7",
 }
 
@@ -147,17 +148,25 @@ def test_where_somebody_was_is_not_shown_to_approvers(
     assert "was refused" not in shown.text
 
 
-def test_a_search_for_past_holders_of_an_address_is_recorded(
-    admin: Officer, office: Office
-) -> None:
-    for path in ("/sessions/?address=10.1.2.3", "/sessions/?address=nonsense&show=7"):
+def test_every_reading_of_what_names_people_is_recorded(admin: Officer, office: Office) -> None:
+    seed.add_school_day(office)
+    read = {
+        "/people/?q=ชนก": ("people:searched", "ชนก", 1),
+        "/people/10": ("person:read", None, None),
+        "/sessions/?address=10.20.3.41&show=all": ("sessions:searched", "10.20.3.41", 1),
+        "/logins/?user=kittipong": ("logins:searched", "kittipong", None),
+        "/logins/7": ("login:read", None, None),
+        "/audit/?actor=head": ("audit:read", "head", None),
+    }
+    for path, (action, target, results) in read.items():
         assert admin.get(path).status_code == 200
-    assert admin.get("/sessions/?address=10.1.2.3&show=all").status_code == 200
-    with office.database.read() as session:
-        (event,) = session.scalars(
-            select(AuditEvent).where(AuditEvent.action == "sessions:searched")
-        )
-    assert (event.actor, event.target) == (ADMIN, "10.1.2.3")
+        with office.database.read() as session:
+            event = session.scalars(
+                select(AuditEvent).order_by(AuditEvent.id.desc()).limit(1)
+            ).one()
+        assert (event.actor, event.action) == (ADMIN, action), path
+        assert target is None or event.target == target
+        assert results is None or json.loads(event.detail)["results"] == results
 
 
 def test_a_secret_that_is_kept_shows_with_its_price(admin: Officer, office: Office) -> None:

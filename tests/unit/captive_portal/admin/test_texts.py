@@ -25,6 +25,7 @@ from identity.services import nas, people, roles, vouchers
 from traffic.lookup.attribution import Outcome
 from traffic.lookup.coverage import GAP_REASONS
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
+from traffic.lookup.stations import MADE_UP
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 ACTION = re.compile(r"[a-z_]+:[a-z_]+")
@@ -59,7 +60,7 @@ def recorded_actions() -> set[str]:
             imported = {
                 one.name for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names
             }
-            if imported & {"audit", "record_reading", "AuditEvent"}:
+            if imported & {"audit", "note_reading", "record_reading", "AuditEvent"}:
                 found |= {
                     node.value
                     for node in nodes
@@ -80,7 +81,7 @@ def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.SIGNINGS) == set(Signing)
     assert set(words.STRENGTHS) == set(Strength)
     assert set(words.LOOKUP_OUTCOMES) == set(Outcome)
-    assert set(words.LOOKUP_WARNINGS) == {CUT, LATER, NO_PORT, UNPROVEN}
+    assert set(words.LOOKUP_WARNINGS) == {CUT, LATER, MADE_UP, NO_PORT, UNPROVEN}
     assert set(words.GAP_REASONS) == GAP_REASONS
     causes = {value for key, value in vars(CloseCause).items() if key.isupper()}
     assert set(words.CLOSE_CAUSES) == causes

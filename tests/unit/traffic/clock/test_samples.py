@@ -12,7 +12,7 @@ from db.engine import Database
 from db.models import AccountingEvent, NasClient
 from identity.office import Office
 from tests.conftest import Site
-from traffic.archive.manifest import Manifest
+from traffic.archive.index import ManifestIndex
 from traffic.clock.equipment import EquipmentState, find_equipment_clocks, host_of, judge
 from traffic.clock.history import measured_error, read_status
 from traffic.clock.judgement import State, Verdict
@@ -101,8 +101,8 @@ def test_nobody_to_ask_is_said_and_stored(site: Site, database: Database) -> Non
 
 
 def error_at(site: Site, at: datetime) -> int:
-    entries = Manifest(site.data_dir / "archive").entries()
-    return in_milliseconds(find_clock_error(site.config, entries, Window(at, at)))
+    index = ManifestIndex(site.data_dir / "archive")
+    return in_milliseconds(find_clock_error(site.config, index, Window(at, at)))
 
 
 def test_a_look_up_is_widened_by_what_was_measured_around_its_time(site: Site) -> None:
@@ -117,8 +117,8 @@ def test_the_worst_sample_around_counts_and_a_step_on_top_of_it(site: Site) -> N
     store_sample(site.config, "node", sample(right(1_000, 1_000)))
     store_sample(site.config, "node", sample(right(-30_000, 5_000), NOW + HOUR))
     store_step(site.config, "node", NOW + HOUR / 2, -7_000_000)
-    entries = Manifest(site.data_dir / "archive").entries()
-    assert measured_error(site.config, entries, NOW, NOW) == timedelta(microseconds=7_035_000)
+    index = ManifestIndex(site.data_dir / "archive")
+    assert measured_error(site.config, index, NOW, NOW) == timedelta(microseconds=7_035_000)
 
 
 def test_a_step_counts_as_far_back_and_forth_as_no_good_sample_stands_between(site: Site) -> None:

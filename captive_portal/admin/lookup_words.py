@@ -1,0 +1,102 @@
+"""The words of look-ups: why a time, a device or a wish to unlock is refused."""
+
+from __future__ import annotations
+
+import re
+
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
+
+_ = lazy_gettext
+
+STATES: dict[str, LazyString] = {
+    "waiting": _("waits for a second officer"),
+    "approved": _("agreed to"),
+    "refused": _("refused"),
+}
+
+QUESTION_KINDS: dict[str, LazyString] = {
+    "address": _("An address"),
+    "mac": _("A device"),
+    "person": _("A person"),
+    "flows": _("Traffic"),
+}
+
+REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (
+            r"the year (?P<year>\d\d) could be B\.E\. (?P<be>\d+) \((?P<be_common>\d+) C\.E\.\) or"
+            r" (?P<common>\d+) C\.E\. \(B\.E\. (?P<common_be>\d+)\)",
+            _(
+                "The year %(year)s could be B.E. %(be)s (%(be_common)s C.E.) or %(common)s C.E."
+                " (B.E. %(common_be)s); write all four digits."
+            ),
+        ),
+        (
+            r"contradicts itself: .+ is a \w+ \(วัน(?P<day>\w+)\)",
+            _("The day of the week does not belong to the date, which is a วัน%(day)s."),
+        ),
+        (
+            r"(?P<month>\w+) (?P<year>\d+) \(B\.E\. (?P<be>\d+)\) has (?P<days>\d+) days",
+            _("%(month)s %(year)s (B.E. %(be)s) has %(days)s days."),
+        ),
+        (
+            r"there is no month (?P<month>\d+)",
+            _("There is no month %(month)s; the day comes first."),
+        ),
+        (
+            r"the hour and minute are missing",
+            _("The time of day is missing; write it like 15 ม.ค. 2568 14.30 น."),
+        ),
+        (
+            r"'(?P<value>.+)' is not understood",
+            _("“%(value)s” is not understood; write it like 15 ม.ค. 2568 14.30 น."),
+        ),
+        (
+            r"'(?P<value>.+)' is not a MAC address",
+            _("%(value)s is not a MAC address; write it like 3c:22:fb:01:02:03."),
+        ),
+        (r"'(?P<value>.+)' is not a port", _("%(value)s is not a port; ports are 0 to 65535.")),
+        (r"the period ends before it begins", _("The period ends before it begins.")),
+        (
+            r"give one of --address, --user and --session",
+            _("Fill in one: connection, user or address."),
+        ),
+        (r"give the user name", _("Enter the user name that is asked about.")),
+        (
+            r"nobody is called|nobody and no session|there is no session",
+            _("There is nobody and no connection of that name within your reach."),
+        ),
+        (
+            r"an address may be anybody's",
+            _("Ask for the traffic of a connection or a person; an address may be anybody's."),
+        ),
+        (
+            r"nobody agrees to the own wish",
+            _("Nobody agrees to the own request; another officer has to."),
+        ),
+        (r"has decided request", _("Somebody has decided this request already.")),
+        (r"waits for a second officer", _("This request waits for a second officer.")),
+        (r"approval \d+ has ended", _("The approval has ended; ask for a new one.")),
+        (r"was refused by", _("This request was refused.")),
+        (r"was given (to|for)", _("This approval is for something else.")),
+        (
+            r"sees more than you do",
+            _(
+                "This level sees more than you do; it is given at the console:"
+                " yuenyan officer grant."
+            ),
+        ),
+        (
+            r"may see what you may not",
+            _("This account may see what you may not; its password is set at the console."),
+        ),
+        (r"only administrator", _("This is the only administrator; make another one first.")),
+        (
+            r"belongs to no organisation, so there is no school",
+            _("An officer of a school needs an account of that school."),
+        ),
+        (r"only people can be officers", _("Only the account of a person can be an officer's.")),
+    )
+)

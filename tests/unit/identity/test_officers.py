@@ -1,0 +1,171 @@
+"""Levels of officers: at the console, after the migration, and what `doctor` says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import text
+
+from common.config import Config, Lookup
+from common.errors import Refused
+from db.engine import Database
+from db.migrate import migration_config
+from identity.domain.levels import FIRST_OFFICER, Level, in_order
+from identity.office import Office
+from identity.services import officers, people, roles
+from tests.conftest import ADMIN, Site, add_person
+from yuenyan.checkup.duties import check_duties
+from yuenyan.commands.console import operator
+
+
+def test_levels_are_granted_listed_and_revoked_on_record(site: Site, office: Office) -> None:
+    add_person(office, "somsri")
+    assert site.yuenyan("officer", "grant", "somsri", "custodian").stdout == "somsri is custodian\n"
+    assert site.yuenyan("officer", "grant", "Somsri", "HELP_DESK").exit_code == 0
+    listed = json.loads(site.yuenyan("officer", "list", "--json").stdout)
+    held = [(one["username"], one["level"], one["granted_by"]) for one in listed]
+    assert held == [
+        *((ADMIN, level.value, "command-line") for level in FIRST_OFFICER),
+        ("somsri", "custodian", "command-line"),
+        ("somsri", "help-desk", "command-line"),
+    ]
+    shown = json.loads(site.yuenyan("user", "show", "somsri", "--json").stdout)
+    assert shown["levels"] == ["custodian", "help-desk"]
+    assert "somsri" in site.yuenyan("officer", "list").stdout
+    assert site.yuenyan("officer", "revoke", "somsri", "custodian").exit_code == 0
+    again = site.yuenyan("officer", "revoke", "somsri", "custodian")
+    assert (again.exit_code, "is not custodian" in again.stderr) == (1, True)
+    with office.database.read() as session:
+        rows = session.execute(
+            text("SELECT action FROM audit_event WHERE action LIKE 'officer:%' AND target='somsri'")
+        )
+        assert [row[0] for row in rows] == [*["officer:granted"] * 2, "officer:revoked"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("grant", "nobody", "admin"), 1, "no account"),
+        (("grant", ADMIN, "emperor"), 2, "custodian"),
+        (("revoke", ADMIN, "admin"), 1, "only administrator"),
+        (("grant", ADMIN, "school"), 1, "no organisation"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    site: Site, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    result = site.yuenyan("officer", *arguments)
+    assert (result.exit_code, says in result.stderr) == (code, True), result.stderr
+
+
+def test_a_school_officer_needs_a_school_and_a_device_is_no_officer(office: Office) -> None:
+    add_person(office, "kru")
+    with office.database.write() as session:
+        school = roles.add_organisation(session, office, "1001", "โรงเรียน", "test")
+        session.flush()
+        people.get(session, "kru").organisation_id = school.id
+        officers.grant(session, office, "kru", Level.SCHOOL, "test")
+        account = people.get(session, "kru")
+        account.kind = "guest"
+        with pytest.raises(Refused, match="only people"):
+            officers.give(session, office, account, Level.AUDITOR, "test")
+        session.rollback()
+
+
+def test_doctor_names_who_administers_and_reads_and_who_can_unlock(
+    site: Site, office: Office
+) -> None:
+    def told(config: Config) -> str:
+        with office.database.read() as session:
+            return "\n".join(f"{one.level} {one.what}" for one in check_duties(config, session))
+
+    strict = site.config.model_copy(update={"lookup": Lookup(second_person=True)})
+    assert f"{ADMIN}: administrator, and reads identified logs too" in told(site.config)
+    assert "fewer than two officers can approve" in told(strict)
+    add_person(office, "somsri")
+    with office.database.write() as session:
+        for level in (Level.CUSTODIAN, Level.COORDINATOR):
+            officers.grant(session, office, "somsri", level, "test")
+    assert "fewer than two" not in told(strict)
+    with office.database.write() as session:
+        for level in (Level.CUSTODIAN, Level.COORDINATOR):
+            officers.revoke(session, office, ADMIN, level, "test")
+    assert "no administrator reads identified logs" in told(site.config)
+    with office.database.write() as session:
+        for level in (Level.CUSTODIAN, Level.COORDINATOR):
+            officers.revoke(session, office, "somsri", level, "test")
+    assert "nobody in the admin portal can see the names" in told(site.config)
+
+
+def _upgrade(database: Database, revision: str) -> None:
+    configured = migration_config(database.url)
+    with database.engine.connect() as connection:
+        configured.attributes["connection"] = connection
+        command.upgrade(configured, revision)
+        connection.commit()
+
+
+def test_an_administrator_of_before_keeps_everything_that_worked(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    database = Database(url)
+    _upgrade(database, "0012")
+    with database.write() as session:
+        session.execute(text("INSERT INTO role (id, name, for_guests) VALUES (1, 'staff', 0)"))
+        session.execute(
+            text(
+                "INSERT INTO person (id, full_name, proofing_method, proofed_by, proofed_at,"
+                " created_at) VALUES (1, 'x', 'operator', 'x', 1, 1)"
+            )
+        )
+        for number, level in enumerate(("'admin'", "'approver'", "'auditor'", "NULL"), 1):
+            session.execute(
+                text(
+                    "INSERT INTO account (id, username, kind, state, person_id, role_id,"
+                    f" admin_level, created_at) VALUES ({number}, 'a{number}', 'person', 'active',"
+                    f" 1, 1, {level}, 5)"
+                )
+            )
+    _upgrade(database, "head")
+    with database.read() as session:
+        found = {number: officers.levels_of(session, number) for number in range(1, 5)}
+    database.dispose()
+    assert found == {1: FIRST_OFFICER, 2: (Level.APPROVER,), 3: (Level.AUDITOR,), 4: ()}
+
+
+def test_the_operator_is_who_the_kernel_says() -> None:
+    who = operator()
+    assert who.runs_as == pwd.getpwuid(os.getuid()).pw_name
+    assert who.name == (who.logged_in or who.runs_as)
+
+
+def test_levels_are_in_one_order_and_strangers_are_left_out() -> None:
+    assert in_order(["executive", "admin", "emperor"]) == (Level.ADMIN, Level.EXECUTIVE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action", "target"),
+    [
+        (("session", "list", "--user", "somsri", "--json"), "sessions:searched", "somsri"),
+        (("login", "list", "--json"), "logins:searched", "*"),
+        (("login", "why", "somsri"), "login:read", "somsri"),
+        (("user", "list"), "people:searched", "*"),
+        (("user", "show", "somsri"), "person:read", "somsri"),
+    ],
+)
+def test_what_is_read_of_people_at_the_console_is_on_record(
+    site: Site, office: Office, arguments: tuple[str, ...], action: str, target: str
+) -> None:
+    add_person(office, "somsri")
+    site.yuenyan(*arguments)
+    with office.database.read() as session:
+        (event,) = session.execute(
+            text("SELECT actor, target, detail FROM audit_event WHERE action = :action"),
+            {"action": action},
+        )
+    assert event[:2] == ("command-line", target)
+    assert json.loads(event[2])["os_user"]

@@ -1,0 +1,290 @@
+"""Every question of R28 by command, and what stands in the record of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from common.errors import Refused
+from db.engine import Database
+from db.models import AuditEvent, NetworkSession, UnlockRequest
+from identity.domain.levels import Level
+from identity.office import Office
+from identity.services import officers, people, unlocking
+from tests.conftest import Result, Site, add_person
+from tests.unit.traffic.lookup.test_service import (
+    PUBLIC,
+    PURPOSE,
+    TIMES,
+    add_session,
+    archive_flows,
+    database,
+)
+from tests.vectors.flows.datagrams import Flow
+from traffic.lookup.pseudonyms import pseudonym
+
+__all__ = ["database"]
+
+MAC = "3c:22:fb:01:02:03"
+AT = "18 พ.ย. 2569 18.06.40 น."
+PERIOD = ("--from", "18/11/2569 17:00", "--to", "18/11/2569 19:00")
+
+
+def tree(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def events(database: Database, *actions: str) -> list[tuple[str, dict[str, Any]]]:
+    with database.read() as session:
+        rows = session.scalars(
+            select(AuditEvent).where(AuditEvent.action.in_(actions)).order_by(AuditEvent.id)
+        )
+        return [(row.action, {"target": row.target, **json.loads(row.detail)}) for row in rows]
+
+
+def test_a_thai_time_is_echoed_in_both_calendars_before_the_answer(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    archive_flows(site, Flow())
+    shown = site.yuenyan(
+        "lookup", "--at", AT, "--address", PUBLIC, "--port", "50000", *PURPOSE
+    ).stdout
+    assert shown.index("18 พฤศจิกายน พ.ศ. 2569 เวลา 18:06:40 น.") < shown.index("somchai")
+    assert "18 November 2026 C.E., 18:06:40 +07:00" in shown
+    assert "2026-11-18 11:06:40 UTC" in shown
+    assert "ไม่ใช่หลักฐานว่าบุคคลใดเป็นผู้ใช้อุปกรณ์" in shown
+    assert "It does not prove which person" in shown
+    assert "[ลับ]" in shown
+
+
+def test_the_destination_tells_apart_who_shares_one_outside_port(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    add_session(database, "k2", "malee", "10.1.2.4", -600, 600)
+    archive_flows(
+        site, Flow(dst="203.0.113.9"), Flow(src="10.1.2.4", dst="203.0.113.80", dst_port=80)
+    )
+    asked = ("lookup", *TIMES, "--protocol", "tcp", *PURPOSE, "--json")
+    assert tree(site.yuenyan(*asked))["outcome"] == "ambiguous"
+    for destination, name in (
+        ("203.0.113.9", "somchai"),
+        ("203.0.113.9:443", "somchai"),
+        ("203.0.113.80:80", "malee"),
+    ):
+        found = tree(site.yuenyan(*asked, "--destination", destination))
+        assert found["outcome"] == "single"
+        assert found["candidates"][0]["user_name"] == name
+        assert found["asked"]["destination"] == destination
+    assert tree(site.yuenyan(*asked, "--destination", "203.0.113.80:81"))["outcome"] == "none"
+    assert site.yuenyan(*asked, "--destination", "203.0.113.80:99999").exit_code == 2
+
+
+def test_a_device_at_a_time_leads_to_its_session_also_without_an_address(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, -100, account_id=1)
+    add_session(database, "k2", "malee", "10.1.2.3", -50, None)
+    with database.write() as session:
+        row = session.get_one(NetworkSession, "k2")
+        session.add(
+            NetworkSession(
+                session_key="k3", nas_client_id=1, nas_identity="ap1", acct_session_id="k3",
+                user_name="other", calling_station_id="3c22fb010299", started_at=row.started_at,
+                last_heard_at=row.last_heard_at, session_seconds=0, stop_seen=0,
+                input_octets=0, output_octets=0,
+            )
+        )  # fmt: skip
+    asked = ("lookup", "--at", AT, "--mac", MAC, *PURPOSE, "--json")
+    found = tree(site.yuenyan(*asked))
+    assert found["outcome"] == "single"
+    (one,) = found["candidates"]
+    assert (one["session_id"], one["user_name"]) == ("k2", "malee")
+    assert [held["address"] for held in one["addresses"]] == ["10.1.2.3"]
+    assert found["asked"]["mac"] == MAC
+    assert found["tolerance"]["ambiguous_from_seconds"] == 99
+    wider = tree(site.yuenyan(*asked, "--tolerance-seconds", "99"))
+    assert wider["outcome"] == "ambiguous"
+    bare = tree(
+        site.yuenyan("lookup", "--at", AT, "--mac", "3C-22-FB-01-02-99", *PURPOSE, "--json")
+    )
+    assert bare["candidates"][0]["inside_address"] is None
+    nobody = tree(site.yuenyan("lookup", "--at", AT, "--mac", "3c22fb0102ff", *PURPOSE, "--json"))
+    assert nobody["outcome"] == "none"
+
+
+def test_a_person_and_a_period_lead_to_sessions_devices_addresses_and_places(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, -100, account_id=1)
+    add_session(database, "k2", "somchai", "10.1.2.4", -50, None, account_id=1)
+    add_session(database, "k3", "malee", "10.1.2.5", -50, None)
+    asked = ("lookup", "--user", "head", *PERIOD, *PURPOSE)
+    found = tree(site.yuenyan(*asked, "--json"))
+    assert [one["session_id"] for one in found["sessions"]] == ["k1", "k2"]
+    assert [one["address"] for one in found["addresses"]] == ["10.1.2.3", "10.1.2.4"]
+    assert [(one["mac"], one["sessions"]) for one in found["devices"]] == [(MAC, 2)]
+    assert [(one["nas"], one["sessions"]) for one in found["places"]] == [("#1", 2)]
+    assert "10.1.2.3" in site.yuenyan(*asked).stdout
+    assert site.yuenyan("lookup", "--user", "nobody", *PERIOD, *PURPOSE).exit_code == 1
+    (_, first), *_rest, (_, last) = events(database, "lookup:run")
+    assert (first["target"], first["candidates"], first["names"]) == ("head", 2, True)
+    assert (last["target"], last["candidates"]) == ("nobody", 0)
+
+
+def test_a_session_leads_back_to_its_flows(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    add_session(database, "k2", "malee", "10.1.2.4", -600, 600)
+    archive_flows(site, Flow(), Flow(src="10.1.2.4", nat_src_port=50_001))
+    found = tree(site.yuenyan("flows", "--session", "k1", *PURPOSE, "--json"))
+    assert [flow["nat_src_port"] for flow in found["flows"]] == [50_000]
+    assert found["asked"]["session"] == "k1"
+    assert [one["session_id"] for one in found["addresses"]] == ["k1"]
+    assert tree(site.yuenyan("flows", "--session", "k1", *PERIOD, *PURPOSE, "--json"))["flows"]
+    missing = site.yuenyan("flows", "--session", "k9", *PURPOSE)
+    assert (missing.exit_code, "no session" in missing.stderr) == (1, True)
+    both = site.yuenyan("flows", "--session", "k1", "--user", "x", *PERIOD, *PURPOSE)
+    assert both.exit_code == 2
+
+
+def test_the_record_says_who_has_the_shell(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    site.yuenyan("lookup", *TIMES, *PURPOSE)
+    site.yuenyan("flows", "--session", "k1", *PURPOSE)
+    for _action, detail in events(database, "lookup:run", "flows:read"):
+        assert detail["os_user"]
+        assert (detail["case"], detail["reason"]) == ("12/2569", "court")
+
+
+def test_pseudonyms_show_no_name_and_stay_the_same_within_a_case(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600, account_id=1)
+    asked = ("lookup", "--at", AT, "--address", "10.1.2.3", "--reason", "court", "--json")
+    found, again, other = (
+        tree(site.yuenyan(*asked, "--pseudonyms", "--case", case))
+        for case in ("12/2569", "12/2569", "13/2569")
+    )
+    (one,) = found["candidates"]
+    assert (one["account"], one["full_name"], one["user_name"]) == (None, "", None)
+    assert one["mac"] == "3c:22:fb:··:··:··"
+    assert one["session_id"] == "k1"
+    assert found["confidentiality"] == "ปกติ" and found["names"] is False
+    assert "somchai" not in json.dumps(found) and "head" not in json.dumps(found["candidates"])
+    assert again["candidates"][0]["pseudonym"] == one["pseudonym"]
+    assert other["candidates"][0]["pseudonym"] != one["pseudonym"]
+
+
+def test_pseudonyms_of_a_thousand_people_differ() -> None:
+    made = {pseudonym(b"key", "12/2569", f"account:{number}") for number in range(1000)}
+    assert len(made) == 1000
+    assert pseudonym(b"key", "12/2569", "account:1") != pseudonym(b"yek", "12/2569", "account:1")
+
+
+@pytest.fixture
+def two_person_site(site: Site, database: Database, office: Office) -> Site:
+    """A site where a second officer has to agree; `khun` may."""
+    text = site.config_file.read_text(encoding="utf-8")
+    site.config_file.write_text(f"{text}[lookup]\nsecond_person = true\n", encoding="utf-8")
+    add_person(office, "khun")
+    with office.database.write() as session:
+        officers.grant(session, office, "khun", Level.CUSTODIAN, "test")
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    return site
+
+
+def approve(office: Office, number: int) -> None:
+    with office.database.write() as session:
+        unlocking.approve(session, office, number, people.get(session, "khun"), "ok")
+
+
+INSIDE = ("--at", AT, "--address", "10.1.2.3")
+
+
+def test_with_a_second_person_names_need_an_approval_of_this_very_question(
+    two_person_site: Site, office: Office, database: Database
+) -> None:
+    site = two_person_site
+    refused = site.yuenyan("lookup", *INSIDE, *PURPOSE, "--json")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "--ask-approval" in refused.stderr
+    asked = site.yuenyan("lookup", *INSIDE, *PURPOSE, "--ask-approval")
+    assert "request 1 waits" in asked.stdout
+    allowed = ("lookup", *INSIDE, *PURPOSE, "--approval", "1", "--json")
+    assert "waits for a second officer" in site.yuenyan(*allowed).stderr
+    approve(office, 1)
+    assert tree(site.yuenyan(*allowed))["candidates"][0]["user_name"] == "somchai"
+    for other in (
+        ("lookup", *INSIDE, "--case", "13", "--reason", "court", "--approval", "1"),
+        ("lookup", *INSIDE, "--tolerance-seconds", "5", *PURPOSE, "--approval", "1"),
+        ("lookup", "--at", AT, "--mac", MAC, *PURPOSE, "--approval", "1"),
+        ("flows", "--session", "k1", *PURPOSE, "--approval", "1"),
+        ("flows", "--session", "k1", *PURPOSE),
+        ("lookup", *INSIDE, *PURPOSE, "--approval", "7"),
+    ):
+        assert site.yuenyan(*other).exit_code == 1, other
+    assert len(events(database, "lookup:denied")) == 7
+    (_action, detail) = events(database, "lookup:run")[-1]
+    assert (detail["approval"], detail["approved_by"]) == (1, "khun")
+    assert tree(site.yuenyan("lookup", *INSIDE, *PURPOSE, "--pseudonyms", "--json"))["candidates"]
+
+
+def test_an_approval_ends_and_a_refusal_says_why(
+    two_person_site: Site, office: Office, database: Database
+) -> None:
+    site = two_person_site
+    for _ in range(2):
+        assert site.yuenyan("flows", "--session", "k1", *PURPOSE, "--ask-approval").exit_code == 0
+    approve(office, 1)
+    assert site.yuenyan("flows", "--session", "k1", *PURPOSE, "--approval", "1").exit_code == 0
+    with office.database.write() as session:
+        session.get_one(UnlockRequest, 1).expires_at = office.clock() - timedelta(seconds=1)
+        unlocking.refuse(session, office, 2, people.get(session, "khun"), "ไม่มีหมาย")
+    ended = site.yuenyan("flows", "--session", "k1", *PURPOSE, "--approval", "1")
+    assert (ended.exit_code, "has ended" in ended.stderr) == (1, True)
+    refused = site.yuenyan("flows", "--session", "k1", *PURPOSE, "--approval", "2")
+    assert "refused by khun: ไม่มีหมาย" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lookup", *PURPOSE),
+        ("lookup", "--address", PUBLIC, *PURPOSE),
+        ("lookup", "--at", AT, "--address", PUBLIC, "--mac", MAC, *PURPOSE),
+        ("lookup", "--at", AT, "--mac", "not-a-mac", *PURPOSE),
+        ("lookup", "--at", "18/11/2569", "--address", PUBLIC, *PURPOSE),
+        ("lookup", "--at", "18/11/25 10:00", "--address", PUBLIC, *PURPOSE),
+        ("lookup", "--user", "head", *PURPOSE),
+        ("lookup", "--user", "head", *PERIOD, "--pseudonyms", *PURPOSE),
+        ("flows", "--user", "head", *PURPOSE),
+    ],
+)
+def test_a_question_that_says_too_little_or_too_much_is_refused(
+    site: Site, arguments: tuple[str, ...]
+) -> None:
+    result = site.yuenyan(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_nobody_agrees_to_the_own_wish(office: Office, site: Site) -> None:
+    with office.database.write() as session:
+        head = people.get(session, "head")
+        wish = unlocking.Wish(
+            kind="mac", question={}, case="1", reason="x", asker="head", asker_id=head.id
+        )
+        own = unlocking.request(session, office, wish).id
+        shell = unlocking.Wish(
+            kind="mac", question={}, case="1", reason="x", asker="command-line", os_user="head"
+        )
+        at_console = unlocking.request(session, office, shell).id
+        for number in (own, at_console):
+            with pytest.raises(Refused, match="own wish"):
+                unlocking.approve(session, office, number, head, "")

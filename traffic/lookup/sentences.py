@@ -1,0 +1,26 @@
+"""The sentences every answer carries, in both languages (R34, R47).
+
+They are part of the answer, not of a page: whoever files the answer files them with it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from common.thai_time import ReadTime
+
+NOT_A_PERSON = {
+    "th": ("คำตอบนี้ระบุบัญชีผู้ใช้หรืออุปกรณ์ที่ถือหมายเลขไอพีในเวลานั้น ไม่ใช่หลักฐานว่าบุคคลใดเป็นผู้ใช้อุปกรณ์"),
+    "en": (
+        "The answer names the account or device that held the address at that time."
+        " It does not prove which person was using the device."
+    ),
+}
+
+
+def interpretation(moment: datetime, zone: str, read: ReadTime | None = None) -> dict[str, str]:
+    """How a time was understood: B.E. and C.E. in the site's zone, and UTC."""
+    shown = read or ReadTime(
+        moment=moment, zone=zone, year_as_written="", era="ce", is_short_year=False, has_clock=True
+    )
+    return {"thai": shown.thai, "western": shown.western, "utc": shown.utc, "note": shown.note}
