@@ -1,7 +1,7 @@
 """How long a look-up takes in an archive of 180 days of 2,500 users.
 
 The manifest has a line for every minute of 180 days, the database four sessions a day of every
-user. Flows (one a user and minute, 42 a second) are really written for the last 26 hours, in
+user. Flows (one a user and minute, 42 a second) are really written for the last 25 hours, in
 segments of a minute as the collector does; no question here opens an older one, and its line
 alone is there. On SQLite, and on PostgreSQL where it is installed.
 """
@@ -48,7 +48,7 @@ from yuenyan.initialise import initialise
 DAYS, USERS = 180, 2_500
 SLOT = 21_600
 """Seconds of a session; everybody has another address in the next."""
-WRITTEN_HOURS = 26
+WRITTEN_HOURS = 25
 BEGIN = 1_780_272_000
 END = BEGIN + DAYS * 86_400
 POOL = 4_096
