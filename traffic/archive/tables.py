@@ -18,6 +18,7 @@ import numpy as np
 from common import clock
 from common.errors import ArchiveError
 from traffic.archive.entries import Entry
+from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import digest_and_sync, sync_directory
@@ -29,6 +30,7 @@ Row = Mapping[str, Any]
 """Column name -> value; times in milliseconds since 1970 UTC, absent columns are NULL."""
 
 _HOUR_MS = 3_600_000
+_EVER_MS = (-(1 << 62), 1 << 62)
 _COPY = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION V2, ROW_GROUP_SIZE 122880"
 
 
@@ -103,12 +105,11 @@ class TableArchive:
         Raises:
             ArchiveError: a segment is missing or damaged.
         """
-        paths = [
-            str(self.archive / entry.path)
-            for entry in self.entries(kind)
-            if (from_ms is None or entry.received_max_ms >= from_ms)
-            and (to_ms is None or entry.received_min_ms <= to_ms)
-        ]
+        # Of rows, when a segment was active is when it was received.
+        first = _EVER_MS[0] if from_ms is None else from_ms
+        last = _EVER_MS[1] if to_ms is None else to_ms
+        found = ManifestIndex(self.archive).segments(kind.name, first, last)
+        paths = [str(self.archive / entry.path) for entry in found]
         if not paths:
             return []
         spans, limits = "", []
