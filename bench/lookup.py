@@ -55,7 +55,10 @@ POOL = 4_096
 FIRST = int(IPv4Address("10.20.0.0"))
 PUBLIC = int(IPv4Address("203.0.113.0"))
 
-_NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :last) "
+_NUMBERS = (
+    "WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT)"
+    " UNION ALL SELECT i + 1 FROM n WHERE i < :last) "
+)
 _KEY = {"sqlite": "printf('%032x', i)", "postgresql": "lpad(to_hex(i), 32, '0')"}
 _USER, _SLOT = f"(i % {USERS})", f"(i / {USERS})"
 _HOST = f"(({_USER} * 31 + {_SLOT} * 977) % {POOL})"
