@@ -43,6 +43,8 @@ class Kind(StrEnum):
     IPV6 = "IPv6 address"
     UNUSED = "public port, any moment"
     OUTAGE = "while the collector was down"
+    UPLINK = "inside, school cut off"
+    BEFORE = "before it was, told while it was"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,16 @@ class Judge:
         self._random = Random(seed)
         self._knowledge = Knowledge(district.world, district.reports)
         self._translated = [one for one in district.traffic.connections if one.public]
+        self._cut_off = [
+            (one, max(one.from_s, visit.school.outage[0]), min(one.to_s, visit.school.outage[1]))
+            for visit in district.world.visits
+            if visit.school.outage
+            for one in visit.holdings
+            if ":" not in one.address
+            and one.from_s < visit.school.outage[1]
+            and one.to_s > visit.school.outage[0]
+        ]
+        """(who had what, from when to when while accounting did not reach us)"""
         self._holdings = [one for visit in district.world.visits for one in visit.holdings]
 
     def run(self, each: int) -> dict[Kind, Score]:
@@ -119,6 +131,7 @@ class Judge:
         during = [
             one for one in self._translated if one.from_s > outage[0] and one.to_s < outage[1] - 16
         ]
+        before = [one for one in self._translated if one.lost and one.from_s < outage[0] - 5]
         four = [one for one in self._holdings if ":" not in one.address]
         six = [one for one in self._holdings if ":" in one.address]
         for _ in range(each):
@@ -132,6 +145,13 @@ class Judge:
             if during:
                 one = rng.choice(during)
                 yield self._port(Kind.OUTAGE, one, rng.uniform(one.from_s, one.to_s))
+            if self._cut_off:
+                held, first, last = rng.choice(self._cut_off)
+                yield self._inside(Kind.UPLINK, held.address, rng.uniform(first, last))
+            if before:
+                one = rng.choice(before)
+                at = rng.uniform(one.from_s, min(one.to_s, outage[0] - 3))
+                yield self._port(Kind.BEFORE, one, at)
             for kind, holdings in ((Kind.INSIDE, four), (Kind.IPV6, six)):
                 if holdings:
                     held = rng.choice(holdings)

@@ -71,7 +71,7 @@ class ManifestIndex:
             wanted &= (table["active_min"] <= to_ms) & (table["active_max"] >= from_ms)
             if events:
                 wanted &= table["has_events"]
-            for entry in self._lines(table[wanted | table["removes"]]):
+            for entry in self._lines(table, wanted | table["removes"]):
                 removed.update(entry.removed)
                 found.append(entry)
         for entry in self._rest:
@@ -104,7 +104,7 @@ class ManifestIndex:
         if self._table is not None:
             table = self._table
             wanted = (table["gap_min"] <= to_ms) & (table["gap_max"] >= from_ms)
-            found.extend(self._lines(table[wanted & (table["gap_max"] > _NO_GAP)]))
+            found.extend(self._lines(table, wanted & (table["gap_max"] > _NO_GAP)))
         return found + [entry for entry in self._rest if entry.gaps]
 
     def _load(self) -> None:
@@ -117,7 +117,10 @@ class ManifestIndex:
                 octets = stream.read()
                 octets = octets[: octets.rfind(b"\n") + 1]
                 lines = octets.split(b"\n")[:-1]
-                self._rest = [decode_entry(line, -1) for line in lines]
+                first = 1 if self._table is None else len(self._table) + 1
+                self._rest = [
+                    decode_entry(line, number) for number, line in enumerate(lines, first)
+                ]
                 left = unfinished(self._rest)
                 if left:
                     lines, self._rest = lines[:-left], self._rest[:-left]
@@ -161,16 +164,17 @@ class ManifestIndex:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
 
-    def _lines(self, rows: Table) -> Iterator[Entry]:
-        if not len(rows):
+    def _lines(self, table: Table, wanted: npt.NDArray[np.bool_]) -> Iterator[Entry]:
+        positions = wanted.nonzero()[0]
+        if not len(positions):
             return
         with self._manifest.path.open("rb") as stream:
-            for row in rows:
-                stream.seek(int(row["offset"]))
-                line = stream.read(int(row["octets"]))
+            for position in positions:
+                stream.seek(int(table["offset"][position]))
+                line = stream.read(int(table["octets"][position]))
                 if not line.endswith(b"\n"):
                     raise ArchiveError(NAME, "does not fit the manifest; delete it")
-                yield decode_entry(line[:-1], -1)
+                yield decode_entry(line[:-1], int(position) + 1)
 
 
 def agrees(archive: Path) -> bool:

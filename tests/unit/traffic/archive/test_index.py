@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Site
 from traffic.archive import index as indexing
 from traffic.archive.entries import Entry, GapNote
 from traffic.archive.index import NAME, ManifestIndex, agrees
 from traffic.archive.manifest import Manifest
+from traffic.collectors.decoding import Sealer
+from traffic.collectors.paths import collector_paths
 
 
 @pytest.fixture
@@ -130,6 +133,20 @@ def test_an_index_that_hides_a_segment_is_noticed(manifest: Manifest) -> None:
 def test_who_may_not_write_the_index_reads_without(manifest: Manifest) -> None:
     (manifest.archive / NAME).mkdir()
     assert minutes(manifest, 10, 10) == ["flow/10.parquet"]
+
+
+def test_the_index_is_made_where_the_archive_is_sealed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "UNINDEXED_OCTETS", 1_000)
+    paths = collector_paths(site.config)
+    paths.make()
+    manifest = Manifest(paths.archive)
+    for minute in range(10):
+        append(manifest, segment(minute))
+    Sealer(site.config, paths).turn(1_795_000_000.0)
+    assert (paths.archive / NAME).exists()
+    assert agrees(paths.archive)
 
 
 def test_no_manifest_is_an_empty_one(tmp_path: Path) -> None:

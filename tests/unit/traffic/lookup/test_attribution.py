@@ -266,6 +266,12 @@ def test_a_wider_window_never_has_fewer_candidates(
         holder(name, span[0], span[1], address=f"10.0.0.{last}", session=str(number))
         for number, (name, span, last) in enumerate(held)
     ]
+    # Every second one lost its stop and is certain for half of its time.
+    holders[1::2] = [
+        replace(one, certain_to=one.from_at + (one.to_at - one.from_at) / 2)
+        for one in holders[1::2]
+        if one.to_at is not None
+    ]
     bindings = [binding(span[0], span[1], address=f"10.0.0.{last}") for span, last in bound]
     first, last = asked
     narrow, wide = window(first, last), window(first - wider[0], last + wider[1])
