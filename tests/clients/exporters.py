@@ -122,7 +122,10 @@ def captured(net: Network, port: int, path: Path) -> Iterator[None]:
 
 
 def count_with_nfdump(datagrams: list[Datagram], folder: Path) -> int:
-    """How many flows nfcapd and nfdump, which nobody here wrote, get out of `datagrams`."""
+    """How many flows nfcapd and nfdump, which nobody here wrote, get out of `datagrams`.
+
+    Those of an exporter on loopback are sent from its address, so that it keeps its templates.
+    """
     nfcapd, nfdump = require("nfcapd", "nfdump"), require("nfdump", "nfdump")
     folder.mkdir()
     port = free_port(socket.SOCK_DGRAM)
@@ -134,9 +137,15 @@ def count_with_nfdump(datagrams: list[Datagram], folder: Path) -> int:
         )  # fmt: skip
     try:
         wait_until(lambda: _waiting(port) is not None, _LIMIT_SECONDS, "nfcapd does not start")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        wires: dict[str, socket.socket] = {}
+        with contextlib.ExitStack() as opened:
             for datagram in datagrams:
-                wire.sendto(datagram.payload, ("127.0.0.1", port))
+                source = datagram.exporter if datagram.exporter.startswith("127.") else "127.0.0.1"
+                if source not in wires:
+                    wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                    wires[source] = opened.enter_context(wire)
+                    wires[source].bind((source, 0))
+                wires[source].sendto(datagram.payload, ("127.0.0.1", port))
                 time.sleep(0.002)
         wait_until(lambda: _waiting(port) == 0, _LIMIT_SECONDS, "nfcapd does not read")
         time.sleep(1)
