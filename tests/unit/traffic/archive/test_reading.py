@@ -25,6 +25,7 @@ from traffic.archive import segments
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 from traffic.archive.reading import Asked, FlowReader
+from traffic.archive.schema import STORED
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.spool import closed_files
@@ -64,7 +65,7 @@ def test_segments_older_than_a_column_are_read_beside_newer_ones(
     fields = (*STANDARD, (58, 2), (234, 4))
     newer = encode_flow(Flow(src_port=2), STANDARD) + bytes.fromhex("0064 00000007")
     with monkeypatch.context() as patch:
-        old = tuple(name for name in segments.STORED if name not in ("vlan", "vrf"))
+        old = tuple(name for name in STORED if name not in ("vlan", "vrf"))
         patch.setattr(segments, "STORED", old)
         store(paths, flow_datagram([Flow(src_port=1)], 0))
     store(paths, version_9(template_set(300, fields), data_set(300, [newer]), sequence=1))
