@@ -16,6 +16,12 @@ needed=(
   ip:iproute2
   nft:nftables
   tcpdump:tcpdump
+  softflowd:softflowd
+  fprobe:fprobe
+  ulogd:ulogd2
+  conntrack:conntrack
+  nfcapd:nfdump
+  tshark:tshark
   ps:procps
   hostapd:hostapd
   wpa_supplicant:wpasupplicant

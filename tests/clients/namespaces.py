@@ -19,7 +19,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,10 +84,10 @@ nfprobe_timeouts: expint=1:tcp=2:tcp.fin=1:tcp.rst=1:udp=1:general=1:maxlife=5
 """
 
 
-_TRANSLATE = (
-    "add table ip nat",
-    "add chain ip nat post { type nat hook postrouting priority 100; }",
-    f"add rule ip nat post oifname public meta l4proto {{ tcp, udp }} snat to {PUBLIC}:20000-40000",
+_CHAIN = "add chain ip nat post { type nat hook postrouting priority 100; }"
+_RULE = (
+    "add rule ip nat post oifname public {whose}meta l4proto {{ tcp, udp }} "
+    f"snat to {PUBLIC}:{{first}}-{{last}}"
 )
 
 
@@ -100,6 +100,8 @@ class Network:
     here: str
     server: str
     """Where the server's address is: the gateway itself, unless it translates."""
+    link: str
+    """This machine's device towards the gateway."""
 
     def talk(self, client: str, port: int, tcp: int, udp: int) -> None:
         """Make `tcp` connections and send `udp` datagrams from `client` to the server."""
@@ -185,7 +187,7 @@ def network(clients: Sequence[str]) -> Iterator[Network]:
         for name, device in ((gateway, "inside"), (gateway, "uplink"), (client, "outside")):
             ip("-n", name, "link", "set", device, "up")
         ip("-n", client, "route", "add", "default", "via", "10.77.0.1")
-        yield Network(client, gateway, here, gateway)
+        yield Network(client, gateway, here, gateway, link)
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
             ip("link", "del", link)
@@ -195,8 +197,13 @@ def network(clients: Sequence[str]) -> Iterator[Network]:
 
 
 @contextmanager
-def translated(clients: Sequence[str]) -> Iterator[Network]:
-    """As `network`, with a gateway that translates the clients to PUBLIC by nftables."""
+def translated(
+    clients: Sequence[str], blocks: Mapping[str, tuple[int, int]] | None = None
+) -> Iterator[Network]:
+    """As `network`, with a gateway that translates the clients to PUBLIC by nftables.
+
+    With `blocks` each client gets the ports of its own block.
+    """
     nft = require("nft", "nftables")
     with network(clients) as net:
         server = net.client.replace("yc-", "ys-")
@@ -217,8 +224,12 @@ def translated(clients: Sequence[str]) -> Iterator[Network]:
                 "net.netfilter.nf_conntrack_timestamp=1",
                 "net.netfilter.nf_conntrack_udp_timeout=1",
                 "net.netfilter.nf_conntrack_tcp_timeout_time_wait=1")  # fmt: skip
-            for rule in _TRANSLATE:
-                inside(net.gateway, nft, rule)
+            inside(net.gateway, nft, "add table ip nat")
+            inside(net.gateway, nft, _CHAIN)
+            ports = {"": (20_000, 40_000)} if blocks is None else blocks
+            for client, (first, last) in ports.items():
+                whose = f"ip saddr {client} " if client else ""
+                inside(net.gateway, nft, _RULE.format(whose=whose, first=first, last=last))
             yield replace(net, server=server)
         finally:
             with contextlib.suppress(subprocess.CalledProcessError):

@@ -15,10 +15,11 @@ import numpy as np
 
 from common.errors import MalformedPacket
 from traffic.decoders import ipfix, netflow5, netflow9, sessions
-from traffic.decoders.batch import FlowBatch, join
-from traffic.decoders.blocks import PortBlock, take_blocks
+from traffic.decoders.batch import FlowBatch
+from traffic.decoders.blocks import PortBlock
 from traffic.decoders.counting import RecordWatch
-from traffic.decoders.plan import FieldSpecs, Plan, read_columns
+from traffic.decoders.groups import RecordGroups
+from traffic.decoders.plan import FieldSpecs
 from traffic.decoders.sequences import FlowGap, GapList, GapReason, SequenceWatch, condense
 from traffic.decoders.sflow import is_sflow
 from traffic.decoders.templates import (
@@ -30,7 +31,7 @@ from traffic.decoders.templates import (
     decode_templates,
     make_template,
 )
-from traffic.decoders.times import Moments, latest_uptime
+from traffic.decoders.times import latest_uptime
 from traffic.decoders.unread import Flaw, Unread, UnreadList
 
 MAX_PADDING = 7
@@ -80,15 +81,6 @@ class Decoded:
     """Exporters that sent sFlow, which is not decoded."""
 
 
-@dataclass(slots=True)
-class _Group:
-    """Record octets of one plan, and the moments and origin of each piece."""
-
-    bodies: list[memoryview | bytes] = field(default_factory=list)
-    rows: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
-    """Records, received_ms, exported_ms, uptime_ms, exporter index, domain."""
-
-
 class FlowDecoder:
     """NetFlow 5 and 9 and IPFIX of any number of exporters; see `decode`."""
 
@@ -98,8 +90,7 @@ class FlowDecoder:
         self.records = RecordWatch(self.watch)
         self.starts = sessions.StartTimes()
         self.sessions = sessions.NewSessions()
-        self._groups: dict[Plan, _Group] = {}
-        self._senders: dict[str, int] = {}
+        self._groups = RecordGroups()
         self._counts = Counts()
         self._gaps = GapList()
         self._flaws: list[Flaw] = []
@@ -107,7 +98,7 @@ class FlowDecoder:
 
     def decode(self, datagrams: Iterable[Datagram]) -> Decoded:
         """Every flow in `datagrams`, in no particular order, and what is known to be missing."""
-        self._groups, self._senders = {}, {}
+        self._groups = RecordGroups()
         self._counts, self._gaps = Counts(), GapList()
         self._flaws, self._sflow = [], set()
         counts, unread = self._counts, UnreadList()
@@ -134,16 +125,9 @@ class FlowDecoder:
                 self._keep(datagram, received_ms, unread)
         for (sender, domain, number), late in self.store.expire(latest_ms):
             self._give_up(sender, domain, number, late)
-        exporters = tuple(map(sessions.exporter_of, self._senders))
-        blocks: list[PortBlock] = []
-        parts = []
-        for plan, group in self._groups.items():
-            part, found = self._read(plan, group, exporters)
-            parts.append(part)
-            blocks.extend(found)
+        batch, blocks = self._groups.read()
         counts.blocks = len(blocks)
-        batch = join(parts, exporters) if parts else FlowBatch(0, {}, exporters)
-        self._groups = {}
+        self._groups = RecordGroups()
         gaps = condense([*self._gaps.take(), *self.watch.take_gaps()])
         return Decoded(batch, gaps, counts, blocks, unread.kept, frozenset(self._sflow))
 
@@ -152,7 +136,9 @@ class FlowDecoder:
         key = (exporter, 5, head.engine)
         self.watch.observe(key, head.flow_sequence, head.count, received_ms, head.uptime_ms)
         moments = (received_ms, head.exported_ms, head.uptime_ms)
-        self._add(netflow5.record_plan(), exporter, head.engine, moments, head.count, head.body)
+        self._groups.add(
+            netflow5.record_plan(), exporter, head.engine, moments, head.count, head.body
+        )
 
     def _version_9(self, exporter: str, received_ms: int, payload: memoryview) -> None:
         head = netflow9.decode_header(payload)
@@ -281,24 +267,8 @@ class FlowDecoder:
             latest = latest_uptime(plan.times, np.frombuffer(octets, plan.dtype))
             uptime_ms = self.starts.reckon((sender, domain), moments[1], latest)
             moments = (moments[0], moments[1], uptime_ms)
-        self._add(plan, sender, domain, moments, records, octets)
+        self._groups.add(plan, sender, domain, moments, records, octets)
         return records
-
-    def _add(
-        self,
-        plan: Plan,
-        sender: str,
-        domain: int,
-        moments: tuple[int, int, int],
-        records: int,
-        octets: memoryview | bytes,
-    ) -> None:
-        group = self._groups.get(plan)
-        if group is None:
-            group = self._groups[plan] = _Group()
-        index = self._senders.setdefault(sender, len(self._senders))
-        group.bodies.append(octets)
-        group.rows.append((records, *moments, index, domain))
 
     def _unknown_set(self) -> None:
         self._counts.unknown_sets += 1
@@ -338,21 +308,3 @@ class FlowDecoder:
         self._gaps.add(
             FlowGap(source=source, from_ms=at_ms, to_ms=at_ms, lost=0, reason=GapReason.UNDECODABLE)
         )
-
-    @staticmethod
-    def _read(
-        plan: Plan, group: _Group, exporters: tuple[str, ...]
-    ) -> tuple[FlowBatch, list[PortBlock]]:
-        rows = np.array(group.rows, np.int64)
-        repeats = rows[:, 0]
-        records = np.frombuffer(b"".join(group.bodies), plan.dtype)
-        received, exported, uptime, exporter, domain = (
-            np.repeat(rows[:, column], repeats) for column in range(1, 6)
-        )
-        columns = read_columns(plan, records, Moments(received, exported, uptime))
-        columns["exporter"] = exporter.astype(np.uint32)
-        columns["domain"] = domain.astype(np.uint32)
-        batch = FlowBatch(len(records), columns)
-        if plan.may_tell_blocks:
-            return take_blocks(plan, records, batch, exporters)
-        return batch, []

@@ -44,6 +44,7 @@ class Field(IntEnum):
     DESTINATION_IPV6 = 28
     SOURCE_MAC = 56
     POST_DESTINATION_MAC = 57
+    SOURCE_VLAN = 58
     DIRECTION = 61
     DESTINATION_MAC = 80
     POST_SOURCE_MAC = 81
@@ -71,6 +72,8 @@ class Field(IntEnum):
     FIREWALL_EVENT = 233
     POST_NAT_SOURCE_IPV6 = 281
     POST_NAT_DESTINATION_IPV6 = 282
+    INGRESS_VRF = 234
+    DOT1Q_VLAN = 243
     INITIATOR_PACKETS = 298
     RESPONDER_PACKETS = 299
     OBSERVATION_SECONDS = 322
@@ -133,6 +136,8 @@ COLUMNS: dict[str, np.dtype[Any]] = {
         "direction": "u1",
         "src_mac": "u8",
         "dst_mac": "u8",
+        "vlan": "u2",
+        "vrf": "u4",
     }.items()
 }
 """Every column a decoded batch may have; one that is absent holds its default everywhere."""
@@ -171,6 +176,8 @@ SCALARS: tuple[tuple[str, tuple[Field, ...]], ...] = (
     ("direction", (Field.DIRECTION,)),
     ("src_mac", (Field.SOURCE_MAC, Field.POST_SOURCE_MAC, Field.STATION_MAC)),
     ("dst_mac", (Field.DESTINATION_MAC, Field.POST_DESTINATION_MAC)),
+    ("vlan", (Field.SOURCE_VLAN, Field.DOT1Q_VLAN)),
+    ("vrf", (Field.INGRESS_VRF,)),
     ("src4", (Field.SOURCE_IPV4, Field.STATION_IPV4)),
     ("dst4", (Field.DESTINATION_IPV4,)),
     ("nat_src4", (Field.POST_NAT_SOURCE_IPV4, Field.ASA_POST_NAT_SOURCE_IPV4)),

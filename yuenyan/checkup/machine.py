@@ -129,6 +129,7 @@ def check_ports(config: Config) -> Iterator[Finding]:
         ("portal.listen " + config.portal.listen, config.portal.listen, stream),
         ("admin.listen " + config.admin.listen, config.admin.listen, stream),
         *((f"collector.netflow {text}", text, datagram) for text in config.collector.netflow),
+        *((f"collector.ipfix {text}", text, datagram) for text in config.collector.ipfix),
     ]
     for check, listen, kind in wanted:
         yield _check_port(check, listen, kind)

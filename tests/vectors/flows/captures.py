@@ -11,7 +11,7 @@ from pathlib import Path
 
 from traffic.decoders.decoder import Datagram
 
-FOLDER = Path(__file__).parent / "captures"
+FOLDER = Path(__file__).parent / "pcap"
 
 _FILE = struct.Struct("<IHHiIII")
 _PACKET = struct.Struct("<IIII")

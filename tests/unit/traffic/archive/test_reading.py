@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from common.config import Config
@@ -12,6 +13,7 @@ from common.metrics import Counters
 from tests.vectors.flows.datagrams import (
     IPV6,
     SECONDS,
+    STANDARD,
     Flow,
     data_set,
     encode_flow,
@@ -19,9 +21,11 @@ from tests.vectors.flows.datagrams import (
     version_9,
 )
 from tests.vectors.flows.spools import flow_datagram, record, write_spool
+from traffic.archive import segments
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 from traffic.archive.reading import Asked, FlowReader
+from traffic.archive.schema import STORED
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.spool import closed_files
@@ -53,6 +57,23 @@ def ports(
 ) -> list[int]:
     flows, _ = found.find_flows([Asked(ip_network(network), from_ms, to_ms)], 1000)
     return sorted(flow.src_port for flow in flows)
+
+
+def test_segments_older_than_a_column_are_read_beside_newer_ones(
+    paths: CollectorPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = (*STANDARD, (58, 2), (234, 4))
+    newer = encode_flow(Flow(src_port=2), STANDARD) + bytes.fromhex("0064 00000007")
+    with monkeypatch.context() as patch:
+        old = tuple(name for name in STORED if name not in ("vlan", "vrf"))
+        patch.setattr(segments, "STORED", old)
+        store(paths, flow_datagram([Flow(src_port=1)], 0))
+    store(paths, version_9(template_set(300, fields), data_set(300, [newer]), sequence=1))
+    assert ports(reader(paths), "10.1.2.3") == [1, 2]
+    first, last = (paths.archive / entry.path for entry in Manifest(paths.archive).entries())
+    query = "SELECT vlan, vrf FROM read_parquet(?, union_by_name = true) ORDER BY src_port"
+    rows = duckdb.connect().execute(query, [[str(first), str(last)]]).fetchall()
+    assert rows == [(None, None), (100, 7)]
 
 
 def test_a_client_is_found_by_the_sort_key_and_a_peer_by_any_side(paths: CollectorPaths) -> None:
