@@ -14,6 +14,10 @@ needed=(
   faketime:faketime
   ip:iproute2
   nft:nftables
+  conntrack:conntrack
+  dnsmasq:dnsmasq-base
+  rsyslogd:rsyslog
+  udhcpc:udhcpc
   tcpdump:tcpdump
   ps:procps
   hostapd:hostapd
@@ -40,6 +44,7 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/
 [ -z "${YUENYAN_TEST_ALL:-}" ] || [ -d /usr/share/samba/setup ] ||
   missing+=(samba-ad-provision samba-dsdb-modules samba-vfs-modules)
 compgen -G '/usr/share/fonts/*/tlwg/*' >/dev/null || missing+=(fonts-thai-tlwg)
+compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' >/dev/null || missing+=(rsyslog-gnutls)
 [ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 
 peer_with_teap() { # some 20 seconds the first time, then nothing
