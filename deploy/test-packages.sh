@@ -18,6 +18,9 @@ needed=(
   dnsmasq:dnsmasq-base
   rsyslogd:rsyslog
   udhcpc:udhcpc
+  ulogd:ulogd2
+  kea-dhcp4:kea-dhcp4-server
+  dhcpd:isc-dhcp-server
   tcpdump:tcpdump
   ps:procps
   hostapd:hostapd
