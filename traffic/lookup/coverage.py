@@ -57,10 +57,20 @@ def find_gaps(
     found: list[GapSpan] = []
     for process in processes:
         found.extend(_not_running(store, process, window, now))
-    kinds = {PROCESS_KINDS[one] for one in processes}
-    found.extend(_recorded(store, window, kinds | {LOGGED} if "flow" in kinds else kinds))
+    found.extend(_recorded(store, window, {PROCESS_KINDS[one] for one in processes}))
     if "collector" in processes:
-        found.extend(_in_manifest(entries, window))
+        found.extend(_in_manifest(entries, window, "flow"))
+    return _distinct(found)
+
+
+def find_logged_gaps(store: Store, entries: Iterable[Entry], window: Window) -> list[GapSpan]:
+    """Recorded gaps of log lines that overlap `window`."""
+    recorded = _recorded(store, window, {LOGGED})
+    return _distinct([*recorded, *_in_manifest(entries, window, LOGGED)])
+
+
+def _distinct(found: Iterable[GapSpan]) -> list[GapSpan]:
+    """The copy of a gap in the database and its record in the manifest are one."""
     unique = {(gap.kind, gap.source, gap.from_at, gap.to_at, gap.reason): gap for gap in found}
     return sorted(unique.values(), key=lambda gap: (gap.from_at, gap.kind, gap.source))
 
@@ -140,10 +150,10 @@ def _recorded(store: Store, window: Window, kinds: set[str]) -> list[GapSpan]:
     return [span for span in spans if _matters(span, window)]
 
 
-def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
+def _in_manifest(entries: Iterable[Entry], window: Window, kind: str) -> list[GapSpan]:
     spans = (
         GapSpan(
-            kind=gap_kind(note),
+            kind=kind,
             source=note.source,
             reason=note.reason,
             from_at=from_milliseconds(note.from_ms),
@@ -152,6 +162,7 @@ def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
         )
         for entry in entries
         for note in entry.gaps
+        if gap_kind(note) == kind
     )
     return [span for span in spans if _matters(span, window)]
 

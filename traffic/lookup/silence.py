@@ -17,7 +17,13 @@ from traffic.archive.kinds import LEASE
 from traffic.decoders.sequences import GapReason
 from traffic.decoders.syslog.sources import FORGOTTEN_MS, Source, read_sources, source_name
 from traffic.lookup.attribution import GapSpan, Window
-from traffic.lookup.coverage import LOGGED, NOT_RUNNING, find_gaps, find_pending
+from traffic.lookup.coverage import (
+    LOGGED,
+    NOT_RUNNING,
+    find_gaps,
+    find_logged_gaps,
+    find_pending,
+)
 from traffic.lookup.store import Store
 from traffic.moments import from_milliseconds
 
@@ -64,11 +70,9 @@ def find_lease_gaps(
     """What is missing of leases, at a site whose DHCP servers tell of them."""
     if not any(entry.kind == LEASE.name for entry in entries):
         return []
-    gaps = [
-        gap
-        for gap in find_gaps(store, entries, window, now, ["collector"])
-        if gap.reason == NOT_RUNNING or (gap.kind == LOGGED and _is_of_leases(gap))
-    ]
+    running = find_gaps(store, entries, window, now, ["collector"])
+    gaps = [gap for gap in running if gap.reason == NOT_RUNNING]
+    gaps += [gap for gap in find_logged_gaps(store, entries, window) if _is_of_leases(gap)]
     gaps += [gap for gap in find_silences(config, window, now) if _is_of_leases(gap)]
     pending = find_pending(config, window, now)
     return gaps if pending is None else [*gaps, pending]

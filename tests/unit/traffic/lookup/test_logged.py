@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
 from traffic.lookup import nat_logs
+from traffic.lookup.attribution import Window
+from traffic.lookup.flows import FlowQuestion, find_flows
 
 __all__ = ["database"]
 
@@ -307,3 +310,15 @@ def test_a_silence_that_is_over_is_a_gap_of_its_time(site: Site, database: Datab
     assert found["outcome"] == "gap"
     assert [(gap["kind"], gap["reason"]) for gap in found["gaps"]] == [("syslog", "silent")]
     assert found["gaps"][0]["source"] == "syslog 10.0.0.1 lease"
+    public = ask(site, database, PUBLIC, port=50_000)
+    assert [(gap["kind"], gap["reason"]) for gap in public["gaps"]] == [("syslog", "silent")]
+
+
+def test_lines_that_are_missing_are_no_gap_of_flows(site: Site, database: Database) -> None:
+    site = with_collector(site, silent_minutes=10)
+    archive_lines(site, (-3000, dnsmasq("10.9.9.1", PHONE)), (3000, dnsmasq("10.9.9.1", PHONE)))
+    window = Window(SENT, SENT + timedelta(seconds=1))
+    question = FlowQuestion(
+        address=ip_address("10.9.9.9"), user=None, window=window, case="1", reason="x"
+    )
+    assert find_flows(database, site.config, question, "head")["gaps"] == []
