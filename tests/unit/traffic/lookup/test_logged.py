@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete
 
 from common.config import Config
+from common.errors import ArchiveError
 from common.metrics import Counters
 from db.engine import Database
 from db.models import AddressInterval, NetworkSession
@@ -22,7 +23,7 @@ from tests.vectors.syslog.spools import conntrack, dnsmasq, line_record
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
-from traffic.lookup import nat_logs
+from traffic.lookup import leases, nat_logs
 from traffic.lookup.attribution import Window
 from traffic.lookup.flows import FlowQuestion, find_flows
 
@@ -253,6 +254,30 @@ def test_a_lease_after_its_time_is_nobodys(site: Site, database: Database) -> No
     assert ask(site, database, "10.1.2.3")["outcome"] == "none"
     asked = SENT - timedelta(seconds=500)
     assert names(ask(site, database, "10.1.2.3", at=asked)) == ["somchai"]
+
+
+def test_no_lease_is_left_out_for_being_one_too_many(
+    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "MAX_ROWS", 5)
+    add_bare_session(database, "k1", "somchai", PHONE, -90_000, None, account_id=1)
+    add_bare_session(database, "k2", "malee", TABLET, -90_000, None)
+    flood = [(-80_000 + one, dnsmasq("10.1.2.3", PHONE)) for one in range(9)]
+    archive_lines(
+        site,
+        *flood,
+        (-60, dnsmasq("10.1.2.3", TABLET)),
+        (-60, dnsmasq("10.1.2.4", PHONE)),
+        *((-5, conntrack("NEW", inside=f"10.1.2.{one}:40000")) for one in (3, 4)),
+    )
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert {one["inside_address"]: one["user_name"] for one in found["candidates"]} == {
+        "10.1.2.3": "malee",
+        "10.1.2.4": "somchai",
+    }
+    monkeypatch.setattr(leases, "MAX_ROWS", 0)
+    with pytest.raises(ArchiveError, match=r"10\.1\.2\.3"):
+        ask(site, database, "10.1.2.3")
 
 
 TABLE = {"inside": "10.1.2.0/28", "outside": PUBLIC, "first_port": 1024, "ports": 1000}
