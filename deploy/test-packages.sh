@@ -15,11 +15,16 @@ needed=(
   chronyd:chrony
   ip:iproute2
   nft:nftables
+  conntrack:conntrack
+  dnsmasq:dnsmasq-base
+  rsyslogd:rsyslog
+  udhcpc:udhcpc
+  ulogd:ulogd2
+  kea-dhcp4:kea-dhcp4-server
+  dhcpd:isc-dhcp-server
   tcpdump:tcpdump
   softflowd:softflowd
   fprobe:fprobe
-  ulogd:ulogd2
-  conntrack:conntrack
   nfcapd:nfdump
   tshark:tshark
   ps:procps
@@ -53,6 +58,7 @@ for library in pango-1.0.so.0:libpango-1.0-0 pangoft2-1.0.so.0:libpangoft2-1.0-0
   harfbuzz-subset.so.0:libharfbuzz-subset0; do
   compgen -G "/usr/lib/*/lib${library%%:*}" >/dev/null || missing+=("${library##*:}")
 done
+compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' >/dev/null || missing+=(rsyslog-gnutls)
 [ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 
 peer_with_teap() { # some 20 seconds the first time, then nothing

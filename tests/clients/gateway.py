@@ -1,4 +1,4 @@
-"""A school's gateway of real programs: nftables NAT, dnsmasq, conntrack, and a syslog sender.
+"""A school's gateway of real programs: nftables NAT, a DHCP server, conntrack, and a syslog sender.
 
 It runs in the gateway's namespace of tests.clients.namespaces, with a /dev of its own, so that
 the programs' log socket is its own too. Everything ends when its standard input does.
@@ -6,6 +6,7 @@ the programs' log socket is its own too. Everything ends when its standard input
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,11 @@ from tests.programs import require
 
 OUTSIDE_PORTS = (40_000, 59_999)
 _LIMIT_SECONDS = 30
+_DHCP_PACKAGES = {
+    "dnsmasq": "dnsmasq-base",
+    "kea-dhcp4": "kea-dhcp4-server",
+    "dhcpd": "isc-dhcp-server",
+}
 _READY = b"ready\n"
 
 _SCRIPT = """
@@ -34,11 +40,22 @@ sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestam
 nft -f "$D/nat.nft"
 rsyslogd -n -f "$D/rsyslog.conf" -i "$D/rsyslog.pid" &
 for _ in $(seq 200); do [ -S /dev/log ] && break; sleep 0.05; done
-conntrack -E -e NEW,DESTROY -o timestamp 2>/dev/null | logger -t conntrack &
-dnsmasq -k --conf-file=/dev/null --user=root --interface=inside --bind-interfaces --port=0 \
-  --dhcp-range=10.77.0.100,10.77.0.150,1h --dhcp-leasefile="$D/leases" --pid-file="$D/dnsmasq.pid" \
-  --dhcp-authoritative --no-ping &
-for _ in $(seq 200); do [ -s "$D/dnsmasq.pid" ] && break; sleep 0.05; done
+if [ "$2" = ulogd ]; then
+  ulogd -c "$D/ulogd.conf" &
+else
+  conntrack -E -e NEW,DESTROY -o timestamp 2>/dev/null | logger -t conntrack &
+fi
+touch "$D/leases"
+case $3 in
+dnsmasq)
+  dnsmasq -k --conf-file=/dev/null --user=root --interface=inside --bind-interfaces --port=0 \
+    --dhcp-range=10.77.0.100,10.77.0.150,1h --dhcp-leasefile="$D/leases" --dhcp-authoritative \
+    --no-ping --pid-file="$D/dhcp.pid" & ;;
+kea-dhcp4)
+  KEA_PIDFILE_DIR="$D" KEA_LOCKFILE_DIR="$D" kea-dhcp4 -c "$D/kea.json" & ;;
+dhcpd)
+  dhcpd -f -4 -q -cf "$D/dhcpd.conf" -lf "$D/leases" -pf "$D/dhcp.pid" inside & ;;
+esac
 logger -t notes 'a page: http://www.secret.example/path?password=hunter2'
 echo ready
 read -r _ || true
@@ -60,6 +77,41 @@ module(load="imuxsock" SysSock.Name="/dev/log" SysSock.RateLimit.Interval="0")
 action(type="omfwd" target="{host}" port="{port}" {how})
 """
 
+_ULOGD = """
+[global]
+logfile="{folder}/ulogd.log"
+loglevel=5
+stack=ct1:NFCT,ip2str1:IP2STR,print1:PRINTFLOW,sys1:SYSLOG
+[ct1]
+event_mask=0x00000005
+hash_enable=0
+[sys1]
+facility=LOG_LOCAL2
+"""
+
+_KEA = {
+    "interfaces-config": {"interfaces": ["inside"]},
+    "lease-database": {"type": "memfile", "persist": False},
+    "valid-lifetime": 3600,
+    "subnet4": [
+        {"id": 1, "subnet": "10.77.0.0/24", "pools": [{"pool": "10.77.0.100 - 10.77.0.150"}]}
+    ],
+    "loggers": [
+        {
+            "name": "kea-dhcp4",
+            "severity": "INFO",
+            "output_options": [{"output": "syslog:kea-dhcp4"}],
+        }
+    ],
+}
+
+_DHCPD = """
+default-lease-time 3600;
+authoritative;
+ping-check false;
+subnet 10.77.0.0 netmask 255.255.255.0 { range 10.77.0.100 10.77.0.150; }
+"""
+
 _FORWARD = {
     "udp": 'protocol="udp" template="RSYSLOG_TraditionalForwardFormat"',
     "tcp": 'protocol="tcp" TCP_Framing="octet-counted" template="RSYSLOG_SyslogProtocol23Format"',
@@ -76,14 +128,25 @@ ip route replace default via 10.77.0.1
 
 
 @contextmanager
-def gateway(net: Network, folder: Path, transport: str, port: int, ca: Path) -> Iterator[None]:
-    """The gateway of `net`, sending its log here by `transport` to `port`."""
+def gateway(
+    net: Network, folder: Path, transport: str, port: int, ca: Path, teller: str, dhcp: str
+) -> Iterator[None]:
+    """The gateway of `net`, sending its log here by `transport` to `port`.
+
+    Args:
+        teller: who tells of translations, conntrack or ulogd.
+        dhcp: which server gives addresses, dnsmasq, kea-dhcp4 or dhcpd.
+    """
     for program, package in (
-        ("nft", "nftables"), ("conntrack", "conntrack"), ("dnsmasq", "dnsmasq-base"),
-        ("rsyslogd", "rsyslog"), ("logger", "bsdutils"),
+        ("nft", "nftables"), ("rsyslogd", "rsyslog"), ("logger", "bsdutils"),
     ):  # fmt: skip
         require(program, package)
+    require(teller, {"conntrack": "conntrack", "ulogd": "ulogd2"}[teller])
+    require(dhcp, _DHCP_PACKAGES[dhcp])
     (folder / "dev").mkdir(parents=True)
+    (folder / "kea.json").write_text(json.dumps({"Dhcp4": _KEA}))
+    (folder / "dhcpd.conf").write_text(_DHCPD)
+    (folder / "ulogd.conf").write_text(_ULOGD.format(folder=folder))
     (folder / "nat.nft").write_text(_NAT.format(first=OUTSIDE_PORTS[0], last=OUTSIDE_PORTS[1]))
     more = f' defaultNetstreamDriverCAFile="{ca}"' if transport == "tls" else ""
     (folder / "rsyslog.conf").write_text(
@@ -91,7 +154,8 @@ def gateway(net: Network, folder: Path, transport: str, port: int, ca: Path) -> 
     )
     log = (folder / "gateway.log").open("wb")
     running = subprocess.Popen(
-        ["ip", "netns", "exec", net.gateway, "sh", "-c", _SCRIPT, "gateway", str(folder)],
+        ["ip", "netns", "exec", net.gateway, "sh", "-c", _SCRIPT, "gateway", str(folder),
+         teller, dhcp],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", process_group=0,
     )  # fmt: skip
     assert running.stdin is not None and running.stdout is not None

@@ -1,8 +1,8 @@
 """A real gateway's log alone names the person: DHCP, NAT and a session without an address.
 
-dnsmasq gives real clients their addresses, nftables translates their connections, conntrack
-tells of them, rsyslogd brings it here by UDP, TCP and TLS. RADIUS knows the device and the
-account, and no address: nothing but the three together says who it was.
+dnsmasq, Kea or dhcpd gives real clients their addresses, nftables translates their connections,
+conntrack or ulogd tells of them, rsyslogd brings it here by UDP, TCP and TLS. RADIUS knows the
+device and the account, and no address: nothing but the three together says who it was.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
 PASSWORD = "seven green elephants"
 PEOPLE = {"somchai": "3c:22:fb:01:02:03", "malee": "3c:22:fb:0a:0b:0c"}
 TRANSPORTS = {
-    "udp": ("sqlite", 'syslog = ["0.0.0.0:{port}"]'),
-    "tcp": ("sqlite", 'syslog = []\nsyslog_tcp = ["0.0.0.0:{port}"]'),
-    "tls": ("sqlite", 'syslog = []\nsyslog_tls = ["0.0.0.0:{port}"]'),
+    "udp": 'syslog = ["0.0.0.0:{port}"]',
+    "tcp": 'syslog = []\nsyslog_tcp = ["0.0.0.0:{port}"]',
+    "tls": 'syslog = []\nsyslog_tls = ["0.0.0.0:{port}"]',
 }
 
 _TALK = """
@@ -88,19 +88,27 @@ def listening(host: str) -> Iterator[tuple[int, list[tuple[datetime, str, int]]]
             thread.join(20)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("transport", "teller", "dhcp"),
+    [
+        ("udp", "conntrack", "dnsmasq"),
+        ("tcp", "conntrack", "kea-dhcp4"),
+        ("tls", "conntrack", "dnsmasq"),
+        ("udp", "ulogd", "dhcpd"),
+    ],
+)
 def test_lease_conntrack_and_session_together_name_the_person(
-    request: pytest.FixtureRequest, tmp_path: Path, transport: str
+    request: pytest.FixtureRequest, tmp_path: Path, transport: str, teller: str, dhcp: str
 ) -> None:
     require_root()
     require("radclient", "freeradius-utils")
-    kind, setting = TRANSPORTS[transport]
     port = free_port(socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
     changes = {
-        'syslog = ["127.0.0.1:0"]': setting.format(port=port) + '\nloggers = ["198.18.0.0/15"]',
+        'syslog = ["127.0.0.1:0"]': TRANSPORTS[transport].format(port=port)
+        + '\nloggers = ["198.18.0.0/15"]',
         "[collector]": "[archive]\nsegment_seconds = 1\n[collector]",
     }
-    live = site_of_kind(request, tmp_path, kind, changes)
+    live = site_of_kind(request, tmp_path, "sqlite", changes)
     live.add_nas("gate", LOOPBACK)
     for name in PEOPLE:
         live.add_person(name, PASSWORD, **{"full-name": f"Somebody {name}"})
@@ -114,7 +122,7 @@ def test_lease_conntrack_and_session_together_name_the_person(
     ):
         wait_until(lambda: "collector_started" in collector.log(), 30, "no collector")
         with (
-            gateway(net, tmp_path / "gateway", transport, port, ca),
+            gateway(net, tmp_path / "gateway", transport, port, ca, teller, dhcp),
             listening(net.here) as (server, seen),
         ):
             for name, mac in PEOPLE.items():

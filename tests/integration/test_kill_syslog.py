@@ -26,7 +26,7 @@ KILLS = 3
 BURST = 40
 SPOOLED_SECONDS = 1.5
 
-Send = Callable[[bytes], None]
+Send = Callable[[bytes], object]
 
 
 @contextmanager
@@ -34,11 +34,8 @@ def sender(transport: str, port: int) -> Iterator[Send]:
     """Sends a line to this machine; the connection may break when the collector dies."""
     if transport == "udp":
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
-
-            def send(line: bytes) -> None:
-                wire.sendto(line, ("127.0.0.1", port))
-
-            yield send
+            wire.connect(("127.0.0.1", port))
+            yield wire.sendall
     else:
         with socket.create_connection(("127.0.0.1", port), 10) as wire:
             yield lambda line: wire.sendall(b"%d %s" % (len(line), line))

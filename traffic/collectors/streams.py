@@ -31,6 +31,9 @@ _WAITING_OCTETS = 8 << 20
 """Received but not spooled yet; beyond it nothing is read."""
 
 _READ_OCTETS = 65_536
+_LAST_READS = 64
+"""Of one connection at the stop: what had arrived by then, not all that goes on coming."""
+
 _HANDSHAKE_SECONDS = 10.0
 _MESSAGE_SECONDS = 60.0
 """A message that takes longer is kept as far as it came, and its connection closed."""
@@ -157,8 +160,9 @@ class StreamListeners:
         for sock in self._listening:
             sock.close()
         for connection in list(self._connections):
-            while connection in self._connections and self._read(connection):
-                pass
+            for _ in range(_LAST_READS):
+                if connection not in self._connections or not self._read(connection):
+                    break
             self._close(connection)
         self._selector.close()
 
@@ -177,6 +181,8 @@ class StreamListeners:
         try:
             sock, address = listening.accept()
         except OSError:
+            # Gone again, or no descriptor is left: that must not turn into a busy loop.
+            time.sleep(_FULL_SECONDS)
             return
         peer = _packed(sock.family, address[0])
         # Where senders prove themselves by a certificate, no list of addresses is needed.

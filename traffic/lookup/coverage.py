@@ -58,12 +58,26 @@ def find_gaps(
     found: list[GapSpan] = []
     for process in processes:
         found.extend(_not_running(store, process, window, now))
-    kinds = {PROCESS_KINDS[one] for one in processes}
-    found.extend(_recorded(store, window, kinds | {LOGGED} if "flow" in kinds else kinds))
+    found.extend(_recorded(store, window, {PROCESS_KINDS[one] for one in processes}))
     if "collector" in processes:
-        from_ms = to_milliseconds(window.from_at)
-        to_ms = to_milliseconds(window.to_at + EXPORT_DELAY)
-        found.extend(_in_manifest(reader.with_gaps(from_ms, to_ms), window))
+        found.extend(_in_manifest(_with_gaps(reader, window), window, "flow"))
+    return _distinct(found)
+
+
+def find_logged_gaps(store: Store, reader: FlowReader, window: Window) -> list[GapSpan]:
+    """Recorded gaps of log lines that overlap `window`."""
+    recorded = _recorded(store, window, {LOGGED})
+    return _distinct([*recorded, *_in_manifest(_with_gaps(reader, window), window, LOGGED)])
+
+
+def _with_gaps(reader: FlowReader, window: Window) -> list[Entry]:
+    """Lines of the manifest with a gap that may touch `window`."""
+    from_ms = to_milliseconds(window.from_at)
+    return reader.with_gaps(from_ms, to_milliseconds(window.to_at + EXPORT_DELAY))
+
+
+def _distinct(found: Iterable[GapSpan]) -> list[GapSpan]:
+    """The copy of a gap in the database and its record in the manifest are one."""
     unique = {(gap.kind, gap.source, gap.from_at, gap.to_at, gap.reason): gap for gap in found}
     return sorted(unique.values(), key=lambda gap: (gap.from_at, gap.kind, gap.source))
 
@@ -143,10 +157,10 @@ def _recorded(store: Store, window: Window, kinds: set[str]) -> list[GapSpan]:
     return [span for span in spans if _matters(span, window)]
 
 
-def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
+def _in_manifest(entries: Iterable[Entry], window: Window, kind: str) -> list[GapSpan]:
     spans = (
         GapSpan(
-            kind=gap_kind(note),
+            kind=kind,
             source=note.source,
             reason=note.reason,
             from_at=from_milliseconds(note.from_ms),
@@ -155,6 +169,7 @@ def _in_manifest(entries: Iterable[Entry], window: Window) -> list[GapSpan]:
         )
         for entry in entries
         for note in entry.gaps
+        if gap_kind(note) == kind
     )
     return [span for span in spans if _matters(span, window)]
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from common.config import Config
+from common.errors import ArchiveError
 from common.net import find_mac, format_mac
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import LEASE
@@ -27,7 +28,12 @@ LOOK_BACK = timedelta(hours=48)
 """How long before the window a lease may have been given or renewed: clients renew at half of
 a lease, and a lease of more than four days has no place in a school."""
 
+_SHORTER = (timedelta(hours=4), timedelta(minutes=10))
+"""For an address of which too many lines came; what was given before is renewed by then."""
+
 MAX_ROWS = 50_000
+"""Read at once."""
+
 _GIVES = (LeaseEvent.ASSIGN, LeaseEvent.RENEW)
 
 
@@ -53,16 +59,40 @@ def find_leases(
     wanted = sorted(set(addresses))
     if not wanted or not index.holds(LEASE.name):
         return []
-    rows = tables.read(
-        LEASE,
-        "list_contains(?, address)",
-        [wanted],
-        from_ms=to_milliseconds(window.from_at - LOOK_BACK),
-        to_ms=to_milliseconds(window.to_at) + held_ms,
-        limit=MAX_ROWS,
-        among=index,
-    )
+    rows = _read(tables, index, wanted, window, held_ms)
     return [one for one in lease_spans(rows, held_ms) if window.overlaps(one.from_at, one.to_at)]
+
+
+def _read(
+    tables: TableArchive,
+    index: ManifestIndex,
+    addresses: Sequence[str],
+    window: Window,
+    held_ms: int,
+) -> list[Found]:
+    """Every line of `addresses` that counts for `window`, in order for each address.
+
+    None is left out for being one too many: a lease that is not seen would name somebody else.
+    """
+    for back in (LOOK_BACK, *_SHORTER):
+        rows = tables.read(
+            LEASE,
+            "list_contains(?, address)",
+            [addresses],
+            from_ms=to_milliseconds(window.from_at - back),
+            to_ms=to_milliseconds(window.to_at) + held_ms,
+            limit=MAX_ROWS + 1,
+            among=index,
+        )
+        if len(rows) <= MAX_ROWS:
+            return rows
+        if len(addresses) > 1:
+            half = len(addresses) // 2
+            parts = addresses[:half], addresses[half:]
+            return [row for part in parts for row in _read(tables, index, part, window, held_ms)]
+    raise ArchiveError(
+        LEASE.name, f"has more than {MAX_ROWS} lines of {addresses[0]}; ask for a shorter time"
+    )
 
 
 def lease_spans(rows: Iterable[Found], held_ms: int) -> list[Lease]:

@@ -13,6 +13,7 @@ from traffic.archive.reading import FlowReader, Translation
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Binding, GapSpan, Holder, Window
+from traffic.lookup.coverage import find_logged_gaps
 from traffic.lookup.leases import find_leases, join_leases
 from traffic.lookup.nat_logs import find_logged, shown
 from traffic.lookup.question import Question
@@ -68,4 +69,5 @@ class LogEvidence:
         """What is missing of lines: of leases for an `inside` address, else of all."""
         if inside:
             return find_lease_gaps(self._config, store, self._reader, self._window, now)
-        return find_silences(self._config, self._window, now)
+        recorded = find_logged_gaps(store, self._reader, self._window)
+        return [*recorded, *find_silences(self._config, self._window, now)]

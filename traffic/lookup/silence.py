@@ -16,7 +16,13 @@ from traffic.archive.reading import FlowReader
 from traffic.decoders.sequences import GapReason
 from traffic.decoders.syslog.sources import FORGOTTEN_MS, Source, read_sources, source_name
 from traffic.lookup.attribution import GapSpan, Window
-from traffic.lookup.coverage import LOGGED, NOT_RUNNING, find_gaps, find_pending
+from traffic.lookup.coverage import (
+    LOGGED,
+    NOT_RUNNING,
+    find_gaps,
+    find_logged_gaps,
+    find_pending,
+)
 from traffic.lookup.store import Store
 from traffic.moments import from_milliseconds
 
@@ -63,11 +69,9 @@ def find_lease_gaps(
     """What is missing of leases, at a site whose DHCP servers tell of them."""
     if not reader.index.holds(LEASE.name):
         return []
-    gaps = [
-        gap
-        for gap in find_gaps(store, reader, window, now, ["collector"])
-        if gap.reason == NOT_RUNNING or (gap.kind == LOGGED and _is_of_leases(gap))
-    ]
+    running = find_gaps(store, reader, window, now, ["collector"])
+    gaps = [gap for gap in running if gap.reason == NOT_RUNNING]
+    gaps += [gap for gap in find_logged_gaps(store, reader, window) if _is_of_leases(gap)]
     gaps += [gap for gap in find_silences(config, window, now) if _is_of_leases(gap)]
     pending = find_pending(config, window, now)
     return gaps if pending is None else [*gaps, pending]

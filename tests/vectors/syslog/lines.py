@@ -1,3 +1,4 @@
+# long file: a table, a line of log and what it says each
 """Lines as equipment and programs send them, and what each says.
 
 Origin: the formats named in the readers' docstrings, with addresses of RFC 1918 and RFC 5737.

@@ -17,7 +17,8 @@ _NAMES = frozenset(
     b"url uri urlpath hostname httphost http_host dhost domain domainname qname query dnsname sni"
     b" servername server_name tlsname ccertissuer scertcname dstname subject referer referrer"
     b" referralurl refererurl request requesturl reqpath filename file attachment agent useragent"
-    b" user_agent search keyword body password passwd pwd secret token cookie".split()
+    b" user_agent catdesc category urlcategory search keyword body password passwd pwd secret token"
+    b" cookie".split()
 )
 """Fields whose values are content, or somebody's secret."""
 _VALUE = rb'(?:"(?:[^"\\]|\\.)*"|[^\s",;]+)'

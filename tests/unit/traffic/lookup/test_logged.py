@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
 from common.config import Config
+from common.errors import ArchiveError
 from common.metrics import Counters
 from db.engine import Database
 from db.models import AddressInterval, NetworkSession
@@ -21,7 +23,9 @@ from tests.vectors.syslog.spools import conntrack, dnsmasq, line_record
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
-from traffic.lookup import nat_logs
+from traffic.lookup import leases, nat_logs
+from traffic.lookup.attribution import Window
+from traffic.lookup.flows import FlowQuestion, find_flows
 
 __all__ = ["database"]
 
@@ -252,6 +256,30 @@ def test_a_lease_after_its_time_is_nobodys(site: Site, database: Database) -> No
     assert names(ask(site, database, "10.1.2.3", at=asked)) == ["somchai"]
 
 
+def test_no_lease_is_left_out_for_being_one_too_many(
+    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "MAX_ROWS", 5)
+    add_bare_session(database, "k1", "somchai", PHONE, -90_000, None, account_id=1)
+    add_bare_session(database, "k2", "malee", TABLET, -90_000, None)
+    flood = [(-80_000 + one, dnsmasq("10.1.2.3", PHONE)) for one in range(9)]
+    archive_lines(
+        site,
+        *flood,
+        (-60, dnsmasq("10.1.2.3", TABLET)),
+        (-60, dnsmasq("10.1.2.4", PHONE)),
+        *((-5, conntrack("NEW", inside=f"10.1.2.{one}:40000")) for one in (3, 4)),
+    )
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert {one["inside_address"]: one["user_name"] for one in found["candidates"]} == {
+        "10.1.2.3": "malee",
+        "10.1.2.4": "somchai",
+    }
+    monkeypatch.setattr(leases, "MAX_ROWS", 0)
+    with pytest.raises(ArchiveError, match=r"10\.1\.2\.3"):
+        ask(site, database, "10.1.2.3")
+
+
 TABLE = {"inside": "10.1.2.0/28", "outside": PUBLIC, "first_port": 1024, "ports": 1000}
 
 
@@ -307,3 +335,15 @@ def test_a_silence_that_is_over_is_a_gap_of_its_time(site: Site, database: Datab
     assert found["outcome"] == "gap"
     assert [(gap["kind"], gap["reason"]) for gap in found["gaps"]] == [("syslog", "silent")]
     assert found["gaps"][0]["source"] == "syslog 10.0.0.1 lease"
+    public = ask(site, database, PUBLIC, port=50_000)
+    assert [(gap["kind"], gap["reason"]) for gap in public["gaps"]] == [("syslog", "silent")]
+
+
+def test_lines_that_are_missing_are_no_gap_of_flows(site: Site, database: Database) -> None:
+    site = with_collector(site, silent_minutes=10)
+    archive_lines(site, (-3000, dnsmasq("10.9.9.1", PHONE)), (3000, dnsmasq("10.9.9.1", PHONE)))
+    window = Window(SENT, SENT + timedelta(seconds=1))
+    question = FlowQuestion(
+        address=ip_address("10.9.9.9"), user=None, window=window, case="1", reason="x"
+    )
+    assert find_flows(database, site.config, question, "head")["gaps"] == []
