@@ -108,7 +108,12 @@ def test_a_manifest_and_seals_cut_back_alarm_within_the_day(
         "archive:witness_disagreed",
     ]
     assert Trouble.WITNESS_DISAGREES in troubles(config, at_ms)
-    assert "saw line 2 sealed" in examine(config, office.database, at_ms).error
+    examined = examine(config, office.database, at_ms)
+    assert examined is not None
+    assert "saw line 2 sealed" in examined.error
+    (site.data_dir / "self-test" / "left over").mkdir()
+    assert examine(config, office.database, at_ms, lambda: True) is None
+    assert list((site.data_dir / "self-test").iterdir()) == []
 
 
 def test_sealing_that_stopped_is_an_alarm_and_silence_is_not(site: Site) -> None:

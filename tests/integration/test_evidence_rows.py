@@ -129,6 +129,22 @@ def test_many_rows_make_lines_of_a_size_that_can_be_moved(
     check_rows(office.database, archive)
 
 
+def test_the_rows_of_years_take_their_turn(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "ROWS_A_LINE", 2)
+    monkeypatch.setattr(rows, "LINES_A_TABLE", 3)
+    fill(office, 10)
+    archive = office.config.data_dir / "archive"
+
+    def noted() -> list[str]:
+        found = [entry.rows for entry in Manifest(archive).entries()]
+        return [name for name in found if name.startswith("auth")]
+
+    note(office)
+    assert noted() == ["auth_event:1-2", "auth_event:3-4", "auth_event:5-6"]
+    note(office)
+    assert noted()[3:] == ["auth_event:7-8", "auth_event:9-10"]
+
+
 def test_rows_that_were_moved_into_the_archive_are_no_loss(office: Office) -> None:
     fill(office)
     note(office)

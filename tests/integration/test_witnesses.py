@@ -320,6 +320,39 @@ def test_an_authority_stamps_seals_and_its_stamps_catch_a_cut(site: Site, tmp_pa
 
 
 @pytest.mark.real
+def test_seals_that_were_stamped_late_are_counted_and_never_stamped_early(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "tsa")
+    stamping = Stamping(tmp_path / "ts", *authority.stamper())
+    archive = site.data_dir / "archive"
+    for hours in (30, 1):
+        at_ms = now_ms() - hours * HOUR_MS
+        monkeypatch.setattr("common.clock.unix_nanoseconds", lambda at=at_ms: at * 1_000_000)
+        TableArchive(archive, "node").append(ADMIN, [{"received_at": at_ms, "actor": "x"}])
+        make_seal(archive, site.config.keys_dir, at_ms)
+        with http_server(stamping):
+            config = configure_once(site, stamping, authority)
+            assert only(deliver(config, now_ms())).state.error == ""
+    monkeypatch.undo()
+    exit_code, told = verify(site)
+    assert (exit_code, told["stamped_late"]) == (0, 1)
+    assert "1 seals were time-stamped more than 25 hours" in (
+        site.yuenyan("archive", "verify").stdout
+    )
+
+
+def configure_once(site: Site, stamping: Stamping, authority: Authority) -> Config:
+    if "timestamp_ca" in site.config_file.read_text(encoding="utf-8"):
+        return load(site.config_file)
+    return configure(
+        site,
+        f'witnesses = ["tsa+http://127.0.0.1:{stamping.port}/"]\n'
+        f'timestamp_ca = "{authority.certificate}"',
+    )
+
+
+@pytest.mark.real
 @pytest.mark.parametrize("case", ["another authority", "no time-stamping certificate", "altered"])
 def test_a_stamp_that_nobody_vouches_for_is_no_stamp(site: Site, tmp_path: Path, case: str) -> None:
     authority, other = Authority(tmp_path / "tsa"), Authority(tmp_path / "other")

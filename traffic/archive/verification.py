@@ -54,6 +54,8 @@ class Verified:
     """Where the operator said that the clock went back."""
     witnessed: dict[str, int]
     """Name of each witness copy -> how many seals of it are in the archive, all of them."""
+    stamped_late: int
+    """Seals that an authority first saw more than 25 hours after they say they were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +110,13 @@ def verify_archive(
     found = take_snapshot(archive)
     if found.torn:
         raise ArchiveError(NAME, f"line {len(found.lines) + 1} is cut short")
+    stamped_late = 0
     try:
         entries = _check_chain(found.lines)
         if entries or found.seals or witnesses:
             key = read_public_file(public_key) if public_key else read_public_key(keys)
             # The witnesses come first: theirs is the word that nobody here could change.
-            compare(witnesses, found.seals, entries, key)
+            stamped_late = compare(witnesses, found.seals, entries, key)
             if entries or found.seals:
                 check_seals(found.seals, entries, found.lines, key, now_ms)
         removed = _check_purges(entries, found.files)
@@ -134,6 +137,7 @@ def verify_archive(
         silences=find_silences(found.seals),
         declared=find_declared(found.seals),
         witnessed={copy.name: len(copy.hashes) for copy in witnesses},
+        stamped_late=stamped_late,
     )
 
 

@@ -25,6 +25,8 @@ from traffic.archive.seals import (
 )
 from traffic.archive.stamps import STAMP_SUFFIX, read_stamp
 
+LATE_STAMP_MS = 25 * 3_600_000
+
 _KEPT = frozenset({".jsonl", ".eml", STAMP_SUFFIX})
 """What counts in a folder; any file that is named itself is read."""
 
@@ -81,23 +83,31 @@ def compare(
     seals: Sequence[Seal],
     entries: Sequence[Entry],
     public_key: bytes,
-) -> None:
-    """Every seal that a witness has is in the archive, at its place, and stamped in time.
+) -> int:
+    """How many seals were stamped late, once every seal that a witness has is in the archive.
+
+    An authority that first saw a seal more than a day after its own time says nothing of that
+    day: it was away, or the seal was made later than it claims.
 
     Raises:
         ArchiveError: naming the first seal that is not: the archive was written anew or cut.
     """
     known = {seal_hash(seal): (number, seal) for number, seal in enumerate(seals, 1)}
+    late = 0
     for copy in copies:
         for digest, seal in copy.hashes.items():
             if digest not in known:
                 raise ArchiveError(copy.name, _missing(digest, seal, entries, public_key))
             number, ours = known[digest]
             seen_ms = copy.times.get(digest)
-            if seen_ms is not None and seen_ms < ours.at_ms - CLOCK_TOLERANCE_MS:
+            if seen_ms is None:
+                continue
+            late += seen_ms > ours.at_ms + LATE_STAMP_MS
+            if seen_ms < ours.at_ms - CLOCK_TOLERANCE_MS:
                 raise ArchiveError(
                     copy.name, f"seal {number} says it was made after the authority stamped it"
                 )
+    return late
 
 
 def _missing(digest: str, seal: Seal | None, entries: Sequence[Entry], public_key: bytes) -> str:

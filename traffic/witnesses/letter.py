@@ -1,4 +1,4 @@
-"""What witnesses are sent: the octets of a message about some seals. Pure."""
+"""What witnesses are sent: the octets of a message about some seals. Sends nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from zoneinfo import ZoneInfo
 
+from common.clock import utc_now
 from traffic.archive.entries import canonical
 from traffic.archive.seals import Seal, encode_seal, seal_tree
 
@@ -50,7 +51,7 @@ def make_letter(
     letter["From"] = sender
     letter["To"] = receiver
     letter["Subject"] = f"[Yuenyan] {site}: ตราประทับ / seals {first}-{last}"
-    letter["Date"] = format_datetime(datetime.now(UTC))
+    letter["Date"] = format_datetime(utc_now())
     letter["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday note comes back
     letter.set_content(

@@ -226,6 +226,11 @@ def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) ->
         )
     for name, number in verified.witnessed.items():
         click.echo(f"All {number} seals of the witness {name} are in it.")
+    if verified.stamped_late:
+        click.echo(
+            f"{verified.stamped_late} seals were time-stamped more than 25 hours after they say "
+            "they were made: the authority was away, or they were made anew."
+        )
     for address in elsewhere:
         click.echo(f"Not asked: {address}; get its copy and name it with --witness.")
     if not verified.witnessed and not elsewhere:
@@ -333,4 +338,5 @@ def _verified_tree(
         ],
         "witnesses": verified.witnessed,
         "witnesses_not_asked": elsewhere,
+        "stamped_late": verified.stamped_late,
     }

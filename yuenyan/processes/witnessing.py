@@ -5,8 +5,10 @@ A thread of its own, because a witness may take its time and accounts must expir
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from common.clock import unix_nanoseconds, utc_now
@@ -29,7 +31,11 @@ _RETRY_MS = 3_600_000
 """A test that could not be made is not tried every minute."""
 
 _ACTOR = "housekeeper"
-_PATIENCE_SECONDS = 25.0
+_PATIENCE_SECONDS = 2.0
+"""For what is under way at the end; a test or a delivery that is cut off is made again."""
+
+_SETTLE_SECONDS = 5.0
+"""A process that is stopped as soon as it runs has begun nothing."""
 
 log = get_logger(__name__)
 
@@ -72,6 +78,7 @@ class Watch:
                 log.exception("archive_watch_failed")
 
     def _loop(self) -> None:
+        self._stopping.wait(_SETTLE_SECONDS)
         while not self._stopping.is_set():
             began = time.monotonic()
             self.turn(unix_nanoseconds() // 1_000_000)
@@ -114,7 +121,9 @@ class Watch:
         if now_ms < self._retry_ms or not is_due(last, now_ms):
             return
         self._retry_ms = now_ms + _RETRY_MS
-        result = examine(self._config, self._database, now_ms)
+        result = examine(self._config, self._database, now_ms, self._stopping.is_set)
+        if result is None:
+            return
         save_result(archive, result)
         self._record(
             "archive:self_tested",
@@ -139,15 +148,26 @@ def is_due(last: SelfTest | None, now_ms: int) -> bool:
     return last is None or not 0 <= now_ms - last.at_ms < SELF_TEST_MS
 
 
-def examine(config: Config, database: Database, now_ms: int) -> SelfTest:
+def examine(
+    config: Config,
+    database: Database,
+    now_ms: int,
+    stopping: Callable[[], bool] = lambda: False,
+) -> SelfTest | None:
     """The self-test, and whether the real lists, two days' rows and every witness agree.
+
+    None when it was told to stop.
 
     All contents are left to `archive verify`, which reads every segment and row.
     """
     archive = config.data_dir / "archive"
     scratch = config.data_dir / "self-test"
-    scratch.mkdir(mode=0o700, exist_ok=True)
-    result = run_self_test(archive, now_ms, scratch)
+    # What one that was cut off has left: copies of records must not lie about.
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    result = run_self_test(archive, now_ms, scratch, stopping)
+    if stopping():
+        return None
     if result.error:
         return result
     try:
