@@ -77,7 +77,7 @@ class Mover:
         before = (now - KEPT_IN_DATABASE).replace(minute=0, second=0, microsecond=0)
         for source in SOURCES:
             for number, page in enumerate(self._pages(source, before, now)):
-                if not self._take(source, page, before, moved):
+                if not self._take(source, page, before, now, moved):
                     moved.waiting = (*moved.waiting, source.name)
                     break
                 if number + 1 >= PAGES_A_TURN:
@@ -114,10 +114,17 @@ class Mover:
             elif not any(row[name] > now for row in rows):
                 return
 
-    def _take(self, source: Source, page: Sequence[Values], before: datetime, moved: Moved) -> bool:
+    def _take(
+        self,
+        source: Source,
+        page: Sequence[Values],
+        before: datetime,
+        now: datetime,
+        moved: Moved,
+    ) -> bool:
         """Store and delete one page; False when another archive is at this table."""
         origin = f"{source.name}:{page[0]['id']}-{page[-1]['id']}"
-        if not source.stays and not self._claim(source, origin, before):
+        if not source.stays and not self._claim(source, origin, now):
             return False
         known = self._known(source, page)
         stamp = source.stamp.key

@@ -224,6 +224,8 @@ def test_another_archive_waits_until_the_first_has_finished(
             move(office_on)
     other = Mover(office_on.database, tmp_path / "other", "node2").run(NOW)
     assert other.waiting == ("auth_event",)
+    with office_on.database.read() as reading:
+        assert reading.scalars(select(ArchiveMove.begun_at)).all() == [NOW]
     assert TableArchive(tmp_path / "other", "node2").read(ACCESS) == []
     assert move(office_on).waiting == ()
     assert count(office_on.database, AuthEvent) == 1
