@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from common import config as configuration
+from identity.domain.registers import Action, Register
 from identity.office import Office
+from identity.services import registers
+from identity.services.registers import Step
 from tests.browser.conftest import SCREENSHOTS, Phone, running
 from tests.conftest import ADMIN, ADMIN_PASSWORD, Site
 from tests.unit.captive_portal.admin import seed
@@ -46,6 +49,9 @@ PAGES = {
     "audit": "/audit/",
     "custody": "/custody/",
     "custody-one": "/custody/1",
+    "registers": "/registers/request/?show=all",
+    "register-new": "/registers/request/new",
+    "register-one": "/registers/request/REQ-2567-0001",
     "nowhere": "/nowhere",
 }
 
@@ -66,6 +72,21 @@ def school_day(office: Office) -> None:
     seed.add_officers(office)
     seed.add_school_day(office)
     seed.add_exhibit(office)
+    facts = {
+        "office": "สถานีตำรวจภูธรเมืองชัยภูมิ จังหวัดชัยภูมิ", "officer": "พ.ต.ท. สมศักดิ์ ใจตรง",
+        "officer_id": "12345", "basis": "s18-2", "document_number": "ตช 0018(ชย)/123",
+        "scope": "ผู้ใช้ 203.0.113.7", "from_at": "2567-10-01", "to_at": "2567-10-02",
+        "about": "2001:db8:1234:5678:90ab:cdef:1234:5678",
+    }  # fmt: skip
+    came = datetime(2024, 10, 20, tzinfo=UTC)
+    steps = (
+        Step(action=Action.APPROVED, note="ครบถ้วนตามมาตรา 18 (2)"),
+        Step(action=Action.DELIVERED, to_whom="พ.ต.ท. สมศักดิ์ ใจตรง", sha256="a1" * 32),
+    )
+    with office.database.write() as session:
+        entry = registers.add(session, office, Register.REQUEST, facts, "head", received_at=came)
+        for step in steps:
+            registers.take_step(session, office, entry.number, step, "head")
 
 
 @pytest.mark.usefixtures("school_day")

@@ -30,7 +30,7 @@ from identity.services.registers import Step
 from tests.conftest import Site, add_person
 from yuenyan.checkup.registers import check_registers
 
-CAME = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
+CAME = datetime(2024, 11, 20, 3, 0, tzinfo=UTC)
 POLICE = {
     "office": "สภ.เมืองชัยภูมิ",
     "officer": "พ.ต.ท. สมศักดิ์ ใจตรง",
@@ -38,11 +38,11 @@ POLICE = {
     "basis": "s18-2",
     "document_number": "ตช 0018/123",
     "scope": "ผู้ใช้หมายเลขไอพี 203.0.113.7",
-    "from_at": "2569-11-01 00:00",
-    "to_at": "2569-11-02 00:00",
+    "from_at": "2567-11-01 00:00",
+    "to_at": "2567-11-02 00:00",
     "about": "203.0.113.7:40001",
 }
-NOVEMBER = datetime(2026, 10, 31, 17, 0, tzinfo=UTC)
+NOVEMBER = datetime(2024, 10, 31, 17, 0, tzinfo=UTC)
 
 
 def add(office: Office, register: Register, facts: dict[str, str], **more: object) -> str:
@@ -134,14 +134,14 @@ def test_an_entry_that_makes_no_sense_is_refused(facts: dict[str, str], why: str
 
 
 def test_numbers_run_within_register_and_buddhist_year(office_on: Office) -> None:
-    assert add(office_on, Register.REQUEST, POLICE, received_at=CAME) == "REQ-2569-0001"
-    assert add(office_on, Register.REQUEST, POLICE, received_at=CAME) == "REQ-2569-0002"
-    new_year = datetime(2025, 12, 31, 17, 30, tzinfo=UTC)  # already 1 January 2569 in Bangkok
-    assert add(office_on, Register.REQUEST, POLICE, received_at=new_year) == "REQ-2569-0003"
+    assert add(office_on, Register.REQUEST, POLICE, received_at=CAME) == "REQ-2567-0001"
+    assert add(office_on, Register.REQUEST, POLICE, received_at=CAME) == "REQ-2567-0002"
+    new_year = datetime(2023, 12, 31, 17, 30, tzinfo=UTC)  # already 1 January 2567 in Bangkok
+    assert add(office_on, Register.REQUEST, POLICE, received_at=new_year) == "REQ-2567-0003"
     before = new_year - timedelta(hours=1)
-    assert add(office_on, Register.REQUEST, POLICE, received_at=before) == "REQ-2568-0001"
+    assert add(office_on, Register.REQUEST, POLICE, received_at=before) == "REQ-2566-0001"
     told = {"scope": "a laptop was stolen"}
-    assert add(office_on, Register.INCIDENT, told, received_at=CAME) == "INC-2569-0001"
+    assert add(office_on, Register.INCIDENT, told, received_at=CAME) == "INC-2567-0001"
 
 
 def test_entries_that_are_made_at_once_get_different_numbers(office_on: Office) -> None:
@@ -157,7 +157,7 @@ def test_entries_that_are_made_at_once_get_different_numbers(office_on: Office) 
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(numbers) == [f"REQ-2569-{number:04d}" for number in range(1, 5)]
+    assert sorted(numbers) == [f"REQ-2567-{number:04d}" for number in range(1, 5)]
 
 
 def test_a_request_from_entry_to_delivery_leaves_its_whole_history(office_on: Office) -> None:
@@ -243,7 +243,7 @@ def test_the_audit_trail_tells_of_every_step_and_nobody_s_name(office: Office) -
 
 def test_an_unknown_number_or_account_is_not_found(office: Office) -> None:
     with office.database.read() as session, pytest.raises(NotFound):
-        registers.get(session, "REQ-2569-9999")
+        registers.get(session, "REQ-2567-9999")
     asked = {"person": "ก", "scope": "x", "account": "nobody"}
     with pytest.raises(NotFound, match="no account"):
         add(office, Register.SUBJECT, asked)
@@ -256,7 +256,7 @@ def test_what_came_in_the_future_or_ends_before_it_begins_is_refused(office: Off
     with pytest.raises(UsageError, match="future"):
         add(office, Register.REQUEST, POLICE, received_at=office.clock() + timedelta(days=1))
     with pytest.raises(UsageError, match="before it begins"):
-        add(office, Register.REQUEST, POLICE | {"to_at": "2569-10-01 00:00"})
+        add(office, Register.REQUEST, POLICE | {"to_at": "2567-10-01 00:00"})
 
 
 def test_alarms_come_before_the_due_date_and_stop_when_it_is_done(office_on: Office) -> None:
@@ -272,7 +272,7 @@ def test_alarms_come_before_the_due_date_and_stop_when_it_is_done(office_on: Off
     assert alarms(4.9) == []
     assert alarms(5) == [(number, False)]
     assert alarms(7) == [(number, True)]
-    assert [one for one, _ in alarms(28)] == [number, "DSR-2569-0001"]
+    assert [one for one, _ in alarms(28)] == [number, "DSR-2567-0001"]
     step(office_on, number, Action.REFUSED, note="no")
     assert alarms(7) == [(number, True)]  # the officials still wait for the answer
     step(office_on, number, Action.CLOSED, note="answered by letter")
@@ -308,8 +308,8 @@ def test_doctor_says_who_is_not_named_and_what_is_overdue(site: Site, office: Of
 def test_the_commands_enter_decide_deliver_and_list(site: Site, tmp_path: Path) -> None:
     added = site.yuenyan(
         "request", "add", "--office", "สภ.เมือง", "--officer", "ร.ต.อ. ก", "--officer-id", "7",
-        "--basis", "s18-3", "--document", "ตช 1/2569", "--scope", "ใครใช้", "--about", "10.0.0.1",
-        "--about", "10.0.0.2", "--from", "2569-11-01", "--to", "2569-11-02", "--due-days", "15",
+        "--basis", "s18-3", "--document", "ตช 1/2567", "--scope", "ใครใช้", "--about", "10.0.0.1",
+        "--about", "10.0.0.2", "--from", "2567-11-01", "--to", "2567-11-02", "--due-days", "15",
         "--json",
     )  # fmt: skip
     assert added.exit_code == 0, added.stderr
@@ -351,9 +351,9 @@ def test_the_commands_enter_decide_deliver_and_list(site: Site, tmp_path: Path) 
             ),
             2,
         ),
-        (("request", "show", "REQ-2569-0001"), 1),
-        (("request", "decide", "REQ-2569-0001", "--reason", "x"), 2),
-        (("request", "decide", "REQ-2569-0001", "--approve", "--reason", "x"), 1),
+        (("request", "show", "REQ-2567-0001"), 1),
+        (("request", "decide", "REQ-2567-0001", "--reason", "x"), 2),
+        (("request", "decide", "REQ-2567-0001", "--approve", "--reason", "x"), 1),
         (("incident", "add", "--scope", "x", "--due-days", "30"), 2),
         (("incident", "add", "--scope", "x", "--received", "0001-01-01"), 2),
         (("incident", "add", "--scope", "x", "--received", "soon"), 2),
