@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from common.config import Config
-from yuenyan.checkup import answers, certificates, directories, machine, roaming, site
+from yuenyan.checkup import answers, certificates, directories, evidence, machine, roaming, site
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
@@ -21,6 +21,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     roaming.check_roaming,
     directories.check_directories,
     site.check_archive,
+    evidence.check_evidence,
     machine.check_clock,
     machine.check_ports,
     answers.check_answers,
