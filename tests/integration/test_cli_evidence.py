@@ -164,6 +164,31 @@ def test_the_printed_verifier_checks_the_bundle_on_a_clean_machine(
     assert json.loads(result.stdout)["fingerprint"] == told["key_fingerprint"]
 
 
+def test_doctor_says_what_evidence_still_needs(site: Site) -> None:
+    def findings() -> dict[str, dict[str, str]]:
+        told = json.loads(site.yuenyan("doctor", "--json").stdout)
+        return {finding["check"]: finding for finding in told["findings"]}
+
+    seed(site)
+    export(site, site.data_dir / "x.zip", "--user", "malee")
+    found = findings()
+    assert found["coordinator"]["level"] == "warn"
+    assert found["key evidence.key"]["what"].startswith("fingerprint ")
+    assert found["custody register"]["level"] == "ok"
+    with site.config_file.open("a", encoding="utf-8") as stream:
+        stream.write('[evidence]\ncoordinator = "นางสาวน้ำผึ้ง โทร. 1"\ndeputy = "นายดี"\n')
+    (site.data_dir / "keys" / "evidence.key").unlink()
+    database = Database(site.config.database_url)
+    with database.write() as session:
+        session.execute(text("UPDATE exhibit SET sha256 = 'ff'"))
+    database.dispose()
+    found = findings()
+    assert found["coordinator"]["level"] == "ok"
+    assert found["key evidence.key"]["level"] == "warn"
+    assert "yuenyan init" in found["key evidence.key"]["what"]
+    assert found["custody register"]["level"] == "error"
+
+
 @pytest.mark.real
 def test_unzip_openssl_and_sha256sum_are_enough(site: Site, tmp_path: Path) -> None:
     seed(site)

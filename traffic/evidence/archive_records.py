@@ -92,6 +92,8 @@ class _Question:
     """Columns whose last row before the window tells what held when it began."""
     opens: tuple[str, ...] = ()
     """Events which that row must be, to count."""
+    whenever: bool = False
+    """It is asked for by a key and may be as old as it likes."""
 
 
 def _questions(kind_name: str, found: Found) -> list[_Question]:
@@ -120,13 +122,17 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
             # What else somebody did from an address behind the one asked about does not bear on it.
             if subject.address is None or address == str(subject.address):
                 asked.append(_Question("client_address = ?", [address], span))
+        if found.references:
+            where, references = "list_contains(?, session_ref)", [sorted(found.references)]
+            asked.append(_Question(where, references, window, whenever=True))
         if subject.address is None and subject.mac is not None:
             asked.append(_Question("mac = ?", [subject.mac], window))
         if subject.address is None and subject.user is not None:
             asked.append(_Question("lower(user_name) = ?", [subject.user.casefold()], window))
     elif found.sessions:
         where = "list_contains(?, session_key)"
-        asked.append(_Question(where, [sorted(found.sessions)], window, ("session_key",)))
+        keys = [sorted(found.sessions)]
+        asked.append(_Question(where, keys, window, ("session_key",), whenever=True))
     return asked
 
 
@@ -169,15 +175,16 @@ def _ask(archive: TableArchive, kind_name: str, question: _Question) -> list[Row
         kind,
         question.where,
         question.parameters,
-        # A session is asked for by its key and may be as old as it likes.
-        from_ms=from_ms - (_BACK_MS if question.same else 0) if kind is not SESSION else None,
-        to_ms=to_ms if kind is not SESSION else None,
+        from_ms=None if question.whenever else from_ms - (_BACK_MS if question.same else 0),
+        to_ms=None if question.whenever else to_ms,
         limit=MAX_ROWS + 1,
     )
     if len(rows) > MAX_ROWS:
         raise UsageError(
             f"more than {MAX_ROWS} records of {kind.name} bear on it: ask for a shorter period"
         )
+    if question.whenever and not question.same:
+        return rows
     within = [row for row in rows if from_ms <= row.values["received_at"] <= to_ms]
     before = {
         tuple(row.values[name] for name in question.same): row

@@ -25,5 +25,14 @@ def to_pdf(html: str) -> bytes | None:
     return written
 
 
+def can_print() -> bool:
+    """Whether this machine can make PDF."""
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError):
+        return False
+    return True
+
+
 def _refuse(url: str, *_more: Any, **_named: Any) -> NoReturn:
     raise ValueError(f"a document of evidence loads nothing from outside: {url}")

@@ -31,6 +31,9 @@ from traffic.moments import from_milliseconds, to_milliseconds
 MAX_FLOWS = 100_000
 """Of one subject. Beyond it an export is refused rather than cut: half a list is no evidence."""
 
+_PIECE = 400
+"""Parameters of one statement; SQLite takes a limited number."""
+
 _EVERYTHING = IPv4Network("0.0.0.0/0")
 
 
@@ -45,6 +48,8 @@ class Found:
     """Nobody is named: the whole period was asked for."""
     sessions: set[str] = field(default_factory=set)
     """Keys."""
+    references: set[str] = field(default_factory=set)
+    """What Class carried in those sessions: it names the login that each came of."""
     spans: list[tuple[str, Window]] = field(default_factory=list)
     """Inside addresses of those sessions, each only for as long as it was theirs."""
     flows: list[FlowRecord] = field(default_factory=list)
@@ -88,6 +93,8 @@ def find(
         with database.read() as session:
             found.sessions = _heard_of(session, found.window)
         found.flows = _flows(reader, [_asked(_EVERYTHING, found.window)])
+    with database.read() as session:
+        found.references = _references(session, found.sessions)
     return found
 
 
@@ -179,6 +186,17 @@ def _heard_of(session: Session, window: Window) -> set[str]:
         NetworkSession.started_at <= window.to_at, NetworkSession.last_heard_at >= window.from_at
     )
     return set(session.scalars(query))
+
+
+def _references(session: Session, keys: set[str]) -> set[str]:
+    found: set[str] = set()
+    listed = sorted(keys)
+    for start in range(0, len(listed), _PIECE):
+        query = select(NetworkSession.session_ref).where(
+            NetworkSession.session_key.in_(listed[start : start + _PIECE])
+        )
+        found.update(reference for reference in session.scalars(query) if reference)
+    return found
 
 
 def _flows(reader: FlowReader, asked: Iterable[Asked]) -> list[FlowRecord]:

@@ -1,6 +1,5 @@
 """Exhibits, their way through hands, and whose identity was shown."""
 
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,31 +14,23 @@ depends_on = None
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _moment(name: str, nullable: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, db.models.base.Instant(), nullable=nullable)
-
-
-def _text(name: str, nullable: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, sa.Text(), nullable=nullable)
-
-
 def upgrade() -> None:
     op.create_table(
         "exhibit",
         sa.Column("id", _BIG, autoincrement=True, nullable=False),
-        _moment("created_at"),
-        _text("created_by"),
-        _text("case_reference"),
-        _text("reason"),
-        _text("request", nullable=True),
-        _moment("from_at"),
-        _moment("to_at"),
-        _text("scope"),
-        _text("file_name"),
-        _text("sha256"),
+        sa.Column("created_at", db.models.base.Instant(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("case_reference", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=True),
+        sa.Column("from_at", db.models.base.Instant(), nullable=False),
+        sa.Column("to_at", db.models.base.Instant(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("octets", _BIG, nullable=False),
         sa.Column("records", _BIG, nullable=False),
-        _text("key_fingerprint"),
+        sa.Column("key_fingerprint", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exhibit")),
         sa.UniqueConstraint("sha256", name=op.f("uq_exhibit_sha256")),
     )
@@ -48,16 +39,16 @@ def upgrade() -> None:
         "custody_step",
         sa.Column("id", _BIG, autoincrement=True, nullable=False),
         sa.Column("exhibit_id", _BIG, nullable=False),
-        _moment("at"),
-        _text("actor"),
-        _text("step"),
-        _text("person"),
-        _text("officer_id"),
-        _text("document"),
-        _text("place"),
-        _text("note"),
-        _text("prev"),
-        _text("hash"),
+        sa.Column("at", db.models.base.Instant(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("officer_id", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("prev", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["exhibit_id"], ["exhibit.id"], name=op.f("fk_custody_step_exhibit_id_exhibit")
         ),
@@ -68,15 +59,15 @@ def upgrade() -> None:
     op.create_table(
         "disclosure",
         sa.Column("id", _BIG, autoincrement=True, nullable=False),
-        _moment("at"),
+        sa.Column("at", db.models.base.Instant(), nullable=False),
         sa.Column("account_id", _BIG, nullable=False),
-        _text("shown_by"),
-        _text("recipient"),
-        _text("case_reference"),
-        _text("reason"),
-        _text("means"),
+        sa.Column("shown_by", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("case_reference", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("means", sa.Text(), nullable=False),
         sa.Column("exhibit_id", _BIG, nullable=True),
-        _moment("secret_until", nullable=True),
+        sa.Column("secret_until", db.models.base.Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_disclosure")),
     )
     op.create_index(op.f("ix_disclosure_account_id"), "disclosure", ["account_id"])

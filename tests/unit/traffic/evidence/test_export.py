@@ -23,7 +23,7 @@ from db.models import (
 from tests.conftest import Site
 from tests.unit.traffic.evidence.bundles import read_items, sha256
 from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, SOMCHAI, lease, moment, seed
-from traffic.archive.kinds import ADMIN, LEASE, SESSION
+from traffic.archive.kinds import ACCESS, ADMIN, LEASE, SESSION
 from traffic.archive.tables import TableArchive
 from traffic.evidence import archive_records, gathering, papers, verify
 from traffic.evidence.export import Exported, export
@@ -207,6 +207,23 @@ def test_sessions_that_have_moved_into_the_archive_name_their_account(world: Sit
     assert {one["session_key"] for one in archived} == {"key-somchai"}
     assert b"\x04\x01old" in [octets for name, octets in items.items() if "raw/archived" in name]
     assert [one["full_name"] for one in rows(items, "accounts")] == ["สมชาย ใจดี"]
+
+
+def test_the_login_of_a_session_is_found_in_the_archive_too(world: Site) -> None:
+    archive = TableArchive(world.data_dir / "archive", "node")
+    row = {"received_at": 1_794_900_000_000, "source": "radius", "service": "radius"}
+    archive.append(
+        ACCESS,
+        [
+            {**row, "user_name": "somchai", "session_ref": "ref-somchai"},
+            {**row, "user_name": "malee", "session_ref": "ref-malee"},
+            {**row, "user_name": "nobody", "client_address": SOMCHAI},
+        ],
+    )
+    questions: list[dict[str, Any]] = [{"address": PUBLIC, "port": 50_000}, {"user": "somchai"}]
+    for number, asked in enumerate(questions):
+        items = read_items(make(world, f"{number}.zip", **asked).path)
+        assert [one["user_name"] for one in rows(items, "access")] == ["somchai"]
 
 
 @pytest.mark.parametrize(
