@@ -20,7 +20,7 @@ from traffic.archive.reading import Asked, FlowReader
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.question import CLOCK_ERROR, CLOCK_ERROR_MS, FlowsAnswer
-from traffic.lookup.sentences import NOT_A_PERSON
+from traffic.lookup.sentences import NOT_A_PERSON, interpretation
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
 from traffic.lookup.trees import flow_tree, gap_tree, held_tree
 from traffic.moments import to_milliseconds
@@ -114,6 +114,10 @@ def find_flows(
         "gaps": [gap_tree(gap, zone) for gap in [*gaps, *([pending] if pending else [])]],
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "clock_error_ms": CLOCK_ERROR_MS,
+        "interpretation": {
+            "from": interpretation(question.window.from_at, zone),
+            "to": interpretation(question.window.to_at, zone),
+        },
         "sentences": dict(NOT_A_PERSON),
         "confidentiality": config.lookup.confidentiality[True],
         "elapsed_ms": round((time.monotonic() - started) * 1000),
