@@ -65,8 +65,9 @@ def note_reading(action: str, target: str, /, **detail: str | int | bool | None)
 
     Before the page is shown: what could not be recorded is not read.
     """
+    told = {key: value for key, value in detail.items() if value != ""}
     with office().database.write() as session:
-        audit.record(session, office().clock(), officer().username, action, target, **detail)
+        audit.record(session, office().clock(), officer().username, action, target, **told)
 
 
 def client_address() -> str:

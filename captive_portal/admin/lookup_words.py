@@ -22,6 +22,13 @@ QUESTION_KINDS: dict[str, LazyString] = {
     "flows": _("Traffic"),
 }
 
+DEVICE_OUTCOMES: dict[str, LazyString] = {
+    "single": _("One account used this device"),
+    "ambiguous": _("Several accounts could have used this device"),
+    "none": _("Nobody used this device at that time"),
+    "gap": _("Records are missing for that time; nobody can say"),
+}
+
 REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (

@@ -133,11 +133,14 @@ def show(account_id: int) -> ResponseReturnValue:
         may_see_logins = officer().may(Permission.VIEW_LOGINS)
         connections = []
         if officer().may(Permission.VIEW_SESSIONS):
+            mine = select(NetworkSession).where(
+                NetworkSession.account_id == account.id, officer().reach.sessions()
+            )
+            if office().config.lookup.second_person:
+                # Where somebody was before is unlocked by a second officer, like every name.
+                mine = mine.where(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))
             rows = session.scalars(
-                select(NetworkSession)
-                .where(NetworkSession.account_id == account.id, officer().reach.sessions())
-                .order_by(NetworkSession.first_heard_at.desc())
-                .limit(_RECENT)
+                mine.order_by(NetworkSession.first_heard_at.desc()).limit(_RECENT)
             ).all()
             connections = describe_sessions(session, rows)
         logins = _last_logins(session, account) if may_see_logins else []

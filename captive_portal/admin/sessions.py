@@ -32,9 +32,15 @@ def listing() -> ResponseReturnValue:
     filters = {key: request.args.get(key, "").strip() for key in ("user", "mac", "address", "nas")}
     shown = request.args.get("show", "open")
     shown = shown if shown == "open" or shown in SPANS else "open"
+    error = None
+    if shown != "open" and office().config.lookup.second_person:
+        # This list names people without a case; it must not be the way around the second officer.
+        shown = "open"
+        error = gettext(
+            "Past connections name people: ask by a look-up, which a second officer unlocks."
+        )
     reach = officer().reach
     conditions: list[ColumnElement[bool]] = [reach.sessions()]
-    error = None
     if shown == "open":
         conditions += [NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)]
     elif SPANS[shown]:

@@ -14,7 +14,7 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
-from captive_portal.admin.lookup_words import QUESTION_KINDS, STATES
+from captive_portal.admin.lookup_words import DEVICE_OUTCOMES, QUESTION_KINDS, STATES
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from common.errors import NetAccessError
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
@@ -346,6 +346,7 @@ LOOKUP_WARNINGS: Words = {
 
 UNLOCK_STATES: Words = STATES
 LOOKUP_KINDS: Words = QUESTION_KINDS
+STATION_OUTCOMES: Words = DEVICE_OUTCOMES
 
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 

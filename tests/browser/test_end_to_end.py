@@ -150,6 +150,8 @@ def test_a_visitor_registers_is_approved_signs_in_and_is_named_by_a_lookup(
     page.fill("#case", "12/2569")
     page.fill("#reason", "หมายศาล")
     page.get_by_role("button", name="Look up").click()
+    expect(page.locator(".candidate h3")).to_contain_text("บุคคล ")
+    page.get_by_role("button", name="Show the names").click()
     expect(page.locator(".candidate h3")).to_have_text(FULL_NAME)
     desk.screenshot(f"end-to-end-4-named-{kind}")
 

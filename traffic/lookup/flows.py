@@ -21,7 +21,7 @@ from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.question import FlowsAnswer
-from traffic.lookup.sentences import NOT_A_PERSON
+from traffic.lookup.sentences import NOT_A_PERSON, interpretation
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
 from traffic.lookup.trees import flow_tree, gap_tree, held_tree
 from traffic.moments import to_milliseconds
@@ -116,6 +116,10 @@ def find_flows(
         "gaps": [gap_tree(gap, zone) for gap in [*gaps, *([pending] if pending else [])]],
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "clock_error_ms": in_milliseconds(clock_error),
+        "interpretation": {
+            "from": interpretation(question.window.from_at, zone),
+            "to": interpretation(question.window.to_at, zone),
+        },
         "sentences": dict(NOT_A_PERSON),
         "confidentiality": config.lookup.confidentiality[True],
         "elapsed_ms": round((time.monotonic() - started) * 1000),

@@ -106,6 +106,7 @@ class FlowsAnswer(TypedDict, total=False):
     pending_until: str | None
     clock_error_ms: int
     elapsed_ms: int
+    interpretation: dict[str, dict[str, str]]
     sentences: dict[str, str]
     confidentiality: str
 

@@ -21,6 +21,7 @@ from yuenyan.commands.answers import (
     JSON,
     REASON,
     print_answer_json,
+    print_asked,
     print_gaps,
 )
 from yuenyan.commands.console import operator
@@ -103,6 +104,8 @@ def flows_command(
     if as_csv:
         _print_csv(flows)
     else:
+        for end in ("from", "to"):
+            print_asked(f"{question.subject} ({end})", answer["interpretation"][end])
         from yuenyan.commands.tables import print_table
 
         print_table(

@@ -1,6 +1,5 @@
 """Exhibits, their way through hands, and whose identity was shown."""
 
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -129,7 +129,7 @@ def test_the_openapi_document_says_only_what_exists(admin: Officer, app: Flask) 
     adapter = app.url_map.bind("localhost")
     for path, operations in document["paths"].items():
         for method in operations:
-            adapter.match(path, method.upper())
+            adapter.match(path.replace("{id}", "1"), method.upper())
     status = document["paths"]["/api/status"]["get"]["responses"]["200"]["content"]
     described = status["application/json"]["schema"]["properties"]
     assert set(described) == set(admin.get("/api/status").get_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import select
 from db.models import AuditEvent, UnlockRequest
 from identity.domain.levels import Level
 from identity.office import Office
+from identity.services import people
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -83,6 +85,19 @@ def test_unlocking_is_an_act_of_its_own_and_shows_the_names(admin: Officer, offi
     assert events(office, "lookup:run") == []
 
 
+def test_the_button_under_an_answer_unlocks_exactly_that_question(
+    admin: Officer, office: Office
+) -> None:
+    seed.add_school_day(office)
+    text = admin.post("/lookup/", "/lookup/", **question(office)).text
+    form = text[text.index('action="/lookup/unlocks/"') :]
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    del fields["csrf_token"]
+    assert fields["at"].endswith("+00:00") and fields["tolerance_seconds"] == "30.0"
+    shown = admin.post("/lookup/unlocks/", "/lookup/", **fields, reason="ศาลขอชื่อ")
+    assert shown.status_code == 200 and NAME in shown.text
+
+
 def test_with_a_second_person_names_wait_for_another_officer(
     office: Office, signed_in: SignIn
 ) -> None:
@@ -116,6 +131,22 @@ def test_with_a_second_person_names_wait_for_another_officer(
     assert "approval has ended" in coordinator.follow(f"{path}/names", path)
 
 
+def test_with_a_second_person_the_list_of_connections_is_no_way_around(
+    office: Office, signed_in: SignIn
+) -> None:
+    custodian = signed_in("kepkhomun")
+    seed.add_school_day(office)
+    with office.database.read() as session:
+        number = people.get(session, "thanyarat").id
+    assert "10.20.3.42" in custodian.get(f"/people/{number}").text
+    assert 'class="address">10.20.3.42' in custodian.get("/sessions/?show=all").text
+    require_second_person(office)
+    page = custodian.get("/sessions/?show=all&address=10.20.3.42").text
+    assert "which a second officer unlocks" in page
+    assert 'class="address">10.20.3.42' not in page
+    assert "10.20.3.42" not in custodian.get(f"/people/{number}").text
+
+
 def test_a_refused_request_stays_closed(office: Office, signed_in: SignIn) -> None:
     require_second_person(office)
     coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
@@ -137,7 +168,7 @@ def test_every_kind_of_question_has_its_page(admin: Officer, office: Office, kin
         fields = {"mac": "a6:b4:c6:01:02:01", "at": base["at"]}
         hidden = admin.post("/lookup/", page, **purpose, **fields)
         assert hidden.status_code == 200
-        assert "One account held this address" in hidden.text and NAME not in hidden.text
+        assert "One account used this device" in hidden.text and NAME not in hidden.text
         assert "made this MAC address up" in hidden.text
     elif kind == "person":
         fields = {"user": "pimchanok", "begins": "1/1/2569", "ends": "1/1/2580"}

@@ -80,7 +80,7 @@ def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.METHODS) == set(Method)
     assert set(words.SIGNINGS) == set(Signing)
     assert set(words.STRENGTHS) == set(Strength)
-    assert set(words.LOOKUP_OUTCOMES) == set(Outcome)
+    assert set(words.LOOKUP_OUTCOMES) == set(words.STATION_OUTCOMES) == set(Outcome)
     assert set(words.LOOKUP_WARNINGS) == {CUT, LATER, MADE_UP, NO_PORT, UNPROVEN}
     assert set(words.GAP_REASONS) == GAP_REASONS
     causes = {value for key, value in vars(CloseCause).items() if key.isupper()}

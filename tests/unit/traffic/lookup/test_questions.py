@@ -146,6 +146,10 @@ def test_a_session_leads_back_to_its_flows(site: Site, database: Database) -> No
     found = tree(site.yuenyan("flows", "--session", "k1", *PURPOSE, "--json"))
     assert [flow["nat_src_port"] for flow in found["flows"]] == [50_000]
     assert found["asked"]["session"] == "k1"
+    read = tree(site.yuenyan("flows", "--session", "k1", *PERIOD, *PURPOSE, "--json"))
+    assert read["interpretation"]["from"]["thai"] == "18 พฤศจิกายน พ.ศ. 2569 เวลา 17:00:00 น."
+    table = site.yuenyan("flows", "--session", "k1", *PERIOD, *PURPOSE).stdout
+    assert table.index("18 November 2026 C.E., 19:00:00 +07:00") < table.index("203.0.113.9")
     assert [one["session_id"] for one in found["addresses"]] == ["k1"]
     assert tree(site.yuenyan("flows", "--session", "k1", *PERIOD, *PURPOSE, "--json"))["flows"]
     missing = site.yuenyan("flows", "--session", "k9", *PURPOSE)
