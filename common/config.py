@@ -245,23 +245,6 @@ class Archive(Section):
         return tuple(parse_witness(text) for text in self.witnesses)
 
 
-class Evidence(Section):
-    """What stands in letters about evidence; what is empty is left to be filled in by hand."""
-
-    office: str = ""
-    """Of the letterhead; empty: the site's name."""
-    address: str = ""
-    """Below it; several lines are allowed."""
-    document_prefix: str = ""
-    """What the office's letters are numbered with, such as "ศธ 04321"."""
-    signatory: str = ""
-    signatory_position: str = ""
-    coordinator: str = ""
-    """Who deals with requests of officials: name, position, telephone."""
-    deputy: str = ""
-    """Who stands in for the coordinator."""
-
-
 class Lookup(Section):
     second_person: bool = False
     """Names behind a look-up are shown only after another officer agreed. Off: a small office
@@ -294,7 +277,6 @@ class Config(Section):
     passwords: Passwords = Passwords()
     collector: Collector = Collector()
     archive: Archive = Archive()
-    evidence: Evidence = Evidence()
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()

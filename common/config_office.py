@@ -42,6 +42,12 @@ class OfficeDuties(Section):
     name: str = ""
     """The office's name in letters; empty: that of [site]."""
     address: str = ""
+    """Below it; several lines are allowed."""
+    document_prefix: str = ""
+    """What the office's letters are numbered with, such as "ศธ 04321"."""
+    signatory: str = ""
+    """Who signs letters about evidence; empty: left to be filled in by hand."""
+    signatory_position: str = ""
     coordinator: str = ""
     """Who gives information to officials (name and position)."""
     coordinator_contact: str = ""
@@ -56,9 +62,11 @@ class OfficeDuties(Section):
     warn_days: int = Field(default=2, ge=0, le=14)
     """So long before, doctor and dashboard remind."""
 
+    def named(self, duty: str) -> str:
+        """`coordinator` or `deputy` with the contact; empty when nobody is named."""
+        return " ".join(filter(None, (getattr(self, duty), getattr(self, f"{duty}_contact"))))
+
     @property
     def data_contact(self) -> str:
         """Whom people ask about their data; empty when nobody is named."""
-        return self.data_protection_contact or " ".join(
-            filter(None, (self.coordinator, self.coordinator_contact))
-        )
+        return self.data_protection_contact or self.named("coordinator")

@@ -176,7 +176,8 @@ def test_doctor_says_what_evidence_still_needs(site: Site) -> None:
     assert found["key evidence.key"]["what"].startswith("fingerprint ")
     assert found["custody register"]["level"] == "ok"
     with site.config_file.open("a", encoding="utf-8") as stream:
-        stream.write('[evidence]\ncoordinator = "นางสาวน้ำผึ้ง โทร. 1"\ndeputy = "นายดี"\n')
+        stream.write('[office]\ncoordinator = "นางสาวน้ำผึ้ง"\ncoordinator_contact = "โทร. 1"\n')
+        stream.write('deputy = "นายดี"\ndeputy_contact = "โทร. 2"\n')
     (site.data_dir / "keys" / "evidence.key").unlink()
     database = Database(site.config.database_url)
     with database.write() as session:

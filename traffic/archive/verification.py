@@ -21,6 +21,8 @@ from traffic.archive.entries import (
     encode_entry,
     entry_hash,
 )
+from traffic.archive.index import NAME as INDEX
+from traffic.archive.index import agrees
 from traffic.archive.manifest import NAME, Manifest
 from traffic.archive.sealed import Declared, Silence, check_seals, find_declared, find_silences
 from traffic.archive.seals import Seal, read_public_file, read_public_key, read_seals
@@ -121,6 +123,8 @@ def verify_archive(
                 check_seals(found.seals, entries, found.lines, key, now_ms)
         removed = _check_purges(entries, found.files)
         _check_files(archive, entries, removed, found.files, contents=contents)
+        if not agrees(archive):
+            raise ArchiveError(INDEX, "does not say what the manifest says; delete it")
     except TypeError as error:
         raise ArchiveError(NAME, f"holds a value of the wrong kind: {error}") from error
     sealed = found.seals[-1].seq if found.seals else 0

@@ -187,7 +187,7 @@ def _about(order: _Order, gathered: Gathered) -> dict[str, Any]:
         "site": order.config.site.name,
         "software": software(order.config),
         "notice_version": order.notice_version,
-        "coordinator": order.config.evidence.coordinator or None,
+        "coordinator": order.config.office.named("coordinator") or None,
         "records": dict(gathered.counts),
         "lookup_outcomes": list(gathered.outcomes),
         "gaps": gathered.gaps,
@@ -227,8 +227,8 @@ def _with_papers(order: _Order, gathered: Gathered) -> tuple[dict[str, bytes], b
 def _facts(order: _Order, gathered: Gathered) -> Facts:
     config, scope = order.config, order.scope
     return Facts(
-        office=config.evidence.office or config.site.name,
-        letterhead=config.evidence,
+        office=config.office.name or config.site.name,
+        letterhead=config.office,
         zone=config.site.timezone,
         created_at=order.now,
         case=scope.case,

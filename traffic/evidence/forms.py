@@ -19,8 +19,8 @@ def form_of(session: Session, config: Config, exhibit_id: int) -> dict[str, byte
     if exhibit is None:
         return None
     facts = Facts(
-        office=config.evidence.office or config.site.name,
-        letterhead=config.evidence,
+        office=config.office.name or config.site.name,
+        letterhead=config.office,
         zone=config.site.timezone,
         created_at=exhibit.created_at,
         case=exhibit.case_reference,

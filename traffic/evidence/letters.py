@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from common.config import Evidence
+from common.config_office import OfficeDuties
 from common.net import format_mac
 from traffic.evidence.documents import (
     DOTS,
@@ -63,7 +63,7 @@ class Facts:
     """What the papers say of a bundle."""
 
     office: str
-    letterhead: Evidence
+    letterhead: OfficeDuties
     zone: str
     created_at: datetime
     case: str
@@ -232,8 +232,8 @@ def _subject(subject: Subject, zone: str) -> str:
 def _ending(facts: Facts) -> list[Block]:
     letterhead = facts.letterhead
     contacts = [
-        ("ผู้ประสานงาน", letterhead.coordinator or f"(ยังไม่ได้กำหนด) {DOTS}"),
-        ("ผู้ประสานงานสำรอง", letterhead.deputy or f"(ยังไม่ได้กำหนด) {DOTS}"),
+        ("ผู้ประสานงาน", letterhead.named("coordinator") or f"(ยังไม่ได้กำหนด) {DOTS}"),
+        ("ผู้ประสานงานสำรอง", letterhead.named("deputy") or f"(ยังไม่ได้กำหนด) {DOTS}"),
     ]
     signatory = (letterhead.signatory, letterhead.signatory_position)
     if facts.recipient:

@@ -19,22 +19,13 @@ from yuenyan.checkup.site import has_database
 
 
 def check_evidence(config: Config) -> Iterator[Finding]:
-    """The key of evidence, who coordinates, whether PDF can be made, and the custody register."""
+    """The key of evidence, whether PDF can be made, and the custody register."""
     try:
         key = load_key(config.keys_dir)
     except NetAccessError as problem:
         yield warn(f"key {KEY_FILE}", str(problem), "without it no evidence can be given out")
     else:
         yield ok(f"key {KEY_FILE}", f"fingerprint {key.fingerprint}")
-    unset = [name for name in ("coordinator", "deputy") if not getattr(config.evidence, name)]
-    if unset:
-        yield warn(
-            "coordinator",
-            f"evidence.{' and evidence.'.join(unset)} not set",
-            "name who deals with requests of officials, with a telephone number",
-        )
-    else:
-        yield ok("coordinator", config.evidence.coordinator)
     if not can_print():
         yield warn(
             "letters as PDF",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.config import Evidence
+from common.config_office import OfficeDuties
 from tests.programs import missing, require
 from traffic.evidence import papers, printing
 from traffic.evidence.documents import Block, Grid, Paragraph, to_html, to_text
@@ -29,12 +29,12 @@ FINGERPRINT = " ".join(f"{number:08x}" for number in range(8))
 OFFICE = "สำนักงานเขตพื้นที่การศึกษามัธยมศึกษาชัยภูมิ"
 
 
-def facts(recipient: str = "", letterhead: Evidence | None = None) -> Facts:
+def facts(recipient: str = "", letterhead: OfficeDuties | None = None) -> Facts:
     window = Window(NOW - timedelta(hours=2), NOW - timedelta(hours=1))
     subject = Subject(window=window, address=ip_address("198.51.100.7"), port=50_000)
     return Facts(
         office=OFFICE,
-        letterhead=letterhead or Evidence(),
+        letterhead=letterhead or OfficeDuties(),
         zone="Asia/Bangkok",
         created_at=NOW,
         case="12/2569",
@@ -73,7 +73,7 @@ def test_with_an_addressee_it_is_a_letter_and_without_one_a_memorandum_for_appro
 
 def test_a_coordinator_who_is_not_set_is_shown_as_missing() -> None:
     assert to_text(cover_letter(facts("x"))).count("(ยังไม่ได้กำหนด)") == 2
-    named = Evidence(coordinator="นางสาวน้ำผึ้ง โทร. 1", deputy="นายดี")
+    named = OfficeDuties(coordinator="นางสาวน้ำผึ้ง", coordinator_contact="โทร. 1", deputy="นายดี")
     text = to_text(cover_letter(facts("x", named)))
     assert "นางสาวน้ำผึ้ง โทร. 1" in text and "(ยังไม่ได้กำหนด)" not in text
 
