@@ -255,7 +255,7 @@ def test_organisations_are_listed_with_their_people(site: Site) -> None:
     site.yuenyan("org", "add", "1001", "New name")
     _add(site, "somchai", "--org", "1001")
     assert json.loads(site.yuenyan("org", "list", "--json").stdout) == [
-        {"code": "1001", "name": "New name", "people": 1}
+        {"code": "1001", "name": "New name", "parent": None, "people": 1}
     ]
     assert "New name" in site.yuenyan("org", "list").stdout
     assert site.yuenyan("org", "add", " ", "x").exit_code == 2

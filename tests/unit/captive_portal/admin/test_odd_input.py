@@ -48,7 +48,7 @@ def test_times_that_cannot_be_are_refused(admin: Officer, office: Office, time: 
     question = {"address": "10.1.2.3", "at": time, "case": "1", "reason": "r", "protocol": ""}
     answer = admin.post("/lookup/", "/lookup/", **question)
     assert answer.status_code == 422
-    assert "is not a time" in answer.text
+    assert "is not a time" in answer.text or "There is no month 13" in answer.text
     reference = seed.apply(office)
     page = f"/registrations/{reference}"
     text = admin.follow(f"{page}/approve", page, role="guest", expiry="date", date=time)
