@@ -87,7 +87,8 @@ class Purger:
             with self._manifest.locked():
                 self._manifest.recover()
                 lines += self._manifest.append([line])
-            self._delete(paths)
+                # Under the lock: whoever verifies meets a removed file neither before nor after.
+                self._delete(paths)
         return lines
 
     def finish(self) -> int:
