@@ -52,6 +52,8 @@ class Exported:
     gaps: int
     outcomes: tuple[str, ...]
     pdf: bool
+    unnamed: bool
+    """Nobody was named or looked up: it holds everyone of the period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ def export(
         gaps=gathered.gaps,
         outcomes=gathered.outcomes,
         pdf=pdf,
+        unnamed=order.scope.unnamed,
     )
 
 

@@ -1,7 +1,7 @@
 """What an export may hold: whom or what it is about, when, for which case and why.
 
 An export is as narrow as it was asked for. Without a word on whom it is about it takes what was
-looked up for the same case; where nothing was, it is refused.
+looked up for the same case; where nothing was, it is the whole period, and says so.
 """
 
 from __future__ import annotations
@@ -18,24 +18,26 @@ from sqlalchemy.orm import Session
 from common.clock import to_rfc3339
 from common.config import Config
 from common.errors import UsageError
-from common.net import IpAddress, format_mac, parse_address, parse_mac
-from db.models import AuditEvent
+from common.net import IpAddress, find_mac, format_mac, parse_address, parse_mac
+from db.models import AuditEvent, NetworkSession
 from traffic.archive.kinds import ADMIN
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Window
 from traffic.lookup.question import NUMBERS, read_moment
 
-LOOKED_UP = ("lookup:run", "flows:read")
+LOOKED_UP = ("lookup:run", "lookup:revealed", "flows:read")
 """Audit events of questions that were asked for a case."""
 
 Told = tuple[str, str]
 """Target and detail (JSON) of an audit event of a question."""
 
 NOBODY_NAMED = (
-    "say whom or what it is about: --address IP (with --port and --protocol), --user NAME or"
-    " --mac MAC; or look it up for the same case first; --everyone exports the whole period"
+    "nobody was named or looked up for this case: the bundle holds everyone of the period. Give no"
+    " more away than was asked for: --address IP (with --port and --protocol), --user NAME or"
+    " --mac MAC"
 )
+"""Said beside an export of the whole period that nobody asked for by --everyone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Scope:
     """Number of the request in the register, as somebody gave it."""
     from_case: bool = False
     """The subjects are those that were looked up for the case."""
+    unnamed: bool = False
+    """Nobody was named or looked up: the whole period without having been asked for."""
 
     def tree(self, zone: str) -> dict[str, Any]:
         """As the manifest shows it."""
@@ -98,7 +102,7 @@ def read_scope(
     everyone.
 
     Raises:
-        UsageError: there is no case or reason, the period is empty, or nobody is named.
+        UsageError: there is no case, or the period is empty.
     """
     case = str(asked.get("case") or "").strip()
     reason = str(asked.get("reason") or "").strip()
@@ -109,17 +113,18 @@ def read_scope(
     subjects, said = [subject] if subject else [], ""
     if not subjects:
         subjects, said = _looked_up(session, archived, case, window)
-    if not subjects:
-        raise UsageError(NOBODY_NAMED)
-    if not (reason or said):
-        raise UsageError("give the reason for giving it out: --reason TEXT")
+    unnamed = not subjects
+    if unnamed:
+        subjects = [Subject(window=window)]
     return Scope(
         window=window,
         case=case,
-        reason=reason or said,
+        # What the case is about is a reason; a better one is asked for by --help.
+        reason=reason or said or case,
         subjects=tuple(subjects),
         request=str(asked.get("request") or "").strip() or None,
-        from_case=subject is None,
+        from_case=subject is None and not unnamed,
+        unnamed=unnamed,
     )
 
 
@@ -192,7 +197,7 @@ def _looked_up(
         if not window.overlaps(asked_at.from_at, asked_at.to_at):
             continue
         part = window.within(asked_at.from_at, asked_at.to_at)
-        subjects[_subject_of(target, detail, part)] = None
+        subjects[_subject_of(session, target, detail, part)] = None
         reason = str(detail.get("reason") or reason)
     return list(subjects), reason
 
@@ -200,11 +205,18 @@ def _looked_up(
 _BOUNDS = ("window_from", "window_to")
 
 
-def _subject_of(target: str, detail: Mapping[str, Any], window: Window) -> Subject:
+def _subject_of(
+    session: Session, target: str, detail: Mapping[str, Any], window: Window
+) -> Subject:
+    """Whom or what a question was about: an address, a device, a session's user, or a name."""
+    mac = find_mac(target)
+    if mac is not None:
+        return Subject(window=window, mac=mac)
     try:
         address = parse_address(target)
     except UsageError:
-        return Subject(window=window, user=target)
+        row = session.get(NetworkSession, target)
+        return Subject(window=window, user=target if row is None else row.user_name)
     return Subject(
         window=window, address=address, port=detail.get("port"), protocol=detail.get("protocol")
     )

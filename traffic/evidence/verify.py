@@ -37,7 +37,8 @@ SEGMENTS, LINES, SEALS, SEAL_KEY = (
     "proofs/seals.jsonl",
     "proofs/seal-key.pem",
 )
-SEAL_PREFIX = b"yuenyan-seal-1\n"
+SEAL_PREFIXES = (b"yuenyan-seal-1\n", b"yuenyan-seal-2\n")
+"""What is signed before the seal itself; the second of seals that have a `root`."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _CITED = re.compile(r"[a-z]+:(.+\.parquet)#\d+")
@@ -389,7 +390,8 @@ def _check_proofs(bundle: _Bundle, manifest: dict[str, Any]) -> set[str]:
         seal = known[sealed]
         bare = {name: value for name, value in seal.items() if name != "signature"}
         signature = binascii.unhexlify(seal["signature"])
-        if not is_signed(key, SEAL_PREFIX + canonical(bare), signature):
+        prefix = SEAL_PREFIXES[1 if seal.get("root") else 0]
+        if not is_signed(key, prefix + canonical(bare), signature):
             raise Altered(SEALS, f"the seal of line {sealed} is not signed")
         _check_chain(lines, begin, seal)
     return proven

@@ -44,11 +44,13 @@ def export_command(context: Context, /, out: str, as_json: bool, **asked: Any) -
     """Make a signed bundle of what bears on a case. Every export is recorded.
 
     Without an address, person or device it takes what was looked up for the same case, and the
-    reason given then. Without a recipient the letter is a memorandum that asks for approval.
+    reason given then; where nothing was looked up, everyone of the period. Without a recipient
+    the letter is a memorandum that asks for approval.
     """
     from captive_portal.public.notice import VERSION
     from traffic.evidence.export import export
     from traffic.evidence.printing import NO_PDF
+    from traffic.evidence.scope import NOBODY_NAMED
 
     made = export(
         context.database,
@@ -77,6 +79,8 @@ def export_command(context: Context, /, out: str, as_json: bool, **asked: Any) -
         print_fields({**told, "lookup_outcomes": ", ".join(made.outcomes) or None})
         if made.gaps:
             click.echo("Records of the period are missing, or may be: see reports/gaps.json")
+    if made.unnamed:
+        click.echo(f"yuenyan: {NOBODY_NAMED}", err=True)
     if not made.pdf:
         click.echo(f"yuenyan: {NO_PDF}", err=True)
 

@@ -94,7 +94,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "ระบุผู้ใช้หมายเลขไอพีสาธารณะและพอร์ต โดยไม่เก็บเนื้อหา",
         ),
         basis=_LEGAL,
-        kinds=("flow",),
+        kinds=("flow", "raw"),
         kept="traffic",
     ),
     Activity(
@@ -112,20 +112,34 @@ ACTIVITIES: tuple[Activity, ...] = (
         people=_STAFF,
         purpose=Text("to answer for every access", "ตรวจสอบย้อนหลังการเข้าถึงข้อมูล"),
         basis=_LEGAL,
-        tables=("audit_event", "approver_scope", "approver_role"),
+        tables=(
+            "audit_event",
+            "approver_scope",
+            "approver_role",
+            "officer_level",
+            "unlock_request",
+        ),
         kinds=("admin",),
         kept="record",
     ),
     Activity(
         key="registers",
         name=Text(
-            "requests of officials and data subjects, breaches, complaints",
-            "คำขอจากพนักงานเจ้าหน้าที่ คำขอใช้สิทธิ เหตุละเมิด และเรื่องร้องเรียน",
+            "requests of officials and data subjects, orders to keep, evidence given out, breaches,"
+            " complaints",
+            "คำขอจากพนักงานเจ้าหน้าที่ คำขอใช้สิทธิ คำสั่งเก็บรักษา พยานหลักฐานที่ส่งมอบ เหตุละเมิด และเรื่องร้องเรียน",
         ),
         people=Text("officials, people concerned", "พนักงานเจ้าหน้าที่ ผู้เกี่ยวข้อง"),
         purpose=Text("to answer them in time and show it", "ตอบทันกำหนดและมีหลักฐาน"),
         basis=_LEGAL,
-        tables=("register_entry", "register_step"),
+        tables=(
+            "register_entry",
+            "register_step",
+            "hold",
+            "exhibit",
+            "custody_step",
+            "disclosure",
+        ),
         kept="record",
     ),
 )
@@ -133,7 +147,7 @@ ACTIVITIES: tuple[Activity, ...] = (
 WITHOUT_PEOPLE = frozenset(
     {
         "organisation", "role", "nas_client", "unknown_nas", "nas_boot", "revision", "service_run",
-        "gap", "clock", "notice_text",
+        "gap", "clock", "notice_text", "append_only", "archive_move",
     }
 )  # fmt: skip
 """Tables and kinds that hold equipment, places and the service's own state."""

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from db.append_only import lifted
 from db.models import (
     Account,
     AuthEvent,
@@ -296,7 +297,7 @@ def test_on_every_timeline_a_name_is_there_while_it_is_needed_and_gone_after(
             numbers[account.id] = (ends, records)
     for day in sorted(days):
         now = begin + timedelta(days=day)
-        with office.database.write() as writing:
+        with office.database.write() as writing, lifted(writing):
             # The ledger as it is on that day: what was made, and is still kept.
             writing.execute(AuthEvent.__table__.delete())  # type: ignore[attr-defined]
             for number, (_ends, records) in numbers.items():

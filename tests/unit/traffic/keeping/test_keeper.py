@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from common import clock
 from common.config import Archive
 from common.errors import Refused
+from db.append_only import lifted
 from db.models import (
     Account,
     AddressInterval,
@@ -229,7 +230,7 @@ def test_nothing_written_into_the_database_makes_a_segment_go_earlier(world: Wor
     world.go_to(10)
     world.write(account_id=somebody, user_name="somchai")
     world.go_to(80, records=True)
-    with world.office.database.write() as writing:
+    with world.office.database.write() as writing, lifted(writing):
         long_ago = world.at(-4000)
         writing.execute(update(Account).values(ended_at=long_ago, created_at=long_ago))
         writing.execute(update(Account).where(Account.id == somebody).values(state="suspended"))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from db.append_only import lifted
 from db.engine import Database
 from db.models import (
     AccountingEvent,
@@ -181,7 +182,7 @@ def test_an_old_database_that_was_restored_doubles_nothing(office: Office, tmp_p
 def test_a_restored_row_with_a_number_that_was_given_again_is_stored(office: Office) -> None:
     add(office.database, login(OLD), login(NOW))
     move(office)
-    with office.database.write() as writing:
+    with office.database.write() as writing, lifted(writing):
         writing.add(login(OLD + timedelta(hours=5), user_name="other"))
         writing.flush()
         newest = writing.scalars(select(AuthEvent).order_by(AuthEvent.id.desc())).first()
