@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 CODE := common db identity radius_server traffic captive_portal yuenyan
 
-.PHONY: help setup run test test-all check bench soak fmt clean
+.PHONY: help setup run test test-all check lint bench soak fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -33,13 +33,15 @@ test: setup ## the whole suite; as root it installs what the tests need
 test-all: export YUENYAN_TEST_ALL = 1
 test-all: check test ## check, then test, with an Active Directory too
 
-check: setup ## format, lint, types, imports, file lengths, unit tests on SQLite
+check: lint ## lint, and the unit tests on SQLite
+	@deploy/fast-tmp.sh $(BIN)/python -m pytest -q -n 2 -m 'not real' tests/unit
+
+lint: setup ## format, lint, types, import contracts, file lengths
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(CODE) tests $(wildcard bench/*.py)
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/file_lengths.py
-	@deploy/fast-tmp.sh $(BIN)/python -m pytest -q -n 2 -m 'not real' tests/unit
 
 bench: setup ## the project's own measurements, as tables
 	@for measurement in bench/{flows,lookup,district,radius,eap,scale}.py; do \

@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 import psycopg
 import pytest
+import structlog
 
 from common import config as configuration
 from common.config import Config
@@ -110,6 +111,13 @@ def write_configuration(folder: Path, url: str = "") -> Path:
     path = folder / "yuenyan.toml"
     path.write_text(_CONFIGURATION.format(data_dir=folder / "var", url=url), encoding="utf-8")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A process that a test ran within itself leaves its log behind, into a closed stream."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
