@@ -53,7 +53,7 @@ from radius_server.worker.presence import Presence
 from radius_server.worker.questions import Login, Questions, is_unavailable
 from radius_server.worker.responders import Responders
 from radius_server.worker.reused_ids import ReusedIds
-from radius_server.worker.revision import POLL_SECONDS, RevisionWatch
+from radius_server.worker.revision import POLL_SECONDS, Revision, RevisionWatch
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits
 
@@ -449,11 +449,11 @@ class Worker:
                 revision = self._watch.look(now) if self._watch.is_running else None
                 self._store.is_away = False
                 if revision is None:
-                    revision = self._store.revision()
-                if revision != self._revision:
-                    self._nas = NasTable(self._store.nas_clients())
+                    revision = Revision(self._store.revision(), self._store.nas_clients())
+                if revision.number != self._revision:
+                    self._nas = NasTable(revision.nas)
                     self._directory.forget()
-                    self._revision = revision
+                    self._revision = revision.number
                 self._is_blind = False
             except BackendUnavailable as error:
                 self._is_blind = self._store.is_away = True
