@@ -34,6 +34,9 @@ for node in null zero full random urandom tty; do
   touch "$D/dev/$node"
   mount --bind "/dev/$node" "$D/dev/$node"
 done
+# Its own folder may lie in /dev/shm.
+mkdir "$D/dev/shm"
+mount --rbind /dev/shm "$D/dev/shm"
 mount --rbind "$D/dev" /dev
 sysctl -qw net.ipv4.ip_forward=1
 sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1 || true

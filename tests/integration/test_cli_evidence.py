@@ -90,8 +90,6 @@ def test_refusals_say_what_to_add_and_leave_no_file(site: Site, tmp_path: Path) 
     seed(site)
     out = tmp_path / "x.zip"
     for arguments, said in (
-        ((*CASE, *PERIOD), "--address"),
-        (("--case", "1", *PERIOD, "--user", "malee"), "--reason"),
         (("--reason", "1", *PERIOD, "--user", "malee"), "--case"),
         ((*CASE, "--user", "malee"), "--from"),
     ):
@@ -102,6 +100,14 @@ def test_refusals_say_what_to_add_and_leave_no_file(site: Site, tmp_path: Path) 
     )
     assert result.exit_code == 1
     assert not list(tmp_path.glob("*x.zip*"))
+
+
+def test_case_and_period_are_enough_and_what_that_means_is_said(site: Site, tmp_path: Path) -> None:
+    seed(site)
+    out = tmp_path / "x.zip"
+    result = site.yuenyan("evidence", "export", "--case", "9", *PERIOD, "--out", str(out))
+    assert result.exit_code == 0 and "holds everyone of the period" in result.stderr
+    assert site.yuenyan("evidence", "verify", str(out)).exit_code == 0
 
 
 def test_a_tampered_bundle_is_refused_by_name_with_exit_1(site: Site, tmp_path: Path) -> None:

@@ -236,19 +236,6 @@ def test_doctor_notices_a_key_of_another_site(site: Site) -> None:
     assert "does not belong to this database" in finding["what"]
 
 
-def test_doctor_warns_of_sections_that_are_not_used_yet(site: Site) -> None:
-    with site.config_file.open("a", encoding="utf-8") as stream:
-        stream.write('[eap]\ntls_min = "1.3"\n')
-    text = site.config_file.read_text().replace(
-        'syslog = ["127.0.0.1:0"]', 'syslog = ["127.0.0.1:5514"]'
-    )
-    site.config_file.write_text(text)
-    result = site.yuenyan("doctor")
-    assert result.exit_code == 0
-    assert "collector.syslog is set but not used in this release" in result.stdout
-    assert "[eap] is set" not in result.stdout
-
-
 def test_doctor_names_who_holds_a_port(site: Site) -> None:
     port = free_port()
     text = site.config_file.read_text().replace(

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from common.clock import utc_now
+from db.append_only import lifted
 from db.engine import Database
 from db.models import Account, AuditEvent, AuthEvent, Hold
 from tests.conftest import Site
@@ -94,7 +95,7 @@ def test_no_variable_of_the_environment_lowers_the_floor(
 
 def test_nothing_in_the_database_lowers_the_floor(site: Site, database: Database) -> None:
     history = write_history(site, 100)
-    with database.write() as session:
+    with database.write() as session, lifted(session):
         long_ago = NOW - timedelta(days=4000)
         session.execute(update(Account).values(created_at=long_ago, ended_at=long_ago))
         session.execute(update(AuditEvent).values(at=long_ago))

@@ -178,13 +178,14 @@ def test_a_real_chrony_is_believed_once_it_has_a_server_and_not_on_its_own(
         source = f"server 127.0.0.1 port {port} iburst minpoll -2 maxpoll 0"
         follower_port = free_port(socket.SOCK_DGRAM)
         with chronyd(tmp_path, "client", f"{source}\nport {follower_port}") as following:
+            # The bound of its error narrows with each sample; on a busy machine that takes some.
             wait_until(
-                lambda: (ask_chrony(following) or own).state is State.SYNCHRONISED,
-                30,
+                lambda: (ask_chrony(following) or own).is_within(LIMIT_US),
+                60,
                 "chrony follows its server not",
             )
             found = ask_chrony(following)
-            assert found is not None and found.is_within(LIMIT_US)
+            assert found is not None and found.state is State.SYNCHRONISED
             assert (found.source, found.stratum) == ("127.0.0.1", 2)
             told = ask_server(f"127.0.0.1:{follower_port}", 2.0)
             assert isinstance(told, Measurement)

@@ -209,7 +209,6 @@ def _check_files(
     archive: Path, entries: list[Entry], removed: set[str], present: set[str], *, contents: bool
 ) -> None:
     listed = set()
-    purged = {path for entry in entries for path in entry.removed}
     for entry in entries:
         if not entry.path:
             continue
@@ -220,8 +219,6 @@ def _check_files(
             continue
         path = archive / entry.path
         if entry.path not in present:
-            if entry.path in purged:
-                continue
             raise ArchiveError(entry.path, "is missing")
         if path.is_symlink():
             raise ArchiveError(entry.path, "is a link: what it leads to may change unnoticed")
