@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import pwd
+import re
 import secrets
 import shutil
 import socket
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from zlib import crc32
 
 import psycopg
 import pytest
@@ -111,6 +113,37 @@ def write_configuration(folder: Path, url: str = "") -> Path:
     path = folder / "yuenyan.toml"
     path.write_text(_CONFIGURATION.format(data_dir=folder / "var", url=url), encoding="utf-8")
     return path
+
+
+_BOTH = re.compile("sqlite|postgresql")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave a part of the long lists of cases, the same ones each time, to `make test-all`.
+
+    Of a `matrix` three quarters; of each `sampled` test half of its cases, but never all; of
+    what runs with real programs on both kinds of database one, in turns.
+    """
+    if os.environ.get("YUENYAN_TEST_ALL"):
+        return
+    left = [
+        item
+        for item in items
+        if item.get_closest_marker("matrix") is not None and crc32(item.name.encode()) % 4
+    ]
+    alike: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            alike.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        elif item.path.parent.name in ("integration", "clients"):
+            alike.setdefault(_BOTH.sub("", item.nodeid), []).append(item)
+    for name, same in alike.items():
+        if len(same) > 1:
+            left += same[crc32(name.encode()) % 2 :: 2]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(autouse=True)

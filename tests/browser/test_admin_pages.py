@@ -90,6 +90,7 @@ def school_day(office: Office) -> None:
 
 
 @pytest.mark.usefixtures("school_day")
+@pytest.mark.sampled
 @pytest.mark.parametrize("language", ["th", "en"])
 @pytest.mark.parametrize("width", [320, 375, 1280])
 def test_every_page_fits_the_screen_and_asks_only_its_own_host(

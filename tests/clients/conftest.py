@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from zlib import crc32
 
 import pytest
 
@@ -19,21 +17,6 @@ KINDS = [
     pytest.param("sqlite", marks=pytest.mark.xdist_group("radius-sqlite")),
     pytest.param("postgresql", marks=pytest.mark.xdist_group("radius-postgresql")),
 ]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave two thirds of each matrix, the same ones each time, to `make test-all`."""
-    if os.environ.get("YUENYAN_TEST_ALL"):
-        return
-    left = [
-        item
-        for item in items
-        if item.get_closest_marker("matrix") is not None and crc32(item.name.encode()) % 3
-    ]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        gone = set(left)
-        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(scope="session", params=KINDS)

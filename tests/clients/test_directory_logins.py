@@ -20,7 +20,7 @@ from tests.integration.radius_site import (
 )
 from tests.slapd import PASSWORD, TEACHERS, Slapd, dn_of, section
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(200), pytest.mark.sampled]
 
 MAC = "02:00:00:00:1d:01"
 BACK_SECONDS = 15.0

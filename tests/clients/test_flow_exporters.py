@@ -20,7 +20,7 @@ from tests.programs import require, require_root
 from tests.vectors.flows.captures import captures
 from traffic.decoders.decoder import FlowDecoder
 
-pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180), pytest.mark.sampled]
 
 CLIENT = "10.77.0.5"
 TCP, UDP = 5, 20

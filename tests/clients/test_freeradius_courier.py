@@ -23,7 +23,7 @@ from tests.integration.radius_site import (
 )
 from tests.programs import require
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(200), pytest.mark.sampled]
 
 SESSIONS = 6
 IN_ORDER = ["Start", "Interim-Update", "Stop"]

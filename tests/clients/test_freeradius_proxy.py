@@ -26,7 +26,7 @@ from tests.integration.radius_site import (
 )
 from tests.programs import require
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(150), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 HOME_SECRET = "a secret between institutions"

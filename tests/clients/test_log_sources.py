@@ -37,7 +37,7 @@ from tests.programs import require, require_root
 from traffic.archive.kinds import ACCESS, LEASE, NAT
 from traffic.archive.tables import TableArchive
 
-pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 PEOPLE = {"somchai": "3c:22:fb:01:02:03", "malee": "3c:22:fb:0a:0b:0c"}

@@ -36,7 +36,7 @@ from tests.integration.radius_site import (
 from tests.programs import require, require_root
 from tests.vectors.flows import ipfix
 
-pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 CLIENTS = {"10.77.0.5": "five", "10.77.0.6": "six", "10.77.0.7": "seven"}

@@ -30,7 +30,7 @@ from tests.integration.radius_site import (
 )
 from tests.programs import require, require_root
 
-pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(120), pytest.mark.sampled]
 
 PURPOSE = ("--case", "คดี 12/2569", "--reason", "lawful request")
 PASSWORD = "seven green elephants"

@@ -18,7 +18,7 @@ from tests.conftest import free_port, wait_until
 from tests.integration.radius_site import LOOPBACK, running_radius, site_of_kind
 from tests.programs import require
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 HOME_SECRET = "a secret between institutions"

@@ -21,6 +21,7 @@ from tests.integration.radius_site import KINDS, LiveSite, running_radius, site_
 from tests.programs import require, require_root
 
 pytestmark = [
+    pytest.mark.sampled,
     pytest.mark.real,
     pytest.mark.root,
     pytest.mark.timeout(120),

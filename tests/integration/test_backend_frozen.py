@@ -29,7 +29,7 @@ from tests.integration.radius_site import (
 )
 from tests.programs import require
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(200), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 REJECTS = {"[radius]\n": '[radius]\nbackend_failure = "reject"\n'}

@@ -26,6 +26,9 @@ from tests.district.world import Size, World, number_sessions
 from tests.integration.radius_site import LOOPBACK, live_site, running_radius
 from traffic.lookup.service import run_lookup
 
+# One worker makes the district; another would make its own.
+pytestmark = pytest.mark.xdist_group("district")
+
 SEED = 7
 SIZE = Size(schools=5, people=500)
 EACH = 30

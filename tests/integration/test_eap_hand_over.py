@@ -18,7 +18,7 @@ from tests.integration.radius_packets import attribute
 from tests.integration.radius_site import LOOPBACK, SECRET, running_radius, site_of_kind
 from tests.integration.radsec_site import TLS_SECRET, RadSecClient, running_radsec
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120), pytest.mark.sampled]
 
 KEY = SECRET.encode()
 PASSWORD = b"seven green elephants"

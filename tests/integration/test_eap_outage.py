@@ -23,7 +23,7 @@ from tests.integration.test_eap_hand_over import (
     eap_response,
 )
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(150), pytest.mark.sampled]
 
 GTC_ALONE = {"[radius]\n": '[eap]\nmethods = ["gtc"]\n[radius]\n'}
 REJECT = 3

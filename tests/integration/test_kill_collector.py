@@ -30,7 +30,7 @@ from tests.integration.radius_site import (
     started,
 )
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.sampled]
 
 SEED = 44
 BURST = 30

@@ -17,6 +17,8 @@ from tests.integration.test_cli_retention import told, write_history
 from traffic.archive.entries import present
 from traffic.archive.manifest import Manifest
 
+pytestmark = pytest.mark.sampled
+
 _PURGE = """
 import sys
 from traffic.keeping import purge

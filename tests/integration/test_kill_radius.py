@@ -35,7 +35,7 @@ from tests.integration.radius_site import (
     words_of,
 )
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.sampled]
 
 KEY = SECRET.encode()
 ROUNDS = 3

@@ -20,7 +20,7 @@ from tests.integration.test_kill_collector import wait_for_collector
 from traffic.archive.kinds import NAT
 from traffic.archive.tables import TableArchive
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.sampled]
 
 KILLS = 3
 BURST = 40

@@ -29,7 +29,7 @@ from tests.integration.radius_site import (
 from tests.integration.test_kill_collector import Exporter
 from tests.programs import require
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(150), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 PROCESSES = ("radius", "portal", "admin", "collector", "housekeeper")

@@ -19,7 +19,7 @@ from tests.integration.radius_packets import ACCESS_ACCEPT, ACCOUNTING_RESPONSE,
 from tests.integration.radius_site import KINDS
 from tests.integration.radsec_site import TLS_SECRET, RadSecClient, RadSecSite, running_radsec
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(150), pytest.mark.sampled]
 
 PASSWORD = "seven green elephants"
 ACCT_SESSION_ID, ACCT_STATUS_TYPE, USER_NAME, MESSAGE_AUTHENTICATOR = 44, 40, 1, 80
