@@ -54,6 +54,8 @@ class Exported:
     pdf: bool
     unnamed: bool
     """Nobody was named or looked up: it holds everyone of the period."""
+    unknown: tuple[str, ...]
+    """Names that were looked up for the case and that nobody has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ def export(
         outcomes=gathered.outcomes,
         pdf=pdf,
         unnamed=order.scope.unnamed,
+        unknown=order.scope.unknown,
     )
 
 

@@ -72,15 +72,20 @@ def export_command(context: Context, /, out: str, as_json: bool, **asked: Any) -
         "gaps": made.gaps,
         "key_fingerprint": made.fingerprint,
         "pdf": made.pdf,
+        "nobody_has": list(made.unknown),
     }
     if as_json:
         print_json(told)
     else:
-        print_fields({**told, "lookup_outcomes": ", ".join(made.outcomes) or None})
+        lists = {"lookup_outcomes": made.outcomes, "nobody_has": made.unknown}
+        print_fields({**told, **{name: ", ".join(one) or None for name, one in lists.items()}})
         if made.gaps:
             click.echo("Records of the period are missing, or may be: see reports/gaps.json")
     if made.unnamed:
         click.echo(f"yuenyan: {NOBODY_NAMED}", err=True)
+    if made.unknown:
+        names = ", ".join(made.unknown)
+        click.echo(f"yuenyan: looked up for this case, but nobody has the name: {names}", err=True)
     if not made.pdf:
         click.echo(f"yuenyan: {NO_PDF}", err=True)
 

@@ -266,13 +266,13 @@ def test_nothing_is_certain_beyond_the_lease(
         address="10.1.2.3", mac=PHONE.replace(":", ""), from_at=given, to_at=freed, record="lease:1"
     )
     with Session(database.engine) as session:
-        asked = (session, site.config, [lease], Window(given, SENT), [])
-        (device,) = leases.join_leases(*asked)
+        window = Window(given, SENT)
+        (device,) = leases.join_leases(session, site.config, [lease], window, [])
         began = given - timedelta(hours=2)
         for certain, expected in ((SENT, freed), (began, given)):
             known = replace(device, from_at=began, to_at=None, certain_to=certain)
             monkeypatch.setattr(leases, "find_stations", lambda *_, known=known: [known])
-            (held,) = leases.join_leases(*asked)
+            (held,) = leases.join_leases(session, site.config, [lease], window, [])
             assert (held.from_at, held.certain_to, held.to_at) == (given, expected, freed)
 
 
