@@ -67,13 +67,21 @@ class Scope:
     reason: str
     subjects: tuple[Subject, ...]
     request: str | None = None
-    """Number of the request in the register, as somebody gave it."""
+    """Number of the request in the register."""
     from_case: bool = False
     """The subjects are those that were looked up for the case."""
     unnamed: bool = False
     """Nobody was named or looked up: the whole period without having been asked for."""
     unknown: tuple[str, ...] = ()
     """Names that were looked up for the case and that nobody has."""
+
+    @property
+    def is_everyone(self) -> bool:
+        """Nobody is named, whether that was asked for or not."""
+        return any(
+            (one.address, one.user, one.mac, one.session) == (None, None, None, None)
+            for one in self.subjects
+        )
 
     def tree(self, zone: str) -> dict[str, Any]:
         """As the manifest shows it."""

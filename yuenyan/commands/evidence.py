@@ -34,7 +34,7 @@ def evidence_command() -> None:
 @click.option("--user", metavar="NAME", help="Only what bears on this person.")
 @click.option("--mac", metavar="MAC", help="Only what bears on this device.")
 @click.option("--everyone", is_flag=True, help="All persons of the period; think twice.")
-@click.option("--request", metavar="ID", help="Number of the request in the register.")
+@click.option("--request", metavar="ID", help="An approved request of the register.")
 @click.option("--recipient", default="", metavar="TEXT", help="Whom the cover letter is to.")
 @click.option("--reference", default="", metavar="TEXT", help="Number and date of their letter.")
 @click.option("--secret-until", metavar="TIME", help="Until when the persons are not told.")
