@@ -135,8 +135,9 @@ def custody_list(context: Context, case: str | None, as_json: bool) -> None:
     from traffic.evidence import custody
 
     zone = context.config.site.timezone
+    archived = custody.archived_steps(context.config)
     with context.database.read() as session:
-        broken = custody.find_break(session)
+        broken = custody.find_break(session, archived)
         exhibits = [
             (exhibit, custody.steps_of(session, exhibit.id))
             for exhibit in custody.list_exhibits(session, case)
