@@ -18,11 +18,13 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.paging import fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import CUSTODY_FIELDS, CUSTODY_REFUSALS
+from common.errors import ArchiveError
 from db.models import Exhibit
 from traffic.evidence import custody
 from traffic.evidence.custody import NewStep, Step
@@ -46,8 +48,15 @@ def listing() -> ResponseReturnValue:
     with office().database.read() as session:
         page = fetch_page(session, statement)
         last = {row.id: custody.steps_of(session, row.id)[-1:] for (row,) in page.rows}
-        broken = custody.find_break(session)
+        broken = _find_break(session)
     return render_template("custody.html", page=page, last=last, case=case, broken=broken)
+
+
+def _find_break(session: Session) -> str:
+    try:
+        return custody.find_break(session, custody.archived_steps(office().config))
+    except ArchiveError as error:
+        return str(error)
 
 
 @blueprint.get("/<int:exhibit_id>")

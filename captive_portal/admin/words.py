@@ -237,6 +237,7 @@ GAP_REASONS: Words = {
     "not_running": _("the service was not running"),
     "undecodable": _("records nobody could decode"),
     "pending": _("records that have come in and are not in the archive yet"),
+    "let_go": _("records of others were let go when their time was over"),
     "silent": _("equipment that used to send its log fell silent"),
 }
 

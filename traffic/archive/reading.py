@@ -97,6 +97,8 @@ class Translation:
     records: tuple[str, ...]
     lasted: bool = False
     """One record tells its beginning and its end."""
+    apart: tuple[int, ...] = ()
+    """Of an event: outside port, then whither (address in three parts, port); zeros: untold."""
 
 
 class FlowReader:
@@ -142,9 +144,10 @@ class FlowReader:
     ) -> tuple[list[Translation], bool]:
         """(inside addresses seen behind `public`, whether there are more).
 
-        With `events`, records that tell of a translation made or ended, one by one; without,
-        flows, all those of one inside address and port together. With `destination`, only what
-        went there or does not say where it went: NAT events may leave it out (RFC 6888).
+        With `events`, records that tell of a translation made or ended, one by one, each with
+        its real ports; without, flows, all those of one inside address and port together. With
+        `destination`, only what went there or does not say where it went: NAT events may leave
+        it out (RFC 6888).
         """
         entries = self.index.segments("flow", from_ms, to_ms, events=events)
         if not entries:
@@ -156,10 +159,10 @@ class FlowReader:
             outbound += f" AND nat_src_port = {int(port)}"
             inbound += f" AND dst_port = {int(port)}"
         if destination is not None:
-            there = ip_network(destination)
+            goal = ip_network(destination)
             silent = "(dst4 = 0 AND dst6_high = 0 AND dst6_low = 0)"
-            outbound += f" AND ({_on_side('dst', there)} OR {silent})"
-            inbound += f" AND {_on_side('src', there)}"
+            outbound += f" AND ({_on_side('dst', goal)} OR {silent})"
+            inbound += f" AND {_on_side('src', goal)}"
             if destination_port is not None:
                 outbound += f" AND (dst_port IN (0, {int(destination_port)}) OR {silent})"
                 inbound += f" AND src_port = {int(destination_port)}"
@@ -170,17 +173,22 @@ class FlowReader:
         begins, ends = _spans()
         grouped = " UNION ALL ".join(
             f"SELECT {side}4 AS four, {side}6_high AS high, {side}6_low AS low, "  # noqa: S608
-            f"{'0' if port is None else side + '_port'} AS port, protocol, nat_event, "
+            f"{side + '_port' if events or port is not None else '0'} AS port, "
+            f"{_apart(outside, there) if events else '[]::HUGEINT[]'} AS apart, "
+            "protocol, nat_event, "
             f"{begins} AS begins, {ends} AS ends, start_at <> end_at AS lasted, "
             f"filename, file_row_number FROM {files} WHERE {during} AND {condition}"
-            for side, condition in (("src", outbound), ("nat_dst", inbound))
+            for side, outside, there, condition in (
+                ("src", "nat_src_port", "dst", outbound),
+                ("nat_dst", "dst_port", "src", inbound),
+            )
         )
         rows = self._run(
             "SELECT four, high, low, port, protocol, nat_event, "  # noqa: S608
             "min(begins) AS first, max(ends) AS last, count(*), "
             f"list({{'f': filename, 'n': file_row_number}})[1:{_EVIDENCE_SHOWN}], "
-            f"bool_or(lasted) FROM ({grouped}) "
-            f"GROUP BY 1, 2, 3, 4, 5, 6{', begins' if events else ''} "
+            f"bool_or(lasted), apart FROM ({grouped}) "
+            f"GROUP BY 1, 2, 3, 4, 5, 6, apart{', begins' if events else ''} "
             f"ORDER BY first, 1, 2, 3, 4, 5 LIMIT {limit + 1}"
         )
         return [self._translation(row) for row in rows[:limit]], len(rows) > limit
@@ -253,7 +261,8 @@ class FlowReader:
         )
 
     def _translation(self, row: tuple[Any, ...]) -> Translation:
-        four, high, low, port, protocol, event, begins, ends, flows, cited, lasted = row
+        four, high, low, port, protocol, event, begins, ends, flows, cited, *rest = row
+        lasted, apart = rest
         return Translation(
             inside_address=_address(four, high, low) or "0.0.0.0",  # noqa: S104
             inside_port=port,
@@ -264,6 +273,7 @@ class FlowReader:
             flows=flows,
             records=tuple(self._id(one["f"], one["n"]) for one in cited),
             lasted=lasted,
+            apart=tuple(apart),
         )
 
 
@@ -272,6 +282,12 @@ def _address(four: int, high: int, low: int) -> str | None:
     if high or low:
         return str(IPv6Address(high << 64 | low))
     return str(IPv4Address(four)) if four else None
+
+
+def _apart(outside: str, there: str) -> str:
+    """SQL: what tells the translations of one inside address and port apart."""
+    parts = (outside, f"{there}4", f"{there}6_high", f"{there}6_low", f"{there}_port")
+    return f"[{', '.join(f'{part}::HUGEINT' for part in parts)}]"
 
 
 def _spans() -> tuple[str, str]:

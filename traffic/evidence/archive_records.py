@@ -148,6 +148,13 @@ def _translations(found: Found) -> list[tuple[str, list[Any], Window]]:
         numbers = ", ".join(str(int(number)) for number in NUMBERS[subject.protocol])
         of = f" AND coalesce(protocol, {int(NUMBERS[subject.protocol][0])}) IN ({numbers})"
         inside, outside = inside + of, outside + of
+    if subject.destination is not None:
+        # A line that does not say where the traffic went stays, as in the look-up.
+        there = f" AND coalesce(destination_address, '{subject.destination}')"
+        there += f" = '{subject.destination}'"
+        if subject.destination_port is not None:
+            there += f" AND coalesce(destination_port, 0) IN (0, {subject.destination_port:d})"
+        inside, outside = inside + there, outside + there
     address = str(subject.address)
     if not found.narrowed:
         return [(inside, [address], found.window), (outside, [address], found.window)]

@@ -19,17 +19,24 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from common.config import Config
 from common.errors import NotFound, Refused, UsageError
 from db.engine import Database
 from db.models import AuditEvent, CustodyStep, Exhibit
 from db.models.base import to_micros
 from identity.services import audit
 from traffic.archive.entries import GENESIS, canonical
+from traffic.archive.kinds import ADMIN
+from traffic.archive.tables import TableArchive
+from traffic.collectors.paths import node_name
 
 T = TypeVar("T")
 
 ENTERED = "custody:entered"
 """The audit event of every step; its detail has the hash of the step."""
+
+_ALL = 1_000_000
+"""More steps than any office enters in the half year that its audit trail is kept."""
 
 _TRIES = 5
 """Two officers may enter a step at the same moment: the second takes the first for the one
@@ -203,8 +210,23 @@ def steps_of(session: Session, exhibit_id: int) -> list[CustodyStep]:
     return list(session.scalars(query))
 
 
-def find_break(session: Session) -> str:
-    """What is wrong with the chain of the register; empty: nothing."""
+def archived_steps(config: Config) -> list[str]:
+    """Details of the audit events of steps that have moved into the archive.
+
+    Raises:
+        ArchiveError: it cannot be read.
+    """
+    archive = TableArchive(config.data_dir / "archive", node_name())
+    rows = archive.read(ADMIN, "action = ?", [ENTERED], limit=_ALL)
+    return [str(row.values["detail"]) for row in rows]
+
+
+def find_break(session: Session, archived: Sequence[str]) -> str:
+    """What is wrong with the chain of the register; empty: nothing.
+
+    Args:
+        archived: `archived_steps`; the audit trail keeps a week in the database.
+    """
     before, hashes = GENESIS, set()
     made: dict[int, str] = {}
     for row in session.scalars(select(CustodyStep).order_by(CustodyStep.id)):
@@ -222,7 +244,7 @@ def find_break(session: Session) -> str:
     if made:
         return f"exhibit {min(made)} is missing"
     audited = select(AuditEvent.detail).where(AuditEvent.action == ENTERED)
-    for detail in session.scalars(audited):
+    for detail in (*archived, *session.scalars(audited)):
         if json.loads(detail)["hash"] not in hashes:
             return "a step that stands in the audit trail is missing"
     return ""

@@ -1,8 +1,9 @@
 """Makes one bundle of evidence: on record before it is made, in the register before it is there.
 
-The order is the point: an audit event that says who wants what for which case; then the
-records; then exhibit, first custody step, disclosures and the bundle's SHA-256 in one
-transaction; and only then the file under its name.
+The order is the point: what the request allows, where one is named; an audit event that says who
+wants what for which case; then the records; then exhibit, first custody step, disclosures, the
+request's own step and the bundle's SHA-256 in one transaction; and only then the file under its
+name.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from sqlalchemy.orm import Session
 
 from common.clock import to_rfc3339
 from common.config import Config
-from common.errors import BackendUnavailable, UsageError
+from common.errors import BackendUnavailable, Refused, UsageError
 from db.engine import Database
 from db.models import Exhibit
-from identity.services import audit, disclosures
+from identity.office import Office
+from identity.services import audit, disclosures, requests
 from traffic.evidence import custody, verify
 from traffic.evidence.bundle import Written, write_bundle
 from traffic.evidence.forms import FORM_TITLE
@@ -54,6 +56,8 @@ class Exported:
     pdf: bool
     unnamed: bool
     """Nobody was named or looked up: it holds everyone of the period."""
+    unknown: tuple[str, ...]
+    """Names that were looked up for the case and that nobody has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,8 @@ def export(
 
     Raises:
         UsageError: case, reason, period or subject is missing, or the file is there already.
-        NotFound: nobody has a name that was given.
+        NotFound: nobody has a name that was given, or there is no such request.
+        Refused: the request does not allow it.
         ArchiveError: a record that is needed is altered or cannot be read.
         ConfigError: a key is missing.
         BackendUnavailable: the database or the disk does not answer.
@@ -123,6 +128,7 @@ def export(
         outcomes=gathered.outcomes,
         pdf=pdf,
         unnamed=order.scope.unnamed,
+        unknown=order.scope.unknown,
     )
 
 
@@ -138,6 +144,8 @@ def _read(
     zone = config.site.timezone
     with database.read() as session:
         scope = read_scope(session, asked, zone, archived_lookups(config))
+        if scope.request is not None:
+            scope = replace(scope, request=_allowed(session, scope, scope.request))
     if out.exists():
         raise UsageError(f"{out} is there already; evidence is never written over")
     if not out.parent.is_dir():
@@ -155,6 +163,18 @@ def _read(
         notice_version=notice_version,
         secret_until=read_moment(str(secret), zone) if secret else None,
     )
+
+
+def _allowed(session: Session, scope: Scope, number: str) -> str:
+    """The number of the request, as the register writes it, when `scope` may leave on it."""
+    window = scope.window
+    request = requests.authorise_export(session, number, window.from_at, window.to_at)
+    if request.about and scope.is_everyone:
+        raise Refused(
+            f"{request.number} names whom it is about ({', '.join(request.about)}): not everyone"
+            " leaves on it; give --address, --user or --mac"
+        )
+    return request.number
 
 
 def _audit(
@@ -259,6 +279,9 @@ def _enter(
 ) -> int:
     """The number of the exhibit, in the register with everything that belongs to it."""
     scope = order.scope
+    office = None
+    if scope.request is not None:
+        office = replace(Office.open(order.config, database), clock=clock)
 
     def work(session: Session) -> int:
         exhibit = Exhibit(
@@ -297,6 +320,11 @@ def _enter(
             octets=written.octets,
             records=exhibit.records,
         )
+        if office is not None and scope.request is not None:
+            note = f"exhibit {exhibit.id}: {order.out.name}"
+            requests.record_export(
+                session, office, scope.request, written.sha256, note, order.actor
+            )
         return exhibit.id
 
     return custody.in_turn(database, work)

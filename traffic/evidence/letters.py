@@ -25,6 +25,7 @@ from traffic.evidence.documents import (
     Title,
 )
 from traffic.evidence.scope import Subject
+from traffic.lookup.question import format_destination
 
 _MONTHS = (
     "มกราคม", "กุมภาพันธ์", "มีนาคม", "เมษายน", "พฤษภาคม", "มิถุนายน",
@@ -223,6 +224,11 @@ def _subject(subject: Subject, zone: str) -> str:
         told.append(f"บัญชีผู้ใช้ {subject.user}")
     if subject.mac is not None:
         told.append(f"หมายเลข MAC {format_mac(subject.mac)}")
+    if subject.session is not None:
+        told.append(f"การเชื่อมต่อ {subject.session}")
+    if subject.destination is not None:
+        there = format_destination(subject.destination, subject.destination_port)
+        told.append(f"ปลายทาง {there}")
     begins, ends = (
         thai_moment(moment, zone) for moment in (subject.window.from_at, subject.window.to_at)
     )

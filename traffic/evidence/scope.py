@@ -17,14 +17,15 @@ from sqlalchemy.orm import Session
 
 from common.clock import to_rfc3339
 from common.config import Config
-from common.errors import UsageError
+from common.errors import NotFound, UsageError
 from common.net import IpAddress, find_mac, format_mac, parse_address, parse_mac
 from db.models import AuditEvent, NetworkSession
 from traffic.archive.kinds import ADMIN
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Window
-from traffic.lookup.question import NUMBERS, read_moment
+from traffic.lookup.holders import is_known_name
+from traffic.lookup.question import NUMBERS, format_destination, read_destination, read_moment
 
 LOOKED_UP = ("lookup:run", "lookup:revealed", "flows:read")
 """Audit events of questions that were asked for a case."""
@@ -51,6 +52,10 @@ class Subject:
     user: str | None = None
     mac: str | None = None
     """Twelve hex digits."""
+    session: str | None = None
+    """Key of one session."""
+    destination: IpAddress | None = None
+    destination_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +67,21 @@ class Scope:
     reason: str
     subjects: tuple[Subject, ...]
     request: str | None = None
-    """Number of the request in the register, as somebody gave it."""
+    """Number of the request in the register."""
     from_case: bool = False
     """The subjects are those that were looked up for the case."""
     unnamed: bool = False
     """Nobody was named or looked up: the whole period without having been asked for."""
+    unknown: tuple[str, ...] = ()
+    """Names that were looked up for the case and that nobody has."""
+
+    @property
+    def is_everyone(self) -> bool:
+        """Nobody is named, whether that was asked for or not."""
+        return any(
+            (one.address, one.user, one.mac, one.session) == (None, None, None, None)
+            for one in self.subjects
+        )
 
     def tree(self, zone: str) -> dict[str, Any]:
         """As the manifest shows it."""
@@ -75,6 +90,7 @@ class Scope:
             "to": to_rfc3339(self.window.to_at, zone),
             "from_lookups_of_the_case": self.from_case,
             "subjects": [subject_tree(one, zone) for one in self.subjects],
+            **({"nobody_has": list(self.unknown)} if self.unknown else {}),
         }
 
 
@@ -88,6 +104,10 @@ def subject_tree(subject: Subject, zone: str) -> dict[str, Any]:
         "protocol": subject.protocol,
         "user": subject.user,
         "mac": None if subject.mac is None else format_mac(subject.mac),
+        "session": subject.session,
+        "destination": None
+        if subject.destination is None
+        else format_destination(subject.destination, subject.destination_port),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -103,6 +123,7 @@ def read_scope(
 
     Raises:
         UsageError: there is no case, or the period is empty.
+        NotFound: all that was looked up for the case are names that nobody has.
     """
     case = str(asked.get("case") or "").strip()
     reason = str(asked.get("reason") or "").strip()
@@ -111,8 +132,18 @@ def read_scope(
     window = _period(asked, zone)
     subject = _named(asked, window)
     subjects, said = [subject] if subject else [], ""
+    unknown: tuple[str, ...] = ()
     if not subjects:
         subjects, said = _looked_up(session, archived, case, window)
+        unknown = tuple(
+            one.user for one in subjects if one.user and not is_known_name(session, one.user)
+        )
+        subjects = [one for one in subjects if one.user not in unknown]
+        if unknown and not subjects:
+            raise NotFound(
+                f"nobody has a name that was looked up for this case: {', '.join(unknown)}; say"
+                " whom it is about (--user, --address or --mac), or --everyone"
+            )
     unnamed = not subjects
     if unnamed:
         subjects = [Subject(window=window)]
@@ -125,6 +156,7 @@ def read_scope(
         request=str(asked.get("request") or "").strip() or None,
         from_case=subject is None and not unnamed,
         unnamed=unnamed,
+        unknown=unknown,
     )
 
 
@@ -208,15 +240,27 @@ _BOUNDS = ("window_from", "window_to")
 def _subject_of(
     session: Session, target: str, detail: Mapping[str, Any], window: Window
 ) -> Subject:
-    """Whom or what a question was about: an address, a device, a session's user, or a name."""
+    """Whom or what a question was about: an address, a device, a session, or a name."""
     mac = find_mac(target)
     if mac is not None:
         return Subject(window=window, mac=mac)
     try:
         address = parse_address(target)
     except UsageError:
-        row = session.get(NetworkSession, target)
-        return Subject(window=window, user=target if row is None else row.user_name)
+        if session.get(NetworkSession, target) is not None:
+            return Subject(window=window, session=target)
+        # Flows are shown of known names only: another was a session, whose row is gone.
+        if "flows" in detail and not is_known_name(session, target):
+            return Subject(window=window, session=target)
+        return Subject(window=window, user=target)
+    there, port = None, None
+    if detail.get("destination"):
+        there, port = read_destination(detail["destination"])
     return Subject(
-        window=window, address=address, port=detail.get("port"), protocol=detail.get("protocol")
+        window=window,
+        address=address,
+        port=detail.get("port"),
+        protocol=detail.get("protocol"),
+        destination=there,
+        destination_port=port,
     )

@@ -23,7 +23,7 @@ from traffic.archive.inside import Inside
 from traffic.archive.reading import Asked, FlowReader, FlowRecord
 from traffic.evidence.scope import Scope, Subject
 from traffic.lookup.attribution import Holder, Window
-from traffic.lookup.holders import find_addresses, find_station, is_known_name
+from traffic.lookup.holders import find_addresses, find_station, holders_of, is_known_name
 from traffic.lookup.question import CLOCK_ERROR, NUMBERS, Question
 from traffic.lookup.service import run_lookup
 from traffic.moments import from_milliseconds, to_milliseconds
@@ -85,6 +85,9 @@ def find(
         _find_address(database, config, reader, scope, found, held, actor)
     elif held is not None:
         found.sessions = {one.session_key for one in held}
+        if subject.session is not None:
+            # Its packets may be in the archive when its row is gone.
+            found.sessions.add(subject.session)
         found.spans = [(one.address, _span(found.window, one.from_at, one.to_at)) for one in held]
         asked = [_asked(ip_network(address), span) for address, span in found.spans]
         found.flows = _flows(reader, asked)
@@ -142,11 +145,14 @@ def open_reader(config: Config) -> FlowReader:
 def _held(
     database: Database, config: Config, subject: Subject, window: Window
 ) -> list[Holder] | None:
-    """Addresses that the person, or the device, had; None when neither is named."""
-    if subject.user is None and subject.mac is None:
+    """Addresses that the person, device or session had; None when none of them is named."""
+    if subject.user is None and subject.mac is None and subject.session is None:
         return None
     parts: list[list[Holder]] = []
     with database.read() as session:
+        if subject.session is not None:
+            had = holders_of(session, config, {subject.session})
+            parts.append([one for one in had if window.overlaps(one.from_at, one.to_at)])
         if subject.user is not None:
             if not is_known_name(session, subject.user):
                 raise NotFound(f"nobody is called {subject.user!r}")
@@ -168,6 +174,8 @@ def _question(scope: Scope, subject: Subject) -> Question:
         tolerance=half,
         case=scope.case,
         reason=scope.reason,
+        destination=subject.destination,
+        destination_port=subject.destination_port,
     )
 
 
@@ -225,6 +233,11 @@ def _bears(flow: FlowRecord, found: Found) -> bool:
         and (str(subject.address), subject.port) not in ends
     ):
         return False
+    if subject.destination is not None and flow.dst is not None:
+        ports = {port for address, port in ends if address == str(subject.destination)}
+        wanted = {subject.destination_port, 0} if subject.destination_port is not None else ports
+        if not ports & wanted:
+            return False
     if not found.narrowed:
         return True
     begins, ends_at = from_milliseconds(flow.start_ms), from_milliseconds(flow.end_ms)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from sqlalchemy import select
@@ -23,6 +24,7 @@ from db.models import AuditEvent, Hold
 from identity.office import Office
 from identity.services import audit, forgetting, holds
 from traffic.archive.entries import Entry, present
+from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 from traffic.collectors.paths import node_name
 from traffic.keeping import database_rows, restored
@@ -150,7 +152,9 @@ class Keeper:
         if edge_ms is None:
             return Dropped()
         act = database_rows.count_due if dry_run else database_rows.drop_due
-        return act(self._office.database, from_milliseconds(max(edge_ms, 0)), plan.holds)
+        inside = Inside(self._office.config.collector.inside)
+        holds = [wide_hold(hold, inside) for hold in plan.holds]
+        return act(self._office.database, from_milliseconds(max(edge_ms, 0)), holds)
 
     def _forget(self, found: Purged, plan: Plan, timeline: Timeline, dry_run: bool) -> Purged:
         floor_ms = RETENTION_FLOOR_DAYS * DAY_MS
@@ -264,6 +268,13 @@ class Keeper:
             yield
         finally:
             os.close(handle)
+
+
+def wide_hold(hold: HoldTerms, inside: Inside) -> HoldTerms:
+    """What of sessions a hold is about: behind an address outside it may have been anybody."""
+    if hold.address is None or inside.has(ip_address(hold.address)):
+        return hold
+    return replace(hold, address=None)
 
 
 def terms_of(hold: Hold) -> HoldTerms:

@@ -20,7 +20,8 @@ from traffic.moments import to_milliseconds
 
 LOOK_BACKS = tuple(timedelta(days=days) for days in (1, 7, 366))
 """A block is given for hours as a rule; the archive is searched further back only while nobody
-has been found who had the port."""
+has been found who had the port. Without one port of one protocol others may have older blocks
+beside those that were found, and it is searched as far back as it goes."""
 
 LOOK_AHEAD = timedelta(days=1)
 
@@ -43,13 +44,16 @@ def find_blocks(
         return [], False
     found: list[Translation] = []
     more = False
+    exact = port is not None and len(protocols) == 1
     for back in LOOK_BACKS:
         begins = window.from_at - back
         events, more = _events(archive, index, public, port, protocols, begins, window)
+        if more and found:
+            break  # the newest would be cut: what is nearer to the window counts more
         spans = pair_blocks(events, to_milliseconds(begins), _latest(window))
         first, last = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
         found = [one for one in spans if one.from_ms <= last and one.to_ms >= first]
-        if more or any(one.from_ms > to_milliseconds(begins) for one in found):
+        if more or (exact and any(one.from_ms > to_milliseconds(begins) for one in found)):
             break
     return found, more
 

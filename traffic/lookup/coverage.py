@@ -16,6 +16,7 @@ from traffic.collectors.records import HEADER_OCTETS, decode_records
 from traffic.collectors.runs import gap_kind
 from traffic.decoders.sequences import GapReason
 from traffic.lookup.attribution import GapSpan, Window, uncovered
+from traffic.lookup.let_go import LET_GO
 from traffic.lookup.store import Store
 from traffic.moments import from_micros, from_milliseconds, to_micros, to_milliseconds
 
@@ -29,7 +30,7 @@ time-out of an exporter."""
 NOT_RUNNING = "not_running"
 PENDING = "pending"
 
-GAP_REASONS = frozenset({*GapReason, NOT_RUNNING, PENDING})
+GAP_REASONS = frozenset({*GapReason, NOT_RUNNING, PENDING, LET_GO})
 """Every reason a gap of an answer can have."""
 
 _RUNS = (

@@ -20,6 +20,7 @@ from traffic.archive.reading import Asked, FlowReader
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
+from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import FlowsAnswer
 from traffic.lookup.sentences import NOT_A_PERSON, interpretation
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
@@ -88,6 +89,7 @@ def find_flows(
         held = _addresses(database, config, question, window) if is_person else []
         processes = ["collector", "radius"] if is_person else ["collector"]
         gaps = find_gaps(store, reader, window, now, processes)
+        gaps += find_let_go(store, config, window, now)
         pending = find_pending(config, window, now)
         flows, truncated = reader.find_flows(
             _asked(question, held, window, clock_error), question.limit, question.offset

@@ -168,11 +168,14 @@ def join_leases(
 def _held(station: Holder, lease: Lease) -> Holder:
     """The station's session with the leased address, as long as both lasted."""
     until = lease.to_at if station.to_at is None else min(lease.to_at, station.to_at)
+    from_at, certain_to = max(station.from_at, lease.from_at), station.certain_to
     return replace(
         station,
         address=lease.address,
-        from_at=max(station.from_at, lease.from_at),
+        from_at=from_at,
         to_at=until,
+        # The session was heard of later, but not with this address.
+        certain_to=None if certain_to is None else max(from_at, min(certain_to, until)),
         evidence=(*station.evidence, lease.record),
     )
 

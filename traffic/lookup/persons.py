@@ -18,6 +18,7 @@ from traffic.lookup.attribution import Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps
 from traffic.lookup.holders import is_known_name
+from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import read_moment, require_purpose
 from traffic.lookup.sentences import NOT_A_PERSON, interpretation
 from traffic.lookup.stays import Stay, find_stays, of_person
@@ -98,6 +99,7 @@ def run_person_lookup(
         visible = within_reach(session, view.reach, [one.whole.session_key for one in found])
         stays = [one for one in found if visible is None or one.whole.session_key in visible]
         gaps = find_gaps(store, reader, window, utc_now(), ["radius"])
+        gaps += find_let_go(store, config, window, utc_now())
     record_reading(
         store,
         utc_now(),

@@ -32,6 +32,7 @@ from traffic.lookup.blocks import find_blocks
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.holders import find_holders, is_client_address
+from traffic.lookup.let_go import find_let_go
 from traffic.lookup.logs import LogEvidence
 from traffic.lookup.question import (
     LookupAnswer,
@@ -244,9 +245,10 @@ def _gather(
     address = str(question.address)
     logs = LogEvidence(session, config, reader, window)
     own = logs.holders([address], find_holders(session, config, [address], window))
+    let_go = find_let_go(store, config, window, now)
     if reader.inside.has(question.address):
         gaps = find_gaps(store, reader, window, now, ["radius"])
-        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True)])
+        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True), *let_go])
     found, truncated = _translations(reader, question, window)
     blocks, more = find_blocks(
         TableArchive(config.data_dir / "archive", ""),
@@ -261,12 +263,12 @@ def _gather(
     if not found and not logged.bindings and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
         gaps = find_gaps(store, reader, window, now, ["radius"])
-        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True)])
+        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True), *let_go])
     bindings = bindings_of(found, window.from_at - NAT_LOOK_BACK, window.to_at + NAT_LOOK_BACK)
     bindings += logged.bindings
     inside = {one.inside_address for one in bindings}
     gaps = find_gaps(store, reader, window, now, ["collector", "radius"])
-    gaps += logs.gaps(store, now, inside=False)
+    gaps += [*logs.gaps(store, now, inside=False), *let_go]
     pending = find_pending(config, window, now)
     return _Evidence(
         own=own,

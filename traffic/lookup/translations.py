@@ -1,13 +1,15 @@
 """Makes bindings of translations: flows as they are, NAT events paired.
 
 Pure. RFC 8158: a create event opens a translation and a delete event ends it; one of the
-two may be missing. Blocks of ports come paired from traffic.lookup.blocks.
+two may be missing. One inside port serves several destinations at once, and a session that ends
+says nothing of the others. Blocks of ports come paired from traffic.lookup.blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from traffic.archive.reading import Translation
 from traffic.lookup.attribution import Binding
@@ -17,6 +19,8 @@ CREATES = frozenset({1, 4, 6, 8, 10, 14, 16})
 DELETES = frozenset({2, 5, 7, 9, 11, 15, 17})
 NO_TRANSLATION = frozenset({3, 12, 13, 18})
 """natEvent, IANA IPFIX registry, element 230; the last ones tell that there was no room."""
+SESSIONS = frozenset({1, 2, 4, 5, 6, 7})
+"""Events of one connection; the others are of an inside port or address with all of its own."""
 
 
 def bindings_of(
@@ -28,31 +32,43 @@ def bindings_of(
         for one in translations
         if one.nat_event not in CREATES | DELETES | NO_TRANSLATION
     ]
-    events: dict[tuple[str, int, int], list[Translation]] = {}
+    events: dict[tuple[Any, ...], list[Translation]] = {}
     for one in translations:
         if one.nat_event in CREATES or one.nat_event in DELETES:
-            key = (one.inside_address, one.inside_port, one.protocol)
-            events.setdefault(key, []).append(one)
+            events.setdefault(_key(one), []).append(one)
     for group in events.values():
         found.extend(_pair(group, earliest, latest))
     return found
 
 
+def _key(one: Translation) -> tuple[Any, ...]:
+    """What makes two events speak of the same translation."""
+    return (
+        *(one.inside_address, one.inside_port, one.protocol),
+        *(one.apart, one.nat_event in SESSIONS),
+    )
+
+
 def _pair(group: Sequence[Translation], earliest: datetime, latest: datetime) -> list[Binding]:
-    """Bindings of one inside address and port from its events in time."""
+    """Bindings of one translation from its events in time.
+
+    Sessions that do not say where they go may be several at once: each end ends one of them. A
+    second beginning of any other translation tells of the first again.
+    """
     found = []
-    opened: Translation | None = None
+    opened: list[Translation] = []
     for event in sorted(group, key=lambda one: (one.from_ms, one.nat_event in CREATES)):
+        several = event.nat_event in SESSIONS and not any(event.apart[1:])
         if event.nat_event in CREATES:
-            if opened is None:
-                opened = event
+            if several or not opened:
+                opened += [event] * (event.flows if several else 1)
         else:
-            starts = [one.from_ms for one in (opened, event if event.lasted else None) if one]
-            begins = _moment(min(starts)) if starts else earliest
-            found.append(_binding(event, begins, _moment(event.to_ms), opened))
-            opened = None
-    if opened is not None:
-        found.append(_binding(opened, _moment(opened.from_ms), latest))
+            for _ in range(event.flows if several else 1):
+                began = opened.pop(0) if opened else None
+                starts = [one.from_ms for one in (began, event if event.lasted else None) if one]
+                begins = _moment(min(starts)) if starts else earliest
+                found.append(_binding(event, begins, _moment(event.to_ms), began))
+    found += [_binding(one, _moment(one.from_ms), latest) for one in opened]
     return found
 
 

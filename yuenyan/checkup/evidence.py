@@ -8,10 +8,10 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.config import Config
-from common.errors import NetAccessError
+from common.errors import ArchiveError, NetAccessError
 from db.engine import Database
 from db.models import CustodyStep
-from traffic.evidence.custody import find_break
+from traffic.evidence.custody import archived_steps, find_break
 from traffic.evidence.keys import KEY_FILE, load_key
 from traffic.evidence.printing import can_print
 from yuenyan.checkup.finding import Finding, error, ok, warn
@@ -43,8 +43,12 @@ def _check_register(config: Config) -> Iterator[Finding]:
     try:
         if not inspect(database.engine).has_table(CustodyStep.__tablename__):
             return
+        archived = archived_steps(config)
         with database.read() as session:
-            broken = find_break(session)
+            broken = find_break(session, archived)
+    except ArchiveError as problem:
+        yield error("custody register", str(problem), "run: yuenyan archive verify")
+        return
     except (NetAccessError, SQLAlchemyError):
         # That the database does not answer is said once, by check_database.
         return

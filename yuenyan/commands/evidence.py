@@ -34,7 +34,7 @@ def evidence_command() -> None:
 @click.option("--user", metavar="NAME", help="Only what bears on this person.")
 @click.option("--mac", metavar="MAC", help="Only what bears on this device.")
 @click.option("--everyone", is_flag=True, help="All persons of the period; think twice.")
-@click.option("--request", metavar="ID", help="Number of the request in the register.")
+@click.option("--request", metavar="ID", help="An approved request of the register.")
 @click.option("--recipient", default="", metavar="TEXT", help="Whom the cover letter is to.")
 @click.option("--reference", default="", metavar="TEXT", help="Number and date of their letter.")
 @click.option("--secret-until", metavar="TIME", help="Until when the persons are not told.")
@@ -72,15 +72,20 @@ def export_command(context: Context, /, out: str, as_json: bool, **asked: Any) -
         "gaps": made.gaps,
         "key_fingerprint": made.fingerprint,
         "pdf": made.pdf,
+        "nobody_has": list(made.unknown),
     }
     if as_json:
         print_json(told)
     else:
-        print_fields({**told, "lookup_outcomes": ", ".join(made.outcomes) or None})
+        lists = {"lookup_outcomes": made.outcomes, "nobody_has": made.unknown}
+        print_fields({**told, **{name: ", ".join(one) or None for name, one in lists.items()}})
         if made.gaps:
             click.echo("Records of the period are missing, or may be: see reports/gaps.json")
     if made.unnamed:
         click.echo(f"yuenyan: {NOBODY_NAMED}", err=True)
+    if made.unknown:
+        names = ", ".join(made.unknown)
+        click.echo(f"yuenyan: looked up for this case, but nobody has the name: {names}", err=True)
     if not made.pdf:
         click.echo(f"yuenyan: {NO_PDF}", err=True)
 
@@ -130,8 +135,9 @@ def custody_list(context: Context, case: str | None, as_json: bool) -> None:
     from traffic.evidence import custody
 
     zone = context.config.site.timezone
+    archived = custody.archived_steps(context.config)
     with context.database.read() as session:
-        broken = custody.find_break(session)
+        broken = custody.find_break(session, archived)
         exhibits = [
             (exhibit, custody.steps_of(session, exhibit.id))
             for exhibit in custody.list_exhibits(session, case)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from captive_portal.web.dates import format_date
 from common.config import RETENTION_FLOOR_DAYS, Config
+from common.errors import ArchiveError
 from db.models import (
     Account,
     AddressInterval,
@@ -26,7 +27,11 @@ from identity.domain.registers import Register
 from identity.services import notices, registers
 from identity.services.officers import has_level
 from identity.services.registers import Alarm
+from traffic.archive.kinds import ADMIN
+from traffic.archive.tables import TableArchive
 from traffic.clock.history import ClockStatus
+from traffic.collectors.paths import node_name
+from traffic.moments import to_milliseconds
 from yuenyan.checkup.clocks import equipment_is_proven
 from yuenyan.compliance.duty import Shown, Status, Text
 
@@ -150,10 +155,20 @@ def check_witnesses(site: Site) -> Shown:
 
 
 def check_access(site: Site) -> Shown:
-    reads = site.count(
-        AuditEvent.action.in_(("lookup:run", "flows:read", "sessions:searched")),
-        AuditEvent.at >= site.now - timedelta(days=30),
-    )
+    since = site.now - timedelta(days=30)
+    actions = ("lookup:run", "flows:read", "sessions:searched")
+    reads = site.count(AuditEvent.action.in_(actions), AuditEvent.at >= since)
+    try:
+        # The audit trail keeps a week in the database.
+        archive = TableArchive(site.config.data_dir / "archive", node_name())
+        where = "list_contains(?, action)"
+        reads += len(
+            archive.read(
+                ADMIN, where, [list(actions)], from_ms=to_milliseconds(since), limit=1_000_000
+            )
+        )
+    except ArchiveError:
+        return _shown(Status.MISSING, "the archive cannot be read", "อ่านคลังข้อมูลไม่ได้")
     admins = site.count(has_level(Level.ADMIN), Account.state == "active")
     return _shown(
         Status.IN_PLACE if admins >= 2 else Status.ATTENTION,

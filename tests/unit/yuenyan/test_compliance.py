@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 
 from common import config as configuration
+from common.clock import utc_now
 from db.models import Base
 from identity.domain.registers import Register
 from identity.office import Office
 from identity.services import registers
 from tests.conftest import ADMIN_PASSWORD, Site
-from traffic.archive.kinds import KINDS, LEASE
+from traffic.archive.kinds import ADMIN, KINDS, LEASE
 from traffic.archive.schema import STORED, TIMES
 from traffic.archive.tables import TableArchive
 from traffic.clock.judgement import State, Verdict
 from traffic.clock.sampling import Sample, store_sample
+from traffic.moments import to_milliseconds
 from yuenyan.compliance.processing import record_of_processing, unlisted
 from yuenyan.compliance.report import LINES
 
@@ -54,6 +56,20 @@ def test_a_new_site_is_told_what_is_missing_and_nothing_is_made_up(site: Site) -
     assert found["witnesses"] == "missing"
     assert found["backup"] == "not_checked"
     assert set(found) == {line.key for line in LINES}
+
+
+def test_look_ups_count_when_their_records_have_moved_into_the_archive(site: Site) -> None:
+    archive = TableArchive(site.data_dir / "archive", "node")
+    ages = {"lookup:run": 8, "flows:read": 29, "sessions:searched": 31, "login:failed": 8}
+    now = utc_now()
+    archive.append(
+        ADMIN,
+        [
+            {"received_at": to_milliseconds(now - timedelta(days=days)), "action": action}
+            for action, days in sorted(ages.items(), key=lambda one: -one[1])
+        ],
+    )
+    assert " 2 look-ups of 30 days" in duties(site)["access"]["evidence"]["en"]
 
 
 def test_every_duty_has_status_evidence_date_and_somebody_who_answers(site: Site) -> None:

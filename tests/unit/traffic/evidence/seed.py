@@ -16,6 +16,9 @@ from db.models import (
     Role,
     ServiceRun,
 )
+from identity.domain.registers import Action, Register
+from identity.office import Office
+from identity.services import registers
 from tests.conftest import Site
 from tests.vectors.flows.datagrams import SECONDS, Flow
 from tests.vectors.flows.spools import flow_datagram, record, write_spool
@@ -191,3 +194,27 @@ def nat(inside: str, port: int) -> dict[str, object]:
         "outside_port": port,
         "raw": f"srcnat {inside} -> {PUBLIC}:{port}".encode(),
     }
+
+
+def official_request(site: Site, about: str = "", *, approved: bool = True) -> str:
+    """The number of a request of officials for the minutes around SENT."""
+    database = Database(site.config.database_url)
+    office = Office.open(site.config, database)
+    facts = {
+        "office": "สภ.เมือง",
+        "officer": "ร.ต.อ. กล้า",
+        "officer_id": "12345",
+        "basis": "s18-2",
+        "document_number": "ตช 1/69",
+        "scope": "ผู้ใช้หมายเลขไอพี",
+        "from_at": moment(-60),
+        "to_at": moment(60),
+        "about": about,
+    }
+    with database.write() as session:
+        number = registers.add(session, office, Register.REQUEST, facts, "head").number
+        if approved:
+            step = registers.Step(action=Action.APPROVED, note="ok")
+            registers.take_step(session, office, number, step, "head")
+    database.dispose()
+    return number

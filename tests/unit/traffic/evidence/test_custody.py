@@ -11,11 +11,15 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
+from db.append_only import lifted
 from db.models import AuditEvent, CustodyStep, Exhibit
 from identity.office import Office
 from identity.services import disclosures
+from traffic.archive.kinds import ADMIN
+from traffic.archive.tables import TableArchive
 from traffic.evidence import custody
 from traffic.evidence.custody import NewStep, Step
+from traffic.moments import to_milliseconds
 
 NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
 COMPLETE = {
@@ -59,7 +63,7 @@ def add(office: Office, number: int, *steps: Step) -> None:
 
 def broken(office: Office) -> str:
     with office.database.read() as session:
-        return custody.find_break(session)
+        return custody.find_break(session, custody.archived_steps(office.config))
 
 
 def test_an_exhibit_goes_its_way_step_by_step(office_on: Office) -> None:
@@ -137,6 +141,20 @@ def test_tampering_with_the_register_is_found(office: Office, tamper: str) -> No
             session.execute(text("UPDATE custody_step SET exhibit_id = 1 WHERE exhibit_id = 2"))
         session.execute(text(tamper))
     assert broken(office) != ""
+
+
+def test_a_register_that_was_emptied_is_found_when_the_audit_trail_has_moved(
+    office: Office,
+) -> None:
+    exhibit(office)
+    with office.database.write() as session, lifted(session):
+        row = session.scalars(select(AuditEvent).where(AuditEvent.action == custody.ENTERED)).one()
+        moved = {name: getattr(row, name) for name in ("actor", "action", "target", "detail")}
+        for table in ("audit_event", "custody_step", "exhibit"):
+            session.execute(text(f"DELETE FROM {table}"))
+    archive = TableArchive(office.config.data_dir / "archive", "node")
+    archive.append(ADMIN, [{"received_at": to_milliseconds(NOW), **moved}])
+    assert broken(office) == "a step that stands in the audit trail is missing"
 
 
 def test_every_step_is_in_the_audit_trail_with_its_hash(office: Office) -> None:

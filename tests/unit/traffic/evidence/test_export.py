@@ -23,7 +23,15 @@ from db.models import (
 )
 from tests.conftest import Site
 from tests.unit.traffic.evidence.bundles import read_items, sha256
-from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, SOMCHAI, lease, moment, seed
+from tests.unit.traffic.evidence.seed import (
+    MALEE,
+    PUBLIC,
+    SOMCHAI,
+    lease,
+    moment,
+    official_request,
+    seed,
+)
 from traffic.archive.kinds import ACCESS, ADMIN, LEASE, SESSION
 from traffic.archive.tables import TableArchive
 from traffic.evidence import archive_records, gathering, papers, verify
@@ -294,10 +302,11 @@ def test_it_is_on_record_before_the_file_is_there_and_with_its_hash_after(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", spy)
-    made = make(world, user="malee", recipient="ผู้กำกับการ สภ.เมือง", request="7/2569")
+    number = official_request(world)
+    made = make(world, user="malee", recipient="ผู้กำกับการ สภ.เมือง", request=number)
     assert seen[-1] == ["evidence:export_began", "evidence:exported"]
     began, exported = audits(world, "evidence:")
-    assert (began[1]["case"], began[1]["request"]) == ("12/2569", "7/2569")
+    assert (began[1]["case"], began[1]["request"]) == ("12/2569", number)
     assert exported[1]["sha256"] == made.sha256 == sha256(made.path.read_bytes())
     database = Database(world.config.database_url)
     with database.read() as session:

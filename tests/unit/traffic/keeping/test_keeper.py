@@ -38,6 +38,7 @@ from traffic.archive.tables import TableArchive
 from traffic.archive.verification import verify_archive
 from traffic.keeping.keeper import Keeper, Purged
 from traffic.keeping.timeline import DAY_MS
+from traffic.lookup.service import run_lookup
 from traffic.moments import from_milliseconds, to_milliseconds
 
 
@@ -309,6 +310,42 @@ def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: Wo
     done = world.purge()
     assert (done.segments, done.rows.sessions, done.accounts) == (5, 1, 1)
     assert world.account(held).username == f"anonymised-{held}"
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"), [pytest.param("10.0.0.9", 1), pytest.param("198.51.100.7", 2)]
+)
+def test_a_hold_on_a_public_address_keeps_whoever_may_have_stood_behind_it(
+    world: World, address: str, kept: int
+) -> None:
+    add_person(world.office, "somchai")
+    world.go_to(3, records=True)
+    add(world.office.database, *session("a", world.at(3), world.at(3.1)))
+    add(world.office.database, *session("b", world.at(3), world.at(3.1), address="10.0.0.10"))
+    add(world.office.database, *session("c", world.at(5), world.at(5.1)))
+    make_hold(world, until=300, address=address)
+    world.go_to(100, records=True)
+    assert world.purge().rows.sessions == 3 - kept
+
+
+def test_who_is_left_by_a_hold_is_not_said_to_be_the_only_one(world: World) -> None:
+    held, other = add_person(world.office, "held"), add_person(world.office, "other")
+    world.go_to(3, records=True)
+    for number in (held, other):
+        add(
+            world.office.database,
+            *session(f"k{number}", world.at(3), world.at(3.1), account_id=number),
+        )
+    make_hold(world, until=300, account="held")
+    asked = {"address": "10.0.0.9", "at": world.at(3.05), "case": "1", "reason": "x"}
+    before = run_lookup(world.office.database, world.office.config, asked, "head")
+    world.go_to(100, records=True)
+    world.purge()
+    with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
+        after = run_lookup(world.office.database, world.office.config, asked, "head")
+    assert (before["outcome"], after["outcome"]) == ("ambiguous", "single")
+    assert "let_go" not in {gap["reason"] for gap in before["gaps"]}
+    assert "let_go" in {gap["reason"] for gap in after["gaps"]}
 
 
 def test_a_purge_keeps_a_sealed_archive_verifiable(world: World) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from sqlalchemy import delete
+from sqlalchemy.orm import Session
 
 from common.config import Config
 from common.errors import ArchiveError
@@ -254,6 +256,24 @@ def test_a_lease_after_its_time_is_nobodys(site: Site, database: Database) -> No
     assert ask(site, database, "10.1.2.3")["outcome"] == "none"
     asked = SENT - timedelta(seconds=500)
     assert names(ask(site, database, "10.1.2.3", at=asked)) == ["somchai"]
+
+
+def test_nothing_is_certain_beyond_the_lease(
+    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, freed = SENT - timedelta(seconds=500), SENT - timedelta(seconds=200)
+    lease = leases.Lease(
+        address="10.1.2.3", mac=PHONE.replace(":", ""), from_at=given, to_at=freed, record="lease:1"
+    )
+    with Session(database.engine) as session:
+        window = Window(given, SENT)
+        (device,) = leases.join_leases(session, site.config, [lease], window, [])
+        began = given - timedelta(hours=2)
+        for certain, expected in ((SENT, freed), (began, given)):
+            known = replace(device, from_at=began, to_at=None, certain_to=certain)
+            monkeypatch.setattr(leases, "find_stations", lambda *_, known=known: [known])
+            (held,) = leases.join_leases(session, site.config, [lease], window, [])
+            assert (held.from_at, held.certain_to, held.to_at) == (given, expected, freed)
 
 
 def test_no_lease_is_left_out_for_being_one_too_many(

@@ -162,6 +162,52 @@ def test_a_block_is_found_however_long_ago_it_was_given(site: Site, database: Da
     assert ask(site, database, PUBLIC, port=2500)["outcome"] == "none"
 
 
+NAT_EVENT = ((323, 8), (8, 4), (12, 4), (225, 4), (7, 2), (11, 2), (227, 2), (4, 1), (230, 1))
+MADE, ENDED = 4, 5
+
+
+def test_a_session_that_ends_leaves_the_others_of_the_inside_port_open(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -6000, 6000)
+    paths = collector_paths(site.config)
+    paths.make()
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    told = ((-1800, MADE, 9), (-1500, MADE, 10), (-1440, ENDED, 10))
+    for number, (seconds, event, last) in enumerate(told, 1):
+        at = SECONDS + seconds
+        octets = struct.pack("!Q", at * 1000) + bytes([10, 1, 2, 3, 203, 0, 113, last])
+        octets += ip_address(PUBLIC).packed + struct.pack("!HHHBB", 40_000, 443, 50_000, 6, event)
+        datagram = ipfix.message(
+            ipfix.template_set(256, NAT_EVENT), ipfix.data_set(256, [octets]),
+            sequence=number, seconds=at,
+        )  # fmt: skip
+        write_spool(paths.spool, number, record(datagram, received_ns=at * 10**9 + 10**8))
+        archivist.consume(closed_files(paths.spool))
+    for more in ({}, {"port": 50_000, "protocol": "tcp"}):
+        found = ask(site, database, PUBLIC, **more)
+        assert [one["user_name"] for one in found["candidates"]] == ["somchai"]
+        assert {one["inside_port"] for one in found["translations"]} == {40_000}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="without-a-port"),
+        pytest.param({"port": 1500}, id="without-a-protocol"),
+    ],
+)
+def test_an_older_block_of_another_counts_beside_a_newer_one(
+    site: Site, database: Database, more: dict[str, Any]
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -6000, 6000)
+    add_session(database, "k2", "malee", "10.1.2.4", -6000, 6000)
+    first = 1001 if more else 2000
+    archive_blocks(site, (-20 * 86_400, "10.1.2.3", GIVEN, 1000), (-300, "10.1.2.4", GIVEN, first))
+    assert ask(site, database, PUBLIC, **more)["outcome"] == "ambiguous"
+
+
 def test_a_binding_of_a_whole_address_leads_to_who_had_it(site: Site, database: Database) -> None:
     add_session(database, "k1", "somchai", "10.1.2.3", -6000, 6000)
     archive_blocks(site, (-300, "10.1.2.3", 14, 0), (300, "10.1.2.3", 15, 0))

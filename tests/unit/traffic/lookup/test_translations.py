@@ -16,6 +16,8 @@ def seen(
     first: int,
     last: int | None = None,
     address: str = "10.0.0.5",
+    to: int = 0,
+    flows: int = 1,
 ) -> Translation:
     return Translation(
         inside_address=address,
@@ -24,9 +26,10 @@ def seen(
         nat_event=event,
         from_ms=first * 1000,
         to_ms=(first if last is None else last) * 1000,
-        flows=1,
+        flows=flows,
         records=(f"flow:{event}@{first}",),
         lasted=last is not None,
+        apart=(4000, to, 0, 0, 443 if to else 0),
     )
 
 
@@ -66,3 +69,19 @@ def test_events_that_tell_of_no_room_are_no_translations() -> None:
 def test_a_delete_that_tells_its_own_beginning_needs_no_create() -> None:
     assert spans(seen(5, 60, 90)) == [(60, 90)]
     assert spans(seen(4, 59), seen(5, 60, 90)) == [(59, 90)]
+
+
+def test_the_end_of_one_session_leaves_the_others_of_its_port_open() -> None:
+    one, two = seen(4, 10, to=1), seen(4, 20, to=2)
+    assert spans(one, two, seen(5, 30, to=2)) == [(10, 1000), (20, 30)]
+    assert spans(seen(4, 10), seen(4, 20), seen(5, 30)) == [(10, 30), (20, 1000)]
+    assert spans(seen(4, 10, flows=2), seen(5, 30)) == [(10, 30), (10, 1000)]
+
+
+def test_a_beginning_that_is_told_again_is_one_translation() -> None:
+    assert spans(seen(4, 10, to=1), seen(4, 20, to=1), seen(5, 30, to=1)) == [(10, 30)]
+    assert spans(seen(8, 10), seen(8, 20), seen(9, 30)) == [(10, 30)]
+
+
+def test_the_end_of_a_session_does_not_end_the_binding_of_its_port() -> None:
+    assert spans(seen(8, 10), seen(4, 11, to=1), seen(5, 20, to=1)) == [(10, 1000), (11, 20)]

@@ -1,0 +1,74 @@
+"""An export without a subject holds what was looked up for the case, and no more."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import delete, update
+
+from common.errors import NotFound
+from db.engine import Database
+from db.models import AddressInterval, NetworkSession
+from tests.conftest import Site
+from tests.unit.traffic.evidence.bundles import read_items
+from tests.unit.traffic.evidence.seed import PUBLIC, moment
+from tests.unit.traffic.evidence.test_export import _without_pdf, make, rows, world
+
+__all__ = ["_without_pdf", "world"]
+
+CASE = ("--case", "12/2569", "--reason", "x")
+
+
+def test_a_session_is_not_every_session_of_its_name(world: Site) -> None:
+    database = Database(world.config.database_url)
+    with database.write() as session:
+        session.execute(update(NetworkSession).values(user_name="anonymous"))
+    assert world.yuenyan("flows", "--session", "key-somchai", *CASE).exit_code == 0
+    items = read_items(make(world, reason="").path)
+    assert [row["session_key"] for row in rows(items, "sessions")] == ["key-somchai"]
+    assert {row["src"] for row in rows(items, "flows")} == {"10.1.2.3"}
+    (subject,) = json.loads(items["MANIFEST.json"])["scope"]["subjects"]
+    assert (subject["session"], "user" in subject) == ("key-somchai", False)
+    with database.write() as session:
+        for table in (AddressInterval, NetworkSession):
+            session.execute(delete(table).where(table.session_key == "key-somchai"))
+    database.dispose()
+    items = read_items(make(world, "later.zip", reason="").path)
+    assert rows(items, "sessions") == []
+    assert {row["session_key"] for row in rows(items, "accounting")} <= {"key-somchai"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "flows"),
+    [
+        pytest.param("203.0.113.9:443", 1, id="there"),
+        pytest.param("203.0.113.9", 1, id="any-port"),
+        pytest.param("203.0.113.9:80", 0, id="another-port"),
+        pytest.param("203.0.113.8", 0, id="another-place"),
+    ],
+)
+def test_the_destination_narrows_the_bundle_as_it_narrowed_the_question(
+    world: Site, destination: str, flows: int
+) -> None:
+    asked = ("--address", PUBLIC, "--port", "50001", "--destination", destination)
+    assert world.yuenyan("lookup", "--at", moment(0), *asked, *CASE).exit_code in (0, 1)
+    items = read_items(make(world, reason="").path)
+    (subject,) = json.loads(items["MANIFEST.json"])["scope"]["subjects"]
+    assert subject["destination"] == destination
+    assert len(rows(items, "flows")) == flows
+    answer = json.loads(items["lookup/answer-1.json"])
+    assert answer["asked"]["destination"] == destination
+
+
+def test_a_mistyped_name_does_not_stop_the_rest(world: Site) -> None:
+    period = ("--from", moment(-10), "--to", moment(10))
+    assert world.yuenyan("lookup", "--user", "ghost", *period, *CASE).exit_code == 1
+    with pytest.raises(NotFound, match="ghost"):
+        make(world, reason="")
+    assert world.yuenyan("lookup", "--user", "malee", *period, *CASE).exit_code == 0
+    made = make(world, reason="")
+    items = read_items(made.path)
+    assert made.unknown == ("ghost",)
+    assert json.loads(items["MANIFEST.json"])["scope"]["nobody_has"] == ["ghost"]
+    assert [row["username"] for row in rows(items, "accounts")] == ["malee"]
