@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
+from common import clock
 from common.clock import unix_nanoseconds, utc_now
 from common.errors import ArchiveError
 from db.models import AccountingEvent, AuditEvent, AuthEvent
@@ -84,6 +86,22 @@ def test_rows_are_noted_once_and_new_ones_later(office: Office) -> None:
     fill(office, 1)
     assert note(office) == 3
     assert check_rows(office.database, office.config.data_dir / "archive").rows == first + 3
+
+
+def test_the_line_of_digests_that_took_long_says_when_it_was_entered(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(office)
+    true_digest, began = rows._digest, unix_nanoseconds() // 1_000_000
+
+    def slow(*terms: Any) -> Any:
+        monkeypatch.setattr(clock, "unix_nanoseconds", lambda: (began + 600_000) * 1_000_000)
+        return true_digest(*terms)
+
+    monkeypatch.setattr(rows, "_digest", slow)
+    assert note(office)
+    lines = Manifest(office.config.data_dir / "archive").entries()
+    assert {line.written_ms for line in lines} == {began + 600_000}
 
 
 def test_rows_that_may_be_committed_late_wait_on_postgresql(office_on: Office) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
-from common.clock import unix_nanoseconds
+from common.clock import unix_milliseconds
 from common.errors import ArchiveError
 from db.engine import Database
 from db.models import AccountingEvent, AuditEvent, AuthEvent
@@ -91,7 +91,6 @@ def note_rows(database: Database, archive: Path, node: str, now: datetime) -> in
                         received_min_ms=times[0],
                         received_max_ms=times[1],
                         rows=f"{name}:{first}-{last}",
-                        written_ms=unix_nanoseconds() // 1_000_000,
                     )
                 )
     if not entries:
@@ -100,7 +99,9 @@ def note_rows(database: Database, archive: Path, node: str, now: datetime) -> in
         manifest.recover()
         if _reached(manifest) != reached:
             return 0  # another housekeeper was faster
-        manifest.append(entries)
+        # Not before: digests of many rows take minutes, and seals are made meanwhile.
+        written_ms = unix_milliseconds()
+        manifest.append([replace(entry, written_ms=written_ms) for entry in entries])
     return sum(entry.records for entry in entries)
 
 

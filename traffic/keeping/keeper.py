@@ -109,7 +109,7 @@ class Keeper:
             plan = plan_purge(entries, timeline, days, terms)
             lines: tuple[Removal, ...] = ()
             if not dry_run:
-                self._purger.carry_out(plan, now_ms)
+                plan = self._carry_out(plan, timeline)
                 lines = self._tell(actor, now_ms)
             done = self._rows(plan, timeline, days, dry_run)
             found = replace(_sum(plan), rows=done, left_over=left_over, told=lines)
@@ -138,12 +138,19 @@ class Keeper:
             timeline = Timeline(later, (), now_ms)
             check_clock(timeline, synchronised=self._synchronised)
             plan = restored.without_held(due, in_force(self._holds(), timeline), timeline)
-            self._purger.carry_out(plan, now_ms)
+            plan = self._carry_out(plan, timeline)
             self._tell(actor, now_ms)
             done = self._rows(plan, timeline, days, dry_run=False)
             found = self._forget(replace(_sum(plan), rows=done), plan, timeline, dry_run=False)
             self._tell_rows(found, actor)
             return found
+
+    def _carry_out(self, plan: Plan, timeline: Timeline) -> Plan:
+        return self._purger.carry_out(
+            plan,
+            lambda: to_milliseconds(self._office.clock()),
+            lambda some: restored.without_held(some, in_force(self._holds(), timeline), timeline),
+        )
 
     def _rows(self, plan: Plan, timeline: Timeline, days: int, dry_run: bool) -> Dropped:
         edge_ms = timeline.let_go_before(days * DAY_MS, RETENTION_FLOOR_DAYS * DAY_MS)

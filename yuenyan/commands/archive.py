@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from common.clock import unix_nanoseconds, utc_now
+from common.clock import unix_milliseconds, unix_nanoseconds, utc_now
 from common.config import Config
 from common.errors import ArchiveError, Refused
 from identity.services import audit
@@ -113,9 +113,11 @@ def verify(
 def seal(context: Context, as_json: bool, clock_note: str) -> None:
     """Sign the present end of the archive with the site's key."""
     config = context.config
-    now_ms = unix_nanoseconds() // 1_000_000
     made = make_seal(
-        config.data_dir / "archive", config.keys_dir, now_ms, clock_note=clock_note.strip()
+        config.data_dir / "archive",
+        config.keys_dir,
+        unix_milliseconds,
+        clock_note=clock_note.strip(),
     )
     if made.note:
         with context.database.write() as session:

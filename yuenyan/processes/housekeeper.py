@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from types import FrameType
 
-from common.clock import unix_nanoseconds, utc_now
+from common.clock import unix_milliseconds, utc_now
 from common.config import Config
 from common.disk import Level, room_of
 from common.errors import NetAccessError, Refused
@@ -211,9 +211,7 @@ def seal_archive(config: Config) -> bool:
     """Sign the end of the archive; False when it is empty or it could not be done."""
     log = get_logger(__name__)
     try:
-        seal = make_seal(
-            config.data_dir / "archive", config.keys_dir, unix_nanoseconds() // 1_000_000
-        )
+        seal = make_seal(config.data_dir / "archive", config.keys_dir, unix_milliseconds)
     except Refused:
         return False
     except (NetAccessError, OSError) as error:
