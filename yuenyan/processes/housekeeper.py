@@ -25,7 +25,7 @@ from identity.office import Office
 from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
-from traffic.archive.rows import note_rows
+from traffic.archive.rows import AlteredRowsError, note_rows
 from traffic.archive.seals import make_seal
 from traffic.collectors.paths import node_name
 from traffic.keeping.keeper import Keeper, detail_of
@@ -158,6 +158,10 @@ def move(office: Office) -> int:
     log = get_logger(__name__)
     try:
         moved = Keeper(office, synchronised=is_clock_kept()).move()
+    except AlteredRowsError as error:
+        # Kept where they are, as evidence; somebody must look.
+        log.error("move_refused", error=str(error))
+        return 0
     except NetAccessError as error:
         log.warning("move_postponed", error=str(error))
         return 0
