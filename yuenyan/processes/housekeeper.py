@@ -66,13 +66,13 @@ def run(config: Config) -> int:
     until_pass = until_seal = 0.0
     until_purge = FIRST_PURGE_SECONDS
     while not stopping.is_set():
-        counters.add("housekeeper_clock_samples_total", clocks.look())
+        counters.add("housekeeper_clock_samples_total", look_at_clocks(clocks))
         if until_pass <= 0:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)
             refresh_crl(office)
             counters.add("housekeeper_directory_entries_total", refresh_directories(office))
-            counters.write(config.data_dir / "metrics" / "housekeeper.prom")
+            write_counters(counters, config)
             until_pass = EVERY_SECONDS
         if until_purge <= 0:
             counters.add("housekeeper_purged_segments_total", purge(office))
@@ -95,6 +95,26 @@ def run(config: Config) -> int:
     database.dispose()
     log.info("housekeeper_stopped")
     return 0
+
+
+def look_at_clocks(clocks: ClockKeeper) -> int:
+    """How many samples and steps were stored; 0 when the clocks cannot be looked at."""
+    try:
+        return clocks.look()
+    except Exception:
+        # As in `keep_house`.
+        get_logger(__name__).exception("clock_look_failed")
+        return 0
+
+
+def write_counters(counters: Counters, config: Config) -> bool:
+    """Write the numbers; False when the disk refuses, which must not stop what makes room."""
+    try:
+        counters.write(config.data_dir / "metrics" / "housekeeper.prom")
+    except OSError as error:
+        get_logger(__name__).warning("counters_not_written", error=str(error))
+        return False
+    return True
 
 
 def keep_house(office: Office) -> Mapping[str, int]:
@@ -134,6 +154,10 @@ def refresh_crl(office: Office) -> bool:
         written = refresh_crl_if_due(office)
     except (NetAccessError, OSError) as error:
         log.warning("crl_not_written", error=str(error))
+        return False
+    except Exception:
+        # As in `keep_house`.
+        log.exception("crl_not_written")
         return False
     if written:
         log.info("crl_written")
@@ -204,7 +228,12 @@ def purge(office: Office) -> int:
 
 def tell_disk(config: Config) -> None:
     """Log, every hour, that the disk is filling; nothing is deleted to make room."""
-    room = room_of(config.data_dir)
+    try:
+        room = room_of(config.data_dir)
+    except Exception:
+        # As in `keep_house`.
+        get_logger(__name__).exception("disk_not_measured")
+        return
     if room is not None and room.level is not Level.ROOMY:
         log = get_logger(__name__)
         tell = log.error if room.level is Level.FULL else log.warning
@@ -220,6 +249,10 @@ def seal_archive(config: Config) -> bool:
         return False
     except (NetAccessError, OSError) as error:
         log.error("archive_not_sealed", error=str(error))
+        return False
+    except Exception:
+        # As in `keep_house`.
+        log.exception("archive_not_sealed")
         return False
     log.info("archive_sealed", entries=seal.seq)
     return True
