@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
+from common.logging import get_logger
 from db.models import (
     Account,
     ApproverRole,
@@ -77,16 +79,24 @@ def needed(session: Session, among: Collection[int]) -> set[int]:
 
 
 def forget(session: Session, now: datetime, account_ids: Iterable[int]) -> int:
-    """Anonymise these accounts, and their people when no other account is theirs; how many."""
+    """Anonymise these accounts, and their people when no other account is theirs; how many.
+
+    One that cannot be is logged and stays for another day; it holds up no other.
+    """
     done = 0
     for number in account_ids:
         account = session.get(Account, number)
         if account is None or account.anonymised_at is not None:
             continue
-        _forget_account(session, account, now)
-        if account.person is not None:
-            _forget_person(session, account.person)
-        audit.record(session, now, ACTOR, "account:anonymised", nameless(number))
+        try:
+            with session.begin_nested():
+                _forget_account(session, account, now)
+                if account.person is not None:
+                    _forget_person(session, account.person)
+                audit.record(session, now, ACTOR, "account:anonymised", account.username)
+        except IntegrityError as error:
+            get_logger(__name__).error("account_not_forgotten", account=number, error=str(error))
+            continue
         done += 1
     return done
 
@@ -111,7 +121,7 @@ def forget_applications(session: Session, before: datetime, limit: int = 500) ->
 
 def _forget_account(session: Session, account: Account, now: datetime) -> None:
     number = account.id
-    name = nameless(number)
+    name = _free_name(session, number)
     account.username = name
     account.contact = None
     account.origin = None
@@ -138,6 +148,18 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         _forget_registration(registration, name)
     vouchers = select(Voucher.id).where(Voucher.account_id == number)
     session.execute(delete(VoucherDevice).where(VoucherDevice.voucher_id.in_(vouchers)))
+
+
+def _free_name(session: Session, number: int) -> str:
+    """What the account is called now; somebody may have had that name before it was reserved."""
+    name, suffix = nameless(number), 1
+    with session.no_autoflush:
+        while session.scalar(
+            select(Account.id).where(Account.username == name, Account.id != number)
+        ):
+            suffix += 1
+            name = f"{nameless(number)}-{suffix}"
+    return name
 
 
 def _forget_registration(row: Registration, name: str) -> None:

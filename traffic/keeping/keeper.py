@@ -179,10 +179,14 @@ class Keeper:
             )
             needed |= self._held_accounts(plan, entries, some - needed)
             passed |= some if dry_run else needed & some
-            accounts += len(some - needed)
+            over = some - needed
+            done = len(over)
             if not dry_run:
                 with database.write() as session:
-                    forgetting.forget(session, self._office.clock(), sorted(some - needed))
+                    done = forgetting.forget(session, self._office.clock(), sorted(over))
+                if done < len(over):
+                    passed |= over  # one that cannot be forgotten must not be asked for ever
+            accounts += done
         applications = 0
         if not dry_run:
             with database.write() as session:
