@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -28,6 +28,7 @@ from db.models import (
     Person,
     PortalToken,
     Registration,
+    UnlockRequest,
     Voucher,
     VoucherDevice,
 )
@@ -116,6 +117,31 @@ def forget_applications(session: Session, before: datetime, limit: int = 500) ->
     ).all()
     for row in rows:
         _forget_registration(row, f"anonymised-r{row.id}")
+    return len(rows)
+
+
+def drop_unlock_requests(
+    session: Session,
+    before: datetime,
+    spared: Sequence[tuple[datetime, datetime]] = (),
+    limit: int = 500,
+) -> int:
+    """Delete wishes to unlock names that were decided, or asked in vain, before that moment.
+
+    Their questions name people. That they were asked and decided is in the audit trail.
+
+    Args:
+        spared: periods of orders to keep records; what was asked in one stays.
+    """
+    rows = session.scalars(
+        select(UnlockRequest.id)
+        .where(
+            func.coalesce(UnlockRequest.decided_at, UnlockRequest.asked_at) <= before,
+            *(~UnlockRequest.asked_at.between(first, last) for first, last in spared),
+        )
+        .limit(limit)
+    ).all()
+    session.execute(delete(UnlockRequest).where(UnlockRequest.id.in_(rows)))
     return len(rows)
 
 

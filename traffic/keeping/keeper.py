@@ -58,6 +58,8 @@ class Purged:
     accounts: int = 0
     """Anonymised."""
     applications: int = 0
+    unlock_requests: int = 0
+    """Wishes to unlock names that were deleted."""
     left_over: int = 0
     """Files that an earlier purge was cut off before deleting."""
     told: tuple[Removal, ...] = ()
@@ -191,7 +193,24 @@ class Keeper:
         if not dry_run:
             with database.write() as session:
                 applications = forgetting.forget_applications(session, edge)
-        return replace(found, accounts=accounts, applications=applications)
+        unlocked = 0 if dry_run else self._drop_unlock_requests(plan, timeline)
+        return replace(
+            found, accounts=accounts, applications=applications, unlock_requests=unlocked
+        )
+
+    def _drop_unlock_requests(self, plan: Plan, timeline: Timeline) -> int:
+        """Wishes to see names stay as long as the audit trail, and go after it."""
+        kept_ms = keep_days(self._office.config.archive.retention_days, "admin") * DAY_MS
+        edge_ms = timeline.let_go_before(kept_ms, RETENTION_FLOOR_DAYS * DAY_MS)
+        if edge_ms is None:
+            return 0
+        spared = [
+            (from_milliseconds(hold.from_ms), from_milliseconds(hold.to_ms)) for hold in plan.holds
+        ]
+        with self._office.database.write() as session:
+            return forgetting.drop_unlock_requests(
+                session, from_milliseconds(max(edge_ms, 0)), spared
+            )
 
     def _held_accounts(self, plan: Plan, entries: Sequence[Entry], among: set[int]) -> set[int]:
         """Those of `among` that a hold is about; a segment it keeps names others as well."""

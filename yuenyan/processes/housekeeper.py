@@ -222,6 +222,7 @@ def purge(office: Office) -> int:
         held=purged.held_segments,
         sessions=purged.rows.sessions,
         accounts=purged.accounts,
+        unlock_requests=purged.unlock_requests,
     )
     return purged.segments
 

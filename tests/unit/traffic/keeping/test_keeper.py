@@ -22,8 +22,10 @@ from db.models import (
     AuthEvent,
     Credential,
     Gap,
+    Hold,
     NetworkSession,
     Person,
+    UnlockRequest,
 )
 from identity.office import Office
 from identity.services import holds, people
@@ -309,6 +311,34 @@ def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: Wo
     done = world.purge()
     assert (done.segments, done.rows.sessions, done.accounts) == (5, 1, 1)
     assert world.account(held).username == f"anonymised-{held}"
+
+
+def test_wishes_to_unlock_names_go_with_the_audit_trail(world: World) -> None:
+    with world.office.database.write() as writing:
+        for state, decided in (("approved", 2), ("waiting", None), ("refused", 60)):
+            writing.add(
+                UnlockRequest(
+                    asked_at=world.at(3),
+                    asker="head",
+                    kind="person",
+                    question='{"name": "somchai"}',
+                    case_reference="c",
+                    reason="r",
+                    state=state,
+                    decided_at=None if decided is None else world.at(decided),
+                )
+            )
+    world.go_to(181, records=True)
+    assert (world.purge().unlock_requests, world.count(UnlockRequest)) == (0, 3)
+    add_person(world.office, "held")
+    make_hold(world, until=300, account="held")
+    world.go_to(184, records=True)
+    assert world.purge().unlock_requests == 0
+    with world.office.database.write() as writing:
+        number = writing.scalars(select(Hold.id)).one()
+        holds.end(writing, world.office, number, "the court is done", "head")
+    assert world.purge().unlock_requests == 2
+    assert world.count(UnlockRequest) == 1
 
 
 def test_a_purge_keeps_a_sealed_archive_verifiable(world: World) -> None:
