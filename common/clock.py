@@ -25,6 +25,11 @@ def unix_nanoseconds() -> int:
     return time.time_ns()
 
 
+def unix_milliseconds() -> int:
+    """The present moment in milliseconds since 1970-01-01 UTC."""
+    return unix_nanoseconds() // 1_000_000
+
+
 def to_rfc3339(moment: datetime, zone: str = "UTC") -> str:
     """`moment` as RFC 3339 text with the offset of `zone`; a naive moment is read as UTC."""
     if moment.tzinfo is None:

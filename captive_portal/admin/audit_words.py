@@ -48,6 +48,7 @@ ACTIONS: Words = {
     "archive:self_tested": _("tested whether tampering with records is noticed"),
     "archive:witness_disagreed": _("a witness saw other seals than the archive has"),
     "archive:clock_declared": _("said why the clock went back"),
+    "archive:rows_restated": _("said why rows differ from what was noted"),
     "certificate:issued": _("issued a certificate"),
     "certificate:revoked": _("revoked a certificate"),
     "certificate:rollover_begun": _("began to change the certificate authority"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -34,7 +37,10 @@ from db.models import (
 from identity.domain.levels import Level
 from identity.services.officers import has_level
 from identity.services.reach import Reach
+from traffic.archive.manifest import NAME as MANIFEST
+from traffic.archive.seals import NAME as SEALS
 from traffic.archive.status import archive_status
+from traffic.archive.verification import MARK
 
 blueprint = Blueprint("dashboard", __name__)
 
@@ -44,6 +50,8 @@ _SILENT_PROCESS = timedelta(minutes=5)
 _RECENT = timedelta(days=7)
 _TOP_REASONS = 5
 _log = get_logger("captive_portal.admin.dashboard")
+_counted: dict[Path, tuple[tuple[object, ...], ArchiveState]] = {}
+"""Archive -> (what its files looked like, what was counted then); one process has one archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +190,35 @@ def read_overview(session: Session, now: datetime, reach: Reach) -> Overview:
 
 
 def read_archive() -> ArchiveState:
-    """The archive's manifest in short; unreadable when it is damaged, which is a warning."""
+    """The archive's manifest in short; unreadable when it is damaged, which is a warning.
+
+    Counted anew when a file of it has changed: after a year it has hundreds of thousands of lines.
+    """
     config = office().config
+    archive = config.data_dir / "archive"
+    marks = tuple(_mark(archive / name) for name in (MANIFEST, SEALS, MARK))
+    known = _counted.get(archive)
+    if known is not None and known[0] == marks:
+        return known[1]
     try:
-        status = archive_status(config.data_dir / "archive", config.site.timezone)
+        status = archive_status(archive, config.site.timezone)
     except (ArchiveError, OSError) as error:
         _log.error("archive_unreadable", error=str(error))
         return ArchiveState(readable=False)
+    state = _state_of(status)
+    _counted[archive] = (marks, state)
+    return state
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _state_of(status: Mapping[str, Any]) -> ArchiveState:
     kinds = status["kinds"].values()
     # Rows of the database come a week late: flows alone tell whether something still arrives.
     newest = [kind["newest"] for name, kind in status["kinds"].items() if name == "flow"]

@@ -11,7 +11,7 @@ from db.models.base import Base, BigInt, IntPk
 
 
 class UnlockRequest(Base):
-    """One wish to unlock one question. Never deleted: it says who saw whose name, and why."""
+    """One wish to unlock one question. It goes with the audit trail: it says who saw whose name."""
 
     __tablename__ = "unlock_request"
     __table_args__ = (

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
+from common.logging import get_logger
 from db.models import (
     Account,
     ApproverRole,
@@ -26,6 +28,7 @@ from db.models import (
     Person,
     PortalToken,
     Registration,
+    UnlockRequest,
     Voucher,
     VoucherDevice,
 )
@@ -77,16 +80,24 @@ def needed(session: Session, among: Collection[int]) -> set[int]:
 
 
 def forget(session: Session, now: datetime, account_ids: Iterable[int]) -> int:
-    """Anonymise these accounts, and their people when no other account is theirs; how many."""
+    """Anonymise these accounts, and their people when no other account is theirs; how many.
+
+    One that cannot be is logged and stays for another day; it holds up no other.
+    """
     done = 0
     for number in account_ids:
         account = session.get(Account, number)
         if account is None or account.anonymised_at is not None:
             continue
-        _forget_account(session, account, now)
-        if account.person is not None:
-            _forget_person(session, account.person)
-        audit.record(session, now, ACTOR, "account:anonymised", nameless(number))
+        try:
+            with session.begin_nested():
+                _forget_account(session, account, now)
+                if account.person is not None:
+                    _forget_person(session, account.person)
+                audit.record(session, now, ACTOR, "account:anonymised", account.username)
+        except IntegrityError as error:
+            get_logger(__name__).error("account_not_forgotten", account=number, error=str(error))
+            continue
         done += 1
     return done
 
@@ -109,9 +120,34 @@ def forget_applications(session: Session, before: datetime, limit: int = 500) ->
     return len(rows)
 
 
+def drop_unlock_requests(
+    session: Session,
+    before: datetime,
+    spared: Sequence[tuple[datetime, datetime]] = (),
+    limit: int = 500,
+) -> int:
+    """Delete wishes to unlock names that were decided, or asked in vain, before that moment.
+
+    Their questions name people. That they were asked and decided is in the audit trail.
+
+    Args:
+        spared: periods of orders to keep records; what was asked in one stays.
+    """
+    rows = session.scalars(
+        select(UnlockRequest.id)
+        .where(
+            func.coalesce(UnlockRequest.decided_at, UnlockRequest.asked_at) <= before,
+            *(~UnlockRequest.asked_at.between(first, last) for first, last in spared),
+        )
+        .limit(limit)
+    ).all()
+    session.execute(delete(UnlockRequest).where(UnlockRequest.id.in_(rows)))
+    return len(rows)
+
+
 def _forget_account(session: Session, account: Account, now: datetime) -> None:
     number = account.id
-    name = nameless(number)
+    name = _free_name(session, number)
     account.username = name
     account.contact = None
     account.origin = None
@@ -138,6 +174,18 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         _forget_registration(registration, name)
     vouchers = select(Voucher.id).where(Voucher.account_id == number)
     session.execute(delete(VoucherDevice).where(VoucherDevice.voucher_id.in_(vouchers)))
+
+
+def _free_name(session: Session, number: int) -> str:
+    """What the account is called now; somebody may have had that name before it was reserved."""
+    name, suffix = nameless(number), 1
+    with session.no_autoflush:
+        while session.scalar(
+            select(Account.id).where(Account.username == name, Account.id != number)
+        ):
+            suffix += 1
+            name = f"{nameless(number)}-{suffix}"
+    return name
 
 
 def _forget_registration(row: Registration, name: str) -> None:

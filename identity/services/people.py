@@ -40,8 +40,9 @@ class NewUser:
     """The account's own choice of that; None is the role's."""
 
 
-_OURS = re.compile(r"voucher-\d+|housekeeper|command-line|anonymous")
-"""Names of guests by voucher, of actors in the audit trail, and of outer EAP identities."""
+_OURS = re.compile(r"voucher-\d+|anonymised-r?\d+(-\d+)?|housekeeper|command-line|anonymous")
+"""Names of guests by voucher and of forgotten accounts, of actors in the audit trail, and of
+outer EAP identities."""
 
 
 def free_username(text: str) -> str:

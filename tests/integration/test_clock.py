@@ -221,6 +221,15 @@ def housekeeper(site: Site, **environment: str) -> Iterator[subprocess.Popen[byt
         assert running.wait(30) == 0, (site.data_dir / "housekeeper.log").read_text()
 
 
+def test_a_disk_that_takes_no_numbers_does_not_end_the_housekeeper(site: Site) -> None:
+    (site.data_dir / "metrics").write_text("no directory: as unwritable as on a full disk")
+    told = site.data_dir / "housekeeper.log"
+    with housekeeper(site) as running:
+        wait_until(lambda: "archive_sealed" in told.read_text(), 60, "nothing was sealed")
+        assert running.poll() is None
+    assert "counters_not_written" in told.read_text()
+
+
 def status_of(site: Site) -> dict[str, Any]:
     tree: dict[str, Any] = json.loads(site.yuenyan("clock", "status", "--json").stdout)
     return tree

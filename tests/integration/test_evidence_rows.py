@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
+from common import clock
 from common.clock import unix_nanoseconds, utc_now
 from common.errors import ArchiveError
 from db.models import AccountingEvent, AuditEvent, AuthEvent
@@ -17,8 +20,9 @@ from tests.conftest import Site
 from traffic.archive import rows
 from traffic.archive.entries import Entry
 from traffic.archive.manifest import Manifest
-from traffic.archive.rows import LATE_COMMIT, check_rows, note_rows
+from traffic.archive.rows import LATE_COMMIT, AlteredRowsError, check_rows, note_rows
 from traffic.archive.seals import make_seal
+from traffic.keeping.moving import Mover
 from yuenyan.processes.housekeeper import note_evidence
 
 
@@ -84,6 +88,22 @@ def test_rows_are_noted_once_and_new_ones_later(office: Office) -> None:
     fill(office, 1)
     assert note(office) == 3
     assert check_rows(office.database, office.config.data_dir / "archive").rows == first + 3
+
+
+def test_the_line_of_digests_that_took_long_says_when_it_was_entered(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(office)
+    true_digest, began = rows._digest, unix_nanoseconds() // 1_000_000
+
+    def slow(*terms: Any) -> Any:
+        monkeypatch.setattr(clock, "unix_nanoseconds", lambda: (began + 600_000) * 1_000_000)
+        return true_digest(*terms)
+
+    monkeypatch.setattr(rows, "_digest", slow)
+    assert note(office)
+    lines = Manifest(office.config.data_dir / "archive").entries()
+    assert {line.written_ms for line in lines} == {began + 600_000}
 
 
 def test_rows_that_may_be_committed_late_wait_on_postgresql(office_on: Office) -> None:
@@ -153,15 +173,47 @@ def test_rows_that_were_moved_into_the_archive_are_no_loss(office: Office) -> No
     with pytest.raises(ArchiveError):
         check_rows(office.database, archive)
     manifest = Manifest(archive)
-    moved = Entry(
-        kind="access",
-        node="node",
-        origin="auth_event:1-3",
-        written_ms=unix_nanoseconds() // 1_000_000,
-    )
+    true = Entry(kind="access", node="n", path="access/a", records=3, origin="auth_event:1-3")
+    for forged in (
+        replace(true, path="", origin="auth_event:1-999999999"),
+        replace(true, kind="lease"),
+        replace(true, records=2),
+    ):
+        with manifest.locked():
+            manifest.append([forged])
+        if forged.records == 2:
+            past_the_triggers(office, "DELETE FROM accounting_event WHERE id = 3")
+        with pytest.raises(ArchiveError):
+            check_rows(office.database, archive)
     with manifest.locked():
-        manifest.append([moved])
-    assert check_rows(office.database, archive).moved == 1
+        manifest.append([true, replace(true, kind="session", origin="accounting_event:3-3")])
+    assert check_rows(office.database, archive).moved == 2
+
+
+def test_altered_rows_are_not_moved_until_somebody_says_why(site: Site, office: Office) -> None:
+    fill(office)
+    note(office)
+    archive = office.config.data_dir / "archive"
+    past_the_triggers(office, "UPDATE auth_event SET user_name = 'other' WHERE user_name = 'u0'")
+    mover = Mover(office.database, archive, "node")
+    later = utc_now() + timedelta(days=8)
+    with pytest.raises(AlteredRowsError, match="auth_event:1-3"):
+        mover.run(later)
+    lines = Manifest(archive).entries()
+    assert not [line for line in lines if line.origin.startswith("auth_event")]
+    assert [line for line in lines if line.origin.startswith("accounting_event")]
+    told = site.yuenyan("archive", "seal", "--rows-differ", "restored from a back-up")
+    assert told.exit_code == 0, told.stderr
+    assert check_rows(office.database, archive).restated == 1
+    past_the_triggers(office, "UPDATE auth_event SET user_name = 'third' WHERE user_name = 'u1'")
+    assert check_rows(office.database, archive)
+    assert note(office) >= 3
+    past_the_triggers(office, "UPDATE auth_event SET user_name = 'u1' WHERE user_name = 'third'")
+    with pytest.raises(AlteredRowsError):
+        check_rows(office.database, archive)
+    past_the_triggers(office, "UPDATE auth_event SET user_name = 'third' WHERE user_name = 'u1'")
+    assert mover.run(later).rows >= 2
+    check_rows(office.database, archive)
 
 
 def test_verify_asks_the_database_and_the_housekeeper_notes_before_it_seals(

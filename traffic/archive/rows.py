@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,13 @@ from pathlib import Path
 from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
-from common.clock import unix_nanoseconds
+from common.clock import unix_milliseconds
 from common.errors import ArchiveError
 from db.engine import Database
 from db.models import AccountingEvent, AuditEvent, AuthEvent
 from traffic.archive.entries import Entry, canonical, decode_entry
 from traffic.archive.manifest import Manifest
+from traffic.archive.moves import RESTATED, Moves, split_range, standing_notes
 from traffic.moments import to_micros, to_milliseconds
 
 KIND = "rows"
@@ -36,6 +37,10 @@ LATE_COMMIT = timedelta(minutes=15)
 """PostgreSQL hands out numbers before rows are committed: an import may take so long."""
 
 _PIECE = 5_000
+
+
+class AlteredRowsError(ArchiveError):
+    """Rows of the database are not what a line of the manifest noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class RowsChecked:
     """Rows that are as they were when their digest was sealed."""
     moved: int
     """Lines whose rows have gone into the archive since."""
+    restated: int = 0
+    """Times that the operator said why the database contradicts what was noted."""
 
 
 def note_rows(database: Database, archive: Path, node: str, now: datetime) -> int:
@@ -91,7 +98,6 @@ def note_rows(database: Database, archive: Path, node: str, now: datetime) -> in
                         received_min_ms=times[0],
                         received_max_ms=times[1],
                         rows=f"{name}:{first}-{last}",
-                        written_ms=unix_nanoseconds() // 1_000_000,
                     )
                 )
     if not entries:
@@ -100,7 +106,9 @@ def note_rows(database: Database, archive: Path, node: str, now: datetime) -> in
         manifest.recover()
         if _reached(manifest) != reached:
             return 0  # another housekeeper was faster
-        manifest.append(entries)
+        # Not before: digests of many rows take minutes, and seals are made meanwhile.
+        written_ms = unix_milliseconds()
+        manifest.append([replace(entry, written_ms=written_ms) for entry in entries])
     return sum(entry.records for entry in entries)
 
 
@@ -115,36 +123,110 @@ def check_rows(database: Database, archive: Path, *, since_ms: int = 0) -> RowsC
         BackendUnavailable: the database does not answer.
     """
     entries = Manifest(archive).entries()
-    moved = _moved(entries)
+    moves = Moves(entries)
     checked = passed = 0
-    for entry in entries:
-        if not entry.rows or entry.written_ms < since_ms:
+    for entry in standing_notes(entries):
+        if entry.written_ms < since_ms:
             continue
-        name, first, last = _split(entry.rows)
-        if _meets(moved, name, first, last):
+        if _is_moved(database, moves, entry):
             passed += 1
             continue
-        with database.read() as session:
-            digest, rows, _ = _digest(session, _TABLES[name], first, last)
-        if (digest, rows) != (entry.sha256, entry.records):
-            if _meets(_moved(Manifest(archive).entries()), name, first, last):
+        complaint, rows = _compare(database, entry)
+        if complaint is not None:
+            later = Manifest(archive).entries()
+            if entry not in standing_notes(later) or _is_moved(database, Moves(later), entry):
                 passed += 1  # moved while we looked
                 continue
-            raise ArchiveError(
-                f"{name}:{first}-{last}",
-                f"rows of the database were changed: {rows} there now, {entry.records} when "
-                f"line {entry.seq} of the manifest noted them, or not the same",
-            )
+            raise complaint
         checked += rows
-    return RowsChecked(rows=checked, moved=passed)
+    restated = sum(entry.kind == RESTATED for entry in entries)
+    return RowsChecked(rows=checked, moved=passed, restated=restated)
 
 
-def _moved(entries: Sequence[Entry]) -> list[tuple[str, int, int]]:
-    return [_split(entry.origin) for entry in entries if ":" in entry.origin]
+def check_before_move(
+    database: Database, entries: Sequence[Entry], table: str, first: int, last: int, seen: set[int]
+) -> None:
+    """Compare the notes that meet these rows, before anything under them leaves the database.
+
+    Args:
+        entries: the lines from before this turn of the mover.
+        seen: lines that were compared in this turn; those compared now are added.
+
+    Raises:
+        AlteredRowsError: the rows are not what was noted.
+    """
+    moves: Moves | None = None
+    for entry in standing_notes(entries):
+        name, low, high = split_range(entry.rows)
+        if name != table or entry.seq in seen or low > last or high < first:
+            continue
+        moves = moves or Moves(entries)
+        if not _is_moved(database, moves, entry):
+            complaint, _ = _compare(database, entry)
+            if complaint is not None:
+                raise complaint
+        seen.add(entry.seq)
 
 
-def _meets(ranges: Sequence[tuple[str, int, int]], name: str, first: int, last: int) -> bool:
-    return any(table == name and low <= last and first <= high for table, low, high in ranges)
+def restate_rows(database: Database, archive: Path, node: str) -> list[str]:
+    """Enter that notes which the database contradicts no longer count; the ranges of rows.
+
+    From the first such note of a table on: what is there now is noted anew before the next seal.
+
+    Raises:
+        ArchiveError: the manifest is damaged.
+        BackendUnavailable: the database or the archive does not answer.
+    """
+    manifest = Manifest(archive)
+    entries = manifest.entries()
+    moves = Moves(entries)
+    wrong: dict[str, tuple[int, int]] = {}
+    for entry in standing_notes(entries):
+        name, first, last = split_range(entry.rows)
+        if name in wrong:
+            wrong[name] = (wrong[name][0], max(last, wrong[name][1]))
+        elif not _is_moved(database, moves, entry) and _compare(database, entry)[0] is not None:
+            wrong[name] = (first, last)
+    ranges = [f"{name}:{first}-{last}" for name, (first, last) in wrong.items()]
+    if ranges:
+        with manifest.locked():
+            manifest.recover()
+            now_ms = unix_milliseconds()
+            manifest.append(
+                [Entry(kind=RESTATED, node=node, rows=one, written_ms=now_ms) for one in ranges]
+            )
+    return ranges
+
+
+def _is_moved(database: Database, moves: Moves, entry: Entry) -> bool:
+    """Whether segments hold at least as many records as rows of this note are gone."""
+    name, first, last = split_range(entry.rows)
+    stored = moves.records(name, first, last)
+    if not stored or stored >= entry.records:
+        return stored > 0
+    number = _TABLES[name].table.c.id
+    with database.read() as session:
+        there = session.scalar(select(func.count()).where(number.between(first, last))) or 0
+    return entry.records - there <= stored
+
+
+def _compare(database: Database, entry: Entry) -> tuple[AlteredRowsError | None, int]:
+    """(what is wrong with the rows of this note, how many there are)."""
+    name, first, last = split_range(entry.rows)
+    with database.read() as session:
+        digest, rows, _ = _digest(session, _TABLES[name], first, last)
+    if (digest, rows) == (entry.sha256, entry.records):
+        return None, rows
+    return (
+        AlteredRowsError(
+            f"{name}:{first}-{last}",
+            f"rows of the database were changed: {rows} there now, {entry.records} when "
+            f"line {entry.seq} of the manifest noted them, or not the same. If the database was "
+            "restored from a back-up, or another node on it moved them, say so: "
+            "yuenyan archive seal --rows-differ REASON",
+        ),
+        rows,
+    )
 
 
 def _reached(manifest: Manifest) -> dict[str, int]:
@@ -152,8 +234,9 @@ def _reached(manifest: Manifest) -> dict[str, int]:
     reached: dict[str, int] = {}
     for number, line in enumerate(manifest.lines(), 1):
         if b'"rows":"' in line:
-            name, _, last = _split(decode_entry(line, number).rows)
-            reached[name] = last
+            entry = decode_entry(line, number)
+            name, first, last = split_range(entry.rows)
+            reached[name] = first - 1 if entry.kind == RESTATED else last
     return reached
 
 
@@ -197,12 +280,3 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     return value
-
-
-def _split(text: str) -> tuple[str, int, int]:
-    name, _, numbers = text.partition(":")
-    first, _, last = numbers.partition("-")
-    try:
-        return name, int(first), int(last or first)
-    except ValueError:
-        return name, 0, -1

@@ -80,6 +80,26 @@ def check_seals(
         _check_age(before, entries[before.seq :], now_ms)
 
 
+def purge_moments(
+    seals: Sequence[Seal], entries: Sequence[Entry], now_ms: int | None
+) -> dict[int, int]:
+    """Line of each purge -> the latest moment, milliseconds since 1970, at which it can have been.
+
+    Its own word counts only as far as no seal at or after it, and not the present, is earlier:
+    a clock that was put ahead for a while makes no record old.
+    """
+    moments: dict[int, int] = {}
+    earliest, waiting = now_ms, list(seals)
+    for entry in reversed(entries):
+        while waiting and waiting[-1].seq >= entry.seq:
+            at_ms = waiting.pop().at_ms
+            earliest = at_ms if earliest is None else min(earliest, at_ms)
+        if entry.removed:
+            bound = entry.written_ms if earliest is None else earliest + CLOCK_TOLERANCE_MS
+            moments[entry.seq] = min(entry.written_ms, bound)
+    return moments
+
+
 def find_silences(seals: Sequence[Seal]) -> tuple[Silence, ...]:
     """Where more than 25 hours lie between two seals."""
     return tuple(
@@ -98,7 +118,9 @@ def find_declared(seals: Sequence[Seal]) -> tuple[Declared, ...]:
 
 def _check_times(number: int, seal: Seal, before: Seal | None, entries: Sequence[Entry]) -> None:
     if seal.note:
-        return  # the operator has said that the clock was wrong; verify shows it
+        # The operator has said that the clock was wrong; verify shows it. What a purge may
+        # have taken away by such a clock is `purge_moments`'s to say.
+        return
     if before and seal.at_ms < before.at_ms - CLOCK_TOLERANCE_MS:
         raise ArchiveError(NAME, f"seal {number} says it is older than seal {number - 1}")
     earliest = before.at_ms - CLOCK_TOLERANCE_MS if before else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,12 +115,16 @@ def read_seals(archive: Path) -> list[Seal]:
     return seals
 
 
-def make_seal(archive: Path, keys: Path, now_ms: int, *, clock_note: str = "") -> Seal:
+def make_seal(
+    archive: Path, keys: Path, now: int | Callable[[], int], *, clock_note: str = ""
+) -> Seal:
     """Sign the present end of the manifest.
 
     An end that was signed within the hour is not signed again.
 
     Args:
+        now: milliseconds since 1970. A clock is read when the archive's lock is ours: whoever
+            waits for it long must not sign lines that are younger than the seal says.
         clock_note: why the clock went back since the last seal, for whoever verifies.
 
     Raises:
@@ -130,6 +135,7 @@ def make_seal(archive: Path, keys: Path, now_ms: int, *, clock_note: str = "") -
     key = _read_key(keys)
     manifest = Manifest(archive)
     with manifest.locked():
+        now_ms = now if isinstance(now, int) else now()
         last = manifest.last()
         if last is None:
             raise Refused("the archive holds nothing to seal yet")

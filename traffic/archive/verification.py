@@ -24,7 +24,14 @@ from traffic.archive.entries import (
 from traffic.archive.index import NAME as INDEX
 from traffic.archive.index import agrees
 from traffic.archive.manifest import NAME, Manifest
-from traffic.archive.sealed import Declared, Silence, check_seals, find_declared, find_silences
+from traffic.archive.sealed import (
+    Declared,
+    Silence,
+    check_seals,
+    find_declared,
+    find_silences,
+    purge_moments,
+)
 from traffic.archive.seals import Seal, read_public_file, read_public_key, read_seals
 from traffic.archive.segments import digest_file
 from traffic.archive.witness_copies import WitnessCopy, compare
@@ -121,8 +128,9 @@ def verify_archive(
             stamped_late = compare(witnesses, found.seals, entries, key)
             if entries or found.seals:
                 check_seals(found.seals, entries, found.lines, key, now_ms)
-        removed = _check_purges(entries, found.files)
-        _check_files(archive, entries, removed, found.files, contents=contents)
+        moments = purge_moments(found.seals, entries, now_ms)
+        removed = _check_purges(entries, moments, found.files)
+        removed |= _check_files(archive, entries, removed, found.files, contents=contents)
         if not agrees(archive):
             raise ArchiveError(INDEX, "does not say what the manifest says; delete it")
     except TypeError as error:
@@ -179,8 +187,12 @@ def _check_chain(lines: list[bytes]) -> list[Entry]:
     return entries
 
 
-def _check_purges(entries: list[Entry], files: set[str]) -> set[str]:
-    """The paths that were purged by the rules; a file may be missing for no other reason."""
+def _check_purges(entries: list[Entry], moments: dict[int, int], files: set[str]) -> set[str]:
+    """The paths that were purged by the rules; a file may be missing for no other reason.
+
+    Args:
+        moments: line of a purge -> when it can have been at the latest.
+    """
     earlier: dict[str, Entry] = {}
     removed: set[str] = set()
     for entry in entries:
@@ -190,7 +202,7 @@ def _check_purges(entries: list[Entry], files: set[str]) -> set[str]:
             segment = earlier.get(path)
             if segment is None:
                 raise ArchiveError(path, f"was purged by line {entry.seq} before it was listed")
-            if segment.received_max_ms > entry.written_ms - _FLOOR_MS:
+            if segment.received_max_ms > moments[entry.seq] - _FLOOR_MS:
                 raise ArchiveError(
                     path,
                     f"was purged by line {entry.seq} within {RETENTION_FLOOR_DAYS} days of receipt",
@@ -207,8 +219,10 @@ def _check_purges(entries: list[Entry], files: set[str]) -> set[str]:
 
 def _check_files(
     archive: Path, entries: list[Entry], removed: set[str], present: set[str], *, contents: bool
-) -> None:
+) -> set[str]:
+    """Compare the files with their lines; the paths that a purge took away meanwhile."""
     listed = set()
+    gone: set[str] = set()
     for entry in entries:
         if not entry.path:
             continue
@@ -220,12 +234,33 @@ def _check_files(
         path = archive / entry.path
         if entry.path not in present:
             raise ArchiveError(entry.path, "is missing")
-        if path.is_symlink():
-            raise ArchiveError(entry.path, "is a link: what it leads to may change unnoticed")
-        octets = path.stat().st_size
-        if octets != entry.octets:
-            raise ArchiveError(entry.path, f"has {octets} octets instead of {entry.octets}")
-        if contents and digest_file(path) != entry.sha256:
-            raise ArchiveError(entry.path, "was altered: its SHA-256 is not the recorded one")
+        if entry.path in gone:
+            continue
+        try:
+            _check_file(path, entry, contents=contents)
+        except FileNotFoundError:
+            gone |= _purged_since(archive, entries)
+            if entry.path not in gone:
+                raise ArchiveError(entry.path, "is missing") from None
     for extra in sorted(present - listed):
         raise ArchiveError(extra, "is not in the manifest")
+    return gone
+
+
+def _check_file(path: Path, entry: Entry, *, contents: bool) -> None:
+    if path.is_symlink():
+        raise ArchiveError(entry.path, "is a link: what it leads to may change unnoticed")
+    octets = path.stat().st_size
+    if octets != entry.octets:
+        raise ArchiveError(entry.path, f"has {octets} octets instead of {entry.octets}")
+    if contents and digest_file(path) != entry.sha256:
+        raise ArchiveError(entry.path, "was altered: its SHA-256 is not the recorded one")
+
+
+def _purged_since(archive: Path, entries: list[Entry]) -> set[str]:
+    """What purges took away after the snapshot: its line comes first, the file goes then."""
+    lines = Manifest(archive).entries()
+    if [entry.hash for entry in lines[: len(entries)]] != [entry.hash for entry in entries]:
+        raise ArchiveError(NAME, "was exchanged while it was verified")
+    later = lines[len(entries) :]
+    return {path for entry in later if entry.kind == PURGE for path in entry.removed}

@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import logging
+from common import clock, logging
 from common.config import Config
 from common.errors import ArchiveError, BackendUnavailable, ConfigError, Refused
 from common.metrics import Counters
@@ -142,7 +142,7 @@ class Sealer:
         if now < self._next:
             return
         try:
-            make_seal(self._archive, self._keys, int(now * 1000))
+            make_seal(self._archive, self._keys, clock.unix_milliseconds)
         except Refused:
             return  # nothing to seal yet
         except (ConfigError, ArchiveError, BackendUnavailable, OSError) as error:
@@ -200,8 +200,6 @@ def main() -> int:
 
 
 def _wall_seconds() -> float:
-    from common import clock
-
     return clock.unix_nanoseconds() / 1e9
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.clock import unix_nanoseconds
+from common.clock import unix_milliseconds
 from common.config import Config
 from common.errors import Refused
 from db.engine import Database
@@ -73,7 +73,7 @@ def gather(database: Database, config: Config, scope: Scope, actor: str, now: da
     cited = _cited(items, found, [*clock["server"], *gaps["gaps"]])
     # What came into the archive while this was collected lies under no seal yet.
     with suppress(Refused):
-        make_seal(archive, config.keys_dir, unix_nanoseconds() // 1_000_000)
+        make_seal(archive, config.keys_dir, unix_milliseconds)
     proofs = prove(archive, config.keys_dir, _segments(cited))
     items.update(proofs.items)
     counts = [(table.name, len(table.rows)) for table in tables]

@@ -60,6 +60,8 @@ class Purged:
     accounts: int = 0
     """Anonymised."""
     applications: int = 0
+    unlock_requests: int = 0
+    """Wishes to unlock names that were deleted."""
     left_over: int = 0
     """Files that an earlier purge was cut off before deleting."""
     told: tuple[Removal, ...] = ()
@@ -111,7 +113,7 @@ class Keeper:
             plan = plan_purge(entries, timeline, days, terms)
             lines: tuple[Removal, ...] = ()
             if not dry_run:
-                self._purger.carry_out(plan, now_ms)
+                plan = self._carry_out(plan, timeline)
                 lines = self._tell(actor, now_ms)
             done = self._rows(plan, timeline, days, dry_run)
             found = replace(_sum(plan), rows=done, left_over=left_over, told=lines)
@@ -140,12 +142,19 @@ class Keeper:
             timeline = Timeline(later, (), now_ms)
             check_clock(timeline, synchronised=self._synchronised)
             plan = restored.without_held(due, in_force(self._holds(), timeline), timeline)
-            self._purger.carry_out(plan, now_ms)
+            plan = self._carry_out(plan, timeline)
             self._tell(actor, now_ms)
             done = self._rows(plan, timeline, days, dry_run=False)
             found = self._forget(replace(_sum(plan), rows=done), plan, timeline, dry_run=False)
             self._tell_rows(found, actor)
             return found
+
+    def _carry_out(self, plan: Plan, timeline: Timeline) -> Plan:
+        return self._purger.carry_out(
+            plan,
+            lambda: to_milliseconds(self._office.clock()),
+            lambda some: restored.without_held(some, in_force(self._holds(), timeline), timeline),
+        )
 
     def _rows(self, plan: Plan, timeline: Timeline, days: int, dry_run: bool) -> Dropped:
         edge_ms = timeline.let_go_before(days * DAY_MS, RETENTION_FLOOR_DAYS * DAY_MS)
@@ -176,15 +185,36 @@ class Keeper:
             )
             needed |= self._held_accounts(plan, entries, some - needed)
             passed |= some if dry_run else needed & some
-            accounts += len(some - needed)
+            over = some - needed
+            done = len(over)
             if not dry_run:
                 with database.write() as session:
-                    forgetting.forget(session, self._office.clock(), sorted(some - needed))
+                    done = forgetting.forget(session, self._office.clock(), sorted(over))
+                if done < len(over):
+                    passed |= over  # one that cannot be forgotten must not be asked for ever
+            accounts += done
         applications = 0
         if not dry_run:
             with database.write() as session:
                 applications = forgetting.forget_applications(session, edge)
-        return replace(found, accounts=accounts, applications=applications)
+        unlocked = 0 if dry_run else self._drop_unlock_requests(plan, timeline)
+        return replace(
+            found, accounts=accounts, applications=applications, unlock_requests=unlocked
+        )
+
+    def _drop_unlock_requests(self, plan: Plan, timeline: Timeline) -> int:
+        """Wishes to see names stay as long as the audit trail, and go after it."""
+        kept_ms = keep_days(self._office.config.archive.retention_days, "admin") * DAY_MS
+        edge_ms = timeline.let_go_before(kept_ms, RETENTION_FLOOR_DAYS * DAY_MS)
+        if edge_ms is None:
+            return 0
+        spared = [
+            (from_milliseconds(hold.from_ms), from_milliseconds(hold.to_ms)) for hold in plan.holds
+        ]
+        with self._office.database.write() as session:
+            return forgetting.drop_unlock_requests(
+                session, from_milliseconds(max(edge_ms, 0)), spared
+            )
 
     def _held_accounts(self, plan: Plan, entries: Sequence[Entry], among: set[int]) -> set[int]:
         """Those of `among` that a hold is about; a segment it keeps names others as well."""

@@ -23,6 +23,7 @@ from db.engine import Database
 from db.models import AddressInterval, ArchiveMove, NetworkSession
 from traffic.archive.entries import Entry
 from traffic.archive.manifest import Manifest
+from traffic.archive.rows import AlteredRowsError, check_before_move
 from traffic.archive.tables import Row, TableArchive
 from traffic.keeping.sources import ACCOUNTING, SOURCES, Source, Values, address_row, session_row
 from traffic.moments import to_milliseconds
@@ -63,26 +64,39 @@ class Mover:
         self._tables = TableArchive(archive, node)
         self._entries: list[Entry] = []
         """As they were when the turn began: its own pages never overlap."""
+        self._compared: set[int] = set()
+        """Lines of noted rows that were found as noted in this turn."""
 
     def run(self, now: datetime) -> Moved:
         """Move what is due, a bounded number of rows.
 
         Raises:
             BackendUnavailable: the database does not answer; what was moved stays moved.
-            ArchiveError: the disk refused; nothing of the page is deleted.
+            ArchiveError: the disk refused, nothing of the page is deleted; or rows are not what
+                the manifest noted, and stay, after every other table had its turn.
         """
         moved = Moved()
         self._entries = Manifest(self._archive).entries()
         # Whole hours: one segment for each hour of receipt instead of one for each turn.
         before = (now - KEPT_IN_DATABASE).replace(minute=0, second=0, microsecond=0)
+        self._compared.clear()
+        altered: list[AlteredRowsError] = []
         for source in SOURCES:
-            for number, page in enumerate(self._pages(source, before, now)):
-                if not self._take(source, page, before, now, moved):
-                    moved.waiting = (*moved.waiting, source.name)
-                    break
-                if number + 1 >= PAGES_A_TURN:
-                    break
+            try:
+                self._turn(source, before, now, moved)
+            except AlteredRowsError as error:
+                altered.append(error)
+        if altered:
+            raise altered[0]
         return moved
+
+    def _turn(self, source: Source, before: datetime, now: datetime, moved: Moved) -> None:
+        for number, page in enumerate(self._pages(source, before, now)):
+            if not self._take(source, page, before, now, moved):
+                moved.waiting = (*moved.waiting, source.name)
+                break
+            if number + 1 >= PAGES_A_TURN:
+                break
 
     def _pages(self, source: Source, before: datetime, now: datetime) -> Iterator[Sequence[Values]]:
         """Rows that are due, in the order of their numbers.
@@ -123,7 +137,10 @@ class Mover:
         moved: Moved,
     ) -> bool:
         """Store and delete one page; False when another archive is at this table."""
-        origin = f"{source.name}:{page[0]['id']}-{page[-1]['id']}"
+        first, last = page[0]["id"], page[-1]["id"]
+        # Before anything is stored: a segment of altered rows would be as good as a true one.
+        check_before_move(self._database, self._entries, source.name, first, last, self._compared)
+        origin = f"{source.name}:{first}-{last}"
         if not source.stays and not self._claim(source, origin, now):
             return False
         known = self._known(source, page)

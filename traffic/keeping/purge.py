@@ -7,9 +7,9 @@ Who may go is traffic.keeping.policy's to say.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import BackendUnavailable, Refused
@@ -76,20 +76,37 @@ class Purger:
         check_clock(timeline, synchronised=synchronised)
         return plan_purge(entries, timeline, retention_days, holds)
 
-    def carry_out(self, plan: Plan, now_ms: int) -> list[Entry]:
-        """Enter what goes in the manifest, then delete it; the new lines.
+    def carry_out(
+        self,
+        plan: Plan,
+        clock: Callable[[], int],
+        without_held: Callable[[Sequence[Entry]], Plan] | None = None,
+    ) -> Plan:
+        """Enter what goes in the manifest, then delete it; what was done of the plan.
 
         Call with nobody else purging.
+
+        Args:
+            clock: the present in milliseconds; each line says when it was written.
+            without_held: asked before each line, because a purge of years takes long and an
+                order may come meanwhile.
         """
-        lines: list[Entry] = []
-        for paths in _pieces([entry.path for entry in plan.due]):
-            line = Entry(kind=PURGE, node=self._node, removed=paths, written_ms=now_ms)
+        done, held, holds = list[Entry](), list(plan.held), plan.holds
+        for some in _pieces(plan.due):
+            piece = without_held(some) if without_held else Plan(due=tuple(some), holds=holds)
+            done += piece.due
+            held += piece.held
+            holds = piece.holds
+            if not piece.due:
+                continue
+            paths = tuple(entry.path for entry in piece.due)
             with self._manifest.locked():
                 self._manifest.recover()
-                lines += self._manifest.append([line])
-                # Under the lock: whoever verifies meets a removed file neither before nor after.
+                line = Entry(kind=PURGE, node=self._node, removed=paths, written_ms=clock())
+                self._manifest.append([line])
+                # Under the lock: whoever takes a snapshot meets each file listed or gone.
                 self._delete(paths)
-        return lines
+        return replace(plan, due=tuple(done), held=tuple(held), holds=holds)
 
     def finish(self) -> int:
         """Delete what a purge line names and a crash left behind; how many files."""
@@ -143,9 +160,9 @@ def check_clock(timeline: Timeline, *, synchronised: bool) -> None:
         )
 
 
-def _pieces(paths: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(paths), PATHS_A_LINE):
-        yield tuple(paths[start : start + PATHS_A_LINE])
+def _pieces(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    for start in range(0, len(entries), PATHS_A_LINE):
+        yield entries[start : start + PATHS_A_LINE]
 
 
 def _describe(line: Entry, segments: Sequence[Entry]) -> Removal:

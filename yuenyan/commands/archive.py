@@ -8,18 +8,18 @@ from typing import Any
 
 import click
 
-from common.clock import unix_nanoseconds, utc_now
+from common.clock import unix_milliseconds, unix_nanoseconds, utc_now
 from common.config import Config
 from common.errors import ArchiveError, Refused
 from identity.services import audit
 from traffic.archive.proving import prove
-from traffic.archive.rows import check_rows
+from traffic.archive.rows import check_rows, restate_rows
 from traffic.archive.seals import make_seal
 from traffic.archive.selftest import run_self_test, save_result
 from traffic.archive.status import archive_status, time_text
 from traffic.archive.verification import Verified, mark_verified, verify_archive
 from traffic.archive.witness_copies import read_copy
-from traffic.collectors.paths import collector_paths
+from traffic.collectors.paths import collector_paths, node_name
 from traffic.collectors.tail import check_tail
 from traffic.witnesses.copies import reachable_copies
 from traffic.witnesses.delivery import Witnessed, deliver, standing
@@ -94,10 +94,15 @@ def verify(
     mark_verified(archive, now_ms, verified)
     if as_json:
         tree = _verified_tree(config, verified, now_ms, elsewhere)
-        print_json({**tree, "database_rows": rows.rows})
+        print_json({**tree, "database_rows": rows.rows, "rows_restated": rows.restated})
     else:
         _print_verified(config, verified, elsewhere)
         click.echo(f"{rows.rows} rows of the database are as they were sealed.")
+        if rows.restated:
+            click.echo(
+                f"{rows.restated} times it was declared that rows differ from what was noted; "
+                "see archive:rows_restated in the audit trail."
+            )
 
 
 @archive_command.command("seal")
@@ -109,13 +114,33 @@ def verify(
     default="",
     help="Why the clock went back since the last seal; it is signed and shown ever after.",
 )
+@click.option(
+    "--rows-differ",
+    "rows_reason",
+    metavar="REASON",
+    default="",
+    help="Why rows of the database are not those that were noted, such as a restored back-up.",
+)
 @click.pass_obj
-def seal(context: Context, as_json: bool, clock_note: str) -> None:
+def seal(context: Context, as_json: bool, clock_note: str, rows_reason: str) -> None:
     """Sign the present end of the archive with the site's key."""
     config = context.config
-    now_ms = unix_nanoseconds() // 1_000_000
+    if rows_reason.strip():
+        for rows in restate_rows(context.database, config.data_dir / "archive", node_name()):
+            with context.database.write() as session:
+                audit.record(
+                    session,
+                    utc_now(),
+                    context.actor,
+                    "archive:rows_restated",
+                    rows,
+                    reason=rows_reason.strip(),
+                )
     made = make_seal(
-        config.data_dir / "archive", config.keys_dir, now_ms, clock_note=clock_note.strip()
+        config.data_dir / "archive",
+        config.keys_dir,
+        unix_milliseconds,
+        clock_note=clock_note.strip(),
     )
     if made.note:
         with context.database.write() as session:

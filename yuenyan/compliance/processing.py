@@ -16,6 +16,7 @@ from common.config import RETENTION_FLOOR_DAYS, Config
 from identity.services.usage import KEPT as USAGE_KEPT
 from traffic.archive.kinds import KINDS
 from traffic.archive.schema import STORED, TIMES
+from traffic.keeping.policy import keep_days
 from yuenyan.compliance.duty import Text
 
 _LEGAL = Text(
@@ -120,7 +121,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "unlock_request",
         ),
         kinds=("admin",),
-        kept="record",
+        kept="trail",
     ),
     Activity(
         key="registers",
@@ -200,6 +201,12 @@ def kept_for(kept: str, config: Config) -> Text:
             f"until {RETENTION_FLOOR_DAYS} days after the account has ended, and as long as a"
             f" record needs it ({days} days)",
             f"จนครบ {RETENTION_FLOOR_DAYS} วันหลังบัญชีสิ้นสุด และตราบที่ข้อมูลจราจรยังต้องใช้ ({days} วัน)",
+        ),
+        "trail": Text(
+            f"{keep_days(days, 'admin')} days; what officers may do until {RETENTION_FLOOR_DAYS}"
+            " days after their account has ended",
+            f"{keep_days(days, 'admin')} วัน ส่วนสิทธิของเจ้าหน้าที่จนครบ {RETENTION_FLOOR_DAYS}"
+            " วันหลังบัญชีสิ้นสุด",
         ),
         "record": Text(
             "not erased by this release; the office decides",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from types import FrameType
 
-from common.clock import unix_nanoseconds, utc_now
+from common.clock import unix_milliseconds, utc_now
 from common.config import Config
 from common.disk import Level, room_of
 from common.errors import NetAccessError, Refused
@@ -25,7 +25,7 @@ from identity.office import Office
 from identity.services import housekeeping
 from identity.services.directory_refresh import refresh
 from identity.services.revocation_lists import refresh_crl_if_due
-from traffic.archive.rows import note_rows
+from traffic.archive.rows import AlteredRowsError, note_rows
 from traffic.archive.seals import make_seal
 from traffic.collectors.paths import node_name
 from traffic.keeping.keeper import Keeper, detail_of
@@ -66,13 +66,13 @@ def run(config: Config) -> int:
     until_pass = until_seal = 0.0
     until_purge = FIRST_PURGE_SECONDS
     while not stopping.is_set():
-        counters.add("housekeeper_clock_samples_total", clocks.look())
+        counters.add("housekeeper_clock_samples_total", look_at_clocks(clocks))
         if until_pass <= 0:
             for name, number in keep_house(office).items():
                 counters.add(f"housekeeper_{name}_total", number)
             refresh_crl(office)
             counters.add("housekeeper_directory_entries_total", refresh_directories(office))
-            counters.write(config.data_dir / "metrics" / "housekeeper.prom")
+            write_counters(counters, config)
             until_pass = EVERY_SECONDS
         if until_purge <= 0:
             counters.add("housekeeper_purged_segments_total", purge(office))
@@ -95,6 +95,26 @@ def run(config: Config) -> int:
     database.dispose()
     log.info("housekeeper_stopped")
     return 0
+
+
+def look_at_clocks(clocks: ClockKeeper) -> int:
+    """How many samples and steps were stored; 0 when the clocks cannot be looked at."""
+    try:
+        return clocks.look()
+    except Exception:
+        # As in `keep_house`.
+        get_logger(__name__).exception("clock_look_failed")
+        return 0
+
+
+def write_counters(counters: Counters, config: Config) -> bool:
+    """Write the numbers; False when the disk refuses, which must not stop what makes room."""
+    try:
+        counters.write(config.data_dir / "metrics" / "housekeeper.prom")
+    except OSError as error:
+        get_logger(__name__).warning("counters_not_written", error=str(error))
+        return False
+    return True
 
 
 def keep_house(office: Office) -> Mapping[str, int]:
@@ -135,6 +155,10 @@ def refresh_crl(office: Office) -> bool:
     except (NetAccessError, OSError) as error:
         log.warning("crl_not_written", error=str(error))
         return False
+    except Exception:
+        # As in `keep_house`.
+        log.exception("crl_not_written")
+        return False
     if written:
         log.info("crl_written")
     return written
@@ -158,6 +182,10 @@ def move(office: Office) -> int:
     log = get_logger(__name__)
     try:
         moved = Keeper(office, synchronised=is_clock_kept()).move()
+    except AlteredRowsError as error:
+        # Kept where they are, as evidence; somebody must look.
+        log.error("move_refused", error=str(error))
+        return 0
     except NetAccessError as error:
         log.warning("move_postponed", error=str(error))
         return 0
@@ -194,13 +222,19 @@ def purge(office: Office) -> int:
         held=purged.held_segments,
         sessions=purged.rows.sessions,
         accounts=purged.accounts,
+        unlock_requests=purged.unlock_requests,
     )
     return purged.segments
 
 
 def tell_disk(config: Config) -> None:
     """Log, every hour, that the disk is filling; nothing is deleted to make room."""
-    room = room_of(config.data_dir)
+    try:
+        room = room_of(config.data_dir)
+    except Exception:
+        # As in `keep_house`.
+        get_logger(__name__).exception("disk_not_measured")
+        return
     if room is not None and room.level is not Level.ROOMY:
         log = get_logger(__name__)
         tell = log.error if room.level is Level.FULL else log.warning
@@ -211,13 +245,15 @@ def seal_archive(config: Config) -> bool:
     """Sign the end of the archive; False when it is empty or it could not be done."""
     log = get_logger(__name__)
     try:
-        seal = make_seal(
-            config.data_dir / "archive", config.keys_dir, unix_nanoseconds() // 1_000_000
-        )
+        seal = make_seal(config.data_dir / "archive", config.keys_dir, unix_milliseconds)
     except Refused:
         return False
     except (NetAccessError, OSError) as error:
         log.error("archive_not_sealed", error=str(error))
+        return False
+    except Exception:
+        # As in `keep_house`.
+        log.exception("archive_not_sealed")
         return False
     log.info("archive_sealed", entries=seal.seq)
     return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from common.errors import UsageError
 from db.append_only import lifted
 from db.models import (
     Account,
@@ -332,3 +334,25 @@ def test_on_every_timeline_a_name_is_there_while_it_is_needed_and_gone_after(
         for number in numbers:
             account = writing.get_one(Account, number)
             account.anonymised_at = begin
+
+
+def test_a_name_that_is_taken_holds_up_nobody_else(
+    office_on: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _person, guest, device = fill(office_on)
+    taken = add_person(office_on, "placeholder")
+    with office_on.database.write() as writing:
+        writing.get_one(Account, taken).username = f"anonymised-{guest}"
+        with monkeypatch.context() as blind:
+            blind.setattr(forgetting, "_free_name", lambda _session, number: "somchai")
+            assert forgetting.forget(writing, NOW, [guest]) == 0
+        assert forgetting.forget(writing, NOW, [guest, device]) == 2
+    with office_on.database.read() as reading:
+        assert reading.get_one(Account, guest).username == f"anonymised-{guest}-2"
+        assert reading.get_one(Account, device).username == f"anonymised-{device}"
+
+
+@pytest.mark.parametrize("name", ["anonymised-12", "Anonymised-r7", "anonymised-12-2"])
+def test_names_of_forgotten_accounts_are_nobody_s_to_take(name: str) -> None:
+    with pytest.raises(UsageError, match="the system uses itself"):
+        people.free_username(name)

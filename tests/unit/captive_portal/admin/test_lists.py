@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,6 +18,9 @@ from identity.office import Office
 from identity.services import nas
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
+from traffic.archive.kinds import ADMIN
+from traffic.archive.status import archive_status
+from traffic.archive.tables import TableArchive
 
 
 def test_the_first_page_of_an_empty_site_works(admin: Officer) -> None:
@@ -55,6 +60,23 @@ def test_equipment_is_silent_when_it_had_a_day_to_be_heard(
         added.created_at = now - registered
         added.last_seen_at = None if heard is None else now - heard
     assert ("1 network device has not been seen for a day" in admin.get("/").text) is silent
+
+
+def test_the_archive_is_counted_anew_only_when_it_has_changed(
+    admin: Officer, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Path] = []
+
+    def count(archive: Path, zone: str) -> dict[str, Any]:
+        counted.append(archive)
+        return archive_status(archive, zone)
+
+    monkeypatch.setattr("captive_portal.admin.dashboard.archive_status", count)
+    tables = TableArchive(office.config.data_dir / "archive", "node")
+    for number in (1, 2):
+        tables.append(ADMIN, [{"received_at": number, "actor": "head"}])
+        assert admin.get("/").status_code == admin.get("/").status_code == 200
+        assert len(counted) == number
 
 
 def test_a_damaged_archive_is_said_on_the_first_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -12,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from common.errors import ArchiveError
+from traffic.archive import verification
 from traffic.archive.entries import GENESIS, Entry, canonical
 from traffic.archive.kinds import ADMIN
 from traffic.archive.manifest import Manifest
@@ -83,6 +85,75 @@ def test_a_purge_below_the_floor_is_none(site: Path, days: int) -> None:
     seal(site)
     with pytest.raises(ArchiveError, match="within 90 days of receipt"):
         verify(site)
+
+
+@pytest.mark.parametrize("sealed_ahead", [False, True])
+def test_a_clock_put_ahead_and_declared_makes_no_record_old(
+    site: Path, monkeypatch: pytest.MonkeyPatch, sealed_ahead: bool
+) -> None:
+    entry = store(site)
+    seal(site)
+    ahead = at(monkeypatch, NOW_MS + 100 * DAY_MS)
+    purge(site, entry.path, written_ms=ahead)
+    remove(site, entry.path)
+    if sealed_ahead:
+        seal(site, ahead)
+    seal(site, NOW_MS + HOUR_MS, "the clock ran ahead")
+    with pytest.raises(ArchiveError, match="within 90 days of receipt"):
+        verify(site)
+
+
+def test_what_was_old_enough_was_purged_rightly_by_a_clock_that_ran_ahead(site: Path) -> None:
+    entry = store(site, NOW_MS - 91 * DAY_MS)
+    purge(site, entry.path, written_ms=NOW_MS + DAY_MS)
+    remove(site, entry.path)
+    seal(site, NOW_MS + DAY_MS)
+    seal(site, NOW_MS, "the clock ran ahead")
+    assert verify(site).purged == 1
+
+
+def test_a_purge_beside_verification_is_no_loss_and_a_deletion_by_hand_is(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, other = store(site, NOW_MS - 91 * DAY_MS), store(site)
+    seal(site)
+    true_snapshot = verification.take_snapshot
+
+    def purged_meanwhile(archive: Path) -> verification.Snapshot:
+        found = true_snapshot(archive)
+        purge(site, old.path)
+        remove(site, old.path)
+        return found
+
+    with monkeypatch.context() as beside:
+        beside.setattr(verification, "take_snapshot", purged_meanwhile)
+        found = verify(site)
+    assert (found.segments, found.purged) == (1, 1)
+
+    def deleted_meanwhile(archive: Path) -> verification.Snapshot:
+        found = true_snapshot(archive)
+        remove(site, other.path)
+        return found
+
+    monkeypatch.setattr(verification, "take_snapshot", deleted_meanwhile)
+    with pytest.raises(ArchiveError, match="is missing"):
+        verify(site)
+
+
+def test_a_seal_that_waited_for_the_archive_takes_its_time_when_it_has_it(site: Path) -> None:
+    store(site)
+    looked: list[bool] = []
+
+    def clock() -> int:
+        with (site / "archive" / ".lock").open() as beside:
+            try:
+                fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                looked.append(True)
+        return NOW_MS
+
+    assert make_seal(site / "archive", site / "keys", clock).at_ms == NOW_MS
+    assert looked == [True]
 
 
 def test_a_purged_file_that_is_still_there_is_named(site: Path) -> None:

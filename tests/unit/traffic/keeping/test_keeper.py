@@ -22,8 +22,10 @@ from db.models import (
     AuthEvent,
     Credential,
     Gap,
+    Hold,
     NetworkSession,
     Person,
+    UnlockRequest,
 )
 from identity.office import Office
 from identity.services import holds, people
@@ -346,6 +348,34 @@ def test_who_is_left_by_a_hold_is_not_said_to_be_the_only_one(world: World) -> N
     assert (before["outcome"], after["outcome"]) == ("ambiguous", "single")
     assert "let_go" not in {gap["reason"] for gap in before["gaps"]}
     assert "let_go" in {gap["reason"] for gap in after["gaps"]}
+
+
+def test_wishes_to_unlock_names_go_with_the_audit_trail(world: World) -> None:
+    with world.office.database.write() as writing:
+        for state, decided in (("approved", 2), ("waiting", None), ("refused", 60)):
+            writing.add(
+                UnlockRequest(
+                    asked_at=world.at(3),
+                    asker="head",
+                    kind="person",
+                    question='{"name": "somchai"}',
+                    case_reference="c",
+                    reason="r",
+                    state=state,
+                    decided_at=None if decided is None else world.at(decided),
+                )
+            )
+    world.go_to(181, records=True)
+    assert (world.purge().unlock_requests, world.count(UnlockRequest)) == (0, 3)
+    add_person(world.office, "held")
+    make_hold(world, until=300, account="held")
+    world.go_to(184, records=True)
+    assert world.purge().unlock_requests == 0
+    with world.office.database.write() as writing:
+        number = writing.scalars(select(Hold.id)).one()
+        holds.end(writing, world.office, number, "the court is done", "head")
+    assert world.purge().unlock_requests == 2
+    assert world.count(UnlockRequest) == 1
 
 
 def test_a_purge_keeps_a_sealed_archive_verifiable(world: World) -> None:

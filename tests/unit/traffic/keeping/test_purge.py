@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def plan(archive: Path, day: float, days: int = 90, holds: tuple[HoldTerms, ...]
 
 def purge(archive: Path, day: float, days: int = 90, holds: tuple[HoldTerms, ...] = ()) -> int:
     found = plan(archive, day, days, holds)
-    Purger(archive, "node").carry_out(found, NOON + int(day * DAY_MS))
+    Purger(archive, "node").carry_out(found, lambda: NOON + int(day * DAY_MS))
     return len(found.due)
 
 
@@ -184,7 +185,7 @@ def test_files_that_a_crash_left_behind_the_line_are_deleted_by_the_next(
     with monkeypatch.context() as broken:
         broken.setattr(Purger, "_delete", lambda self, paths: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            purger.carry_out(plan(tmp_path, 120), NOON + 120 * DAY_MS)
+            purger.carry_out(plan(tmp_path, 120), lambda: NOON + 120 * DAY_MS)
     assert (tmp_path / made[0].path).exists()
     assert made[0] not in present(Manifest(tmp_path).entries())
     assert plan(tmp_path, 120).due == ()
@@ -221,3 +222,24 @@ def test_status_tells_of_what_is_there_and_how_much_was_purged(tmp_path: Path) -
     status = archive_status(tmp_path, "UTC")
     assert status["kinds"]["lease"]["segments"] == 90
     assert status["purged_segments"] == 30
+
+
+def test_each_line_of_a_long_purge_says_when_it_was_written_and_asks_for_holds_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("traffic.keeping.purge.PATHS_A_LINE", 12)
+    made = write_days(tmp_path, range(120))
+    moments = iter(NOON + 120 * DAY_MS + minute * 60_000 for minute in range(0, 100, 10))
+    pieces: list[Plan] = []
+
+    def ordered_meanwhile(some: Sequence[Entry]) -> Plan:
+        kept = tuple(some) if pieces else ()
+        pieces.append(Plan(due=() if kept else tuple(some), held=kept))
+        return pieces[-1] if len(pieces) < 3 else Plan(due=tuple(some))
+
+    found = plan(tmp_path, 120)
+    done = Purger(tmp_path, "node").carry_out(found, moments.__next__, ordered_meanwhile)
+    assert [len(done.due), len(done.held)] == [18, 12]
+    assert all((tmp_path / entry.path).exists() for entry in made[12:24])
+    lines = [entry for entry in Manifest(tmp_path).entries() if entry.removed]
+    assert [line.written_ms - NOON - 120 * DAY_MS for line in lines] == [0, 600_000]
