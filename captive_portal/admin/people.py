@@ -229,6 +229,7 @@ def set_state(account_id: int) -> ResponseReturnValue:
         return here
     try:
         with office().database.write() as session:
+            _refuse_above(session, people.get(session, username))
             account = people.set_state(session, office(), username, wanted, officer().username)
             registrations.follow_account(session, account)
     except BackendUnavailable:
@@ -336,9 +337,10 @@ def _username(account_id: int) -> str:
 def _refuse_above(session: Session, account: Account) -> None:
     """Raise Refused when the account may see what the officer may not.
 
-    Whoever could set that password could sign in with it.
+    Whoever could set that password could sign in with it, and whoever could suspend the
+    auditor would be watched by nobody.
     """
     if not outranks(officer().levels, officers.levels_of(session, account.id)):
         raise Refused(
-            f"{account.username} may see what you may not; set the password at the console"
+            f"{account.username} may see what you may not; change the account at the console"
         )

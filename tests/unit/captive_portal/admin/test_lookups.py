@@ -15,7 +15,7 @@ from sqlalchemy import select
 from db.models import AuditEvent, UnlockRequest
 from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import people
+from identity.services import audit, officers, people
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -292,3 +292,21 @@ def test_the_document_of_the_api_names_every_path_of_it(admin: Officer) -> None:
     }
     assert rules <= set(described["paths"])
     assert Level.COORDINATOR.value in json.dumps(described)
+
+
+@pytest.mark.parametrize("made", ["level", "account", "password"])
+def test_nobody_decides_for_whoever_made_them_an_officer(
+    office: Office, signed_in: SignIn, made: str
+) -> None:
+    require_second_person(office)
+    coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
+    path = coordinator.post("/lookup/unlocks/", "/lookup/", **question(office)).location
+    with office.database.write() as session:
+        if made == "level":
+            officers.grant(session, office, "kepkhomun", Level.APPROVER, "prasan")
+        else:
+            action = {"account": "account:added", "password": "account:password_changed"}[made]
+            audit.record(session, office.clock(), "prasan", action, "kepkhomun")
+    told = custodian.follow(f"{path}/decide", path, decision="approve")
+    assert "You are an officer because of the asker" in told
+    assert "agreed to" in signed_in("head").follow(f"{path}/decide", path, decision="approve")
