@@ -14,7 +14,7 @@ from wtforms.validators import Optional
 
 from captive_portal.admin.account_choices import AS_ROLE, may_give
 from captive_portal.admin.connections import describe_sessions
-from captive_portal.admin.desk import note_reading, office, officer
+from captive_portal.admin.desk import note_reading, office, officer, past_logins_locked
 from captive_portal.admin.forms import (
     at_most,
     needed,
@@ -143,13 +143,15 @@ def show(account_id: int) -> ResponseReturnValue:
                 mine.order_by(NetworkSession.first_heard_at.desc()).limit(_RECENT)
             ).all()
             connections = describe_sessions(session, rows)
-        logins = _last_logins(session, account) if may_see_logins else []
+        locked = past_logins_locked()
+        logins = _last_logins(session, account) if may_see_logins and not locked else []
         page = render_template(
             "person.html",
             account=account,
             facts=people.describe(session, account),
             answerable=_answerable(session, account),
             logins=logins,
+            logins_locked=locked,
             connections=connections,
             is_self=account.id == officer().account_id,
             suggestion=suggest_password(),

@@ -147,6 +147,28 @@ def test_with_a_second_person_the_list_of_connections_is_no_way_around(
     assert "10.20.3.42" not in custodian.get(f"/people/{number}").text
 
 
+def test_with_a_second_person_the_log_of_logins_is_no_way_around(
+    office: Office, signed_in: SignIn
+) -> None:
+    custodian, helper = signed_in("kepkhomun"), signed_in("chuai")
+    seed.add_school_day(office)
+    with office.database.read() as session:
+        number = people.get(session, "nattha").id
+    before = custodian.get("/logins/?user=nattha").text
+    path = max(re.findall(r'"(/logins/[0-9]+)"', before))
+    assert "nattha" in before and "/logins/" in custodian.get(f"/people/{number}").text
+    require_second_person(office)
+    page = custodian.get("/logins/").text
+    assert "Past logins name people" in page and "nattha" not in page
+    assert "3c:22:fb" not in page and path not in page
+    one, all_of_them = (custodian.get(f"/logins/{sought}").text for sought in ("?user=nobody", ""))
+    assert one.count("<tr>") == all_of_them.count("<tr>") > 1
+    assert custodian.get(path).location == "/logins/"
+    person = custodian.get(f"/people/{number}").text
+    assert path not in person and "Past logins name people" in person
+    assert "nattha" in helper.get("/logins/?user=nattha").text
+
+
 def test_a_refused_request_stays_closed(office: Office, signed_in: SignIn) -> None:
     require_second_person(office)
     coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
