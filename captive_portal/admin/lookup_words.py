@@ -84,10 +84,10 @@ REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             _("Nobody agrees to the own request; another officer has to."),
         ),
         (
-            r"is an officer because of the asker",
+            r"may be one person: the asker",
             _(
-                "You are an officer because of the asker: whoever asked made your account, gave"
-                " you a level or set your password. Another officer has to decide."
+                "You and the asker may be one person: the asker gave you a level, or one of you"
+                " made the other's account or password lately. Another officer has to decide."
             ),
         ),
         (

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused
@@ -158,8 +158,8 @@ def question_of(found: UnlockRequest) -> dict[str, str | int | float | None]:
     return tree
 
 
-def _made_by(session: Session, office: Office, officer: Account, asker: str) -> bool:
-    """Whether two accounts may be one person's: the asker made the other an officer.
+def _may_be_one(session: Session, office: Office, officer: Account, asker: str) -> bool:
+    """Whether two accounts may be one person's: one knows the password, or made the officer.
 
     Levels say who gave them as long as they last; what made the account and its password is
     looked for where the audit trail of the last days is kept.
@@ -173,9 +173,11 @@ def _made_by(session: Session, office: Office, officer: Account, asker: str) -> 
         return True
     acted = select(AuditEvent.id).where(
         AuditEvent.at >= office.clock() - MADE_WITHIN,
-        AuditEvent.actor == asker,
         AuditEvent.action.in_(("account:added", "account:password_changed")),
-        AuditEvent.target == officer.username,
+        or_(
+            and_(AuditEvent.actor == asker, AuditEvent.target == officer.username),
+            and_(AuditEvent.actor == officer.username, AuditEvent.target == asker),
+        ),
     )
     return session.scalar(acted.limit(1)) is not None
 
@@ -184,11 +186,12 @@ def _undecided(session: Session, office: Office, number: int, officer: Account) 
     found = get(session, number)
     if found.asker_id == officer.id or officer.username in (found.asker, found.os_user):
         raise Refused("nobody agrees to the own wish; another officer has to")
-    if _made_by(session, office, officer, found.asker):
+    if _may_be_one(session, office, officer, found.asker):
         raise Refused(
-            f"{officer.username} is an officer because of the asker, who made the account, gave it"
-            " a level or set its password; another officer has to decide, or the level is given"
-            " anew at the console: yuenyan officer revoke, then grant"
+            f"{officer.username} and {found.asker} may be one person: the asker gave the other a"
+            " level, or one made the account or the password of the other lately; another officer"
+            " has to decide, or the level is given anew at the console: yuenyan officer revoke,"
+            " then grant"
         )
     if found.state != WAITING:
         raise Refused(f"{found.decided_by} has decided request {number} already")
