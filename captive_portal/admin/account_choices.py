@@ -50,16 +50,19 @@ def set_recoverable(account_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:account_id>/scope")
 @requires(Permission.CHANGE_PEOPLE)
 def set_scope(account_id: int) -> ResponseReturnValue:
-    """Choose which roles an approver may grant, and to whom."""
+    """Choose which roles an approver may grant, and to whom: not beyond the own reach."""
+    everywhere = request.form.get("where") == "everywhere"
     try:
         with office().database.write() as session:
             name = _account(session, account_id).username
+            if everywhere and not officer().reach.is_whole:
+                raise Refused("only who sees every organisation lets somebody approve everywhere")
             approval.set_scope(
                 session,
                 office(),
                 name,
                 request.form.getlist("role"),
-                request.form.get("where") == "everywhere",
+                everywhere,
                 officer().username,
             )
     except BackendUnavailable:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select, true
 from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
-from captive_portal.admin.words import ACTIONS
+from captive_portal.admin.words import ACTIONS, explain
 from common.errors import UsageError
 from common.thai_time import read_time
 from db.models import Account, AuditEvent
@@ -54,7 +54,7 @@ def listing() -> ResponseReturnValue:
         if (ends := _day(filters["to"])) is not None:
             statement = statement.where(AuditEvent.at < ends + timedelta(days=1))
     except UsageError as refusal:
-        error = str(refusal)
+        error = explain(refusal)
     with office().database.read() as session:
         page = fetch_page(session, statement)
         known = set(session.scalars(select(AuditEvent.action).where(_reach()).distinct()))

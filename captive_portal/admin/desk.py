@@ -12,6 +12,7 @@ from flask_login import current_user
 
 from captive_portal.admin.attempts import SignInAttempts
 from captive_portal.web.client_address import TrustedProxies
+from identity.domain.levels import Level
 from identity.office import Office
 from identity.services import audit
 
@@ -68,6 +69,15 @@ def note_reading(action: str, target: str, /, **detail: str | int | bool | None)
     told = {key: value for key, value in detail.items() if value != ""}
     with office().database.write() as session:
         audit.record(session, office().clock(), officer().username, action, target, **told)
+
+
+def past_logins_locked() -> bool:
+    """Whether whom past logins name is for a second officer to unlock.
+
+    Not for who helps with logins, and not for a school's officer: it is their work.
+    """
+    helps = {Level.HELP_DESK, Level.SCHOOL} & set(officer().levels)
+    return office().config.lookup.second_person and not helps
 
 
 def client_address() -> str:

@@ -13,9 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from captive_portal.admin.connections import describe_sessions
-from captive_portal.admin.desk import office, officer
+from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.permissions import Permission, requires
 from common.errors import NotFound, Refused
+from common.logging import printable
 from db.models import CoaRequest, NetworkSession
 from identity.domain.dynamic import State
 from identity.services import dynamic, outbox
@@ -76,11 +77,22 @@ def outcomes_of(session: Session, keys: Sequence[str]) -> dict[str, str]:
 @blueprint.get("/<session_key>/end")
 @requires(Permission.END_SESSIONS)
 def confirm(session_key: str) -> ResponseReturnValue:
-    """Show whose connection it is before anything happens to it."""
+    """Show whose connection it is before anything happens to it.
+
+    Of one that has ended nothing is shown: whose it was is asked by a look-up.
+    """
     with office().database.read() as session:
         row = _find(session, session_key)
+        if row.stop_seen or row.closed_at is not None:
+            return _say_ended()
         (connection,) = describe_sessions(session, [row])
         outcome = outcomes_of(session, [session_key]).get(session_key)
+    note_reading(
+        "sessions:searched",
+        printable(connection.user_name) or "-",
+        connection=session_key,
+        results=1,
+    )
     return render_template("session_end.html", connection=connection, outcome=outcome)
 
 
@@ -98,14 +110,18 @@ def end(session_key: str) -> ResponseReturnValue:
     except NotFound:
         abort(404)
     except Refused:
-        flash(gettext("This connection has ended already."), "notice")
-        return redirect(url_for("sessions.listing"))
+        return _say_ended()
     asked = _wait_for(number)
     kind = {State.ACKED: "done", State.QUEUED: "notice", State.SUPERSEDED: "notice"}
     flash(
         gettext("Connection: %(outcome)s.", outcome=outcome_in_words(asked)),
         kind.get(State(asked.state), "error"),
     )
+    return redirect(url_for("sessions.listing"))
+
+
+def _say_ended() -> ResponseReturnValue:
+    flash(gettext("This connection has ended already."), "notice")
     return redirect(url_for("sessions.listing"))
 
 

@@ -39,10 +39,14 @@ class ClockLine:
 
 
 def duty_warnings(session: Session, now: datetime) -> list[Due]:
-    """What is due in the registers, and whether officials would find somebody."""
+    """What is due in the registers, and whether officials would find somebody.
+
+    Nothing for whoever does not see the registers: what was asked for, and when, is in them.
+    """
     config = office().config
-    may = officer().may(Permission.VIEW_REGISTERS)
-    found = []
+    found: list[Due] = []
+    if not officer().may(Permission.VIEW_REGISTERS):
+        return found
     for alarm in registers.find_alarms(session, now, config.office.warn_days):
         when = format_moment(alarm.due_at, current_language(), config.site.timezone)
         text = (
@@ -50,9 +54,9 @@ def duty_warnings(session: Session, now: datetime) -> list[Due]:
             if alarm.overdue
             else gettext("%(number)s is due: %(when)s.", number=alarm.number, when=when)
         )
-        url = url_for("registers.show", name=alarm.register, number=alarm.number) if may else None
+        url = url_for("registers.show", name=alarm.register, number=alarm.number)
         found.append(Due(text=text, url=url, grave=alarm.overdue))
-    if may and not (config.office.coordinator and config.office.deputy):
+    if not (config.office.coordinator and config.office.deputy):
         found.append(
             Due(
                 text=gettext(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from sqlalchemy import select
 
-from captive_portal.admin.desk import note_reading, office, officer
+from captive_portal.admin.desk import note_reading, office, officer, past_logins_locked
 from captive_portal.admin.login_story import tell
 from captive_portal.admin.paging import fetch_ledger_page, read_number
 from captive_portal.admin.permissions import Permission, requires
@@ -27,13 +28,20 @@ SPANS = {"1": 1, "7": 7, "30": 30, "all": 0}
 @blueprint.get("/")
 @requires(Permission.VIEW_LOGINS)
 def listing() -> ResponseReturnValue:
-    """Decisions, newest first."""
+    """Decisions, newest first; where a second officer unlocks names, without them."""
     filters = {
         key: request.args.get(key, "").strip()
         for key in ("user", "mac", "outcome", "reason", "nas", "span")
     }
     if filters["span"] not in SPANS:
         filters["span"] = "7"
+    locked = past_logins_locked()
+    error = None
+    if locked:
+        filters["user"] = filters["mac"] = ""
+        error = gettext(
+            "Past logins name people: ask by a look-up, which a second officer unlocks."
+        )
     statement = (
         select(AuthEvent, NasClient.name, Account)
         .outerjoin(NasClient, NasClient.id == AuthEvent.nas_client_id)
@@ -63,7 +71,13 @@ def listing() -> ResponseReturnValue:
             .order_by(NasClient.name)
         ).all()
         shown = render_template(
-            "logins.html", page=page, filters=filters, reasons=REASONS, nas_choices=choices
+            "logins.html",
+            page=page,
+            filters=filters,
+            reasons=REASONS,
+            nas_choices=choices,
+            locked=locked,
+            error=error,
         )
     sought = filters["user"] or filters["mac"] or "*"
     note_reading("logins:searched", sought, **filters, results=len(page.rows))
@@ -74,6 +88,8 @@ def listing() -> ResponseReturnValue:
 @requires(Permission.VIEW_LOGINS)
 def show(login_id: int) -> ResponseReturnValue:
     """One decision: what happened, step by step, and what to do."""
+    if past_logins_locked():
+        return redirect(url_for("logins.listing"))
     with office().database.read() as session:
         login = login_log.find_login(session, login_id)
         visible = select(AuthEvent.id).where(AuthEvent.id == login_id, officer().reach.logins())

@@ -83,6 +83,24 @@ REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"nobody agrees to the own wish",
             _("Nobody agrees to the own request; another officer has to."),
         ),
+        (
+            r"may be one person: the asker",
+            _(
+                "You and the asker may be one person: the asker gave you a level, or one of you"
+                " made the other's account or password lately. Another officer has to decide."
+            ),
+        ),
+        (
+            r"lets somebody approve everywhere",
+            _("Only who sees every organisation lets somebody approve everywhere."),
+        ),
+        (
+            r"overlaps equipment of another organisation",
+            _(
+                "These addresses overlap equipment of another organisation; ask the area office to"
+                " register the device."
+            ),
+        ),
         (r"has decided request", _("Somebody has decided this request already.")),
         (r"waits for a second officer", _("This request waits for a second officer.")),
         (r"approval \d+ has ended", _("The approval has ended; ask for a new one.")),
@@ -97,7 +115,10 @@ REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
         ),
         (
             r"may see what you may not",
-            _("This account may see what you may not; its password is set at the console."),
+            _(
+                "This account may see what you may not; it is changed at the console: yuenyan user"
+                " disable, enable, password."
+            ),
         ),
         (r"only administrator", _("This is the only administrator; make another one first.")),
         (

@@ -86,12 +86,14 @@ def add() -> ResponseReturnValue:
     error = gettext("Please correct the marked fields.")
     if form.validate():
         try:
+            prefix = _as_prefix(form.prefix.data or "")
             with office().database.write() as session:
+                nas.refuse_overlap(session, prefix, officer().reach)
                 added = nas.add_nas(
                     session,
                     office(),
                     form.name.data or "",
-                    _as_prefix(form.prefix.data or ""),
+                    prefix,
                     form.secret.data or "",
                     officer().username,
                     vendor=form.vendor.data,

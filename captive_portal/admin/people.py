@@ -14,7 +14,7 @@ from wtforms.validators import Optional
 
 from captive_portal.admin.account_choices import AS_ROLE, may_give
 from captive_portal.admin.connections import describe_sessions
-from captive_portal.admin.desk import note_reading, office, officer
+from captive_portal.admin.desk import note_reading, office, officer, past_logins_locked
 from captive_portal.admin.forms import (
     at_most,
     needed,
@@ -143,13 +143,15 @@ def show(account_id: int) -> ResponseReturnValue:
                 mine.order_by(NetworkSession.first_heard_at.desc()).limit(_RECENT)
             ).all()
             connections = describe_sessions(session, rows)
-        logins = _last_logins(session, account) if may_see_logins else []
+        locked = past_logins_locked()
+        logins = _last_logins(session, account) if may_see_logins and not locked else []
         page = render_template(
             "person.html",
             account=account,
             facts=people.describe(session, account),
             answerable=_answerable(session, account),
             logins=logins,
+            logins_locked=locked,
             connections=connections,
             is_self=account.id == officer().account_id,
             suggestion=suggest_password(),
@@ -229,6 +231,7 @@ def set_state(account_id: int) -> ResponseReturnValue:
         return here
     try:
         with office().database.write() as session:
+            _refuse_above(session, people.get(session, username))
             account = people.set_state(session, office(), username, wanted, officer().username)
             registrations.follow_account(session, account)
     except BackendUnavailable:
@@ -336,9 +339,10 @@ def _username(account_id: int) -> str:
 def _refuse_above(session: Session, account: Account) -> None:
     """Raise Refused when the account may see what the officer may not.
 
-    Whoever could set that password could sign in with it.
+    Whoever could set that password could sign in with it, and whoever could suspend the
+    auditor would be watched by nobody.
     """
     if not outranks(officer().levels, officers.levels_of(session, account.id)):
         raise Refused(
-            f"{account.username} may see what you may not; set the password at the console"
+            f"{account.username} may see what you may not; change the account at the console"
         )

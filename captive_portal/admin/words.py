@@ -284,7 +284,11 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
         (r"a hold covers an account, an address", _("Give a user name or an address, not both.")),
         (
             r"(?P<name>.+) cannot approve a hold",
-            _("%(name)s cannot approve this; name an active administrator or auditor."),
+            _("%(name)s cannot approve this; name an active custodian, coordinator or auditor."),
+        ),
+        (
+            r"nobody approves the own hold",
+            _("Nobody approves the own order; name another officer."),
         ),
         (r"hold \d+ was ended", _("This order was ended before.")),
         (r"say why the hold ends", _("Say why it ends, such as the number of the letter.")),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -50,12 +51,12 @@ def make(session: Session, office: Office, new: NewHold, actor: str) -> Hold:
 
     Raises:
         UsageError: a time or an address makes no sense.
-        Refused: it reaches further than the law lets an order reach, or nobody approved it.
+        Refused: it reaches further than the law lets an order reach, or nobody else approved it.
         NotFound: there is no such account.
     """
     now = office.clock()
     _check_texts(new)
-    _check_times(new, now)
+    _check_times(new, now, office.config.site.timezone)
     account = None if new.account is None else people.get(session, new.account)
     approver = people.get(session, new.approved_by)
     if not APPROVERS & set(levels_of(session, approver.id)) or approver.state != "active":
@@ -63,6 +64,8 @@ def make(session: Session, office: Office, new: NewHold, actor: str) -> Hold:
             f"{approver.username} cannot approve a hold; name an active custodian, coordinator or"
             " auditor"
         )
+    if approver.username == actor:
+        raise Refused("nobody approves the own hold; another officer has to")
     hold = Hold(
         authority=new.authority.strip(),
         document=new.document.strip(),
@@ -158,15 +161,16 @@ def _check_texts(new: NewHold) -> None:
         raise UsageError("a hold covers an account, an address or everything; make two holds")
 
 
-def _check_times(new: NewHold, now: datetime) -> None:
+def _check_times(new: NewHold, now: datetime, zone: str) -> None:
     if new.from_at > new.to_at:
         raise UsageError("the period of a hold ends before it begins")
     if new.until_at <= now:
         raise UsageError("the hold would be over already; give --until in the future")
     if new.until_at > new.to_at + LONGEST:
+        latest = (new.to_at + LONGEST).astimezone(ZoneInfo(zone))
         raise Refused(
             "records may be held for two years from their entry at most: until "
-            f"{(new.to_at + LONGEST).isoformat(timespec='minutes')} for this period"
+            f"{latest.isoformat(timespec='minutes')} for this period"
         )
 
 

@@ -16,6 +16,7 @@ from identity.domain.stations import StationWords
 from identity.domain.vendors import parse_vendor
 from identity.office import Office
 from identity.services import audit, roles
+from identity.services.reach import Reach
 
 MAXIMUM_SECRET_OCTETS = 253
 MINIMUM_KEY_OCTETS = 16
@@ -104,6 +105,26 @@ def add_nas(
         require_message_authenticator=require_message_authenticator,
     )
     return nas
+
+
+def refuse_overlap(session: Session, prefix: str, reach: Reach) -> None:
+    """Raise Refused when these addresses are those of equipment outside an officer's reach.
+
+    The narrowest prefix answers for an address: whoever could register one within another
+    school's would answer for its access points.
+
+    Raises:
+        UsageError: a bad prefix.
+    """
+    if reach.is_whole or prefix.strip().startswith(RADSEC_PREFIX):
+        return
+    wanted = parse_prefix(prefix)
+    for taken, owner in session.execute(select(NasClient.prefix, NasClient.organisation_id)):
+        if taken.startswith(RADSEC_PREFIX) or reach.covers(owner):
+            continue
+        network = parse_prefix(taken)
+        if network.version == wanted.version and network.overlaps(wanted):
+            raise Refused(f"{wanted} overlaps equipment of another organisation")
 
 
 def secret_of(office: Office, nas: NasClient) -> bytes:

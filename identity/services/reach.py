@@ -1,9 +1,9 @@
 """Which organisations an officer sees: the own one and those under it (R54).
 
 Who belongs to no organisation sees everything. Who belongs to the head of the tree (an
-organisation with others under it and none above) sees everything too: that is the area
-office. Everybody else sees the own organisation, the ones under it, and nothing that
-belongs to another or to none.
+organisation under which all others lie) sees everything too: that is the area office. A
+school with an annex is no area office. Everybody else sees the own organisation, the ones
+under it, and nothing that belongs to another or to none.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def reach_of(session: Session, account: Account) -> Reach:
         for number, parent in session.execute(select(Organisation.id, Organisation.parent_id))
     }
     below = _below(own, parents)
-    if len(below) > 1 and parents.get(own) is None:
+    if len(below) > 1 and below >= parents.keys():
         return EVERYWHERE
     return Reach(frozenset(below))
 

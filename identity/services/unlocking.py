@@ -1,6 +1,7 @@
 """Unlocking names: who wished to see them, for which question, and who agreed (R48).
 
-One approval unlocks one question of one asker, for some hours. Nobody agrees to the own wish.
+One approval unlocks one question of one asker, for some hours. Nobody agrees to the own wish,
+nor to that of whoever made them an officer.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused
-from db.models import Account, UnlockRequest
+from db.models import Account, AuditEvent, OfficerLevel, UnlockRequest
 from identity.office import Office
 from identity.services import audit
 from identity.services.reach import Reach
@@ -22,6 +23,8 @@ from identity.services.reach import Reach
 WAITING, APPROVED, REFUSED = "waiting", "approved", "refused"
 CONSOLE = "command-line"
 MAX_NOTE = 500
+MADE_WITHIN = timedelta(days=30)
+"""So long an officer does not decide for whoever made the account or set its password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +73,9 @@ def approve(session: Session, office: Office, number: int, officer: Account, not
 
     Raises:
         NotFound: there is no such wish.
-        Refused: it was decided before, or is the officer's own.
+        Refused: it was decided before, is the officer's own, or that of who made them one.
     """
-    found = _undecided(session, number, officer)
+    found = _undecided(session, office, number, officer)
     hours = timedelta(hours=office.config.lookup.approval_hours)
     found.state, found.expires_at = APPROVED, office.clock() + hours
     _decide(session, office, found, officer, note, "lookup:unlock_approved")
@@ -97,9 +100,9 @@ def refuse(session: Session, office: Office, number: int, officer: Account, note
 
     Raises:
         NotFound: there is no such wish.
-        Refused: it was decided before, or is the officer's own.
+        Refused: it was decided before, is the officer's own, or that of who made them one.
     """
-    found = _undecided(session, number, officer)
+    found = _undecided(session, office, number, officer)
     found.state = REFUSED
     _decide(session, office, found, officer, note, "lookup:unlock_refused")
 
@@ -155,10 +158,41 @@ def question_of(found: UnlockRequest) -> dict[str, str | int | float | None]:
     return tree
 
 
-def _undecided(session: Session, number: int, officer: Account) -> UnlockRequest:
+def _may_be_one(session: Session, office: Office, officer: Account, asker: str) -> bool:
+    """Whether two accounts may be one person's: one knows the password, or made the officer.
+
+    Levels say who gave them as long as they last; what made the account and its password is
+    looked for where the audit trail of the last days is kept.
+    """
+    if asker == CONSOLE:
+        return False
+    given = select(OfficerLevel.level).where(
+        OfficerLevel.account_id == officer.id, OfficerLevel.granted_by == asker
+    )
+    if session.scalar(given.limit(1)) is not None:
+        return True
+    acted = select(AuditEvent.id).where(
+        AuditEvent.at >= office.clock() - MADE_WITHIN,
+        AuditEvent.action.in_(("account:added", "account:password_changed")),
+        or_(
+            and_(AuditEvent.actor == asker, AuditEvent.target == officer.username),
+            and_(AuditEvent.actor == officer.username, AuditEvent.target == asker),
+        ),
+    )
+    return session.scalar(acted.limit(1)) is not None
+
+
+def _undecided(session: Session, office: Office, number: int, officer: Account) -> UnlockRequest:
     found = get(session, number)
     if found.asker_id == officer.id or officer.username in (found.asker, found.os_user):
         raise Refused("nobody agrees to the own wish; another officer has to")
+    if _may_be_one(session, office, officer, found.asker):
+        raise Refused(
+            f"{officer.username} and {found.asker} may be one person: the asker gave the other a"
+            " level, or one made the account or the password of the other lately; another officer"
+            " has to decide, or the level is given anew at the console: yuenyan officer revoke,"
+            " then grant"
+        )
     if found.state != WAITING:
         raise Refused(f"{found.decided_by} has decided request {number} already")
     return found

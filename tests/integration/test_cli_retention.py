@@ -183,7 +183,7 @@ def test_a_hold_is_made_listed_kept_to_and_ended(site: Site, database: Database)
 @pytest.mark.parametrize(
     ("change", "code", "why"),
     [
-        (("--until", day(731)), 1, "two years"),
+        (("--until", day(731)), 1, "+07:00 for this period"),
         (("--until", day(-1)), 2, "over already"),
         (("--from", day(1)), 2, "ends before it begins"),
         (("--approved-by", "nobody"), 1, "nobody"),

@@ -10,6 +10,7 @@ import click
 
 from common.clock import to_rfc3339, utc_now
 from common.errors import ArchiveError, BackendUnavailable, NotFound, Refused, UsageError
+from identity.domain.registers import Register
 from traffic.evidence import verify
 from yuenyan.commands.tables import print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
@@ -45,13 +46,16 @@ def export_command(context: Context, /, out: str, as_json: bool, **asked: Any) -
 
     Without an address, person or device it takes what was looked up for the same case, and the
     reason given then; where nothing was looked up, everyone of the period. Without a recipient
-    the letter is a memorandum that asks for approval.
+    the letter is a memorandum that asks for approval. With [lookup] second_person it takes the
+    --request that another officer approved in the portal.
     """
     from captive_portal.public.notice import VERSION
     from traffic.evidence.export import export
     from traffic.evidence.printing import NO_PDF
     from traffic.evidence.scope import NOBODY_NAMED
+    from yuenyan.commands.unlocking import need_request
 
+    need_request(context, Register.REQUEST, asked["request"])
     made = export(
         context.database,
         context.config,

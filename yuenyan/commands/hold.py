@@ -31,7 +31,12 @@ def hold_command() -> None:
 @click.option("--all", "everything", is_flag=True, help="Everybody's records.")
 @click.option("--reason", required=True, help="Why.")
 @click.option("--until", "until_text", required=True, metavar="TIME", help="When it is over.")
-@click.option("--approved-by", required=True, metavar="NAME", help="An administrator or auditor.")
+@click.option(
+    "--approved-by",
+    required=True,
+    metavar="NAME",
+    help="An active custodian, coordinator or auditor.",
+)
 @_JSON
 @click.pass_obj
 def add(

@@ -15,6 +15,7 @@ from identity.services import login_log
 from identity.services.login_log import LoginView
 from yuenyan.commands.console import note_reading
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
+from yuenyan.commands.unlocking import refuse_past_names
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -45,8 +46,10 @@ def login_list(
 ) -> None:
     """Decisions of the last 7 days, newest first.
 
-    Older ones are in the archive: yuenyan archive rows access.
+    Older ones are in the archive: yuenyan archive rows access. With [lookup] second_person it is
+    refused: it names people without a case.
     """
+    refuse_past_names(context, user or "*")
     zone = context.config.site.timezone
     office = context.office
     with office.database.read() as session:

@@ -22,6 +22,7 @@ from yuenyan.commands.dynamic import (
 from yuenyan.commands.nas_table import nas_facts, print_nas
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
+from yuenyan.commands.unlocking import refuse_past_names
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -359,7 +360,9 @@ def session_command() -> None:
 def session_list(
     context: Context, active: bool, user: str | None, limit: int, as_json: bool
 ) -> None:
-    """Sessions, newest first."""
+    """Sessions, newest first; with [lookup] second_person only with --active."""
+    if not active:
+        refuse_past_names(context, user or "*")
     zone = context.config.site.timezone
     with context.database.read() as session:
         found = sessions.list_sessions(session, active=active, username=user, limit=limit)

@@ -22,6 +22,7 @@ from traffic.archive.kinds import ACCESS, SESSION
 from traffic.archive.tables import TableArchive
 from traffic.moments import from_milliseconds
 from yuenyan.commands.registers import make_group
+from yuenyan.commands.unlocking import need_request
 from yuenyan.context import Context
 
 subject_command = make_group(
@@ -41,14 +42,21 @@ _TIMES = ("received_at", "event_at", "from_at", "to_at")
     metavar="FILE",
     help="A new file: .json, or .zip with a CSV for each table.",
 )
+@click.option("--request", "number", metavar="ID", help="Number of their request in the register.")
 @click.pass_obj
-def export(context: Context, name: str, out: Path) -> None:
-    """Everything held on one person, without secrets and without look-ups by officers."""
+def export(context: Context, name: str, out: Path, number: str | None) -> None:
+    """Everything held on one person, without secrets and without look-ups by officers.
+
+    With [lookup] second_person it takes their request that another officer approved in the portal.
+    """
     if out.suffix not in (".json", ".zip"):
         raise UsageError("name a file that ends in .json or .zip")
     if out.exists():
         raise UsageError(f"{out} is there already; name a new file")
     office = context.office
+    with office.database.read() as session:
+        whose = people.get(session, name).id
+    need_request(context, Register.SUBJECT, number, whose)
     with office.database.write() as session:
         account = people.get(session, name)
         held = subjects.collect(session, office, account, context.actor)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from common.errors import Refused
-from identity.services import audit, unlocking
+from common.errors import NotFound, Refused
+from identity.domain.registers import Register, State
+from identity.services import audit, registers, unlocking
 from traffic.lookup.asking import Asked
 from yuenyan.commands.console import Operator, operator
 from yuenyan.context import Context
@@ -64,6 +66,67 @@ def ask_approval(context: Context, asked: Asked) -> int:
     with context.office.database.write() as session:
         wish = _wish(asked, context, operator())
         return unlocking.request(session, context.office, wish).id
+
+
+def refuse_past_names(context: Context, target: str) -> None:
+    """Refuse a list of whom past connections and logins name, where a second officer unlocks.
+
+    Raises:
+        Refused: the site has one; the attempt is on record.
+    """
+    if context.config.lookup.second_person:
+        _deny(
+            context,
+            target,
+            "past connections and logins name people, which a second officer unlocks: ask with"
+            " yuenyan lookup --user NAME … --ask-approval (what is open now: yuenyan session list"
+            " --active; one refusal: yuenyan login why NAME)",
+        )
+
+
+def need_request(
+    context: Context, register: Register, number: str | None, account_id: int | None = None
+) -> None:
+    """Where a second officer unlocks, names leave by an entry that another officer approved.
+
+    Args:
+        account_id: whose the entry has to be.
+
+    Raises:
+        Refused: there is no such entry, or nobody else approved it; the attempt is on record.
+        NotFound: there is no entry of that number.
+    """
+    if not context.config.lookup.second_person:
+        return
+    how = "name with --request an entry of the register that another officer approved in the portal"
+    if not number:
+        _deny(context, register.value, f"names leave only after a second officer agreed: {how}")
+    with context.database.read() as session:
+        try:
+            entry = registers.get_of(session, register, number)
+        except NotFound as error:
+            _deny(context, register.value, str(error))
+        own = {context.actor, entry.entered_by, operator().name}
+        approved = entry.state == State.APPROVED and entry.decided_by not in own
+        other = account_id is not None and entry.account_id != account_id
+    if other:
+        _deny(context, number, f"{number} is about somebody else")
+    if not approved:
+        _deny(context, number, f"{number} is not approved, or by nobody else than the asker: {how}")
+
+
+def _deny(context: Context, target: str, why: str) -> NoReturn:
+    with context.office.database.write() as session:
+        audit.record(
+            session,
+            context.office.clock(),
+            context.actor,
+            "lookup:denied",
+            target,
+            why=why,
+            **operator().noted,
+        )
+    raise Refused(why)
 
 
 def _wish(asked: Asked, context: Context, who: Operator) -> unlocking.Wish:

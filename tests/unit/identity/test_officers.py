@@ -102,6 +102,36 @@ def test_doctor_names_who_administers_and_reads_and_who_can_unlock(
     assert "nobody in the admin portal can see the names" in told(site.config)
 
 
+def test_doctor_says_when_nobody_sees_all_and_when_one_person_made_the_others(
+    site: Site, office: Office
+) -> None:
+    config = site.config.model_copy(update={"lookup": Lookup(second_person=True)})
+
+    def told() -> str:
+        with office.database.read() as session:
+            return "\n".join(f"{one.level} {one.what}" for one in check_duties(config, session))
+
+    add_person(office, "somsri")
+    with office.database.write() as session:
+        officers.grant(session, office, "somsri", Level.CUSTODIAN, ADMIN)
+    assert f"warn nobody can agree to what {ADMIN} asks" in told()
+    assert "sees every organisation" not in told()
+    with office.database.write() as session:
+        officers.revoke(session, office, "somsri", Level.CUSTODIAN, "test")
+        officers.grant(session, office, "somsri", Level.CUSTODIAN, "test")
+        for code in ("AREA", "1001"):
+            roles.add_organisation(session, office, code, code, "test")
+        session.flush()
+        area = roles.get_organisation(session, "AREA").id
+        for name in (ADMIN, "somsri"):
+            people.get(session, name).organisation_id = area
+    assert "nobody can agree" not in told()
+    assert "error no active admin or custodian or coordinator sees every" in told()
+    with office.database.write() as session:
+        roles.add_organisation(session, office, "1001", "1001", "test", parent="AREA")
+    assert "sees every organisation" not in told()
+
+
 def _upgrade(database: Database, revision: str) -> None:
     configured = migration_config(database.url)
     with database.engine.connect() as connection:

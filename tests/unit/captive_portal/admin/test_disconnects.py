@@ -86,7 +86,8 @@ def test_a_connection_that_was_ended_is_open_no_more(
     answer(office, State.ACKED)
     assert f"/sessions/{key}/end" not in admin.get("/sessions/").text
     assert "Disconnected by the system" in admin.get("/sessions/?show=all").text
-    assert "ended already" in admin.get(f"/sessions/{key}/end").text
+    assert admin.get(f"/sessions/{key}/end").location == "/sessions/"
+    assert "ended already" in admin.get("/sessions/").text
     assert "ended already" in admin.follow(f"/sessions/{key}/end")
 
 
@@ -113,3 +114,19 @@ def test_every_outcome_has_words(app: Flask) -> None:
 def test_thai_officers_read_thai(admin: Officer, key: str) -> None:
     page = admin.client.get(f"/sessions/{key}/end?lang=th").text
     assert "ยืนยันการตัดการเชื่อมต่อ" in page
+
+
+def test_whose_connection_it_was_is_not_shown_and_whose_it_is_is_on_record(
+    admin: Officer, office: Office, key: str
+) -> None:
+    assert "somchai.r" in admin.get(f"/sessions/{key}/end").text
+    with office.database.write() as session:
+        events = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "sessions:searched")
+        ).all()
+        assert [(one.actor, one.target) for one in events] == [("head", "somchai.r")]
+        row = session.scalars(select(NetworkSession).where(NetworkSession.session_key == key)).one()
+        row.closed_at, row.close_cause = office.clock(), "silent"
+    response = admin.get(f"/sessions/{key}/end")
+    assert (response.status_code, response.location) == (302, "/sessions/")
+    assert "somchai" not in response.text

@@ -19,7 +19,7 @@ FIELDS = {
     "last": "30/11/2569",
     "until": "2027-06-30",
     "reason": "คดี 12/2570",
-    "approved_by": "head",
+    "approved_by": "truat",
 }
 
 
@@ -35,13 +35,15 @@ def test_an_order_is_entered_with_thai_days_and_listed(admin: Officer, office: O
     assert hold.from_at == datetime.fromisoformat("2026-11-01T00:00:00+07:00")
     assert hold.to_at == datetime.fromisoformat("2026-11-30T23:59:59.999+07:00")
     assert hold.until_at == datetime.fromisoformat("2027-06-30T23:59:59.999+07:00")
-    assert (hold.created_by, hold.approved_by, hold.account_id) == ("head", "head", None)
+    assert (hold.created_by, hold.approved_by, hold.account_id) == ("head", "truat", None)
 
 
 def test_what_the_law_does_not_know_is_refused_in_words(admin: Officer, office: Office) -> None:
     answer = admin.post("/holds/new", "/holds/new", **FIELDS | {"until": "1/12/2571"})
     assert answer.status_code == 422
     assert "two years from their entry" in answer.text
+    answer = admin.post("/holds/new", "/holds/new", **FIELDS | {"approved_by": "head"})
+    assert "Nobody approves the own order" in answer.text
     answer = admin.post("/holds/new", "/holds/new", **FIELDS | {"until": "someday"})
     assert answer.status_code == 422
     answer = admin.post("/holds/new", "/holds/new", **FIELDS | {"document": ""})

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from db.models import AuditEvent, UnlockRequest
 from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import people
+from identity.services import audit, officers, people
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -145,6 +145,28 @@ def test_with_a_second_person_the_list_of_connections_is_no_way_around(
     assert "which a second officer unlocks" in page
     assert 'class="address">10.20.3.42' not in page
     assert "10.20.3.42" not in custodian.get(f"/people/{number}").text
+
+
+def test_with_a_second_person_the_log_of_logins_is_no_way_around(
+    office: Office, signed_in: SignIn
+) -> None:
+    custodian, helper = signed_in("kepkhomun"), signed_in("chuai")
+    seed.add_school_day(office)
+    with office.database.read() as session:
+        number = people.get(session, "nattha").id
+    before = custodian.get("/logins/?user=nattha").text
+    path = max(re.findall(r'"(/logins/[0-9]+)"', before))
+    assert "nattha" in before and "/logins/" in custodian.get(f"/people/{number}").text
+    require_second_person(office)
+    page = custodian.get("/logins/").text
+    assert "Past logins name people" in page and "nattha" not in page
+    assert "3c:22:fb" not in page and path not in page
+    one, all_of_them = (custodian.get(f"/logins/{sought}").text for sought in ("?user=nobody", ""))
+    assert one.count("<tr>") == all_of_them.count("<tr>") > 1
+    assert custodian.get(path).location == "/logins/"
+    person = custodian.get(f"/people/{number}").text
+    assert path not in person and "Past logins name people" in person
+    assert "nattha" in helper.get("/logins/?user=nattha").text
 
 
 def test_a_refused_request_stays_closed(office: Office, signed_in: SignIn) -> None:
@@ -292,3 +314,23 @@ def test_the_document_of_the_api_names_every_path_of_it(admin: Officer) -> None:
     }
     assert rules <= set(described["paths"])
     assert Level.COORDINATOR.value in json.dumps(described)
+
+
+@pytest.mark.parametrize("made", ["level", "account", "password", "asker"])
+def test_nobody_decides_for_whoever_made_them_an_officer(
+    office: Office, signed_in: SignIn, made: str
+) -> None:
+    require_second_person(office)
+    coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
+    path = coordinator.post("/lookup/unlocks/", "/lookup/", **question(office)).location
+    with office.database.write() as session:
+        if made == "level":
+            officers.grant(session, office, "kepkhomun", Level.APPROVER, "prasan")
+        elif made == "asker":
+            audit.record(session, office.clock(), "kepkhomun", "account:added", "prasan")
+        else:
+            action = {"account": "account:added", "password": "account:password_changed"}[made]
+            audit.record(session, office.clock(), "prasan", action, "kepkhomun")
+    told = custodian.follow(f"{path}/decide", path, decision="approve")
+    assert "You and the asker may be one person" in told
+    assert "agreed to" in signed_in("head").follow(f"{path}/decide", path, decision="approve")

@@ -189,3 +189,18 @@ def test_a_secret_that_is_kept_shows_with_its_price(admin: Officer, office: Offi
     with office.database.read() as session:
         described = people.describe(session, people.get(session, "kept"))
     assert described["recoverable"] == {"kept": "nt-hash", "wanted": "nt-hash"}
+
+
+def test_an_administrator_alone_suspends_nobody_who_watches_them(
+    office: Office, signed_in: Callable[[str], Officer]
+) -> None:
+    with office.database.read() as session:
+        numbers = {name: people.get(session, name).id for name in ("truat", "kepkhomun", "kruya")}
+    admin = signed_in("rabop")
+    for name in ("truat", "kepkhomun"):
+        told = admin.follow(f"/people/{numbers[name]}/state", state="suspended")
+        assert "may see what you may not" in told
+        assert "Suspend</button>" not in admin.get(f"/people/{numbers[name]}").text
+    assert "is suspended" in admin.follow(f"/people/{numbers['kruya']}/state", state="suspended")
+    with office.database.read() as session:
+        assert people.get(session, "truat").state == "active"

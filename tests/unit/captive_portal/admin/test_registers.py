@@ -106,7 +106,7 @@ def test_an_auditor_reads_the_registers_and_changes_nothing(
 
 
 def test_the_first_page_warns_of_what_is_due_and_of_who_is_not_named(
-    office: Office, admin: Officer
+    office: Office, admin: Officer, signed_in: Callable[[str], Officer]
 ) -> None:
     came = datetime.now(UTC) - timedelta(days=8)
     with office.database.write() as session:
@@ -116,6 +116,7 @@ def test_the_first_page_warns_of_what_is_due_and_of_who_is_not_named(
     page = admin.get("/").text
     assert f"{number} was due" in page and f"/registers/request/{number}" in page
     assert "Nobody is named who gives information to officials" in page
+    assert number not in signed_in("kruya").get("/").text
 
 
 def test_the_first_page_tells_how_the_clock_stands(office: Office, admin: Officer) -> None:

@@ -24,7 +24,7 @@ from db.models import (
 )
 from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import nas, officers, people, registrations, roles, vouchers
+from identity.services import approval, nas, officers, people, registrations, roles, vouchers
 from identity.services.reach import reach_of
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
@@ -207,6 +207,10 @@ def test_the_area_office_sees_both(
     with office.database.write() as session:
         area = session.scalars(select(Organisation).where(Organisation.code == "AREA")).one()
         people.get(session, "prasan").organisation_id = area.id
+        # As long as one organisation lies elsewhere, this is an office of some and not of all.
+        assert not reach_of(session, people.get(session, "prasan")).is_whole
+        roles.add_organisation(session, office, seed.SCHOOL, "โรงเรียน", "test", parent="AREA")
+        session.flush()
         assert reach_of(session, people.get(session, "prasan")).is_whole
         assert not reach_of(session, people.get(session, "kru.alpha")).is_whole
     page = signed_in("prasan").get("/sessions/?show=all").text
@@ -341,3 +345,47 @@ def test_an_organisation_is_not_put_under_itself(office: Office) -> None:
         roles.add_organisation(session, office, "B", "B", "test", parent="A")
     with office.database.write() as session, pytest.raises(Refused, match="lies under it"):
         roles.add_organisation(session, office, "A", "A", "test", parent="B")
+
+
+def test_a_school_with_an_annex_sees_both_and_no_other_school(
+    office: Office, schools: dict[str, dict[str, int]]
+) -> None:
+    with office.database.write() as session:
+        roles.add_organisation(session, office, HERE, "โรงเรียน", "test", parent="")
+        annex = roles.add_organisation(session, office, "ANNEX", "สาขา", "test", parent=HERE)
+        session.flush()
+        reach = reach_of(session, people.get(session, "admin.alpha"))
+        assert not reach.is_whole and reach.covers(annex.id)
+        bravo = people.get(session, "kru.bravo")
+        assert not reach.covers(bravo.organisation_id)
+
+
+def test_an_administrator_of_a_school_lets_nobody_approve_everywhere(
+    office: Office, signed_in: SignIn, schools: dict[str, dict[str, int]]
+) -> None:
+    admin, number = signed_in("admin.alpha"), schools[HERE]["officer"]
+    page = admin.get(f"/people/{number}").text
+    assert 'value="own"' in page and 'value="everywhere"' not in page
+    told = admin.follow(f"/people/{number}/scope", "/", role="guest", where="everywhere")
+    assert "Only who sees every organisation" in told
+    with office.database.read() as session:
+        own = people.get(session, "kru.alpha")
+        assert approval.scope_of(session, own).organisation_id == own.organisation_id
+    assert "Chosen for" in admin.follow(f"/people/{number}/scope", "/", role="guest", where="own")
+
+
+@pytest.mark.parametrize("prefix", ["10.88.2.0/24", "10.88.0.0/16", "10.88.2.128/25"])
+def test_equipment_of_a_school_takes_no_address_of_the_equipment_of_another(
+    office: Office, signed_in: SignIn, schools: dict[str, dict[str, int]], prefix: str
+) -> None:
+    with office.database.write() as session:
+        nas.add_nas(
+            session, office, "wide", "10.88.2.128/26", "a very long secret", "test",
+            organisation=THERE,
+        )  # fmt: skip
+    admin = signed_in("admin.alpha")
+    fields = {"name": "n", "secret": "a very long secret", "vendor": "generic", "login_url": ""}
+    refused = admin.post("/nas/new", "/nas/new", **fields, organisation=HERE, prefix=prefix)
+    assert refused.status_code == 422 and "overlap equipment of another" in refused.text
+    free = admin.post("/nas/new", "/nas/new", **fields, organisation=HERE, prefix="10.88.1.0/24")
+    assert free.status_code == 302

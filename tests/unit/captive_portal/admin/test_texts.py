@@ -22,6 +22,7 @@ from identity.domain.sessions import CloseCause
 from identity.domain.shared_secret import Signing, Strength
 from identity.office import Office
 from identity.services import nas, people, roles, vouchers
+from tests.unit.captive_portal.admin.conftest import Officer
 from traffic.lookup.attribution import Outcome
 from traffic.lookup.coverage import GAP_REASONS
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
@@ -143,3 +144,8 @@ def test_thai_comes_first_and_a_link_switches(app: Flask) -> None:
     english = client.get("/sign-in?lang=en").text
     assert '<html lang="en">' in english
     assert '<html lang="en">' in client.get("/sign-in").text
+
+
+def test_a_day_that_is_none_is_refused_in_thai_on_the_audit_trail(admin: Officer) -> None:
+    page = admin.client.get("/audit/?from=sometime&lang=th").text
+    assert "ไม่ใช่เวลา" in page and "is not a time" not in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from common.errors import Refused
 from db.engine import Database
 from db.models import AuditEvent, NetworkSession, UnlockRequest
 from identity.domain.levels import Level
+from identity.domain.registers import Action, Register
 from identity.office import Office
-from identity.services import officers, people, unlocking
+from identity.services import officers, people, registers, unlocking
 from tests.conftest import Result, Site, add_person
 from tests.unit.traffic.lookup.test_service import (
     PUBLIC,
@@ -238,6 +240,45 @@ def test_with_a_second_person_names_need_an_approval_of_this_very_question(
     (_action, detail) = events(database, "lookup:run")[-1]
     assert (detail["approval"], detail["approved_by"]) == (1, "khun")
     assert tree(site.yuenyan("lookup", *INSIDE, *PURPOSE, "--pseudonyms", "--json"))["candidates"]
+
+
+def test_with_a_second_person_no_list_at_the_console_names_who_was_there(
+    two_person_site: Site, database: Database
+) -> None:
+    site = two_person_site
+    for words in (("session", "list"), ("login", "list", "--user", "somchai")):
+        refused = site.yuenyan(*words)
+        assert (refused.exit_code, refused.stdout) == (1, ""), words
+        assert "--ask-approval" in refused.stderr
+    assert len(events(database, "lookup:denied")) == 2
+    assert site.yuenyan("session", "list", "--active").exit_code == 0
+
+
+def test_with_a_second_person_what_leaves_needs_a_request_that_another_approved(
+    two_person_site: Site, office: Office, database: Database, tmp_path: Path
+) -> None:
+    site, out = two_person_site, str(tmp_path / "out.zip")
+    add_person(office, "somchai")
+    export = ("subject", "export", "somchai", "--out", out)
+    facts = {"person": "somchai", "account": "somchai", "scope": "x", "identity_check": "card"}
+    approved = registers.Step(action=Action.APPROVED, note="ok")
+    with office.database.write() as session:
+        mine, theirs, other = (
+            registers.add(session, office, Register.SUBJECT, {**facts, "account": name}, who).number
+            for name, who in (("somchai", "khun"), ("somchai", "command-line"), ("khun", "x"))
+        )
+        for number in (mine, other):
+            registers.take_step(session, office, number, approved, "khun")
+    for more in ((), ("--request", mine), ("--request", theirs), ("--request", other)):
+        assert site.yuenyan(*export, *more).exit_code == 1, more
+    evidence = ("evidence", "export", "--case", "1", "--from", AT, "--to", AT, "--out", out)
+    told = site.yuenyan(*evidence).stderr
+    assert "--request" in told and "second officer" in told
+    assert site.yuenyan(*evidence, "--request", mine).exit_code == 1
+    assert len(events(database, "lookup:denied")) == 6
+    with office.database.write() as session:
+        registers.take_step(session, office, theirs, approved, "khun")
+    assert site.yuenyan(*export, "--request", theirs).exit_code == 0
 
 
 def test_an_approval_ends_and_a_refusal_says_why(
