@@ -1,10 +1,15 @@
-"""Helpers that several command groups share: secrets from standard input, time zones."""
+"""Helpers of several command groups: numbers of rows, secrets from standard input, time zones."""
 
 from __future__ import annotations
 
 import sys
 
+import click
+
 from common.errors import UsageError
+
+NUMBER = click.IntRange(1, 2**31 - 1)
+"""What the database counts: a greater one is no row's, and SQLite could not even be asked."""
 
 
 def secret_from_stdin(what: str) -> str:
