@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from identity.services import people, subjects
 from traffic.archive.kinds import ACCESS, SESSION
 from traffic.archive.tables import TableArchive
 from traffic.moments import from_milliseconds
+from yuenyan.commands.options import require_new, write_new
 from yuenyan.commands.registers import make_group
 from yuenyan.context import Context
 
@@ -46,8 +46,7 @@ def export(context: Context, name: str, out: Path) -> None:
     """Everything held on one person, without secrets and without look-ups by officers."""
     if out.suffix not in (".json", ".zip"):
         raise UsageError("name a file that ends in .json or .zip")
-    if out.exists():
-        raise UsageError(f"{out} is there already; name a new file")
+    require_new(out)
     office = context.office
     with office.database.write() as session:
         account = people.get(session, name)
@@ -70,9 +69,7 @@ def export(context: Context, name: str, out: Path) -> None:
         if out.suffix == ".json"
         else _zipped(tree)
     )
-    handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(octets)
+    write_new(out, octets)
     click.echo(f"{sum(len(rows) for rows in held.values())} rows are written to {out}")
 
 
