@@ -171,6 +171,21 @@ def read_time(
     )
 
 
+def read_bound(text: str, zone: str, *, now: datetime, end: bool = False) -> datetime:
+    """One end of a period, as people write it on a page and in a command.
+
+    A time is taken as it is. A date alone is its first moment, with `end` its last one: whoever
+    orders the records up to 30 November means that day too.
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    read = read_time(text, zone, now=now, needs_clock=False)
+    if end and not read.has_clock:
+        return read.moment + timedelta(days=1) - timedelta(milliseconds=1)
+    return read.moment
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
     day: int

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
 from common.errors import BackendUnavailable, ConfigError
@@ -31,6 +32,12 @@ _PATIENCE = {
 
 _AWAY = (OperationalError, InternalError)
 """The second is what a standby says to a writer after a fail-over."""
+
+
+@cache
+def newest_tables() -> str:
+    """The newest migration of this release, by its file: Alembic takes a while to be imported."""
+    return max(path.name[:4] for path in (Path(__file__).parent / "migrations/versions").glob("0*"))
 
 
 def open_engine(url: str) -> Engine:
@@ -132,16 +139,39 @@ class Database:
             raise BackendUnavailable("database", str(error.orig)) from error
 
     def require_schema(self) -> None:
-        """Raise ConfigError when `yuenyan init` has not been run on this database.
+        """Raise ConfigError unless the tables are those of this release; one query.
 
-        An SQLite file that is not there is not made by asking.
+        Otherwise the first statement on a table of another release would look like a database
+        that is away. An SQLite file that is not there is not made by asking.
         """
-        try:
-            ready = self._is_there() and inspect(self.engine).has_table("revision")
-        except _AWAY as error:
-            raise BackendUnavailable("database", str(error.orig)) from error
-        if not ready:
+        found = self._tables() if self._is_there() else None
+        newest = newest_tables()
+        if found is None:
             raise ConfigError("the database has no tables yet; run 'yuenyan init' first")
+        if found > newest:
+            raise ConfigError(
+                f"the tables are at {found}, this release knows them to {newest}:"
+                " run the release that made them, or a newer one"
+            )
+        if found < newest:
+            raise ConfigError(
+                f"the tables are at {found}, this release needs {newest}:"
+                " stop the service and run 'yuenyan init'"
+            )
+
+    def _tables(self) -> str | None:
+        """The migration the database is at; None when it has seen none."""
+        try:
+            with self._reader() as session:
+                found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
+                return found
+        except (ProgrammingError, *_AWAY) as error:
+            try:
+                if not inspect(self.engine).has_table("alembic_version"):
+                    return None
+            except _AWAY as again:
+                raise BackendUnavailable("database", str(again.orig)) from again
+            raise BackendUnavailable("database", str(error.orig)) from error
 
     def _is_there(self) -> bool:
         path = self.engine.url.database if self.is_sqlite else None

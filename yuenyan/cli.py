@@ -104,6 +104,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)
+        sys.exit(3)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ What a hold may say is identity.services.holds' to decide, what it keeps traffic
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
@@ -18,7 +16,7 @@ from captive_portal.admin.forms import at_most, needed
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from common.errors import BackendUnavailable, NetAccessError
-from common.thai_time import read_time
+from common.thai_time import read_bound
 from identity.services import holds
 
 blueprint = Blueprint("hold_orders", __name__, url_prefix="/holds")
@@ -91,28 +89,15 @@ def end(hold_id: int) -> ResponseReturnValue:
 
 
 def _read(form: HoldForm) -> holds.NewHold:
+    zone, now = office().config.site.timezone, office().clock()
     return holds.NewHold(
         authority=form.authority.data or "",
         document=form.document.data or "",
-        from_at=_day(form.first.data or ""),
-        to_at=_day(form.last.data or "", end=True),
-        until_at=_day(form.until.data or "", end=True),
+        from_at=read_bound(form.first.data or "", zone, now=now),
+        to_at=read_bound(form.last.data or "", zone, now=now, end=True),
+        until_at=read_bound(form.until.data or "", zone, now=now, end=True),
         reason=form.reason.data or "",
         approved_by=form.approved_by.data or "",
         account=(form.account.data or "").strip() or None,
         address=(form.address.data or "").strip() or None,
     )
-
-
-def _day(text: str, *, end: bool = False) -> datetime:
-    """The beginning or the last moment of a day, in the site's time; a time is taken as it is.
-
-    Raises:
-        UsageError: the text is neither.
-    """
-    zone = office().config.site.timezone
-    read = read_time(text, zone, now=office().clock(), needs_clock=False)
-    if read.has_clock:
-        return read.moment
-    begin = read.moment
-    return begin + timedelta(days=1) - timedelta(milliseconds=1) if end else begin

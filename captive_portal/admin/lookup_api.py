@@ -105,7 +105,7 @@ def _asked() -> Asked:
     if not isinstance(tree, dict):
         raise UsageError("send a JSON object with kind, case, reason and the question")
     kind = tree.get("kind", Kind.ADDRESS.value)
-    if kind not in set(Kind):
+    if not isinstance(kind, str) or kind not in set(Kind):
         raise UsageError(f"{kind!r} is not one of {', '.join(one.value for one in Kind)}")
     _check(tree)
     return read_asked(Kind(kind), tree, office().config.site.timezone, office().database)

@@ -13,6 +13,7 @@ from captive_portal.admin.desk import office, officer
 from captive_portal.admin.permissions import Permission, requires
 from common.clock import parse_time
 from common.errors import BackendUnavailable, NetAccessError, NotFound, UsageError
+from common.thai_time import read_bound
 from db.models import RegisterEntry
 from identity.domain.registers import KINDS, Action, Form, Register, State
 from identity.services import registers
@@ -184,8 +185,8 @@ def _moment(text: str) -> datetime | None:
     if not text.strip():
         return None
     try:
-        return parse_time(text, office().config.site.timezone)
-    except (ValueError, OverflowError, UsageError) as error:
+        return read_bound(text, office().config.site.timezone, now=office().clock())
+    except UsageError as error:
         raise UsageError(gettext("Write the time like 2569-11-30 14:05.")) from error
 
 

@@ -17,8 +17,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.clock import parse_time, to_rfc3339
+from common.clock import to_rfc3339
 from common.errors import NotFound, Refused, UsageError
+from common.thai_time import read_bound
 from db.models import Account, RegisterEntry, RegisterStep
 from identity.domain.registers import (
     KINDS,
@@ -86,7 +87,7 @@ def add(
     received_at = received_at or now
     if received_at > now + timedelta(minutes=1):
         raise UsageError("it cannot have been received in the future")
-    cleaned = _read_moments(register, check_facts(register, facts), zone)
+    cleaned = _read_moments(register, check_facts(register, facts), zone, now)
     if days is None:
         days = {
             Register.REQUEST: office.config.office.request_days,
@@ -224,13 +225,13 @@ def find_alarms(session: Session, now: datetime, warn_days: int) -> list[Alarm]:
     ]
 
 
-def _read_moments(register: Register, facts: dict[str, str], zone: str) -> dict[str, str]:
+def _read_moments(
+    register: Register, facts: dict[str, str], zone: str, now: datetime
+) -> dict[str, str]:
     for field in KINDS[register].fields:
         if field.form is Form.MOMENT and field.name in facts:
-            try:
-                moment = parse_time(facts[field.name], zone)
-            except (ValueError, OverflowError) as error:
-                raise UsageError(f"{facts[field.name]!r} is not a time") from error
+            is_end = field.name == "to_at"
+            moment = read_bound(facts[field.name], zone, now=now, end=is_end)
             facts[field.name] = to_rfc3339(moment, zone)
     if "from_at" in facts and "to_at" in facts:
         begin, end = (datetime.fromisoformat(facts[name]) for name in ("from_at", "to_at"))

@@ -53,6 +53,7 @@ class ManifestIndex:
         self._table: Table | None = None
         self._rest: list[Entry] = []
         """Lines after those of the table."""
+        self._removed: frozenset[str] | None = None
         self._load()
 
     def segments(self, kind: str, from_ms: int, to_ms: int, *, events: bool = False) -> list[Entry]:
@@ -64,29 +65,35 @@ class ManifestIndex:
             ArchiveError: a line is damaged.
         """
         found: list[Entry] = []
-        removed: set[str] = set()
         table = self._table
         if table is not None:
             wanted = table["has_path"] & (table["kind"] == kind.encode())
             wanted &= (table["active_min"] <= to_ms) & (table["active_max"] >= from_ms)
             if events:
                 wanted &= table["has_events"]
-            for entry in self._lines(table, wanted | table["removes"]):
-                removed.update(entry.removed)
-                found.append(entry)
-        for entry in self._rest:
-            removed.update(entry.removed)
-            found.append(entry)
-        return [
+            found.extend(self._lines(table, wanted))
+        chosen = [
             entry
-            for entry in found
+            for entry in (*found, *self._rest)
             if entry.path
             and entry.kind == kind
             and entry.active_min_ms <= to_ms
             and entry.active_max_ms >= from_ms
-            and entry.path not in removed
             and (entry.nat_events or not events)
         ]
+        if not chosen:
+            return []
+        removed = self._purged()
+        return [entry for entry in chosen if entry.path not in removed]
+
+    def _purged(self) -> frozenset[str]:
+        """Every path a purge took away, read once: after years there are many such lines."""
+        if self._removed is None:
+            lines = list(self._rest)
+            if self._table is not None:
+                lines += self._lines(self._table, self._table["removes"])
+            self._removed = frozenset(path for entry in lines for path in entry.removed)
+        return self._removed
 
     def holds(self, kind: str) -> bool:
         """Whether there was ever a segment of `kind`."""

@@ -43,9 +43,9 @@ from traffic.collectors.records import (
 from traffic.collectors.spool import closed_files, spool_number
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
-from traffic.decoders.sequences import FlowGap, GapReason
+from traffic.decoders.sequences import FlowGap, GapList, GapReason
 from traffic.decoders.state import dump_state, load_state
-from traffic.decoders.unread import Flaw, Unread
+from traffic.decoders.unread import Flaw, Unread, UnreadHour
 
 KIND = "flow"
 KINDS = (KIND, NAT.name, RAW.name, *(kind.name for kind in LOGGED_KINDS if kind is not NAT))
@@ -69,10 +69,12 @@ class Archivist:
         self._manifest = Manifest(paths.archive)
         self._writer = SegmentWriter(paths.archive, Inside(config.collector.inside))
         self._tables = TableArchive(paths.archive, paths.node)
-        self._decoder = FlowDecoder()
+        self._hour = UnreadHour()
+        self._decoder = FlowDecoder(self._hour)
         self._names: dict[bytes, str | None] = {}
         self._losses: list[FlowGap] = []
         self._truncated: list[Unread] = []
+        self._unkept = GapList()
         self._sflow: set[str] = set()
         self._desk = LineDesk(config, counters)
         self.consumed = 0
@@ -87,7 +89,7 @@ class Archivist:
             entries = self._manifest.entries()
         own = [entry for entry in entries if entry.node == self._paths.node and entry.spools]
         self.consumed = max((max(entry.spools) for entry in own), default=0)
-        self._decoder = FlowDecoder()
+        self._decoder = FlowDecoder(self._hour)
         self._desk.watch.load(None)
         if own:
             self._load(own[-1].state)
@@ -104,7 +106,7 @@ class Archivist:
         """Archive `files`, oldest first, as one commit; returns the flows stored."""
         numbers = tuple(spool_number(path) for path in files)
         octets = [memoryview(path.read_bytes()) for path in files]
-        self._losses, self._truncated = [], []
+        self._losses, self._truncated, self._unkept = [], [], GapList()
         self._desk.begin()
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
@@ -112,7 +114,10 @@ class Archivist:
             torn = len(view) - whole_octets(view) if len(view) else 0
             if torn:
                 log.warning("spool_end_torn", spool=path.name, octets=torn)
-        gaps = tuple(_note(gap) for gap in [*self._losses, *decoded.gaps, *self._desk.gaps()])
+        gaps = tuple(
+            _note(gap)
+            for gap in [*self._losses, *self._unkept.take(), *decoded.gaps, *self._desk.gaps()]
+        )
         aside = [*rows_aside(decoded, self._truncated), *self._desk.rows()]
         self._commit(numbers, decoded.batch, gaps, together(aside))
         for path in files:
@@ -193,16 +198,7 @@ class Archivist:
                     elif kind == RecordKind.DATAGRAM:
                         yield Datagram(received_ns, exporter, body, port, name)
                     else:
-                        self._truncated.append(
-                            Unread(
-                                received_ms=received_ns // 1_000_000,
-                                exporter=exporter,
-                                port=port,
-                                listener=name,
-                                reasons=(Flaw.TRUNCATED,),
-                                octets=bytes(body),
-                            )
-                        )
+                        self._keep_truncated(received_ns, exporter, port, name, body)
                 elif listener == Listener.SYSLOG and kind != RecordKind.LOSS:
                     self._desk.add(received_ns, address, bytes(body))
                 elif kind == RecordKind.LOSS:
@@ -218,6 +214,32 @@ class Archivist:
                     )
                 else:
                     self._counters.add("collector_undecoded", kind=str(kind))
+
+    def _keep_truncated(
+        self, received_ns: int, exporter: str, port: int, listener: str, body: memoryview
+    ) -> None:
+        """Keep a datagram that was longer than any may be; a gap when there is no room."""
+        at_ms = received_ns // 1_000_000
+        one = Unread(
+            received_ms=at_ms,
+            exporter=exporter,
+            port=port,
+            listener=listener,
+            reasons=(Flaw.TRUNCATED,),
+            octets=bytes(body),
+        )
+        if self._hour.take(one):
+            self._truncated.append(one)
+            return
+        self._unkept.add(
+            FlowGap(
+                source=f"{exporter} unread",
+                from_ms=at_ms,
+                to_ms=at_ms,
+                lost=0,
+                reason=GapReason.UNDECODABLE,
+            )
+        )
 
     def _exporter(self, packed: bytes) -> str | None:
         """The exporter's address as text, or None when it may not send flows."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from common.errors import ArchiveError, NetAccessError
+from common.errors import ArchiveError, ConfigError, NetAccessError
 from common.logging import get_logger
 from db.engine import Database
 from db.models import Gap
@@ -62,11 +62,21 @@ class Chronicler:
         self._heartbeat.stop()
 
     def _loop(self) -> None:
+        self._tell_other_tables()
         while True:
             self._heartbeat.beat()
             self._copy()
             if self._wake.wait(BEAT_SECONDS):
                 return
+
+    def _tell_other_tables(self) -> None:
+        """Say once that the rows cannot be written; what is received is archived all the same."""
+        try:
+            self._database.require_schema()
+        except ConfigError as error:
+            log.error("database_not_ready", error=str(error), detail="flows are archived meanwhile")
+        except (NetAccessError, SQLAlchemyError):
+            return  # the heartbeat tells of a database that is away
 
     def _copy(self) -> None:
         try:

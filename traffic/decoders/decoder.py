@@ -32,7 +32,7 @@ from traffic.decoders.templates import (
     make_template,
 )
 from traffic.decoders.times import latest_uptime
-from traffic.decoders.unread import Flaw, Unread, UnreadList
+from traffic.decoders.unread import Flaw, Unread, UnreadHour, UnreadList
 
 MAX_PADDING = 7
 """Sets are padded to 4 or 8 octets, by MikroTik with whatever stood there before."""
@@ -84,7 +84,8 @@ class Decoded:
 class FlowDecoder:
     """NetFlow 5 and 9 and IPFIX of any number of exporters; see `decode`."""
 
-    def __init__(self) -> None:
+    def __init__(self, hour: UnreadHour | None = None) -> None:
+        self._hour = hour or UnreadHour()
         self.store = TemplateStore()
         self.watch = SequenceWatch()
         self.records = RecordWatch(self.watch)
@@ -101,7 +102,7 @@ class FlowDecoder:
         self._groups = RecordGroups()
         self._counts, self._gaps = Counts(), GapList()
         self._flaws, self._sflow = [], set()
-        counts, unread = self._counts, UnreadList()
+        counts, unread = self._counts, UnreadList(self._hour)
         latest_ms = 0
         for datagram in datagrams:
             counts.datagrams += 1

@@ -15,6 +15,17 @@ MAX_UNREAD_OCTETS = 48 << 20
 """Of them all, before compression."""
 
 
+HOUR_OCTETS_EXPORTER = 16 << 20
+"""Of one exporter in an hour: 12,000 full datagrams show well enough what it sends."""
+
+HOUR_OCTETS = 64 << 20
+"""Of all in an hour, as addresses can be forged: 140 GB is the most that strangers can leave in the
+90 days for which it is kept."""
+
+_ROW_OCTETS = 256
+"""What a row takes beside its datagram."""
+
+
 class Flaw(StrEnum):
     """Why a datagram was not decoded whole, as stored."""
 
@@ -46,10 +57,33 @@ class Unread:
     octets: bytes
 
 
+class UnreadHour:
+    """What was kept in the present hour, by exporter."""
+
+    def __init__(self) -> None:
+        self._hour = 0
+        self._all = 0
+        self._octets: dict[str, int] = {}
+
+    def take(self, unread: Unread) -> bool:
+        """Count one in; False when the hour has no room for it."""
+        hour = unread.received_ms // 3_600_000
+        if hour != self._hour:
+            self._hour, self._all, self._octets = hour, 0, {}
+        octets = len(unread.octets) + _ROW_OCTETS
+        mine = self._octets.get(unread.exporter, 0) + octets
+        if mine > HOUR_OCTETS_EXPORTER or self._all + octets > HOUR_OCTETS:
+            return False
+        self._octets[unread.exporter] = mine
+        self._all += octets
+        return True
+
+
 class UnreadList:
     """Collects the unread datagrams of one call, as many as the limits allow."""
 
-    def __init__(self) -> None:
+    def __init__(self, hour: UnreadHour) -> None:
+        self._hour = hour
         self.kept: list[Unread] = []
         self.refused = 0
         self._octets = 0
@@ -57,7 +91,8 @@ class UnreadList:
     def add(self, unread: Unread) -> bool:
         """Keep one more; False when there is no room left."""
         self._octets += len(unread.octets)
-        if len(self.kept) >= MAX_UNREAD or self._octets > MAX_UNREAD_OCTETS:
+        is_full = len(self.kept) >= MAX_UNREAD or self._octets > MAX_UNREAD_OCTETS
+        if is_full or not self._hour.take(unread):
             self.refused += 1
             return False
         self.kept.append(unread)

@@ -54,6 +54,23 @@ def check_configuration(config: Config) -> Iterator[Finding]:
         )
 
 
+def check_exporters(config: Config) -> Iterator[Finding]:
+    """Flows are taken from named equipment alone, where others can reach the port."""
+    collector = config.collector
+    open_to = [
+        listen
+        for listen in (*collector.netflow, *collector.ipfix)
+        if not ip_address(parse_listen(listen)[0]).is_loopback
+    ]
+    if open_to and not collector.exporters:
+        yield warn(
+            "collector.exporters",
+            f"anybody who reaches {', '.join(open_to)} can enter flows and fill the disk",
+            "name the equipment that sends them: [collector] exporters ="
+            ' ["10.0.0.1", "10.20.0.0/16"]; and let nobody else through to the port',
+        )
+
+
 def check_keys(config: Config) -> Iterator[Finding]:
     """Every key is there and readable by its owner alone."""
     for name in (KEY_FILE, PORTAL_SESSION_KEY, ADMIN_SESSION_KEY, SEAL_KEY):

@@ -11,12 +11,14 @@ from typing import Any
 
 import click
 
+from yuenyan.commands.options import NUMBER
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 CASE = click.option("--case", "case", default="", metavar="TEXT", help="The case it is for.")
 REASON = click.option("--reason", default="", metavar="TEXT", help="Why it is asked.")
 APPROVAL = click.option(
     "--approval",
-    type=click.IntRange(1),
+    type=NUMBER,
     metavar="ID",
     help="Of a second officer, for this question.",
 )

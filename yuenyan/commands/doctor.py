@@ -26,6 +26,7 @@ from yuenyan.context import Context
 
 CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_configuration,
+    site.check_exporters,
     machine.check_disk,
     site.check_keys,
     site.check_database,

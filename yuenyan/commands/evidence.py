@@ -12,6 +12,7 @@ from common.clock import to_rfc3339, utc_now
 from common.errors import ArchiveError, BackendUnavailable, NotFound, Refused, UsageError
 from identity.domain.registers import Register
 from traffic.evidence import verify
+from yuenyan.commands.options import NUMBER
 from yuenyan.commands.tables import print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
 
@@ -196,7 +197,7 @@ def _exhibit_tree(exhibit: Any, steps: list[Any], zone: str) -> dict[str, Any]:
 
 
 @custody_command.command("add")
-@click.argument("exhibit", type=int, metavar="EXHIBIT")
+@click.argument("exhibit", type=NUMBER, metavar="EXHIBIT")
 @click.option(
     "--step",
     required=True,
@@ -222,7 +223,7 @@ def custody_add(context: Context, /, exhibit: int, step: str, as_json: bool, **t
 
 
 @custody_command.command("form")
-@click.argument("exhibit", type=int, metavar="EXHIBIT")
+@click.argument("exhibit", type=NUMBER, metavar="EXHIBIT")
 @click.option("--out", required=True, metavar="FILE", help="Ends in .pdf, .html or .txt.")
 @click.pass_obj
 def custody_form(context: Context, exhibit: int, out: str) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from common.clock import parse_time, utc_now
+from common.clock import utc_now
 from common.errors import UsageError
+from common.thai_time import read_bound
 from db.models import Hold
 from identity.services import holds
+from yuenyan.commands.options import NUMBER
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.context import Context
 
@@ -24,13 +26,13 @@ def hold_command() -> None:
 @hold_command.command("add")
 @click.option("--authority", required=True, help="Who orders it.")
 @click.option("--document", required=True, help="Number of the order.")
-@click.option("--from", "from_text", required=True, metavar="TIME", help="First moment covered.")
-@click.option("--to", "to_text", required=True, metavar="TIME", help="Last moment covered.")
+@click.option("--from", "from_text", required=True, metavar="TIME", help="First moment or day.")
+@click.option("--to", "to_text", required=True, metavar="TIME", help="Last moment or day.")
 @click.option("--account", metavar="NAME", help="Records of this account.")
 @click.option("--address", metavar="IP", help="Records of this address.")
 @click.option("--all", "everything", is_flag=True, help="Everybody's records.")
 @click.option("--reason", required=True, help="Why.")
-@click.option("--until", "until_text", required=True, metavar="TIME", help="When it is over.")
+@click.option("--until", "until_text", required=True, metavar="TIME", help="Last moment or day.")
 @click.option(
     "--approved-by",
     required=True,
@@ -53,16 +55,21 @@ def add(
     approved_by: str,
     as_json: bool,
 ) -> None:
-    """Enter an order. Segments that hold a record of its period are kept whole."""
+    """Enter an order. Segments that hold a record of its period are kept whole.
+
+    Times: 1/11/2569, 30 พ.ย. 2569, 2026-11-30 14:05; of --to and --until a date alone counts to
+    its end.
+    """
     if [bool(account), bool(address), everything].count(True) != 1:
         raise UsageError("say whose records: one of --account NAME, --address IP and --all")
     office, zone = context.office, context.config.site.timezone
+    now = office.clock()
     new = holds.NewHold(
         authority=authority,
         document=document,
-        from_at=parse_time(from_text, zone),
-        to_at=parse_time(to_text, zone),
-        until_at=parse_time(until_text, zone),
+        from_at=read_bound(from_text, zone, now=now),
+        to_at=read_bound(to_text, zone, now=now, end=True),
+        until_at=read_bound(until_text, zone, now=now, end=True),
         reason=reason,
         approved_by=approved_by,
         account=account,
@@ -108,7 +115,7 @@ def list_command(context: Context, as_json: bool) -> None:
 
 
 @hold_command.command("end")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--reason", required=True, help="Why it ends before its time.")
 @click.pass_obj
 def end(context: Context, number: int, reason: str) -> None:

@@ -11,6 +11,7 @@ import click
 from identity.domain.registers import Register
 from identity.services import registers
 from identity.services.affected import find_affected
+from yuenyan.commands.options import require_new, write_new
 from yuenyan.commands.registers import make_group
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.compliance.breach import draft_notice
@@ -48,10 +49,14 @@ def affected(context: Context, number: str, as_json: bool, as_csv: bool) -> None
 
 @incident_command.command("draft")
 @click.argument("number")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A new file."
+)
 @click.pass_obj
 def draft(context: Context, number: str, out: Path | None) -> None:
     """A draft of the report to the Office of the PDPC, in Thai; edit it before it leaves."""
+    if out is not None:
+        require_new(out)
     office = context.office
     with office.database.read() as session:
         entry = registers.get_of(session, Register.INCIDENT, number)
@@ -61,5 +66,5 @@ def draft(context: Context, number: str, out: Path | None) -> None:
     if out is None:
         click.echo(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        write_new(out, text.encode())
         click.echo(f"{out} is written; edit it before it leaves")

@@ -20,7 +20,7 @@ from yuenyan.commands.dynamic import (
     session_requests,
 )
 from yuenyan.commands.nas_table import nas_facts, print_nas
-from yuenyan.commands.options import secret_from_stdin
+from yuenyan.commands.options import NUMBER, secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.commands.unlocking import refuse_past_names
 from yuenyan.context import Context
@@ -334,7 +334,7 @@ def voucher_list(context: Context, as_json: bool) -> None:
 
 
 @voucher_command.command("revoke")
-@click.argument("batch", type=int)
+@click.argument("batch", type=NUMBER)
 @click.pass_obj
 def voucher_revoke(context: Context, batch: int) -> None:
     """Revoke every code of a sheet and suspend the guests that came in by it."""

@@ -1,10 +1,17 @@
-"""Helpers that several command groups share: secrets from standard input, time zones."""
+"""Helpers of several command groups: numbers of rows, secrets from standard input, new files."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+
+import click
 
 from common.errors import UsageError
+
+NUMBER = click.IntRange(1, 2**31 - 1)
+"""What the database counts: a greater one is no row's, and SQLite could not even be asked."""
 
 
 def secret_from_stdin(what: str) -> str:
@@ -19,3 +26,28 @@ def secret_from_stdin(what: str) -> str:
     if not value:
         raise UsageError(f"give the {what} on standard input, one line")
     return value
+
+
+def require_new(path: Path) -> None:
+    """Say that `path` cannot be a new file before anything is read for it.
+
+    Raises:
+        UsageError: it is there already, or its folder is not.
+    """
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"{path} is there already; name a new file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+def write_new(path: Path, octets: bytes) -> None:
+    """Write a file that its owner alone may read; nothing that is there is overwritten.
+
+    Raises:
+        UsageError: it is there already, or its folder is not.
+        OSError: the system refuses; `yuenyan.cli.main` says so.
+    """
+    require_new(path)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(octets)

@@ -14,8 +14,7 @@ from typing import Any
 
 import click
 
-from common.clock import parse_time
-from common.errors import UsageError
+from common.thai_time import read_bound
 from db.models import RegisterEntry, RegisterStep
 from identity.domain.registers import KINDS, Action, Field, Form, Register
 from identity.services import registers
@@ -42,8 +41,8 @@ _HELP = {
     "basis_text": "Which other act, or which court.",
     "document_number": "Number of the letter that came.",
     "scope": "What it is about, in words.",
-    "from_at": "Begin of the period.",
-    "to_at": "End of the period.",
+    "from_at": "Begin of the period: a time, or a day.",
+    "to_at": "End of the period: a time, or a day, which counts to its end.",
     "about": "An account, address or device it names; may be repeated.",
     "person": "Who asks.",
     "account": "User name of the account it is about.",
@@ -98,7 +97,7 @@ def _adding(register: Register) -> click.Command:
             for name, value in said.items()
             if value
         }
-        zone = context.config.site.timezone
+        zone, now = context.config.site.timezone, context.office.clock()
         with context.office.database.write() as session:
             entry = registers.add(
                 session,
@@ -106,7 +105,7 @@ def _adding(register: Register) -> click.Command:
                 register,
                 facts,
                 context.actor,
-                received_at=None if received is None else _moment(received, zone),
+                received_at=None if received is None else read_bound(received, zone, now=now),
                 days=days,
             )
         if as_json:
@@ -127,13 +126,6 @@ def _adding(register: Register) -> click.Command:
     for field in reversed(KINDS[register].fields):
         command = _option(field)(command)
     return click.command("add", help="Enter one; prints its number.")(command)
-
-
-def _moment(text: str, zone: str) -> datetime:
-    try:
-        return parse_time(text, zone)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a time") from error
 
 
 def _option(field: Field) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from common.clock import parse_time
+from common.clock import utc_now
 from common.errors import UsageError
+from common.thai_time import read_bound
 from identity.services import audit
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.status import time_text
@@ -60,7 +61,9 @@ def rows(
     Rows of the database move there when they are a week old. Reading them is itself recorded.
     """
     zone = context.config.site.timezone
-    begin, end = parse_time(from_text, zone), parse_time(to_text, zone)
+    now = utc_now()
+    begin = read_bound(from_text, zone, now=now)
+    end = read_bound(to_text, zone, now=now, end=True)
     if not case.strip() or not reason.strip():
         raise UsageError("give the case and the reason: reading records is recorded with both")
     where, parameters = _of(kind, user)

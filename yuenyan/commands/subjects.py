@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from identity.services import people, subjects
 from traffic.archive.kinds import ACCESS, SESSION
 from traffic.archive.tables import TableArchive
 from traffic.moments import from_milliseconds
+from yuenyan.commands.options import require_new, write_new
 from yuenyan.commands.registers import make_group
 from yuenyan.commands.unlocking import need_request
 from yuenyan.context import Context
@@ -51,8 +51,7 @@ def export(context: Context, name: str, out: Path, number: str | None) -> None:
     """
     if out.suffix not in (".json", ".zip"):
         raise UsageError("name a file that ends in .json or .zip")
-    if out.exists():
-        raise UsageError(f"{out} is there already; name a new file")
+    require_new(out)
     office = context.office
     with office.database.read() as session:
         whose = people.get(session, name).id
@@ -78,9 +77,7 @@ def export(context: Context, name: str, out: Path, number: str | None) -> None:
         if out.suffix == ".json"
         else _zipped(tree)
     )
-    handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(octets)
+    write_new(out, octets)
     click.echo(f"{sum(len(rows) for rows in held.values())} rows are written to {out}")
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import UsageError
-from common.thai_time import MONTHS_TH, read_time
+from common.thai_time import MONTHS_TH, read_bound, read_time
 
 NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
 WANTED = "2025-01-15T07:30:00+00:00"
@@ -144,6 +144,15 @@ def test_a_date_alone_is_its_first_moment_where_that_is_enough() -> None:
     read = read_time("22/11/2569", now=NOW, needs_clock=False)
     assert read.moment.isoformat() == "2026-11-21T17:00:00+00:00"
     assert not read.has_clock
+
+
+def test_a_day_that_ends_a_period_is_in_it_and_a_time_is_taken_as_it_is() -> None:
+    def read(text: str, end: bool) -> str:
+        return read_bound(text, "Asia/Bangkok", now=NOW, end=end).isoformat()
+
+    assert read("30 พ.ย. 2569", end=False) == "2026-11-29T17:00:00+00:00"
+    assert read("2569-11-30", end=True) == "2026-11-30T16:59:59.999000+00:00"
+    assert read("30/11/2569 00:00", end=True) == "2026-11-29T17:00:00+00:00"
 
 
 @given(st.integers(86_400, 7_258_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from alembic.script import ScriptDirectory
+from sqlalchemy import select, text
 
 from common.errors import BackendUnavailable, ConfigError
-from db.engine import Database
-from db.migrate import upgrade
+from db.engine import Database, newest_tables
+from db.migrate import migration_config, upgrade
 from db.models import Base, Organisation, Revision, Role
 
 
@@ -39,6 +40,24 @@ def test_upgrading_twice_changes_nothing(database_url: str) -> None:
 def test_a_database_without_tables_says_to_run_init(database_url: str) -> None:
     database = Database(database_url)
     with pytest.raises(ConfigError, match="yuenyan init"):
+        database.require_schema()
+    database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [("0012", "are at 0012, this release needs 00.*yuenyan init"), ("9999", "at 9999.*or a newer")],
+)
+def test_tables_of_another_release_are_told_before_anything_fails(
+    database_url: str, found: str, says: str
+) -> None:
+    assert newest_tables() == ScriptDirectory.from_config(migration_config("")).get_current_head()
+    database = Database(database_url)
+    upgrade(database)
+    database.require_schema()
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+    with pytest.raises(ConfigError, match=says):
         database.require_schema()
     database.dispose()
 

@@ -309,7 +309,7 @@ def test_the_commands_enter_decide_deliver_and_list(site: Site, tmp_path: Path) 
     added = site.yuenyan(
         "request", "add", "--office", "สภ.เมือง", "--officer", "ร.ต.อ. ก", "--officer-id", "7",
         "--basis", "s18-3", "--document", "ตช 1/2567", "--scope", "ใครใช้", "--about", "10.0.0.1",
-        "--about", "10.0.0.2", "--from", "2567-11-01", "--to", "2567-11-02", "--due-days", "15",
+        "--about", "10.0.0.2", "--from", "1 พ.ย. 2567", "--to", "2567-11-02", "--due-days", "15",
         "--json",
     )  # fmt: skip
     assert added.exit_code == 0, added.stderr
@@ -318,6 +318,8 @@ def test_the_commands_enter_decide_deliver_and_list(site: Site, tmp_path: Path) 
     received, due = (datetime.fromisoformat(tree[name]) for name in ("received_at", "due_at"))
     assert due - received == timedelta(days=15)
     assert tree["facts"]["about"] == "10.0.0.1\n10.0.0.2"
+    assert tree["facts"]["from_at"] == "2024-11-01T00:00:00+07:00"
+    assert tree["facts"]["to_at"] == "2024-11-02T23:59:59.999000+07:00"  # the day is in it
     decided = site.yuenyan("request", "decide", number, "--approve", "--reason", "ครบ")
     assert decided.exit_code == 0, decided.stderr
     bundle = tmp_path / "bundle.zip"

@@ -18,27 +18,42 @@ _NAMES = frozenset(
     b" servername server_name tlsname ccertissuer scertcname dstname subject referer referrer"
     b" referralurl refererurl request requesturl reqpath filename file attachment agent useragent"
     b" user_agent catdesc category urlcategory search keyword body password passwd pwd secret token"
-    b" cookie".split()
+    b" cookie rrname rdata http_user_agent user-agent http_refer http_referer request_uri"
+    b" query_string server-name".split()
 )
 """Fields whose values are content, or somebody's secret."""
-_VALUE = rb'(?:"(?:[^"\\]|\\.)*"|[^\s",;]+)'
+_TEXT = rb'"(?:[^"\\]|\\[\s\S]?)*+"?'
+"""A line may have been shortened: what has no end goes to the end."""
+_VALUE = (
+    rb"(?:" + _TEXT + rb"|\[(?!cut:\d)(?:" + _TEXT + rb"|[^\]\"])*+\]?"
+    rb'|(?!\{ ?["}])[^\s",;]+)'
+)
+"""A text, a list, or a word; of an object (JSON) it is its fields that are looked at."""
 _WORD = rb"[A-Za-z0-9_\x80-\xff-]"
 
 _URL = re.compile(rb"(?i)\b[a-z][a-z0-9+.-]{1,15}://[^\s\"'<>]+")
 _REQUEST = re.compile(rb"\b((?:" + _METHODS + rb") +)([^\s\"]+)")
 _KEPT_PATH = re.compile(rb"(/[^\s\"?#;]*)(.*)", re.DOTALL)
-_FIELD = re.compile(rb"(?<![\w.-])([A-Za-z_]{3,16})([=:] ?)(" + _VALUE + rb")")
+_FIELD = re.compile(
+    rb"(?i)(?<![\w.-])((?:" + b"|".join(sorted(_NAMES)) + rb')"? {0,4}[=:] {0,4})(' + _VALUE + rb")"
+)
+"""Names alone: `fw: url=/x` must not be taken for a field `fw`."""
 _SUBJECT = re.compile(rb"(?i)(\bsubject: ?)(.+?)(?=;? from[ =<]|$)", re.DOTALL)
-_ASKED = re.compile(rb"(?i)(\bquery(?:\[[^\]\s]*\])?:? (?:\()?)([^\s\[]+)")
+_ASKED = re.compile(rb"(?i)(\bquery(?:\[[^\]\s]{0,16}\])?:? (?:\()?)([^\s\[]+)")
 _ANSWERED = re.compile(
-    rb"(\b(?:reply|cached(?:-stale)?|forwarded|config|validation|dnssec-query\[\w+\]) )(\S+)"
+    rb"(\b(?:reply|cached(?:-stale)?|forwarded|config|validation|dnssec-query\[\w{1,16}\]) )(\S+)"
 )
 _HOST = re.compile(
     rb"(?<![\w@.\x80-\xff-])(?!kea-dhcp)(?:"
     + _WORD
     + rb"{1,63}\.)+(?:[A-Za-z]{2,24}|[\x80-\xff]{4,60})\.?(?![\w@=\x80-\xff-]|\.\w)"
-    + rb"(?:/[^\s\"']*)?"
+    + rb"(?:(?::\d{1,5})?/[^\s\"']*)?"
 )
+_ADDRESS_PATH = re.compile(
+    rb"(?i)((?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?|\[[\da-f:.]{2,45}\](?::\d{1,5})?)"
+    rb"(/(?=\d{0,20}[a-z%_~?&=+@\x80-\xff]|\d{0,20}[./-][\w?%./-])[^\s\"']*)"
+)
+"""A page of a server without a name; `/24` is a network and `/443` a port."""
 _HEADER = re.compile(
     rb"(?:<\d{1,3}>)?(?:1 (?:\S+ ){5}|(?:[A-Z][a-z]{2} [ \d]\d(?: \d{4})? [\d:]{8}|"
     rb"\d{4}-\d\d-\d\dT\S+) \S+ )?"
@@ -80,7 +95,7 @@ def cut_content(line: bytes, *, own: bool = False) -> Cleaned:
         nonlocal cuts
         if not octets or MARK.fullmatch(octets):
             return octets
-        cuts += 1
+        cuts += 1 - len(MARK.findall(octets))
         return b"[cut:%d]" % len(octets)
 
     def value(match: re.Match[bytes]) -> bytes:
@@ -93,11 +108,11 @@ def cut_content(line: bytes, *, own: bool = False) -> Cleaned:
         return value(match)
 
     def field(match: re.Match[bytes]) -> bytes:
-        if match[1].lower() not in _NAMES:
-            return match[0]
-        text, head = match[3], match[1] + match[2]
+        head, text = match[1], match[2]
         if text.startswith(b'"'):
-            return head + b'"' + gone(text[1:-1]) + b'"'
+            return head + b'"' + gone(text[1:].removesuffix(b'"')) + b'"'
+        if text.startswith(b"[") and not MARK.match(text):
+            return head + b'["' + gone(text[1:].removesuffix(b"]").strip(b'"')) + b'"]'
         return head + gone(text)
 
     # Most lines hold nothing of it: what is cheap to look for decides what is looked for well.
@@ -107,12 +122,15 @@ def cut_content(line: bytes, *, own: bool = False) -> Cleaned:
         body = _REQUEST.sub(request, body)
     if b"subject:" in lowered:
         body = _SUBJECT.sub(value, body)
-    if any(name in lowered for name in _NAMED):
+    squeezed = lowered.replace(b'"', b"").replace(b" ", b"")
+    if any(name in squeezed for name in _NAMED):
         body = _FIELD.sub(field, body)
     if b"query" in lowered:
         body = _ASKED.sub(value, body)
     if b"dnsmasq" in line and b"dnsmasq-dhcp" not in line:
         body = _ANSWERED.sub(value, body)
+    if b"/" in body:
+        body = _ADDRESS_PATH.sub(request, body)
     if not own and _DOTTED.search(lowered):
         body = _HOST.sub(lambda match: gone(match[0]), body)
     return Cleaned(line[:start] + body, cuts)

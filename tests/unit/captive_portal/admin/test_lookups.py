@@ -278,6 +278,8 @@ def test_the_api_asks_under_pseudonyms_and_unlocks(admin: Officer, office: Offic
         ({}, 422),
         ([], 422),
         (asked_by_api(office, kind="everything"), 422),
+        (asked_by_api(office, kind=["address"]), 422),
+        (asked_by_api(office, kind={}), 422),
         (asked_by_api(office, port="80"), 422),
         (asked_by_api(office, port=[80]), 422),
         (asked_by_api(office, case=""), 422),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Site
 from traffic.archive import index as indexing
-from traffic.archive.entries import Entry, GapNote
+from traffic.archive.entries import Entry, GapNote, decode_entry
 from traffic.archive.index import NAME, ManifestIndex, agrees
 from traffic.archive.manifest import Manifest
 from traffic.collectors.decoding import Sealer
@@ -88,6 +88,27 @@ def test_what_a_purge_removed_is_left_out(manifest: Manifest) -> None:
         append(manifest, segment(minute))
     assert minutes(manifest, 0, 0) == ["flow/0.parquet"]
     assert minutes(manifest, 30, 31) == []
+
+
+def test_lines_of_purges_are_read_once_however_often_is_asked(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(manifest, segment(0, path="", removed=("flow/30.parquet",)))
+    for minute in range(60, 80):
+        append(manifest, segment(minute))
+    minutes(manifest, 0, 0)
+    index, read = ManifestIndex(manifest.archive), []
+
+    def counting(line: bytes, number: int) -> Entry:
+        read.append(number)
+        return decode_entry(line, number)
+
+    monkeypatch.setattr(indexing, "decode_entry", counting)
+    assert index.segments("flow", 10**9, 10**9) == [] and read == []
+    for _ in range(3):
+        found = index.segments("flow", 30 * 60_000, 31 * 60_000 + 1)
+        assert [one.path for one in found] == ["flow/31.parquet"]
+    assert read.count(61) == 1 and read.count(31) == 3
 
 
 def test_gaps_and_translations_are_found_by_themselves(manifest: Manifest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.vectors.flows.datagrams import STANDARD, Flow, data_set, encode_flow,
 from traffic.decoders import unread
 from traffic.decoders.decoder import FlowDecoder
 from traffic.decoders.sequences import GapReason
-from traffic.decoders.unread import Flaw
+from traffic.decoders.unread import Flaw, Unread, UnreadHour
 
 SFLOW = struct.pack("!IIIIIII", 5, 1, 0xC0000201, 0, 42, 1000, 0)
 
@@ -56,3 +57,28 @@ def test_a_flood_that_cannot_be_read_is_bounded_and_becomes_a_gap(
     assert (len(found.unread), found.counts.unread) == (3, 5)
     assert {gap.reason for gap in found.gaps} == {GapReason.UNDECODABLE}
     assert len(found.gaps) == 2
+
+
+def test_what_strangers_leave_in_an_hour_is_bounded_whatever_address_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unread, "HOUR_OCTETS_EXPORTER", 3 * 300)
+    monkeypatch.setattr(unread, "HOUR_OCTETS", 5 * 300)
+    hour, one = UnreadHour(), Unread(
+        received_ms=7_200_000, exporter="a", port=1, listener="netflow", reasons=(),
+        octets=bytes(44),
+    )  # fmt: skip
+    assert [hour.take(one) for _ in range(4)] == [True, True, True, False]
+    assert [hour.take(replace(one, exporter=name)) for name in "bcd"] == [True, True, False]
+    assert hour.take(replace(one, received_ms=3 * 3_600_000))
+
+
+def test_what_an_hour_has_no_room_for_is_a_gap_in_the_next_call_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unread, "HOUR_OCTETS_EXPORTER", 2 * 259)
+    decoder = FlowDecoder()
+    assert len(feed(decoder, b"abc").unread) == 1
+    found = feed(decoder, *[b"abc"] * 3)
+    assert len(found.unread) == 1
+    assert {gap.reason for gap in found.gaps} == {GapReason.UNDECODABLE}
