@@ -104,6 +104,12 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except UnicodeEncodeError:
+        click.echo(
+            "yuenyan: a text is not UTF-8, or the terminal takes none; set LANG=C.UTF-8",
+            err=True,
+        )
+        sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)

@@ -64,6 +64,8 @@ def rows(
     now = utc_now()
     begin = read_bound(from_text, zone, now=now)
     end = read_bound(to_text, zone, now=now, end=True)
+    if begin > end:
+        raise UsageError("the period ends before it begins")
     if not case.strip() or not reason.strip():
         raise UsageError("give the case and the reason: reading records is recorded with both")
     where, parameters = _of(kind, user)

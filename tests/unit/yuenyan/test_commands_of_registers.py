@@ -96,3 +96,13 @@ def test_what_the_system_refuses_is_one_sentence(
     result = site.yuenyan("subject", "export", "head", "--out", str(tmp_path / "g.zip"))
     assert result.exit_code == 3
     assert result.stderr == "yuenyan: the system refused: /x/g.zip: No space left on device\n"
+
+
+def test_texts_that_are_not_utf_8_and_periods_that_end_first_are_one_sentence(site: Site) -> None:
+    result = site.yuenyan("subject", "until", "\udcff")
+    assert result.exit_code == 2 and "not UTF-8" in result.stderr, result
+    result = site.yuenyan(
+        "archive", "rows", "access", "--from", "2/11/2569", "--to", "1/11/2569",
+        "--case", "1", "--reason", "x",
+    )  # fmt: skip
+    assert result.exit_code == 2 and "ends before it begins" in result.stderr, result
