@@ -288,7 +288,7 @@ def make_hold(world: World, until: float, **scope: str) -> int:
         **scope,
     )
     with world.office.database.write() as writing:
-        return holds.make(writing, world.office, new, "head").id
+        return holds.make(writing, world.office, new, "command-line").id
 
 
 def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: World) -> None:
