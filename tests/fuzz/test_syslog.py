@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +15,7 @@ from common.errors import MalformedPacket
 from tests.vectors.syslog.lines import LINES
 from traffic.decoders.syslog.content import cut_content
 from traffic.decoders.syslog.framing import LONGEST, Frame, Framer
+from traffic.decoders.syslog.lines import Line
 from traffic.decoders.syslog.message import parse_message
 from traffic.decoders.syslog.readers import read_line
 
@@ -22,10 +24,12 @@ _PROGRAMS = sorted({"", *(line.partition(": ")[0] for _, line, _ in LINES)})
 
 
 def read(octets: bytes) -> None:
-    """As the collector does: never an error, and never for long."""
+    """As the collector does: a line or none, never an error, and never for long."""
     began = time.perf_counter()
-    read_line(parse_message(cut_content(octets).octets, 1_795_000_000_000, BANGKOK))
+    message = parse_message(cut_content(octets).octets, 1_795_000_000_000, BANGKOK)
+    line = read_line(message)
     assert time.perf_counter() - began < 1.0
+    assert line is None or isinstance(line, get_args(Line))
 
 
 @given(st.binary(max_size=3000))

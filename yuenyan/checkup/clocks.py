@@ -15,7 +15,7 @@ CHECK = "clock samples"
 EQUIPMENT = "equipment clocks"
 _NAMES = 5
 
-TODO = {
+ADVICE = {
     "never_measured": "let the housekeeper run, or: yuenyan clock sample",
     "not_measured_lately": "is the housekeeper running? Then look for clock_sample in its log",
     "local_clock": "the time comes from a machine's own clock only: give chrony real servers",
@@ -26,6 +26,7 @@ TODO = {
     "chrony_unsynchronised": "give chrony servers that answer: chronyc sources",
     "beyond_limit": "servers nearer by have a smaller error; install chrony",
 }
+"""Alarm -> what to do about it."""
 
 
 def check_clocks(config: Config) -> Iterator[Finding]:
@@ -78,7 +79,7 @@ def own_finding(config: Config, status: ClockStatus) -> Finding:
         CHECK,
         f"not shown to be right to {config.clock.limit_ms:g} ms"
         f" ({(alarm or '').replace('_', ' ')}{bound}{at})",
-        TODO.get(alarm or "", "see: yuenyan clock status"),
+        ADVICE.get(alarm or "", "see: yuenyan clock status"),
     )
 
 

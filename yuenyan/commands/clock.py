@@ -11,7 +11,7 @@ from common.clock import utc_now
 from traffic.clock.equipment import SENTENCE
 from traffic.clock.history import ClockStatus, read_status
 from traffic.clock.sampling import store_sample, take_sample
-from yuenyan.checkup.clocks import TODO, equipment_is_proven, own_finding
+from yuenyan.checkup.clocks import ADVICE, equipment_is_proven, own_finding
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -83,7 +83,7 @@ def _print(context: Context, found: ClockStatus) -> None:
     finding = own_finding(config, found)
     click.echo(finding.what[0].upper() + finding.what[1:])
     if found.alarm is not None:
-        click.echo(f"→ {TODO.get(found.alarm, 'look at the servers below')}")
+        click.echo(f"→ {ADVICE.get(found.alarm, 'look at the servers below')}")
     if own is not None:
         print_fields(
             {

@@ -18,7 +18,7 @@ from tests.unit.captive_portal.admin.conftest import Officer
 from traffic.clock.judgement import State as ClockState
 from traffic.clock.judgement import Verdict
 from traffic.clock.sampling import Sample, store_sample
-from yuenyan.checkup.clocks import TODO
+from yuenyan.checkup.clocks import ADVICE
 
 POLICE = {
     "office": "สภ.เมืองชัยภูมิ",
@@ -40,7 +40,7 @@ def test_every_code_of_the_registers_has_words() -> None:
     fields = [field for kind in KINDS.values() for field in kind.fields]
     assert set(register_words.FIELDS) == {field.name for field in fields}
     assert set(register_words.CHOICES) == {one for field in fields for one in field.choices}
-    assert set(TODO) <= set(register_words.CLOCK)
+    assert set(ADVICE) <= set(register_words.CLOCK)
 
 
 def test_an_officer_enters_approves_and_delivers_a_request(admin: Officer) -> None:
