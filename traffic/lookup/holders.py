@@ -79,19 +79,31 @@ def find_stations(
         query = select(NetworkSession).where(
             NetworkSession.calling_station_id.in_(some), *alive(window)
         )
-        rows = session.scalars(query).all()
-        for row, account, nas, silence in with_owners(session, config, rows):
-            ending = Ending.of(row, (), silence)
-            span = AddressSpan(
-                session_key=row.session_key,
-                address="",
-                source="lease",
-                from_at=row.started_at,
-                to_at=ended_at(session_state(row), ending.latest),
-            )
-            holder = _holder(row, span, account, nas, ending)
-            found.append(replace(holder, evidence=(f"network_session:{row.session_key}",)))
+        found += whole_sessions(session, config, session.scalars(query).all())
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
+
+
+def whole_sessions(
+    session: Session, config: Config, rows: Sequence[NetworkSession]
+) -> list[Holder]:
+    """Each of `rows`, in their order, from start to end under an empty address.
+
+    As far as it is certain when it ended: by the same rules as its addresses.
+    """
+    addresses = _addresses_of(session, [row.session_key for row in rows])
+    found: list[Holder] = []
+    for row, account, nas, silence in with_owners(session, config, rows):
+        ending = Ending.of(row, addresses.get(row.session_key, ()), silence)
+        span = AddressSpan(
+            session_key=row.session_key,
+            address="",
+            source="",
+            from_at=row.started_at,
+            to_at=ended_at(session_state(row), ending.latest),
+        )
+        holder = _holder(row, span, account, nas, ending)
+        found.append(replace(holder, evidence=(f"network_session:{row.session_key}",)))
+    return found
 
 
 def find_addresses(session: Session, config: Config, username: str, window: Window) -> list[Holder]:
@@ -140,20 +152,26 @@ def alive(window: Window) -> Sequence[ColumnElement[bool]]:
 def holders_of(session: Session, config: Config, keys: set[str]) -> list[Holder]:
     found: list[Holder] = []
     for some in _pieces(sorted(keys)):
-        intervals: dict[str, list[AddressInterval]] = {}
-        for interval in session.scalars(
-            select(AddressInterval).where(AddressInterval.session_key.in_(some))
-        ):
-            intervals.setdefault(interval.session_key, []).append(interval)
+        addresses = _addresses_of(session, some)
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
         for row, account, nas, silence in with_owners(session, config, rows):
-            states = [address_state(item) for item in intervals.get(row.session_key, ())]
+            states = addresses.get(row.session_key, [])
             ending = Ending.of(row, states, silence)
             for span in address_spans(session_state(row), states, ending.latest):
                 found.append(_holder(row, span, account, nas, ending))
     return end_superseded(found)
+
+
+def _addresses_of(session: Session, keys: Sequence[str]) -> dict[str, list[AddressState]]:
+    """The addresses of each of these sessions; one that had none is left out."""
+    found: dict[str, list[AddressState]] = {}
+    for some in _pieces(keys):
+        query = select(AddressInterval).where(AddressInterval.session_key.in_(some))
+        for interval in session.scalars(query):
+            found.setdefault(interval.session_key, []).append(address_state(interval))
+    return found
 
 
 def with_owners(

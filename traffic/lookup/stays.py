@@ -5,21 +5,16 @@ A device that never got an address was there all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.net import find_mac, format_mac
-from db.models import Account, NasClient, NetworkSession
-from identity.domain.sessions import INTERIM_SECONDS, CloseCause, ended_at
-from identity.services.housekeeping import UNHEARD_AFTER
-from identity.services.sessions import session_state
+from common.net import find_mac
+from db.models import Account, NetworkSession
 from traffic.lookup.attribution import Holder, Window
-from traffic.lookup.holders import alive, closed_by, holders_of, talkers
+from traffic.lookup.holders import alive, holders_of, whole_sessions
 
 MAX_STAYS = 5000
 """Sessions in one answer; a school has as many in a day."""
@@ -66,7 +61,7 @@ def find_stays(
     for holder in holders_of(session, config, {row.session_key for row in rows}):
         held.setdefault(holder.session_key, []).append(holder)
     found = []
-    for whole, row in zip(_wholes(session, config, rows), rows, strict=True):
+    for whole, row in zip(whole_sessions(session, config, rows), rows, strict=True):
         if not window.overlaps(whole.from_at, whole.to_at):
             continue
         addresses = [
@@ -74,7 +69,8 @@ def find_stays(
         ]
         found.append(
             Stay(
-                whole=whole,
+                # Nobody else has the device: what is uncertain of its address is not of it.
+                whole=replace(whole, certain_to=None),
                 addresses=tuple(sorted(addresses, key=lambda one: (one.from_at, one.address))),
                 called_station_id=row.called_station_id,
                 input_octets=row.input_octets,
@@ -82,43 +78,3 @@ def find_stays(
             )
         )
     return found, more
-
-
-def _wholes(session: Session, config: Config, rows: Sequence[NetworkSession]) -> list[Holder]:
-    """Each session from start to end, as far as it is certain when it ended."""
-    silence = timedelta(seconds=config.radius.missed_interims * INTERIM_SECONDS)
-    reporting = talkers(session, rows)
-    accounts = {
-        account.id: account
-        for account in session.scalars(
-            select(Account).where(Account.id.in_({row.account_id for row in rows} - {None}))
-        ).unique()
-    }
-    names: dict[int, str] = {
-        number: name for number, name in session.execute(select(NasClient.id, NasClient.name))
-    }
-    found = []
-    for row in rows:
-        account = accounts.get(row.account_id or 0)
-        mac = find_mac(row.calling_station_id) if row.calling_station_id else None
-        ended = row.closed_at
-        if ended is not None and row.close_cause == CloseCause.SILENT:
-            ended += silence if row.nas_client_id in reporting else UNHEARD_AFTER
-        found.append(
-            Holder(
-                session_key=row.session_key,
-                account_id=row.account_id,
-                account=account.username if account else None,
-                full_name=account.full_name if account else "",
-                user_name=row.user_name,
-                mac=format_mac(mac) if mac else row.calling_station_id,
-                nas=names.get(row.nas_client_id, f"#{row.nas_client_id}"),
-                address="",
-                from_at=row.started_at,
-                to_at=ended_at(session_state(row), ended),
-                last_heard_at=row.last_heard_at,
-                closed_by=closed_by(row),
-                evidence=(f"network_session:{row.session_key}",),
-            )
-        )
-    return found

@@ -122,6 +122,22 @@ def test_a_device_at_a_time_leads_to_its_session_also_without_an_address(
     assert nobody["outcome"] == "none"
 
 
+def test_a_session_ends_for_its_device_when_it_ends_for_its_address(
+    site: Site, database: Database
+) -> None:
+    """Closed by a restart hours after its last report, on equipment that reports each 300 s."""
+    add_session(database, "k1", "somchai", "10.1.2.3", -20_000, -19_000, account_id=1)
+    with database.write() as session:
+        row = session.get_one(NetworkSession, "k1")
+        row.stop_seen, row.stop_at, row.session_seconds = 0, None, 1000
+        row.closed_at, row.close_cause = row.started_at + timedelta(seconds=30_000), "nas_restarted"
+        row.last_heard_at = row.started_at + timedelta(seconds=1000)
+    asked = ("--at", AT, *PURPOSE, "--json")
+    for subject in (("--mac", MAC), ("--address", "10.1.2.3")):
+        found = tree(site.yuenyan("lookup", *subject, *asked))
+        assert found["candidates"] == [], subject
+
+
 def test_a_person_and_a_period_lead_to_sessions_devices_addresses_and_places(
     site: Site, database: Database
 ) -> None:
