@@ -170,8 +170,4 @@ def explain(error: NetAccessError) -> str:
     if missing is not None:
         name = word("FIELDS", missing["name"].replace(" ", "_"))
         return str(gettext("Please fill in: %(name)s", name=name))
-    for pattern, said in _REFUSALS:
-        match = pattern.search(text)
-        if match is not None:
-            return str(said) % match.groupdict() if match.groupdict() else str(said)
-    return words.explain(error)
+    return words.say_again(_REFUSALS, text) or words.explain(error)

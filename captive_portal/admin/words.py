@@ -8,7 +8,7 @@ are recognised and said again in the officer's language.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask_babel import gettext, lazy_gettext
@@ -423,8 +423,13 @@ def word(words: Words, code: Any) -> str:
 def explain(error: NetAccessError) -> str:
     """What an officer reads for a refusal of a service."""
     text = str(error)
-    for pattern, words in _REFUSALS:
+    return say_again(_REFUSALS, text) or str(gettext("Not done: %(detail)s", detail=text))
+
+
+def say_again(table: Iterable[tuple[re.Pattern[str], LazyString]], text: str) -> str:
+    """The words of the first pattern that knows `text`; empty when none does."""
+    for pattern, words in table:
         match = pattern.search(text)
         if match is not None:
             return str(words) % match.groupdict() if match.groupdict() else str(words)
-    return str(gettext("Not done: %(detail)s", detail=text))
+    return ""
