@@ -6,7 +6,7 @@ registered for the NAS. After it the gateway sends the browser back to our statu
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, make_response, redirect, render_template
 from werkzeug.wrappers import Response
@@ -16,8 +16,12 @@ from captive_portal.public.devices import may_join
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import page, portal, public_root, visit
-from captive_portal.public.visits import nas_of_visit
+from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
+from captive_portal.vendors.profile import BrowserStep, Completion, Entry, ServerStep
+from captive_portal.vendors.registry import vendor_called
+from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
+from db.models import Account
 from identity.domain.access import Denied, Method, Reason
 from identity.services.tokens import mint
 
@@ -35,7 +39,7 @@ def show() -> Response:
     if current is None:
         return redirect(page("login.form"), 302)
     nas = nas_of_visit()
-    if nas is None or not nas.login_url:
+    if nas is None or not can_hand_over(nas):
         return redirect(page("status.show", s=sign_in_text()), 302)
     checks = throttle.hand_off_checks(current.account.id)
     wait = throttle.wait_text(checks)
@@ -48,13 +52,45 @@ def show() -> Response:
             refusal = refusal_text(Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER))
             return make_response(render_template("connect.html", problem=refusal), 403)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
-    parts = urlsplit(nas.login_url)
-    allow_form_target(f"{parts.scheme}://{parts.netloc}")
-    text = render_template(
-        "connect.html",
-        target=nas.login_url,
+    entry = Entry(
         username=token.username,
         token=token.token,
         destination=public_root() + page("status.show", joined="1"),
+        **_limits(current.account),
     )
-    return make_response(text)
+    step = vendor_called(nas.vendor).step(arrival_of_visit(), gateway_of(nas), entry)
+    return _follow(step) if isinstance(step, BrowserStep) else _call(step)
+
+
+def _limits(account: Account) -> dict[str, int | None]:
+    role = account.role
+    return {
+        "session_seconds": role.session_seconds,
+        "down_kbps": role.down_kbps,
+        "up_kbps": role.up_kbps,
+    }
+
+
+def _follow(step: BrowserStep) -> Response:
+    if step.method == "get":
+        query = urlencode(step.fields)
+        joint = "&" if "?" in step.url else "?"
+        return redirect(f"{step.url}{joint}{query}" if query else step.url, 302)
+    parts = urlsplit(step.url)
+    allow_form_target(f"{parts.scheme}://{parts.netloc}")
+    return make_response(render_template("connect.html", target=step.url, fields=step.fields))
+
+
+def _call(step: ServerStep) -> Response:
+    completion = step.run()
+    if completion is Completion.GRANTED:
+        return redirect(page("status.show", joined="1", s=sign_in_text()), 303)
+    if completion is Completion.NOT_YET:
+        again = page("connect.show", s=sign_in_text())
+        return make_response(render_template("connect.html", again=again), 200)
+    problem = (
+        gettext("The network did not accept the sign-in. Please sign in once more.")
+        if completion is Completion.REFUSED
+        else gettext("The network's controller does not answer. Please try again in a minute.")
+    )
+    return make_response(render_template("connect.html", problem=problem), 503)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from captive_portal.public.site import page, portal
-from captive_portal.public.visits import nas_of_visit
+from captive_portal.public.visits import can_hand_over, nas_of_visit
 from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
@@ -47,8 +47,7 @@ def begin(granted: Granted) -> Response:
             method=granted.method,
         )
     )
-    nas = nas_of_visit()
-    target = "connect.show" if nas is not None and nas.login_url else "status.show"
+    target = "connect.show" if can_hand_over(nas_of_visit()) else "status.show"
     response = redirect(page(target, **{FIELD: text}), 303)
     response.set_cookie(
         COOKIE,

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public.sign_ins import COOKIE, Holder, end, holder, sign_in_text
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
-from captive_portal.public.visits import find_nas
+from captive_portal.public.visits import can_hand_over, nas_of_visit
 from common.net import find_mac, format_mac
 from db.models import Account
 from identity.services.allowance import allowance
@@ -59,7 +59,7 @@ def show() -> Response:
             "s": sign_in_text(),
             "devices": devices,
             "account_left": _account_left(current, now),
-            "can_connect": this is None and _gateway_is_known(),
+            "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))
 
@@ -85,11 +85,6 @@ def _account_of(session: Session, presence: Presence | None) -> Account | None:
     if presence is None or presence.account_id is None:
         return None
     return session.get(Account, presence.account_id)
-
-
-def _gateway_is_known() -> bool:
-    nas = find_nas(visit().nas) if visit().nas else None
-    return nas is not None and bool(nas.login_url)
 
 
 def _left(presence: Presence, now: datetime) -> int | None:

@@ -6,26 +6,20 @@ beyond the person it concerns: no login address is ever taken from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from flask import Blueprint, abort, redirect, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from captive_portal.public.site import page, portal, safe_return_url, set_visit, visit
+from captive_portal.public.site import StaleVisit, page, portal, safe_return_url, set_visit, visit
+from captive_portal.vendors.profile import Arrival, Forged, Gateway, Outcome
+from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.tokens import Visit
-from common.errors import UsageError
-from common.net import find_mac, parse_address
 from db.models import NasClient
+from identity.services.nas_portal import portal_settings
 
 pages = Blueprint("visits", __name__)
-
-# MikroTik, CoovaChilli, UniFi and the generic spelling, in this order.
-_MAC = ("mac", "client_mac", "clientMac", "client-mac", "id")
-_IP = ("ip", "client_ip", "clientIp", "client-ip", "uip")
-_URL = ("link-orig", "userurl", "url", "orig_url", "redirect", "dst")
-_ALREADY_IN = {"success", "already"}
-_REFUSED = {"failed", "reject"}
 
 
 def find_nas(name: str) -> NasClient | None:
@@ -42,34 +36,60 @@ def nas_of_visit() -> NasClient | None:
     return find_nas(name) if name else None
 
 
+def gateway_of(nas: NasClient) -> Gateway:
+    """`nas` as its make's profile sees it."""
+    return Gateway(
+        id=nas.id,
+        name=nas.name,
+        vendor=nas.vendor,
+        login_url=nas.login_url or "",
+        settings=portal_settings(portal().office, nas),
+    )
+
+
+def can_hand_over(nas: NasClient | None) -> bool:
+    """Whether `nas` is known, with all that handing a visitor over to it needs."""
+    return nas is not None and vendor_called(nas.vendor).can_hand_over(gateway_of(nas))
+
+
+def arrival_of_visit() -> Arrival:
+    """What the redirect of this visit told, as far as it was kept."""
+    kept = visit()
+    return Arrival(
+        mac=kept.mac, ip=kept.ip, ap_mac=kept.ap_mac, ssid=kept.ssid, carried=kept.carried
+    )
+
+
 @pages.get("/p/<nas>/")
 def arrive(nas: str) -> Response:
     """Read the gateway's redirect into a visit and go on to the page it calls for."""
-    if find_nas(nas) is None:
+    found = find_nas(nas)
+    if found is None:
         abort(404)
+    try:
+        arrival = vendor_called(found.vendor).read(
+            _query(), request.query_string.decode("latin-1"), gateway_of(found)
+        )
+    except Forged as error:
+        raise StaleVisit from error
     set_visit(
         Visit(
             nas=nas,
-            mac=find_mac(_first(_MAC)) or "",
-            ip=_address(_first(_IP)),
-            url=safe_return_url(_first(_URL)),
-            language=request.args.get("lang", "")[:2],
+            mac=arrival.mac,
+            ip=arrival.ip,
+            ap_mac=arrival.ap_mac,
+            ssid=arrival.ssid,
+            url=safe_return_url(arrival.url),
+            language=arrival.language,
+            carried=dict(arrival.carried),
         )
     )
-    outcome = request.args.get("res", "")
-    if outcome in _ALREADY_IN:
+    if arrival.outcome is Outcome.ALREADY:
         return redirect(page("status.show"), 302)
-    if outcome in _REFUSED or request.args.get("error"):
+    if arrival.outcome is Outcome.REFUSED:
         return redirect(page("login.form", refused="1"), 302)
     return redirect(page("login.form"), 302)
 
 
-def _first(names: Sequence[str]) -> str:
-    return next((request.args[name] for name in names if request.args.get(name)), "")
-
-
-def _address(text: str) -> str:
-    try:
-        return str(parse_address(text))
-    except UsageError:
-        return ""
+def _query() -> Mapping[str, str]:
+    return dict(request.args.items())

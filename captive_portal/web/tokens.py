@@ -6,7 +6,8 @@ key is made by `yuenyan init`; without it the portal does not start.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,12 @@ class Visit:
     nas: str = ""
     mac: str = ""
     ip: str = ""
+    ap_mac: str = ""
+    ssid: str = ""
     url: str = ""
     language: str = ""
+    carried: Mapping[str, str] = field(default_factory=dict)
+    """What the gateway's make needs back, such as a challenge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,8 @@ class Signer:
 
     def sign_visit(self, visit: Visit) -> str:
         """`visit` as a text; fields that are empty take no room."""
-        return str(self._visits.dumps({key: text for key, text in asdict(visit).items() if text}))
+        fields = {name: getattr(visit, name) for name in Visit.__dataclass_fields__}
+        return str(self._visits.dumps({name: value for name, value in fields.items() if value}))
 
     def read_visit(self, text: str) -> Visit | None:
         """The visit in `text`, or None when it is forged, broken or too old."""

@@ -22,6 +22,7 @@ from db.models.ledger import (
     NasBoot,
     NetworkSession,
 )
+from db.models.messages import Message
 from db.models.network import NasClient, UnknownNas
 from db.models.notices import NoticeGiven, NoticeText
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
@@ -52,6 +53,7 @@ __all__ = [
     "Exhibit",
     "Gap",
     "Hold",
+    "Message",
     "NasBoot",
     "NasClient",
     "NetworkSession",

@@ -29,6 +29,8 @@ class NasClient(Base):
     require_message_authenticator: Mapped[bool] = mapped_column(default=True)
     login_url: Mapped[str | None]
     """Where a browser posts the one-time token; registered here, never taken from a query."""
+    portal_settings_encrypted: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """JSON: what handing a visitor back to it needs, such as keys (captive_portal.vendors)."""
     coa_address: Mapped[str | None]
     """Where it takes Disconnect- and CoA-Requests; NULL: where its accounting comes from;
     `radsec`: over the connection it has opened."""

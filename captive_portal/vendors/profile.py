@@ -1,0 +1,157 @@
+"""What a make of gateway has to tell the portal. One module a make fills this in.
+
+Nothing here asks the network or a database. A redirect is unsigned with most makes, so of its
+query only what identifies the visitor is kept, and a nonce that goes back to where it came
+from; the network device and its addresses are always the registered ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+
+def _none() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+class Tested(StrEnum):
+    """How far a make's profile is proven; shown to the officer."""
+
+    FIXTURE = "fixture"
+    """Against requests as the maker documents them or as they were captured."""
+    PROGRAM = "program"
+    """With the real program in `make test`."""
+    UNTESTED = "untested"
+    """Written from documents; no device of the kind has met it."""
+
+
+class Outcome(StrEnum):
+    """Why the gateway sends the browser."""
+
+    NEW = "new"
+    ALREADY = "already"
+    """The device is online."""
+    REFUSED = "refused"
+    """RADIUS or the gateway said no to the last try."""
+    LEFT = "left"
+    """The device has been signed out."""
+
+
+class Forged(ValueError):  # noqa: N818 - what it says of the redirect
+    """A redirect whose signature is missing or wrong, or whose values cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A registered network device, as far as handing a visitor over concerns it."""
+
+    id: int
+    name: str
+    vendor: str
+    login_url: str
+    """Registered; empty where the make has another way or nobody has set it."""
+    settings: Mapping[str, str] = field(default_factory=_none)
+    """What an officer has set for it, such as keys and a controller's address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What a redirect told. Nothing in it is proven, except by a signature where a make has one."""
+
+    mac: str = ""
+    """Twelve hex digits, or empty."""
+    ip: str = ""
+    ssid: str = ""
+    ap_mac: str = ""
+    url: str = ""
+    """What the visitor wanted to open, as the gateway told it; not yet checked."""
+    language: str = ""
+    outcome: Outcome = Outcome.NEW
+    reason: str = ""
+    """Of a refusal: a Reply-Message or the make's own code."""
+    carried: Mapping[str, str] = field(default_factory=_none)
+    """What the hand-over needs back, such as a challenge. It travels in a signed, public text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What lets one proven visitor in."""
+
+    username: str
+    token: str
+    """Good once, for two minutes, for this device and network device (identity.services.tokens)."""
+    destination: str
+    """Our status page, to which the gateway shall send the browser back."""
+    session_seconds: int | None = None
+    down_kbps: int | None = None
+    up_kbps: int | None = None
+    quota_octets: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserStep:
+    """The browser goes to the gateway, by a link or a form."""
+
+    method: Literal["get", "post"]
+    url: str
+    """Built from registered settings only."""
+    fields: Sequence[tuple[str, str]] = ()
+
+
+class Completion(StrEnum):
+    """How a call to a controller ended."""
+
+    GRANTED = "granted"
+    NOT_YET = "not_yet"
+    """The controller does not see the device yet: ask again in a few seconds."""
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStep:
+    """Our server calls the controller, whose address is registered. `run` blocks for seconds."""
+
+    run: Callable[[], Completion]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One thing an officer sets for a network device of this make."""
+
+    name: str
+    is_secret: bool = False
+    required: bool = False
+    help: str = ""
+
+
+class Vendor(Protocol):
+    """One make. Its name is its name in identity.domain.vendors."""
+
+    name: str
+    tested: Tested
+    settings: Sequence[Setting]
+
+    def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
+        """Read a redirect.
+
+        Args:
+            query: its parameters, decoded, the first of each name.
+            raw_query: the octets as they came, for makes that sign them.
+
+        Raises:
+            Forged: the make signs and this is not signed right.
+        """
+        ...
+
+    def can_hand_over(self, gateway: Gateway) -> bool:
+        """Whether `gateway` has all that `step` needs."""
+        ...
+
+    def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
+        """What lets the visitor in; `arrival` is as `read` made it, with only its carried part."""
+        ...
