@@ -22,7 +22,7 @@ from db.models import Gap
 from db.service_run import Heartbeat
 from traffic.archive.entries import GapNote, decode_entry
 from traffic.archive.manifest import Manifest
-from traffic.decoders.syslog.sources import PREFIX
+from traffic.collectors.gap_kinds import gap_kind
 from traffic.moments import from_milliseconds
 
 PROCESS = "collector"
@@ -131,11 +131,6 @@ class GapCopier:
             except ArchiveError as error:
                 log.error("manifest_line_not_read", error=str(error))
         return gaps, position + end
-
-
-def gap_kind(note: GapNote) -> str:
-    """What is missing: flows, or log lines."""
-    return "syslog" if note.source.startswith(PREFIX) else "flow"
 
 
 def _row(note: GapNote) -> Gap:

@@ -12,8 +12,8 @@ from pathlib import Path
 from common.config import Config
 from traffic.archive.entries import Entry
 from traffic.archive.reading import FlowReader
+from traffic.collectors.gap_kinds import gap_kind
 from traffic.collectors.records import HEADER_OCTETS, decode_records
-from traffic.collectors.runs import gap_kind
 from traffic.decoders.sequences import GapReason
 from traffic.lookup.attribution import GapSpan, Window, uncovered
 from traffic.lookup.let_go import LET_GO

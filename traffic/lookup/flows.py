@@ -89,7 +89,7 @@ def find_flows(
         held = _addresses(database, config, question, window) if is_person else []
         processes = ["collector", "radius"] if is_person else ["collector"]
         gaps = find_gaps(store, reader, window, now, processes)
-        gaps += find_let_go(store, config, window, now)
+        gaps += find_let_go(store, config, reader.index, window, now)
         pending = find_pending(config, window, now)
         flows, truncated = reader.find_flows(
             _asked(question, held, window, clock_error), question.limit, question.offset

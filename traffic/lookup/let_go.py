@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from common.config import Config
+from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import ADMIN
-from traffic.archive.manifest import Manifest
-from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import GapSpan, Window
 from traffic.lookup.store import Store
@@ -22,14 +21,16 @@ _PURGED = ("archive:purged", "database:purged")
 _TOLD = "SELECT 1 FROM audit_event WHERE action IN (:archive, :database) LIMIT 1"
 
 
-def find_let_go(store: Store, config: Config, window: Window, now: datetime) -> list[GapSpan]:
+def find_let_go(
+    store: Store, config: Config, index: ManifestIndex, window: Window, now: datetime
+) -> list[GapSpan]:
     """The part of `window` before the edge of retention, on a site that has purged anything.
 
     Raises:
         ArchiveError: the archive cannot be read.
     """
     edge = now - timedelta(days=config.archive.retention_days)
-    if window.from_at >= edge or not _has_purged(store, config):
+    if window.from_at >= edge or not _has_purged(store, config, index):
         return []
     return [
         GapSpan(
@@ -42,12 +43,13 @@ def find_let_go(store: Store, config: Config, window: Window, now: datetime) -> 
     ]
 
 
-def _has_purged(store: Store, config: Config) -> bool:
+def _has_purged(store: Store, config: Config, index: ManifestIndex) -> bool:
     """Whether anything was ever let go: by the audit trail, wherever it is, or by the chain."""
-    if store.rows(_TOLD, archive=_PURGED[0], database=_PURGED[1]):
+    if index.holds("purge") or store.rows(_TOLD, archive=_PURGED[0], database=_PURGED[1]):
         return True
-    archive = config.data_dir / "archive"
-    if any(entry.kind == "purge" for entry in Manifest(archive).entries()):
-        return True
-    tables = TableArchive(archive, node_name())
-    return bool(tables.read(ADMIN, "list_contains(?, action)", [list(_PURGED)], limit=1))
+    # Loads numpy, which few questions need.
+    from traffic.archive.tables import TableArchive
+
+    tables = TableArchive(config.data_dir / "archive", node_name())
+    told = tables.read(ADMIN, "list_contains(?, action)", [list(_PURGED)], limit=1, among=index)
+    return bool(told)

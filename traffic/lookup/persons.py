@@ -99,7 +99,7 @@ def run_person_lookup(
         visible = within_reach(session, view.reach, [one.whole.session_key for one in found])
         stays = [one for one in found if visible is None or one.whole.session_key in visible]
         gaps = find_gaps(store, reader, window, utc_now(), ["radius"])
-        gaps += find_let_go(store, config, window, utc_now())
+        gaps += find_let_go(store, config, reader.index, window, utc_now())
     record_reading(
         store,
         utc_now(),
