@@ -10,6 +10,7 @@ from db.engine import Database
 from identity.directories import Directories
 from identity.passwords import PasswordVault
 from identity.vault import Vault
+from identity.verified import VerifiedPasswords
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Office:
     passwords: PasswordVault
     clock: Clock = utc_now
     directories: Directories = field(default_factory=Directories)
+    verified: VerifiedPasswords = field(default_factory=VerifiedPasswords.of_this_process)
+    """What this process need not prove again."""
 
     @classmethod
     def open(cls, config: Config, database: Database | None = None) -> Office:

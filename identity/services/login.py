@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from common.errors import BackendUnavailable
 from db.models import AuthEvent, Credential
 from identity.directories import ORIGIN
 from identity.domain.access import (
+    AccountSnapshot,
     Decision,
     Denied,
     Granted,
@@ -48,7 +50,7 @@ def check_password(
             name = username.strip().casefold()
             answer = directory_login.prove(office, facts, name, password.encode())
             return _told(answer, method, now)
-        proven = office.passwords.verify(facts.password_hash if facts else None, password)
+        proven = _proven(office, facts, password)
         if facts is None:
             return Denied(Reason.UNKNOWN_ACCOUNT, method)
         if facts.kind == "device":
@@ -66,6 +68,17 @@ def check_password(
     if refusal is not None:
         return Denied(refusal, method, facts.account_id)
     return Granted(account=facts, method=method, expires_at=facts.expires_at)
+
+
+def _proven(office: Office, facts: AccountSnapshot | None, password: str) -> bool:
+    """Whether argon2 says so, or said so of this password and this hash within the hour."""
+    octets = password.encode("utf-8", "surrogatepass")
+    if facts is not None and office.verified.confirms(facts, octets, time.monotonic()):
+        return True
+    proven = office.passwords.verify(facts.password_hash if facts else None, password)
+    if facts is not None and proven:
+        office.verified.remember(facts, octets, time.monotonic())
+    return proven
 
 
 def _told(answer: Vouched | Denied, method: Method, now: datetime) -> Decision:

@@ -1,23 +1,17 @@
-"""Accounts and verified passwords a worker keeps in memory, and when it drops them.
+"""Accounts and open stations a worker keeps in memory, and when it drops them.
 
 Accounts are dropped whenever the database's revision number moves, which is polled, so a
-change is seen within a second. A verified password is kept as a keyed hash together
-with the stored hash it was checked against: a changed password cannot match.
+change is seen within a second.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import hmac
-import struct
 import time
 from collections.abc import Callable, Collection
 
 from identity.domain.access import AccountSnapshot
 from identity.stores.sql import KeptSecret, SqlStore
 
-VERIFIED_SECONDS = 3600.0
 STATIONS_SECONDS = 1.0
 STATIONS_SHARE = 20
 STATIONS_LONGEST_SECONDS = 5.0
@@ -28,13 +22,6 @@ RECENT_SECONDS = 300.0
 MAXIMUM_RECENT = 2048
 """Accounts whose stations are read again together; some ten milliseconds for all of them."""
 
-_DIGEST_OCTETS = 32
-_SLOT = struct.Struct(f"={_DIGEST_OCTETS}sd")
-_SLOTS = 1 << 17
-TABLE_OCTETS = _SLOTS * _SLOT.size
-"""5 MB: room for the accounts of a province, one slot each; a clash costs one argon2."""
-
-VerifiedTable = bytearray | ctypes.Array[ctypes.c_ubyte]
 _MAXIMUM_ACCOUNTS = 100_000
 
 
@@ -140,44 +127,3 @@ class OpenStations:
         if len(recent) > MAXIMUM_RECENT:
             recent = sorted(recent)[-MAXIMUM_RECENT:]
         self._asked = {number: at for at, number in recent}
-
-
-class VerifiedPasswords:
-    """Passwords that argon2 has confirmed, so that it need not again for a while.
-
-    A table of fixed slots in memory that the workers of one server share; nothing is
-    written anywhere, and the key is random in each start. Workers write without a lock: a
-    torn slot holds no digest that fits, and then argon2 is asked.
-    """
-
-    def __init__(self, key: bytes, table: VerifiedTable) -> None:
-        self._key = key
-        self._table = table
-        self._slots = len(table) // _SLOT.size
-
-    def confirms(self, account: AccountSnapshot, password: bytes, now: float) -> bool:
-        """Whether this very password was confirmed for this very stored hash."""
-        if (account.password_hash is None and not account.origin) or account.to_keep != "none":
-            return False  # what is to be kept is kept where argon2 has confirmed it
-        digest, until = _SLOT.unpack_from(self._table, self._offset(account))
-        return until > now and hmac.compare_digest(digest, self._digest(account, password))
-
-    def remember(
-        self,
-        account: AccountSnapshot,
-        password: bytes,
-        now: float,
-        seconds: float = VERIFIED_SECONDS,
-    ) -> None:
-        """Note that argon2, or a directory, confirmed `password`; `now` is monotonic seconds."""
-        digest = self._digest(account, password)
-        _SLOT.pack_into(self._table, self._offset(account), digest, now + seconds)
-
-    def _offset(self, account: AccountSnapshot) -> int:
-        return account.account_id % self._slots * _SLOT.size
-
-    def _digest(self, account: AccountSnapshot, password: bytes) -> bytes:
-        stored = (account.password_hash or "").encode()
-        hasher = hashlib.blake2b(stored, key=self._key, digest_size=_DIGEST_OCTETS)
-        hasher.update(account.account_id.to_bytes(8, "big") + password)
-        return hasher.digest()

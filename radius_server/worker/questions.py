@@ -27,6 +27,7 @@ from identity.domain.access import (
 from identity.domain.recoverable import Recoverable
 from identity.domain.throttle import Penalties
 from identity.stores.sql import KeptSecret, SqlStore
+from identity.verified import VerifiedPasswords
 from radius_server.process.questions import (
     Answered,
     AskDirectory,
@@ -49,7 +50,7 @@ from radius_server.process.questions import (
     Usage,
 )
 from radius_server.process.retrying import repeated, settle
-from radius_server.worker.directory import Directory, OpenStations, VerifiedPasswords
+from radius_server.worker.directory import Directory, OpenStations
 from radius_server.worker.fair_queue import FairQueue
 from radius_server.worker.responders import Responders
 from radius_server.worker.throttle import Throttle

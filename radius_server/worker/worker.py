@@ -28,6 +28,7 @@ from identity.domain.access import Unavailable
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
+from identity.verified import VerifiedPasswords
 from radius_server.packet.codes import Code
 from radius_server.process.access import decide
 from radius_server.process.accounting import AccountingRecord
@@ -38,7 +39,7 @@ from radius_server.worker.arrivals import Delivered, Listener, Sender, Turn
 from radius_server.worker.clients import NasClient, NasTable
 from radius_server.worker.committer import Committer
 from radius_server.worker.conversing import Conversing
-from radius_server.worker.directory import Directory, VerifiedPasswords
+from radius_server.worker.directory import Directory
 from radius_server.worker.duplicates import DuplicateCache
 from radius_server.worker.exchange import (
     ACCT_CODES,

@@ -23,9 +23,10 @@ from identity.domain.access import AccountSnapshot, Denied, Method, Reason, Unav
 from identity.domain.throttle import Penalties
 from identity.office import Office
 from identity.stores.sql import SqlStore
+from identity.verified import TABLE_OCTETS, VerifiedPasswords
 from radius_server.process.questions import AskStanding, CheckPassword, Dialogue, FindAccount
 from radius_server.process.standing import NoProof, Standing, Word
-from radius_server.worker.directory import TABLE_OCTETS, Directory, VerifiedPasswords
+from radius_server.worker.directory import Directory
 from radius_server.worker.look_ups import LookUps
 from radius_server.worker.questions import Login, Questions
 from radius_server.worker.responders import MAXIMUM_OCTETS, Responders, post

@@ -24,6 +24,7 @@ from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, Pulse, heartbeat
 from identity.domain.throttle import PENALTY_OCTETS, Penalties
 from identity.office import Office
+from identity.verified import TABLE_OCTETS, VerifiedPasswords
 from radius_server.eap.server import EapServer
 from radius_server.proxy import homes
 from radius_server.proxy.relay import Relay
@@ -31,7 +32,6 @@ from radius_server.radsec import contexts, listening
 from radius_server.radsec.reverse import ReverseChannel
 from radius_server.radsec.server import RadSecServer
 from radius_server.udp import bind, claim
-from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.holders import HOLDERS_OCTETS, Holders
 from radius_server.worker.siblings import Siblings
 from radius_server.worker.throttle import throttle_limits

@@ -87,6 +87,28 @@ def test_an_account_without_password_or_of_a_device_cannot_log_in(timed: Office)
     assert _reason(login.check_password(timed, ADMIN, "x")) is Reason.NO_PASSWORD
 
 
+def test_a_proven_password_is_proven_once_until_it_changes(
+    timed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = add_person(timed, "somchai", "right password")
+    asked: list[str] = []
+    verify = PasswordVault.verify
+
+    def counting(vault: PasswordVault, stored: str | None, password: str) -> bool:
+        asked.append(password)
+        return verify(vault, stored, password)
+
+    monkeypatch.setattr(PasswordVault, "verify", counting)
+    for password in ("right password", "right password", "wrong", "wrong"):
+        login.check_password(timed, "somchai", password)
+    assert asked == ["right password", "wrong", "wrong"]
+    with timed.database.write() as session:
+        stored = session.get_one(Credential, number)
+        stored.password_hash = timed.passwords.hash("another password")
+    decision = login.check_password(timed, "somchai", "right password")
+    assert _reason(decision) is Reason.WRONG_PASSWORD
+
+
 def test_a_hash_with_old_costs_is_renewed_at_the_next_login(timed: Office) -> None:
     number = add_person(timed, "somchai", "right password")
     stronger = replace(timed, passwords=PasswordVault(Passwords(passes=3)))

@@ -9,6 +9,7 @@ import pytest
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable, Vouched
 from identity.domain.directory import NtProof
 from identity.domain.recoverable import hash_nt_hash, nt_hash
+from identity.verified import TABLE_OCTETS, VerifiedPasswords
 from radius_server.process.mschap import challenge_hash, session_keys
 from radius_server.process.questions import (
     Answered,
@@ -19,7 +20,6 @@ from radius_server.process.questions import (
     RecoveredSecret,
     RedeemVoucher,
 )
-from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from tests.unit.radius_server.process.script import Script, account, request
 from tests.unit.radius_server.process.test_mschap import (
     CHALLENGE,

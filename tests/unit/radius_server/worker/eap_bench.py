@@ -14,10 +14,10 @@ from db.ledger import open_ledger
 from db.models import AuthEvent
 from identity.office import Office
 from identity.services import nas
+from identity.verified import TABLE_OCTETS, VerifiedPasswords
 from radius_server.eap.server import EapServer
 from radius_server.packet.codes import Attribute
 from radius_server.packet.packet import Packet, decode
-from radius_server.worker.directory import TABLE_OCTETS, VerifiedPasswords
 from radius_server.worker.worker import Worker
 from tests.conftest import wait_until
 from tests.integration.radius_packets import attribute

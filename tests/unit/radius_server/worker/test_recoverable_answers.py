@@ -17,13 +17,14 @@ from identity.office import Office
 from identity.services import people
 from identity.stores.sql import KeptSecret, SqlStore
 from identity.vault import Vault
+from identity.verified import TABLE_OCTETS, VerifiedPasswords
 from radius_server.process.questions import (
     Dialogue,
     FindAccount,
     RecoveredSecret,
     RecoverSecret,
 )
-from radius_server.worker.directory import TABLE_OCTETS, Directory, VerifiedPasswords
+from radius_server.worker.directory import Directory
 from radius_server.worker.questions import Login, Questions
 from radius_server.worker.responders import Responders
 
