@@ -32,7 +32,7 @@ from identity.office import Office
 from identity.services import people
 from yuenyan.initialise import initialise
 
-PASSWORD = "password of everybody"  # noqa: S105 - of people made here
+PASSWORD = "password of everybody"
 USERS = 200
 WORKERS = 2
 CONNECTIONS = 8

@@ -6,6 +6,7 @@ Costs come from the configuration; a hash made with weaker costs is renewed at t
 from __future__ import annotations
 
 import secrets
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -25,7 +26,7 @@ class PasswordVault:
         self._hasher = PasswordHasher(
             time_cost=costs.passes, memory_cost=costs.memory_kib, parallelism=costs.lanes
         )
-        self._dummy = self._hasher.hash(secrets.token_hex(16))
+        self._dummy = _dummy(costs.passes, costs.memory_kib, costs.lanes)
 
     def check_strength(self, password: str) -> None:
         """Raise UsageError, saying what to do, when `password` may not be chosen by a person."""
@@ -58,3 +59,10 @@ class PasswordVault:
     def needs_rehash(self, password_hash: str) -> bool:
         """Whether the hash was made with other costs than today's."""
         return self._hasher.check_needs_rehash(password_hash)
+
+
+@cache
+def _dummy(passes: int, memory_kib: int, lanes: int) -> str:
+    """The hash of what nobody knows, with these costs."""
+    hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
+    return hasher.hash(secrets.token_hex(16))

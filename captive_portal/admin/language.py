@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from babel import Locale
@@ -42,9 +43,13 @@ def speaking(language: str, zone: str) -> Iterator[None]:
 
 
 def _compile(path: Path, language: str) -> Translations:
+    return Translations(io.BytesIO(_compiled(path, path.stat().st_mtime_ns, language)))
+
+
+@cache
+def _compiled(path: Path, _changed_at: int, language: str) -> bytes:
     with path.open("rb") as stream:
         catalogue = read_po(stream, locale=language)
     octets = io.BytesIO()
     write_mo(octets, catalogue)
-    octets.seek(0)
-    return Translations(octets)
+    return octets.getvalue()

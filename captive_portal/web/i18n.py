@@ -37,11 +37,11 @@ def load_catalogue(language: str) -> Catalog:
     return merged
 
 
-def _compile(language: str) -> Translations:
+@cache
+def _compiled(language: str) -> bytes:
     octets = io.BytesIO()
     write_mo(octets, load_catalogue(language))
-    octets.seek(0)
-    return Translations(octets)
+    return octets.getvalue()
 
 
 def init_languages(app: Flask, languages: tuple[str, ...], timezone: str) -> None:
@@ -56,7 +56,9 @@ def init_languages(app: Flask, languages: tuple[str, ...], timezone: str) -> Non
     with app.app_context():
         domain = get_babel().instance.domain_instance
     for language in languages:
-        domain.cache[str(Locale.parse(language)), "messages"] = _compile(language)
+        domain.cache[str(Locale.parse(language)), "messages"] = Translations(
+            io.BytesIO(_compiled(language))
+        )
     app.extensions["yuenyan_babel"] = babel
     app.after_request(_remember)
     app.context_processor(

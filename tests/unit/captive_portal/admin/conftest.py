@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from captive_portal.admin import create_app
+from common import config as configuration
 from identity.office import Office
-from tests.conftest import ADMIN, ADMIN_PASSWORD
+from tests.conftest import ADMIN, ADMIN_PASSWORD, write_configuration
 from tests.unit.captive_portal.admin import seed
+from tests.unit.captive_portal.compiled import COMPILED
+from yuenyan.initialise import initialise
 
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
@@ -48,11 +52,23 @@ class Officer:
         return self.post("/sign-in", "/sign-in", username=username, password=password)
 
 
+@pytest.fixture(scope="session")
+def _made_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As everywhere, with one officer of each level in it already."""
+    folder = tmp_path_factory.mktemp("site")
+    config = configuration.load(write_configuration(folder))
+    initialise(config, ADMIN, ADMIN_PASSWORD)
+    made = Office.open(config)
+    seed.add_officers(made)
+    made.database.dispose()
+    return folder
+
+
 @pytest.fixture
 def app(office: Office) -> Iterator[Flask]:
     """The admin portal of `office`, which has one officer of each level."""
-    seed.add_officers(office)
     made = create_app(office)
+    made.jinja_env.bytecode_cache = COMPILED
     made.testing = True
     yield made
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
 from captive_portal.public import create_app
@@ -23,33 +22,17 @@ from db.models import AddressInterval, NasClient, NetworkSession
 from identity.office import Office
 from identity.services.nas import add_nas
 from tests.conftest import write_configuration
+from tests.unit.captive_portal.compiled import COMPILED
 
 HERE = "192.0.2.7"
 MAC = "3c22fb010203"
 LOGIN_URL = "http://10.5.50.1/login"
 
 
-class _CompiledTemplates(BytecodeCache):
-    """Templates compiled once for all the portals of a test run."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._kept:
-            bucket.bytecode_from_string(self._kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()
-
-
-_COMPILED = _CompiledTemplates()
-
-
 def make_app(office: Office) -> Flask:
     """The portal of `office`."""
     made = create_app(office)
-    made.jinja_env.bytecode_cache = _COMPILED
+    made.jinja_env.bytecode_cache = COMPILED
     return made
 
 
