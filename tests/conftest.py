@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,12 +118,19 @@ def write_configuration(folder: Path, url: str = "") -> Path:
 _BOTH = re.compile("sqlite|postgresql")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--without-sites`: only tests that need no site with keys and a database (`make check`)."""
+    parser.addoption("--without-sites", action="store_true", help="leave out tests with a site")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave a part of the long lists of cases, the same ones each time, to `make test-all`.
 
     Of a `matrix` three quarters; of each `sampled` test half of its cases, but never all; of
     what runs with real programs on both kinds of database one, in turns.
     """
+    if config.getoption("--without-sites"):
+        _leave_out(config, items, [item for item in items if "_made_site" in _fixtures(item)])
     if os.environ.get("YUENYAN_TEST_ALL"):
         return
     left = [
@@ -140,6 +147,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name, same in alike.items():
         if len(same) > 1:
             left += same[crc32(name.encode()) % 2 :: 2]
+    _leave_out(config, items, left)
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else ()
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], left: list[pytest.Item]) -> None:
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
