@@ -317,6 +317,11 @@ class Config(Section):
         return self.data_dir / "keys"
 
     @property
+    def gateway_state(self) -> Path:
+        """Where our own gateway keeps who is admitted and what is still to be accounted."""
+        return self.gateway.state_file or self.data_dir / "gateway.db"
+
+    @property
     def ca_dir(self) -> Path:
         """Where `yuenyan init` and `yuenyan cert` keep the site's own CA and certificates."""
         return self.data_dir / "ca"

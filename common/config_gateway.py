@@ -9,11 +9,15 @@ import re
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from common.config_section import Listen, Section
+from common.config_section import Listen, Prefix, Section
 from common.net import IpNetwork
+
+ACCOUNTING_AFTER = 1
+"""The accounting port is the next one after the other: 1812 and 1813, RFC 2866 section 3."""
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")
 """Of what Linux allows, that which needs no quoting anywhere."""
@@ -62,11 +66,37 @@ def _host_name(text: str) -> str:
     return text.lower()
 
 
+def _server(text: str) -> str:
+    parse_server(text)
+    return text
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query):
+        raise ValueError(f"{text!r} is no address of a page; write it like http://10.77.0.1:8090")
+    return text
+
+
+def parse_server(text: str) -> tuple[str, int]:
+    """`host:port` as (host, port); the host is a name or an address, an IPv6 one in brackets.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.port is None or parts.path or "@" in text or "?" in text:
+        raise ValueError(f"{text!r} is no server; write it like radius.example.go.th:1812")
+    return parts.hostname, parts.port
+
+
 Interface = Annotated[str, AfterValidator(_interface)]
 OwnAddress = Annotated[str, AfterValidator(_own_address)]
 Destination = Annotated[str, AfterValidator(_destination)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Server = Annotated[str, AfterValidator(_server)]
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class GatewayKernel(Section):
@@ -139,4 +169,64 @@ class GatewayKernel(Section):
 
 
 class Gateway(Section):
+    radius_servers: tuple[Server, ...] = ()
+    """Who decides on logins: the first that answers; with none there is no gateway here."""
+    accounting_servers: tuple[Server, ...] = ()
+    """Who is told of sessions; empty: the same hosts at the next port."""
+    secret_file: Path | None = None
+    """The shared secret of this gateway, as registered with `yuenyan nas add`."""
+    nas_identifier: str = Field(default="", max_length=253)
+    """The name this gateway goes by; the one it is registered under is the easiest to find."""
+    called_station_id: str = Field(default="", max_length=253)
+    """What devices are connected to, as MAC:SSID; empty: the name of the gateway."""
+    portal_url: Origin = ""
+    """Where caught browsers are sent: https://PORTAL/p/NAME/, with the name registered there."""
+    key_file: Path | None = None
+    """Signs what the portal is told of a device; the same text is the portal's setting `key`."""
+    public_url: Origin = ""
+    """How browsers on the inside reach this gateway; with /login it is the --login-url."""
+    listen: tuple[Listen, ...] = ("[::]:8090",)
+    """For caught browsers and sign-ins, IPv4 and IPv6; its port is kernel.capture_port."""
+    coa: tuple[Listen, ...] = ("0.0.0.0:3799",)
+    """For Disconnect- and CoA-Requests, RFC 5176."""
+    coa_clients: tuple[Prefix, ...] = ()
+    """Who may send them; empty: the hosts of radius_servers."""
+    session_seconds: int = Field(default=8 * 3600, ge=60, le=7 * 86400)
+    """Where the server sets no Session-Timeout: a school day."""
+    idle_seconds: int = Field(default=1800, ge=0, le=86400)
+    """Where it sets no Idle-Timeout; a phone that sleeps is heard every few minutes. 0: never."""
+    interim_seconds: int = Field(default=300, ge=60, le=3600)
+    """Where it sets no Acct-Interim-Interval; what our own server counts on."""
+    tick_seconds: float = Field(default=5.0, ge=0.2, le=60)
+    """How often neighbours and counters are read: so late may a time-out or quota be noticed."""
+    threads: int = Field(default=32, ge=4, le=256)
+    """Browsers answered at the same time; a sign-in holds one while RADIUS is asked."""
+    state_file: Path | None = None
+    """Who is admitted, and what is still to be told; empty: gateway.db in the data directory."""
     kernel: GatewayKernel = GatewayKernel()
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether this machine is to be a gateway."""
+        return bool(self.radius_servers)
+
+    @property
+    def accounting(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each accounting server."""
+        if self.accounting_servers:
+            return tuple(parse_server(text) for text in self.accounting_servers)
+        return tuple((host, port + ACCOUNTING_AFTER) for host, port in self.access)
+
+    @property
+    def access(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each server that decides on logins."""
+        return tuple(parse_server(text) for text in self.radius_servers)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Gateway:
+        if not self.is_configured:
+            return self
+        for name in ("secret_file", "nas_identifier", "portal_url", "key_file", "public_url"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is missing; see docs/gateway-setup.md")
+        return self
