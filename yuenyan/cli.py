@@ -23,6 +23,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "admin": ("yuenyan.commands.serve", "run the admin portal alone"),
     "collector": ("yuenyan.commands.serve", "run the flow collector alone"),
     "housekeeper": ("yuenyan.commands.serve", "run the housekeeper alone"),
+    "gateway": ("yuenyan.commands.serve", "run our own gateway, without its privileged half"),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
     "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
@@ -51,8 +52,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_WITHOUT_SITE = ("init", "doctor", "collector")
-"""One makes it, one says what is missing, and one may run alone on a machine of its own."""
+_WITHOUT_SITE = ("init", "doctor", "collector", "gateway")
+"""One makes it, one says what is missing, and two may run alone on a machine of their own."""
 
 
 class _LazyGroup(click.Group):
