@@ -15,7 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from captive_portal.gateway.verbs import Admit, Counters, Install, Neighbours, Remove, Usage
+from captive_portal.gateway.verb_server import MOST_CLIENTS
+from captive_portal.gateway.verbs import (
+    Admit,
+    Counters,
+    Install,
+    Neighbours,
+    Remove,
+    Usage,
+    read_answer,
+    write_verb,
+)
 from tests.clients.namespaces import inside, ip
 from tests.clients.own_gateway import (
     BEYOND4,
@@ -388,6 +398,21 @@ def test_a_flood_of_lines_keeps_nobody_else_from_asking(clean: Lab) -> None:
         clean.do(Usage())
         assert time.monotonic() - began < 3
     wait_until(lambda: clean.helper is not None and clean.helper.poll() is None, 1, "it died")
+
+
+def test_more_peers_than_there_is_room_for_wait_their_turn(clean: Lab) -> None:
+    with contextlib.ExitStack() as opened:
+        early = [opened.enter_context(clean.connect()) for _ in range(MOST_CLIENTS)]
+        early[-1].sendall(write_verb(Usage()))
+        assert read_line(early[-1])
+        late = opened.enter_context(clean.connect())
+        late.sendall(write_verb(Usage()))
+        late.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+        early[0].close()
+        late.settimeout(5)
+        assert read_answer(read_line(late)).error == ""
 
 
 def test_the_helper_has_given_up_what_root_may(gate: Lab) -> None:

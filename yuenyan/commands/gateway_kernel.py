@@ -36,9 +36,9 @@ def gateway_helper_command(context: Context) -> None:
     it and run: nft delete table inet yuenyan_gateway
     """
     from captive_portal.gateway.admissions import Admissions
-    from captive_portal.gateway.helper import Helper, stop_on_signals
     from captive_portal.gateway.machine import Machine
     from captive_portal.gateway.privileges import CAP_NET_ADMIN, CAP_NET_RAW, keep_only
+    from captive_portal.gateway.verb_server import VerbServer, stop_on_signals
 
     settings = _settings(context.config)
     configure("gateway-helper")
@@ -46,11 +46,11 @@ def gateway_helper_command(context: Context) -> None:
     machine.start()
     admissions = Admissions(settings, machine, time.monotonic)
     admissions.start()
-    helper = Helper(settings, admissions)
-    wakes = stop_on_signals(helper)
+    server = VerbServer(settings, admissions)
+    wakes = stop_on_signals(server)
     try:
-        helper.start()
+        server.start()
         keep_only(CAP_NET_ADMIN, CAP_NET_RAW)
-        helper.run(wakes)
+        server.run(wakes)
     finally:
-        helper.close()
+        server.close()

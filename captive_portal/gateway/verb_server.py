@@ -28,8 +28,10 @@ from common.logging import get_logger
 
 LONGEST_LINE = 8_192
 """32 addresses of 39 characters are some 1,500; of a longer line nothing is read any more."""
-MOST_CLIENTS = 4
-"""The gateway, the one that takes over from it, and somebody who looks."""
+MOST_CLIENTS = 64
+"""The gateway has a thread for each browser; whoever comes beyond it waits."""
+_IDLE_SECONDS = 30.0
+"""Who says nothing for so long makes room when others wait."""
 LINES_A_SECOND = 100
 _BURST = 100
 _NONSENSE = 8
@@ -48,12 +50,13 @@ class _Client:
     counted_at: float = 0.0
     since: float = 0.0
     """When the line that is not whole yet began."""
+    heard_at: float = 0.0
     nonsense: int = 0
     last: bool = False
     """It is hung up on after what is unsent."""
 
 
-class Helper:
+class VerbServer:
     """Serves `admissions` on the socket of the configuration until `stop`.
 
     Args:
@@ -121,6 +124,7 @@ class Helper:
                     self._hear(self._clients[key.fd])
             for client in list(self._clients.values()):
                 self._serve(client)
+            self._admit_or_not()
 
     def close(self) -> None:
         """Hang up on everybody and take the socket away; the kernel's tables stay."""
@@ -141,6 +145,20 @@ class Helper:
         )
         return 1 / LINES_A_SECOND if waiting else 1.0
 
+    def _admit_or_not(self) -> None:
+        """Take no more connections while there is no room; the kernel has them wait."""
+        assert self._listener is not None, "it was started"
+        if len(self._clients) < MOST_CLIENTS:
+            with suppress(KeyError):  # it is registered already
+                self._selector.register(self._listener, selectors.EVENT_READ)
+            return
+        with suppress(KeyError):
+            self._selector.unregister(self._listener)
+        too_long_ago = self._now() - _IDLE_SECONDS
+        for client in list(self._clients.values()):
+            if client.heard_at < too_long_ago and not client.unsent:
+                self._drop(client)
+
     def _welcome(self) -> None:
         assert self._listener is not None, "it was heard"
         try:
@@ -154,12 +172,9 @@ class Helper:
             self._log.warning("peer_refused", user=user)
             wire.close()
             return
-        if len(self._clients) >= MOST_CLIENTS:
-            self._log.warning("too_many_peers", user=user)
-            wire.close()
-            return
         wire.setblocking(False)
-        self._clients[wire.fileno()] = _Client(wire, counted_at=self._now())
+        now = self._now()
+        self._clients[wire.fileno()] = _Client(wire, counted_at=now, heard_at=now)
         self._selector.register(wire, selectors.EVENT_READ)
 
     def _hear(self, client: _Client) -> None:
@@ -174,6 +189,7 @@ class Helper:
             return
         if not client.received:
             client.since = self._now()
+        client.heard_at = self._now()
         client.received += octets
         if len(client.received) > 2 * LONGEST_LINE:
             # It is read again when it has been answered.
@@ -243,12 +259,12 @@ class Helper:
         client.wire.close()
 
 
-def stop_on_signals(helper: Helper) -> int:
-    """Have SIGTERM and SIGINT stop `helper`; what to give to its `run`."""
+def stop_on_signals(server: VerbServer) -> int:
+    """Have SIGTERM and SIGINT stop `server`; what to give to its `run`."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: helper.stop())
+        signal.signal(number, lambda _number, _frame: server.stop())
     return reading
 
 
