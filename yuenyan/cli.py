@@ -24,6 +24,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "collector": ("yuenyan.commands.serve", "run the flow collector alone"),
     "housekeeper": ("yuenyan.commands.serve", "run the housekeeper alone"),
     "gateway": ("yuenyan.commands.serve", "run our own gateway, without its privileged half"),
+    "gateway-helper": (
+        "yuenyan.commands.gateway_kernel",
+        "run the gateway's privileged half: nftables, rates, neighbours",
+    ),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
     "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
@@ -52,8 +56,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_WITHOUT_SITE = ("init", "doctor", "collector", "gateway")
-"""One makes it, one says what is missing, and two may run alone on a machine of their own."""
+_WITHOUT_SITE = ("init", "doctor", "collector", "gateway", "gateway-helper")
+"""One makes it, one says what is missing, and others run on machines of their own."""
 
 
 class _LazyGroup(click.Group):
@@ -66,7 +70,9 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(module), f"{name}_command")
+        command: click.Command = getattr(
+            importlib.import_module(module), f"{name.replace('-', '_')}_command"
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -38,7 +38,10 @@ class Admit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
-    """Let a device through no longer; its connections end with the next packet."""
+    """Let a device through no longer; its connections end with the next packet.
+
+    The answer has its last counters, if it was there.
+    """
 
     mac: str
 
@@ -169,7 +172,7 @@ def _object(line: bytes) -> dict[str, Any]:
         raise UsageError("a line of the gateway's socket is too long")
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError("a line of the gateway's socket is no JSON") from error
     if not isinstance(value, dict):
         raise UsageError("a line of the gateway's socket is no JSON object")

@@ -1,0 +1,56 @@
+"""`yuenyan gateway-helper`, `gateway-natlog` and `gateway-dnsmasq`: what touches the kernel.
+
+None of them needs a site: a school's gateway has no database.
+"""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from common.config import Config
+from common.config_gateway import GatewayKernel
+from common.errors import ConfigError
+from common.logging import configure
+from yuenyan.context import Context
+
+
+def _settings(config: Config) -> GatewayKernel:
+    settings = config.gateway.kernel
+    if not settings.inside:
+        raise ConfigError(
+            "name the interfaces with clients, the way out, and this machine's addresses"
+            " (docs/gateway.md)",
+            "gateway.kernel.inside",
+        )
+    return settings
+
+
+@click.command("gateway-helper")
+@click.pass_obj
+def gateway_helper_command(context: Context) -> None:
+    """Run the privileged half of the gateway, as root: nftables, rates, neighbours.
+
+    Whoever is admitted stays so while it is stopped and started. To take everything away, stop
+    it and run: nft delete table inet yuenyan_gateway
+    """
+    from captive_portal.gateway.admissions import Admissions
+    from captive_portal.gateway.machine import Machine
+    from captive_portal.gateway.privileges import CAP_NET_ADMIN, CAP_NET_RAW, keep_only
+    from captive_portal.gateway.verb_server import VerbServer, stop_on_signals
+
+    settings = _settings(context.config)
+    configure("gateway-helper")
+    machine = Machine(settings)
+    machine.start()
+    admissions = Admissions(settings, machine, time.monotonic)
+    admissions.start()
+    server = VerbServer(settings, admissions)
+    wakes = stop_on_signals(server)
+    try:
+        server.start()
+        keep_only(CAP_NET_ADMIN, CAP_NET_RAW)
+        server.run(wakes)
+    finally:
+        server.close()
