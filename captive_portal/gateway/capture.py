@@ -54,6 +54,12 @@ class Capture:
         self._key = key
         self._own = urlsplit(settings.public_url).netloc.lower()
         self._portal_origin = _origin(settings.portal_url)
+        portal = urlsplit(settings.portal_url)
+        # The way on from a form counts as its target too.
+        self._policy = (
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+            f"base-uri 'none'; form-action 'self' {portal.scheme}://{portal.netloc}"
+        )
         self._log = get_logger(__name__)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -66,11 +72,10 @@ class Capture:
             response.headers["Retry-After"] = "30"
         except HTTPException as error:
             response = _html("", error.code or 400)
+        response.headers["Content-Security-Policy"] = self._policy
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        # The next request of this browser may be meant for somebody else.
-        response.headers["Connection"] = "close"
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -111,7 +116,6 @@ class Capture:
             reason = outcome.text or outcome.reason
             return _redirect(self._portal(address, mac, "failed", reason=reason), 303)
         if outcome.record:
-            self._reporter.wake()
             self._reporter.wait_for(outcome.record, START_SECONDS)
         destination = request.form.get("dst", "")
         if _origin(destination) != self._portal_origin:
@@ -130,7 +134,6 @@ class Capture:
             form = pages.sign_out_form("/logout", proof)
             return _html(pages.page(pages.SIGN_OUT, form), 200)
         self._keeper.log_out(address)
-        self._reporter.wake()
         return _redirect(self._portal(address, mac, "logoff"), 303)
 
     def _portal(
@@ -186,9 +189,4 @@ def _redirect(url: str, status: int) -> Response:
 
 
 def _html(text: str, status: int) -> Response:
-    response = Response(text, status, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    )
-    return response
+    return Response(text, status, content_type="text/html; charset=utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
@@ -84,7 +84,10 @@ class Doorkeeper:
         store: Store,
         times: Times,
         counters: Counters,
+        on_record: Callable[[], object] = lambda: None,
     ) -> None:
+        """Args: on_record: called when there is something new to tell RADIUS."""
+        self._on_record = on_record
         self._settings = settings
         self._kernel = kernel
         self._decider = decider
@@ -400,6 +403,8 @@ class Doorkeeper:
         self._unwritten.clear()
         self._dropped.clear()
         self._saved_at = up
+        if unwritten:
+            self._on_record()
         return number
 
     def _record(

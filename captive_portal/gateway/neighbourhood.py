@@ -13,9 +13,6 @@ from captive_portal.gateway.verbs import Neighbours
 FRESH_SECONDS = 1.0
 """A class that opens its tablets at once is one question to the kernel, not thirty."""
 
-ANEW_SECONDS = 0.1
-"""Who is not among them has perhaps just come, and has only just been asked for its address."""
-
 
 class Neighbourhood:
     """The neighbours, read anew when they are old or somebody is not among them."""
@@ -34,11 +31,15 @@ class Neighbourhood:
             return self._read()
 
     def find(self, address: str) -> str | None:
-        """The MAC address of who has `address`, or None."""
+        """The MAC address of who has `address`, or None.
+
+        A browser that is not among them has just come: nothing older than its request counts.
+        """
+        arrived_at = self._times.up()
         with self._lock:
-            if self._is_older_than(FRESH_SECONDS):
+            if self._read_at is None or arrived_at - self._read_at > FRESH_SECONDS:
                 self._read()
-            if address not in self._macs and self._is_older_than(ANEW_SECONDS):
+            if address not in self._macs and (self._read_at or 0.0) <= arrived_at:
                 self._read()
             return self._macs.get(address)
 
@@ -47,9 +48,6 @@ class Neighbourhood:
         with self._lock:
             found = [address for address, other in self._pairs if other == mac]
         return [one for one in found if not ip_address(one).is_link_local]
-
-    def _is_older_than(self, seconds: float) -> bool:
-        return self._read_at is None or self._times.up() - self._read_at > seconds
 
     def _read(self) -> Sequence[tuple[str, str]]:
         self._pairs = self._kernel.ask(Neighbours()).neighbours

@@ -40,11 +40,13 @@ def serve(
     threads: int,
     name: str,
     on_exit: Callable[[], object] = lambda: None,
+    keepalive: int = 5,
 ) -> int:
     """Serve on `listen` (host:port, or several) until SIGTERM or SIGINT; the exit code.
 
     Args:
         on_exit: called in each worker when it has answered its last request.
+        keepalive: seconds for a next request on the same connection; 0 closes it.
     """
     options = {
         "bind": [listen] if isinstance(listen, str) else list(listen),
@@ -53,7 +55,7 @@ def serve(
         "threads": threads,
         "graceful_timeout": GRACEFUL_SECONDS,
         "timeout": 60,
-        "keepalive": 5,
+        "keepalive": keepalive,
         "proc_name": f"yuenyan-{name}",
         "accesslog": None,
         "loglevel": "warning",

@@ -59,18 +59,22 @@ def run(config: Config) -> int:
         parts.callback(store.close)
         radius = RadiusClient(settings, secret, counters)
         kernel = HelperSocket(settings.kernel.socket)
-        keeper = Doorkeeper(settings, kernel, radius, store, times, counters)
         reporter = Reporter(store, radius, times)
+        keeper = Doorkeeper(settings, kernel, radius, store, times, counters, reporter.wake)
         authorization = Authorization(settings, secret, keeper, times, counters, sockets)
         metrics = config.data_dir / "metrics" / "gateway.prom"
-        watch = _Watch(keeper, reporter, settings.tick_seconds, counters, metrics)
+        watch = _Watch(keeper, settings.tick_seconds, counters, metrics)
         for part in (reporter, authorization, watch):
             part.start()
             parts.callback(part.stop)
         return Capture(settings, keeper, reporter, key)
 
     log.info("gateway_started", listen=settings.listen, coa=settings.coa)
-    code = serve(application, settings.listen, 1, settings.threads, "gateway", parts.close)
+    # A connection that was caught stays caught, whatever its next request is meant for and
+    # whoever has been admitted meanwhile: none is kept for a second one.
+    code = serve(
+        application, settings.listen, 1, settings.threads, "gateway", parts.close, keepalive=0
+    )
     for channel in sockets:
         channel.close()
     log.info("gateway_stopped")
@@ -91,13 +95,11 @@ class _Watch:
     def __init__(
         self,
         keeper: Doorkeeper,
-        reporter: Reporter,
         seconds: float,
         counters: Counters,
         metrics: Path,
     ) -> None:
         self._keeper = keeper
-        self._reporter = reporter
         self._seconds = seconds
         self._counters = counters
         self._metrics = metrics
@@ -136,7 +138,6 @@ class _Watch:
         except Exception:
             self._counters.add("gateway_looks_failed")
             self._log.exception("gateway_look_failed")
-        self._reporter.wake()
         if problem != self._problem:
             # Once, and once more when it is over: an outage is no reason to fill a log.
             self._problem = problem
