@@ -72,6 +72,8 @@ class Client:
     session_id: str
     grant: Grant
     started_at: float
+    opened_by: str = ""
+    """Names the token that opened it: a form that is sent again changes nothing."""
     addresses: dict[str, Held] = field(default_factory=dict)
     admitted: tuple[str, ...] = ()
     """Those the kernel was told last."""
@@ -193,7 +195,13 @@ class Clients:
         return self._clients.get(mac)
 
     def begin(
-        self, mac: str, session_id: str, grant: Grant, addresses: Iterable[str], now: float
+        self,
+        mac: str,
+        session_id: str,
+        grant: Grant,
+        addresses: Iterable[str],
+        now: float,
+        opened_by: str = "",
     ) -> tuple[Client, list[Event]]:
         """A new session of a device that has none, and whom it took an address from."""
         client = Client(
@@ -201,6 +209,7 @@ class Clients:
             session_id=session_id,
             grant=grant,
             started_at=now,
+            opened_by=opened_by,
             busy_at=now,
             reported_at=now,
         )

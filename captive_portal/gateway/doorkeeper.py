@@ -29,6 +29,7 @@ from captive_portal.gateway.clients import (
 from captive_portal.gateway.helper import Kernel
 from captive_portal.gateway.neighbourhood import Neighbourhood
 from captive_portal.gateway.radius import Rejected
+from captive_portal.gateway.refusals import Refusals
 from captive_portal.gateway.store import Record, Store
 from captive_portal.gateway.times import Times
 from captive_portal.gateway.verbs import Admit, Remove, Usage
@@ -99,8 +100,7 @@ class Doorkeeper:
         self._clients = Clients()
         self._is_ready = False
         self._entering: set[str] = set()
-        self._tokens: dict[str, bytes] = {}
-        """The digest of what opened each session: a form that is sent again changes nothing."""
+        self._refusals = Refusals()
         self._unwritten: list[Record] = []
         self._dropped: set[str] = set()
         self._saved_at = 0.0
@@ -161,26 +161,29 @@ class Doorkeeper:
             return True
 
     def _enter(self, mac: str, address: str, username: str, token: str) -> Entered | Failed:
-        digest = sha256(token.encode()).digest()
+        digest = sha256(token.encode()).hexdigest()
         with self._changed:
             client = self._clients.find(mac)
-            if client is not None and self._tokens.get(mac) == digest:
+            if client is not None and client.opened_by == digest:
                 return Entered(client)
+            if self._refusals.is_too_much(mac, self._times.up()):
+                return Failed("busy")
         held = self._neighbours.addresses_of(mac)
         device = Device(mac=mac, addresses=_told(address, held))
         session_id = secrets.token_hex(8)
         grant = self._decider.log_in(device, username, token, session_id)
         if isinstance(grant, Rejected):
             self._count("logins", outcome="rejected")
+            with self._changed:
+                self._refusals.add(mac, self._times.up())
             return Failed("reject", grant.text)
         with self._changed:
-            entered = self._admit_new(device, session_id, grant)
-            self._tokens[mac] = digest
+            entered = self._admit_new(device, session_id, grant, digest)
         self._count("logins", outcome="accepted")
         self._log.info("device_admitted", mac=mac, session=session_id, user=grant.user_name)
         return entered
 
-    def _admit_new(self, device: Device, session_id: str, grant: Grant) -> Entered:
+    def _admit_new(self, device: Device, session_id: str, grant: Grant, opened_by: str) -> Entered:
         """A new session; one that the device had is over by its own wish."""
         now = self._times.up()
         if self._clients.find(device.mac) is not None:
@@ -188,7 +191,9 @@ class Doorkeeper:
             self._kernel.ask(Remove(mac=device.mac))
             ended = self._clients.end(device.mac, Cause.USER_REQUEST)
             self._note([ended] if ended else [], now)
-        client, events = self._clients.begin(device.mac, session_id, grant, device.addresses, now)
+        client, events = self._clients.begin(
+            device.mac, session_id, grant, device.addresses, now, opened_by
+        )
         try:
             self._tell_kernel(events, now)
             self._note(events, now)
@@ -344,7 +349,6 @@ class Doorkeeper:
             if isinstance(event, Ended):
                 self._unwritten.append(self._record(StatusType.STOP, client, now, event.cause))
                 self._dropped.add(client.mac)
-                self._tokens.pop(client.mac, None)
                 self._count("sessions_ended", cause=event.cause.name.lower())
                 self._log.info(
                     "session_ended",

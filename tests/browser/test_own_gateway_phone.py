@@ -30,6 +30,8 @@ from common.net import find_mac
 from identity.office import Office
 from identity.services.nas import get as get_nas
 from identity.services.nas_portal import seal_portal_settings
+from identity.services.people import get as get_person
+from identity.services.tokens import mint
 from tests.browser.conftest import CHROMIUM_OPTIONS, SCREENSHOTS
 from tests.clients.own_gateway import FAR4, FAR6, ONE, ONE4, ONE6, OWN4, Lab, connect, own_gateway
 from tests.conftest import Site, wait_until
@@ -98,6 +100,15 @@ class School:
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
 
+    def token_of(self, user: str) -> str:
+        """A token that the portal would hand the phone for this person."""
+        office = Office.open(self.site.config)
+        with office.database.write() as session:
+            account, nas = get_person(session, user), get_nas(session, "hall")
+            token = mint(session, office, account, ONE, nas.id).token
+        office.database.dispose()
+        return token
+
     def is_captive(self) -> bool:
         """What the phone's system is told by RFC 8908."""
         answer = fetch(
@@ -126,6 +137,17 @@ def fetch(namespace: str, host: str, port: int, path: str, *headers: str) -> byt
         while more := wire.recv(65_536):
             octets += more
     return octets
+
+
+def post(namespace: str, form: str) -> bytes:
+    """The gateway's answer to a form, as a browser of this namespace would send it."""
+    head = (
+        f"POST /login HTTP/1.0\r\nHost: {OWN4}:8090\r\nContent-Length: {len(form)}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    )
+    with connect(namespace, OWN4, 8090) as wire:
+        wire.sendall((head + form).encode())
+        return wire.recv(65_536)
 
 
 def far_page(wire: socket.socket) -> None:
@@ -262,6 +284,9 @@ def is_caught(school: School) -> bool:
 def test_a_phone_joins_a_school_and_leaves_it(school: School, page: Page) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert is_caught(school) and school.is_captive()
+    stolen = school.token_of("somchai")
+    answer = post(school.lab.other, f"username=somchai&password={stolen}&dst={PORTAL}/status")
+    assert b"res=failed&mac=02aa00000006" in answer, answer
 
     sign_in(page)
     expect(page.locator(f"a[href='http://{FAR4}/lesson?n=1']")).to_be_visible()
@@ -306,6 +331,10 @@ def test_a_phone_joins_a_school_and_leaves_it(school: School, page: Page) -> Non
     assert slow > LARGE * 8 / 1000 / SLOW_KBPS / 2 > fast, (slow, fast)
 
     (mine,) = json.loads(school.site.yuenyan("session", "list", "--active", "--json").stdout)
+    # An officer changes it, and ends it.
+    done = school.site.yuenyan("session", "change", mine["session_id"], "--down-kbps", "9000")
+    assert done.exit_code == 0, done
+    assert school.seconds_for(LARGE) < slow
     done = school.site.yuenyan("session", "disconnect", mine["session_id"], "--reason", "test")
     assert done.exit_code == 0, done
     wait_until(lambda: is_caught(school), 15, "the admin's wish does not reach the gateway")

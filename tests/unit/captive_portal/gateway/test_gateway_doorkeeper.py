@@ -12,6 +12,12 @@ import pytest
 from captive_portal.gateway.clients import Cause, Client
 from captive_portal.gateway.doorkeeper import SAVE_SECONDS, Doorkeeper, Entered, Failed
 from captive_portal.gateway.radius import Rejected
+from captive_portal.gateway.refusals import (
+    MOST_DEVICES,
+    MOST_REFUSALS,
+    WITHIN_SECONDS,
+    Refusals,
+)
 from captive_portal.gateway.reporting import Reporter
 from captive_portal.gateway.store import Store
 from captive_portal.gateway.verbs import Admit, Remove
@@ -136,7 +142,30 @@ def test_nobody_gets_in_while_radius_the_helper_or_the_disk_is_away(box: Box) ->
 def test_a_form_that_is_sent_again_spends_no_second_token(box: Box) -> None:
     first = box.log_in()
     assert box.log_in() is first
+    box.restart()
+    assert box.log_in().session_id == first.session_id
     assert len(box.radius.asked) == 1
+
+
+def test_a_device_that_is_refused_again_and_again_is_not_asked_about_for_a_minute(
+    box: Box,
+) -> None:
+    box.radius.answer = Rejected("no")
+    for at in range(MOST_REFUSALS):
+        assert box.keeper.log_in(V4, "somchai", f"{TOKEN}{at}") == Failed("reject", "no")
+    assert box.keeper.log_in(V4, "somchai", TOKEN) == Failed("busy")
+    assert len(box.radius.asked) == MOST_REFUSALS
+    box.radius.answer = grant()
+    box.log_in("10.77.0.30")
+    box.clock.pass_by(WITHIN_SECONDS)
+    box.log_in()
+
+
+def test_refusals_of_many_made_up_devices_take_no_room() -> None:
+    refusals = Refusals()
+    for at in range(3 * MOST_DEVICES):
+        refusals.add(f"{at:012x}", 1.0)
+    assert len(refusals) == MOST_DEVICES
 
 
 def test_a_new_token_begins_a_new_session_with_its_own_counters(box: Box) -> None:
