@@ -182,7 +182,12 @@ class Clients:
     """Every admitted device by its MAC address. No two of them hold one address."""
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
-        self._clients = {client.mac: client for client in clients}
+        self._clients: dict[str, Client] = {}
+        self._holders: dict[str, Client] = {}
+        """Whose each address is."""
+        for client in clients:
+            self._clients[client.mac] = client
+            self._holders |= dict.fromkeys(client.addresses, client)
 
     def __iter__(self) -> Iterator[Client]:
         return iter(list(self._clients.values()))
@@ -214,15 +219,17 @@ class Clients:
             reported_at=now,
         )
         self._clients[mac] = client
-        pairs = [(address, mac) for address in addresses]
-        events = self.see(pairs, now)
+        events = self._claim([(address, mac) for address in addresses], now)
         client.lease_ends_at = now + client.seconds_left(now)
         return client, [event for event in events if event.client is not client]
 
     def end(self, mac: str, cause: Cause) -> Ended | None:
         """End a session; None when there is none."""
-        client = self._clients.pop(mac, None)
-        return None if client is None else Ended(client, cause)
+        client = self._clients.get(mac)
+        if client is None:
+            return None
+        self._drop(client)
+        return Ended(client, cause)
 
     def see(self, neighbours: Iterable[tuple[str, str]], now: float) -> list[Event]:
         """Take up which address has which device now.
@@ -230,39 +237,68 @@ class Clients:
         Args:
             neighbours: (address, MAC address), as the kernel shows them.
         """
-        before = {client.mac: client.current() for client in self._clients.values()}
-        holders = {one: client for client in self._clients.values() for one in client.addresses}
-        for address, mac in neighbours:
+        forgetful = [client for client in self._clients.values() if self._forget(client, now)]
+        events = self._claim(neighbours, now)
+        told = {event.client.mac for event in events}
+        return events + [Moved(client) for client in forgetful if client.mac not in told]
+
+    def _claim(self, pairs: Iterable[tuple[str, str]], now: float) -> list[Event]:
+        """Give addresses to whom the kernel shows them with; whoever that changes."""
+        before: dict[str, tuple[str, ...]] = {}
+        touched: dict[str, Client] = {}
+        for address, mac in pairs:
             client = self._clients.get(mac)
-            holder = holders.get(address)
-            if holder is not None and holder is not client:
-                del holder.addresses[address], holders[address]
-            if client is None or not _goes_out(address):
+            holder = self._holders.get(address)
+            if holder is not None and holder is client:
+                client.addresses[address].seen_at = now
                 continue
-            holders[address] = client
-            held = client.addresses.get(address)
-            if held is None:
+            for one in (holder, client):
+                if one is not None and one.mac not in before:
+                    before[one.mac] = one.current()
+                    touched[one.mac] = one
+            if holder is not None:
+                del holder.addresses[address], self._holders[address]
+            if client is not None and _goes_out(address):
                 client.addresses[address] = Held(now, now)
-            else:
-                held.seen_at = now
-        for client in self._clients.values():
-            _forget(client, now)
+                self._holders[address] = client
         events: list[Event] = []
-        for client in list(self._clients.values()):
+        for client in touched.values():
             if not client.addresses:
-                del self._clients[client.mac]
+                self._drop(client)
                 events.append(Ended(client, Cause.LOST_CARRIER))
             elif client.current() != before[client.mac]:
                 events.append(Moved(client))
         return events
+
+    def _drop(self, client: Client) -> None:
+        del self._clients[client.mac]
+        for address in client.addresses:
+            del self._holders[address]
+
+    def _forget(self, client: Client, now: float) -> bool:
+        """Let go of addresses nobody was seen with for long; whether that changes anything."""
+        newest = max((held.seen_at for held in client.addresses.values()), default=now)
+        # Who is silent altogether keeps the last ones, until its session is over.
+        gone = [
+            address
+            for address, held in client.addresses.items()
+            if now - held.seen_at >= FORGET_ADDRESS_SECONDS and held.seen_at < newest
+        ]
+        if not gone:
+            return False
+        before = client.current()
+        for address in gone:
+            del client.addresses[address], self._holders[address]
+        return client.current() != before
 
     def use(self, address: str, mac: str, now: float) -> list[Event]:
         """A device was just heard from this very address: of two IPv4 ones this is in use."""
         client = self._clients.get(mac)
         if client is None or not _goes_out(address) or address in client.current():
             return []
-        client.addresses.pop(address, None)
-        return self.see([(address, mac)], now)
+        if client.addresses.pop(address, None) is not None:
+            del self._holders[address]
+        return self._claim([(address, mac)], now)
 
     def look(
         self, counters: Mapping[str, Counters], asked_at: float, now: float, missing: Cause
@@ -285,7 +321,7 @@ class Clients:
             if cause is None and found is None:
                 cause = missing
             if cause is not None:
-                del self._clients[client.mac]
+                self._drop(client)
                 events.append(Ended(client, cause))
                 continue
             if now - client.reported_at >= client.grant.interim_seconds:
@@ -301,14 +337,6 @@ class Clients:
         if client.lease_ends_at - now > LEASE_SECONDS / 2:
             return False
         return now + client.seconds_left(now) > client.lease_ends_at + 1
-
-
-def _forget(client: Client, now: float) -> None:
-    newest = max((held.seen_at for held in client.addresses.values()), default=now)
-    for address, held in list(client.addresses.items()):
-        # Who is silent altogether keeps the last ones, until its session is over.
-        if now - held.seen_at >= FORGET_ADDRESS_SECONDS and held.seen_at < newest:
-            del client.addresses[address]
 
 
 def _goes_out(address: str) -> bool:
