@@ -27,6 +27,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "yuenyan.commands.gateway_kernel",
         "run the gateway's privileged half: nftables, rates, neighbours",
     ),
+    "gateway-natlog": (
+        "yuenyan.commands.gateway_kernel",
+        "tell the collector of the gateway's translations by IPFIX",
+    ),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
     "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
@@ -55,7 +59,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_WITHOUT_SITE = ("init", "doctor", "collector", "gateway-helper")
+_WITHOUT_SITE = ("init", "doctor", "collector", "gateway-helper", "gateway-natlog")
 """One makes it, one says what is missing, and others run on machines of their own."""
 
 

@@ -259,12 +259,12 @@ class VerbServer:
         client.wire.close()
 
 
-def stop_on_signals(server: VerbServer) -> int:
-    """Have SIGTERM and SIGINT stop `server`; what to give to its `run`."""
+def stop_on_signals(stop: Callable[[], None]) -> int:
+    """Have SIGTERM and SIGINT call `stop`; what becomes readable then, to wait for."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: server.stop())
+        signal.signal(number, lambda _number, _frame: stop())
     return reading
 
 
