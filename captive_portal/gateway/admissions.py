@@ -209,7 +209,8 @@ class Admissions:
         return Answer(counters=(whole.told(mac),))
 
     def _forget(self, device: Device) -> None:
-        self._machine.change(forget_text(device))
+        # Its class outlives its time.
+        self._machine.change(cut_text(device, device.addresses) + forget_text(device))
         self._devices.pop(device.mac, None)
         for address in device.addresses:
             self._owners.pop(address, None)

@@ -37,6 +37,8 @@ class _Cta(IntEnum):
     COUNTERS_ORIGINAL = 9
     COUNTERS_REPLY = 10
     TIMESTAMP = 20
+    TIMESTAMP_EVENT = 27
+    """Of newer kernels: when it happened, which may be before it is read."""
 
 
 _TUPLE_IP, _TUPLE_PROTOCOL = 1, 2
@@ -95,7 +97,7 @@ def decode(octets: bytes) -> list[Connection]:
         if kind >> 8 == _SUBSYSTEM and kind & 0xFF in (_NEW, _DELETE):
             try:
                 found.append(_connection(body, is_new=kind & 0xFF == _NEW))
-            except (KeyError, ValueError, struct.error) as error:
+            except (KeyError, IndexError, ValueError, struct.error) as error:
                 raise MalformedPacket(f"not a connection: {error!r}") from error
     return found
 
@@ -116,6 +118,7 @@ def _connection(body: bytes, *, is_new: bool) -> Connection:
     up = _counters(found.get(_Cta.COUNTERS_ORIGINAL, b""))
     down = _counters(found.get(_Cta.COUNTERS_REPLY, b""))
     times = _attributes(found.get(_Cta.TIMESTAMP, b""))
+    happened = found.get(_Cta.TIMESTAMP_EVENT, b"")
     return Connection(
         is_new=is_new,
         protocol=_attributes(original[_TUPLE_PROTOCOL])[_NUMBER][0],
@@ -125,8 +128,8 @@ def _connection(body: bytes, *, is_new: bool) -> Connection:
         up_packets=up[1],
         down_octets=down[0],
         down_packets=down[1],
-        start_ms=_number(times.get(_START, b"")) // 1_000_000,
-        stop_ms=_number(times.get(_STOP, b"")) // 1_000_000,
+        start_ms=_number(times.get(_START, happened if is_new else b"")) // 1_000_000,
+        stop_ms=_number(times.get(_STOP, b"" if is_new else happened)) // 1_000_000,
     )
 
 
@@ -143,7 +146,10 @@ def _way(tuple_: Mapping[int, bytes]) -> Way:
 
 
 def _one_of(found: Mapping[int, bytes], kinds: tuple[int, ...]) -> bytes:
-    return next(found[kind] for kind in kinds if kind in found)
+    for kind in kinds:
+        if kind in found:
+            return found[kind]
+    raise ValueError("an address is missing")
 
 
 def _counters(octets: bytes) -> tuple[int, int]:
