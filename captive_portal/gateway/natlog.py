@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 
 from captive_portal.gateway import conntrack
 from captive_portal.gateway.nat_records import Record, fitting, message, record_of
@@ -35,6 +36,8 @@ _KERNEL_BUFFER = 8 << 20
 _LARGEST_READ = 1 << 17
 _DUMP_SECONDS = 5.0
 _DOMAIN = 1
+_MOST_IN_A_MESSAGE = 64
+"""More than fit."""
 
 
 class Teller:
@@ -42,19 +45,26 @@ class Teller:
 
     Args:
         now_ms: wall-clock milliseconds.
+        most: records that may wait.
     """
 
     def __init__(
-        self, collector: tuple[str, int], now_ms: Callable[[], int] = unix_milliseconds
+        self,
+        collector: tuple[str, int],
+        now_ms: Callable[[], int] = unix_milliseconds,
+        most: int = MOST_WAITING,
     ) -> None:
         self._collector = collector
         self._now_ms = now_ms
+        self._most = most
         self._waiting: deque[Record] = deque()
         self._sequence = 0
         """Of the first that waits."""
+        self._last: list[Record] = []
+        """Sent, and refused if the next one hears so: nobody had the port open."""
         self._wire: socket.socket | None = None
-        self._log = get_logger(__name__)
         self._is_away = False
+        self._log = get_logger(__name__)
 
     def start(self) -> None:
         """Make the socket."""
@@ -71,7 +81,7 @@ class Teller:
     def tell(self, record: Record) -> None:
         """Take one record; the oldest goes when there are too many."""
         self._waiting.append(record)
-        if len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) > self._most:
             self._waiting.popleft()
             self._sequence += 1
 
@@ -82,12 +92,13 @@ class Teller:
 
     @property
     def waiting(self) -> int:
+        """Records that are not sent yet."""
         return len(self._waiting)
 
     def flush(self) -> bool:
         """Send what waits; False when some could not be sent."""
         while self._waiting:
-            part = [self._waiting[at] for at in range(min(64, len(self._waiting)))]
+            part = list(islice(self._waiting, _MOST_IN_A_MESSAGE))
             part = part[: fitting(part)]
             octets = message(part, self._sequence, _DOMAIN, self._now_ms() // 1000)
             if not self._send(octets):
@@ -95,16 +106,24 @@ class Teller:
             for _ in part:
                 self._waiting.popleft()
             self._sequence += len(part)
+            self._last = part
         return True
 
     def _send(self, octets: bytes) -> bool:
         assert self._wire is not None, "it was started"
         try:
-            self._wire.sendto(octets, self._collector)
+            # Connected, so that a closed port is heard of; anew, because its address may have
+            # been out of reach before.
+            self._wire.connect(self._collector)
+            self._wire.send(octets)
         except OSError as error:
             if not self._is_away:
                 self._log.warning("collector_unreachable", error=str(error))
             self._is_away = True
+            if isinstance(error, ConnectionRefusedError):
+                self._waiting.extendleft(reversed(self._last))
+                self._sequence -= len(self._last)
+                self._last = []
             return False
         if self._is_away:
             self._log.info("collector_reachable", waiting=len(self._waiting))

@@ -73,3 +73,12 @@ def gateway_natlog_command(context: Context) -> None:
     if os.geteuid() == 0:
         keep_only(CAP_NET_ADMIN)
     log.run(wakes)
+
+
+@click.command("gateway-dnsmasq")
+@click.pass_obj
+def gateway_dnsmasq_command(context: Context) -> None:
+    """Print dnsmasq's configuration for the inside: addresses, names, word of the portal."""
+    from captive_portal.gateway.dnsmasq import dnsmasq_text
+
+    click.echo(dnsmasq_text(_settings(context.config)), nl=False)
