@@ -98,9 +98,10 @@ class VerbServer:
             self._listener.bind(str(path))
         finally:
             os.umask(before)
-        # Nobody could open it until it belongs to whom it should.
-        os.chown(path, self._user, group)
+        # Nobody but root can open it until it belongs to whom it should; the mode first,
+        # because who has CAP_CHOWN alone cannot change that of another's.
         path.chmod(0o660)
+        os.chown(path, self._user, group)
         self._listener.listen(MOST_CLIENTS)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)

@@ -31,6 +31,7 @@ from tests.clients.own_gateway import (
     OTHER6,
     OUTSIDE4,
     Lab,
+    as_its_unit_allows,
     connect,
     echoed,
     own_gateway,
@@ -95,6 +96,7 @@ def running(lab: Lab, log: Path, *arguments: str) -> Iterator[subprocess.Popen[b
 
 def natlog(lab: Lab) -> list[str]:
     return [
+        *as_its_unit_allows("natlog"),
         *(sys.executable, "-P", "-m", "yuenyan.cli"),
         *("--config", str(lab.folder / "yuenyan.toml"), "gateway-natlog"),
     ]
