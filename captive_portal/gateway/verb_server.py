@@ -37,6 +37,8 @@ _BURST = 100
 _NONSENSE = 8
 """So many lines in a row that are no verb, and the peer is no gateway of ours."""
 _LINE_SECONDS = 10.0
+_WATCH_SECONDS = 2.0
+"""So long everybody passes at most after somebody has flushed nftables."""
 _MOST_UNREAD = 8 << 20
 """Of an answer that the peer does not take: the octets of twenty thousand devices are less."""
 
@@ -115,6 +117,7 @@ class VerbServer:
         """Serve until stopped; `wakes` is readable when something wants it to look."""
         if wakes is not None:
             self._selector.register(wakes, selectors.EVENT_READ)
+        watch_at = 0.0
         while not self._stopping:
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is self._listener:
@@ -126,6 +129,9 @@ class VerbServer:
             for client in list(self._clients.values()):
                 self._serve(client)
             self._admit_or_not()
+            if self._now() >= watch_at:
+                self._admissions.watch()
+                watch_at = self._now() + _WATCH_SECONDS
 
     def close(self) -> None:
         """Hang up on everybody and take the socket away; the kernel's tables stay."""

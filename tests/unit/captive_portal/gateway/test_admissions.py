@@ -34,6 +34,7 @@ class Kernel:
         self.rates: dict[tuple[str, int], int] = {}
         self.fails = False
         self.told = b"[]"
+        self.chains = b""
 
     def forward(self) -> None:
         return None
@@ -41,6 +42,10 @@ class Kernel:
     def change(self, text: str) -> None:
         if self.fails:
             raise BackendUnavailable("nft", "no")
+        if text.startswith("add table"):
+            self.chains = b"as installed"
+        elif not self.sets:
+            raise BackendUnavailable("nft", "no such table")
         for line in text.splitlines():
             made = re.match(r"add (?:set|map) inet yuenyan_gateway (\w+)", line)
             if made:
@@ -83,6 +88,9 @@ class Kernel:
                 elements.append({"elem": element} if len(element) > 1 else value)
             listed.append({"set": {"name": name, "elem": elements}})
         return json.dumps({"nftables": [{"metainfo": {}}, *listed]}).encode()
+
+    def rules(self) -> bytes:
+        return self.chains if self.sets else b""
 
     def neighbours(self) -> bytes:
         return self.told
@@ -206,15 +214,45 @@ def test_a_kernel_that_refuses_is_told_and_nothing_is_believed(
     assert admit(gate, OTHER, "10.7.0.5").error == ""
 
 
-def test_flushed_tables_are_told_as_such_and_installed_again(
-    gate: Admissions, kernel: Kernel
+@pytest.mark.parametrize("verb", [Usage(), Install(), None], ids=["usage", "install", "watch"])
+def test_flushed_tables_are_made_again_with_everybody_in_them(
+    gate: Admissions, kernel: Kernel, verb: Usage | Install | None
 ) -> None:
+    admit(gate, ONE, "10.7.0.5", "fd07::5", down_kbps=500)
+    admit(gate, OTHER, "10.7.0.6", seconds=5)
+    for mac, address in ((ONE, "10.7.0.5"), (ONE, "fd07::5"), (OTHER, "10.7.0.6")):
+        assert kernel.passes(mac, address, 100)
+    assert octets(gate) == {ONE: 200, OTHER: 100}
+    kernel.now += 10
+    kernel.sets.clear()
+    if verb is None:
+        gate.watch()
+    else:
+        assert gate.answer(verb).error == ""
+    assert kernel.passes(ONE, "10.7.0.5", 1) and not kernel.passes(OTHER, "10.7.0.6", 1)
+    assert octets(gate) == {ONE: 201, OTHER: 100}
+    assert kernel.sets["class6"]["fd07::5"]["data"] == "7957:1"
+    kernel.now += 51
+    assert not kernel.passes(ONE, "10.7.0.5", 1)
+
+
+def test_rules_that_somebody_changed_are_put_right(gate: Admissions, kernel: Kernel) -> None:
+    admit(gate, ONE, "10.7.0.5")
+    kernel.chains = b"of somebody else"
+    gate.watch()
+    assert kernel.chains == b"as installed"
+    assert kernel.passes(ONE, "10.7.0.5", 1)
+
+
+def test_a_kernel_that_takes_no_tables_is_waited_for(gate: Admissions, kernel: Kernel) -> None:
     admit(gate, ONE, "10.7.0.5")
     kernel.sets.clear()
-    assert "install them and admit again" in gate.answer(Usage()).error
-    assert gate.answer(Install()).error == ""
-    assert octets(gate) == {}
-    assert admit(gate, ONE, "10.7.0.5").error == ""
+    kernel.fails = True
+    gate.watch()
+    assert "nft is unavailable" in gate.answer(Usage()).error
+    kernel.fails = False
+    gate.watch()
+    assert kernel.passes(ONE, "10.7.0.5", 1)
 
 
 def test_a_device_of_yesterday_is_forgotten(gate: Admissions, kernel: Kernel) -> None:
