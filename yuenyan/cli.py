@@ -28,6 +28,14 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "yuenyan.commands.gateway_kernel",
         "run the gateway's privileged half: nftables, rates, neighbours",
     ),
+    "gateway-natlog": (
+        "yuenyan.commands.gateway_kernel",
+        "tell the collector of the gateway's translations by IPFIX",
+    ),
+    "gateway-dnsmasq": (
+        "yuenyan.commands.gateway_kernel",
+        "print dnsmasq's configuration for the gateway's inside",
+    ),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
     "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
@@ -56,7 +64,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_WITHOUT_SITE = ("init", "doctor", "collector", "gateway", "gateway-helper")
+_WITHOUT_SITE = (
+    *("init", "doctor", "collector", "gateway"),
+    *("gateway-helper", "gateway-natlog", "gateway-dnsmasq"),
+)
 """One makes it, one says what is missing, and others run on machines of their own."""
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from captive_portal.gateway import rates, rules
 from captive_portal.gateway.devices import (
+    Count,
     Device,
     Kernel,
     admit_text,
@@ -46,6 +47,7 @@ class Changer(Protocol):
     def forward(self) -> None: ...
     def change(self, text: str) -> None: ...
     def listing(self) -> bytes: ...
+    def rules(self) -> bytes: ...
     def neighbours(self) -> bytes: ...
     def set_rate(self, interfaces: Sequence[str], minor: int, kbps: int) -> None: ...
     def drop_rate(self, interfaces: Sequence[str], minor: int) -> None: ...
@@ -65,6 +67,9 @@ class Admissions:
         self._now = now
         self._devices: dict[str, Device] = {}
         self._owners: dict[str, str] = {}
+        self._totals: dict[str, Count] = {}
+        """As last read: what is left when the kernel has lost its own."""
+        self._installed = b""
         self._log = get_logger(__name__)
 
     def start(self) -> None:
@@ -73,45 +78,73 @@ class Admissions:
         Raises:
             BackendUnavailable: the kernel does not take them.
         """
+        if self._devices and not self._machine.rules():
+            self._restore()
         self._machine.change(rules.install(self._settings))
         self._machine.forward()
+        self._installed = self._machine.rules()
         self._adopt()
         kept = {one.minor for one in self._devices.values() if one.minor is not None}
         self._machine.drop_rates_but((*self._settings.inside, *self._settings.outside), kept)
         self._log.info("tables_installed", devices=len(self._devices))
 
+    def watch(self) -> None:
+        """See whether the tables are as they were made; make them so again if they are not.
+
+        `nftables.service` flushes everything when it is reloaded, and whoever forwards without
+        tables lets everybody through.
+        """
+        if self._machine.rules() == self._installed:
+            return
+        self._log.error("tables_changed_by_others")
+        try:
+            self.start()
+        except (BackendUnavailable, MalformedPacket) as error:
+            self._log.error("tables_not_installed", error=str(error))
+
     def answer(self, verb: Verb) -> Answer:
         """Do what `verb` says; the error of the answer is a sentence when it was not done."""
         try:
-            match verb:
-                case Admit():
-                    return self._admit(verb)
-                case Remove():
-                    return self._remove(verb.mac)
-                case Usage():
-                    return self._usage()
-                case Neighbours():
-                    found = read_neighbours(self._machine.neighbours(), self._settings)
-                    return Answer(neighbours=tuple(found))
-                case Install():
-                    self.start()
-                    return Answer()
+            return self._do(verb)
         except Refused as error:
             return Answer(error=str(error))
         except (BackendUnavailable, MalformedPacket) as error:
             self._log.error("kernel_refused", verb=type(verb).__name__, error=str(error))
-            return Answer(error=self._what_now(error))
-
-    def _what_now(self, error: Exception) -> str:
-        """What to do about an error; what the kernel holds counts, whatever was meant to be."""
         try:
+            # What the kernel holds counts, whatever was meant to be; perhaps it holds nothing.
+            self.watch()
             self._adopt()
-        except (BackendUnavailable, MalformedPacket):
-            return (
-                "the gateway's tables are not there; perhaps somebody has flushed nftables:"
-                f" install them and admit again ({error})"
-            )
-        return str(error)
+            return self._do(verb)
+        except (Refused, BackendUnavailable, MalformedPacket) as error:
+            return Answer(error=str(error))
+
+    def _do(self, verb: Verb) -> Answer:
+        match verb:
+            case Admit():
+                return self._admit(verb)
+            case Remove():
+                return self._remove(verb.mac)
+            case Usage():
+                return self._usage()
+            case Neighbours():
+                found = read_neighbours(self._machine.neighbours(), self._settings)
+                return Answer(neighbours=tuple(found))
+            case Install():
+                self.start()
+                return Answer()
+
+    def _restore(self) -> None:
+        """Everybody in fresh tables as they were in those that are gone, in one transaction."""
+        now = self._now()
+        text = rules.install(self._settings)
+        for device in self._devices.values():
+            seconds = int(device.until - now)
+            if seconds > 0:
+                text += admit_text(device, seconds, None)
+        for mac, count in self._totals.items():
+            text += release_text(mac, (), count)
+        self._machine.change(text)
+        self._log.warning("tables_restored", devices=len(self._devices))
 
     def _adopt(self) -> Kernel:
         now = self._now()
@@ -120,6 +153,7 @@ class Admissions:
         self._owners = {
             address: one.mac for one in self._devices.values() for address in one.addresses
         }
+        self._totals = kernel.totals()
         return kernel
 
     def _admit(self, verb: Admit) -> Answer:
@@ -209,7 +243,8 @@ class Admissions:
         return Answer(counters=(whole.told(mac),))
 
     def _forget(self, device: Device) -> None:
-        self._machine.change(forget_text(device))
+        # Its class outlives its time.
+        self._machine.change(cut_text(device, device.addresses) + forget_text(device))
         self._devices.pop(device.mac, None)
         for address in device.addresses:
             self._owners.pop(address, None)
@@ -217,7 +252,8 @@ class Admissions:
             self._unrate(device.minor)
 
     def _usage(self) -> Answer:
-        totals = self._adopt().totals()
+        self._adopt()
+        totals = self._totals
         before = self._now() - FORGOTTEN_AFTER_SECONDS
         for device in list(self._devices.values()):
             if device.until < before:

@@ -72,6 +72,13 @@ class Machine:
         """Our table with everything in it, as JSON."""
         return self._run("nft", "-j", "list", "table", *rules.TABLE.split())
 
+    def rules(self) -> bytes:
+        """Our table without what is in its sets; empty when it is not there."""
+        try:
+            return self._run("nft", "-t", "-n", "list", "table", *rules.TABLE.split())
+        except BackendUnavailable:
+            return b""
+
     def neighbours(self) -> bytes:
         """What ip tells of neighbours, as JSON."""
         return self._run("ip", "-j", "neigh", "show")

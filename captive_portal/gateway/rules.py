@@ -20,8 +20,11 @@ QDISC = 0x7957
 _FAMILIES = ((4, "ip", "ipv4_addr"), (6, "ip6", "ipv6_addr"))
 _SIZE = 65_535
 _GARDEN_SIZE = 8_192
+_ASKING_LASTS = "1m"
 _GARDEN_LASTS = "1d"
 """Addresses of names change hands; dnsmasq tells those in use again."""
+_QUESTIONS_A_SECOND = 30
+"""Of one device to our resolver: a page with many names, and no tunnel worth its while."""
 _CLOCKS_A_SECOND = 64
 """Of all devices without a login together: enough to set clocks, too few to tunnel a lesson."""
 
@@ -68,6 +71,9 @@ def _sets() -> Iterable[str]:
         )
         yield _set(f"fixed{number}", f"{kind}; flags interval;")
         yield f"add map {TABLE} class{number} {{ type {kind} : classid; size {_SIZE}; }}"
+    yield _set(
+        "asking", f"ether_addr; flags dynamic, timeout; timeout {_ASKING_LASTS}; size {_SIZE};"
+    )
     for direction in ("up", "down"):
         yield _set(f"past_{direction}", f"ether_addr; counter; size {_SIZE};")
 
@@ -160,6 +166,9 @@ def _to_inside(kernel: GatewayKernel) -> list[str]:
 def _to_us(kernel: GatewayKernel) -> list[str]:
     ports = sorted({53, kernel.capture_port, *kernel.open_ports})
     return [
+        "meta l4proto { tcp, udp } th dport 53 update @asking"
+        f" {{ ether saddr limit rate over {_QUESTIONS_A_SECOND}/second"
+        f" burst {2 * _QUESTIONS_A_SECOND} packets }} drop",
         "ct state established,related accept",
         "meta l4proto { icmp, ipv6-icmp } accept",
         "udp dport { 53, 67, 547 } accept",

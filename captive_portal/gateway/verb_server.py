@@ -37,6 +37,8 @@ _BURST = 100
 _NONSENSE = 8
 """So many lines in a row that are no verb, and the peer is no gateway of ours."""
 _LINE_SECONDS = 10.0
+_WATCH_SECONDS = 2.0
+"""So long everybody passes at most after somebody has flushed nftables."""
 _MOST_UNREAD = 8 << 20
 """Of an answer that the peer does not take: the octets of twenty thousand devices are less."""
 
@@ -98,9 +100,10 @@ class VerbServer:
             self._listener.bind(str(path))
         finally:
             os.umask(before)
-        # Nobody could open it until it belongs to whom it should.
-        os.chown(path, self._user, group)
+        # Nobody but root can open it until it belongs to whom it should; the mode first,
+        # because who has CAP_CHOWN alone cannot change that of another's.
         path.chmod(0o660)
+        os.chown(path, self._user, group)
         self._listener.listen(MOST_CLIENTS)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -114,6 +117,7 @@ class VerbServer:
         """Serve until stopped; `wakes` is readable when something wants it to look."""
         if wakes is not None:
             self._selector.register(wakes, selectors.EVENT_READ)
+        watch_at = 0.0
         while not self._stopping:
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is self._listener:
@@ -125,6 +129,9 @@ class VerbServer:
             for client in list(self._clients.values()):
                 self._serve(client)
             self._admit_or_not()
+            if self._now() >= watch_at:
+                self._admissions.watch()
+                watch_at = self._now() + _WATCH_SECONDS
 
     def close(self) -> None:
         """Hang up on everybody and take the socket away; the kernel's tables stay."""
@@ -259,12 +266,12 @@ class VerbServer:
         client.wire.close()
 
 
-def stop_on_signals(server: VerbServer) -> int:
-    """Have SIGTERM and SIGINT stop `server`; what to give to its `run`."""
+def stop_on_signals(stop: Callable[[], None]) -> int:
+    """Have SIGTERM and SIGINT call `stop`; what becomes readable then, to wait for."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: server.stop())
+        signal.signal(number, lambda _number, _frame: stop())
     return reading
 
 

@@ -67,7 +67,8 @@ class Neighbours:
 class Install:
     """Make the tables from the helper's own configuration, as the helper does when it starts.
 
-    Whoever is admitted stays admitted. Where somebody has flushed the tables, nobody is.
+    Whoever is admitted stays admitted. The helper does so by itself when it finds the tables
+    gone or changed.
     """
 
 

@@ -41,6 +41,7 @@ OTHER4, OTHER6 = "10.77.0.6", "fd77::6"
 
 _CLONE_NEWNET = 0x40000000
 _LIMIT_SECONDS = 30
+_UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 
 CONFIGURATION = """\
 [gateway.kernel]
@@ -54,7 +55,7 @@ api_url = "https://portal.school.example/captive-portal/api"
 capture_port = 8090
 open_ports = [80, 443]
 socket = "{runtime}/helper.sock"
-socket_user = "root"
+socket_user = "{user}"
 {more}
 """
 
@@ -83,14 +84,17 @@ class Lab:
     def configure(self, more: str = "") -> Path:
         """Write the configuration; where it is."""
         path = self.folder / "yuenyan.toml"
-        path.write_text(CONFIGURATION.format(runtime=self.runtime, more=more), encoding="utf-8")
+        path.write_text(
+            CONFIGURATION.format(runtime=self.runtime, user="daemon", more=more), encoding="utf-8"
+        )
         return path
 
     def start_helper(self) -> None:
         """Run `yuenyan gateway-helper` in the gateway and wait until it listens."""
         with (self.folder / "helper.log").open("ab") as log:
             self.helper = subprocess.Popen(
-                ["ip", "netns", "exec", self.gate, sys.executable, "-P", "-m", "yuenyan.cli",
+                ["ip", "netns", "exec", self.gate, *as_its_unit_allows("helper"),
+                 sys.executable, "-P", "-m", "yuenyan.cli",
                  "--config", str(self.folder / "yuenyan.toml"), "gateway-helper"],
                 stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
@@ -173,6 +177,18 @@ class Lab:
         if self.helper is not None:
             self.helper.terminate()
             self.helper.wait(_LIMIT_SECONDS)
+
+
+def as_its_unit_allows(name: str) -> list[str]:
+    """What runs a program with the capabilities of its systemd unit."""
+    unit = _UNITS / f"yuenyan-gateway-{name}.service"
+    allowed = next(
+        line.partition("=")[2].split()
+        for line in unit.read_text(encoding="utf-8").splitlines()
+        if line.startswith("CapabilityBoundingSet=")
+    )
+    kept = "".join(f",+{one.removeprefix('CAP_').lower()}" for one in allowed)
+    return [require("setpriv", "util-linux"), f"--bounding-set=-all{kept}", "--inh-caps=-all"]
 
 
 def _answered(wire: socket.socket, answer: Callable[[socket.socket], None]) -> None:

@@ -5,6 +5,7 @@ None of them needs a site: a school's gateway has no database.
 
 from __future__ import annotations
 
+import os
 import time
 
 import click
@@ -47,10 +48,37 @@ def gateway_helper_command(context: Context) -> None:
     admissions = Admissions(settings, machine, time.monotonic)
     admissions.start()
     server = VerbServer(settings, admissions)
-    wakes = stop_on_signals(server)
+    wakes = stop_on_signals(server.stop)
     try:
         server.start()
         keep_only(CAP_NET_ADMIN, CAP_NET_RAW)
         server.run(wakes)
     finally:
         server.close()
+
+
+@click.command("gateway-natlog")
+@click.pass_obj
+def gateway_natlog_command(context: Context) -> None:
+    """Tell the collector which connection went out from which address and port, by IPFIX."""
+    from captive_portal.gateway.natlog import NatLog, Teller, collector_of
+    from captive_portal.gateway.privileges import CAP_NET_ADMIN, keep_only
+    from captive_portal.gateway.verb_server import stop_on_signals
+
+    settings = _settings(context.config)
+    configure("gateway-natlog")
+    log = NatLog(settings, Teller(collector_of(settings)))
+    wakes = stop_on_signals(log.stop)
+    log.start()
+    if os.geteuid() == 0:
+        keep_only(CAP_NET_ADMIN)
+    log.run(wakes)
+
+
+@click.command("gateway-dnsmasq")
+@click.pass_obj
+def gateway_dnsmasq_command(context: Context) -> None:
+    """Print dnsmasq's configuration for the inside: addresses, names, word of the portal."""
+    from captive_portal.gateway.dnsmasq import dnsmasq_text
+
+    click.echo(dnsmasq_text(_settings(context.config)), nl=False)

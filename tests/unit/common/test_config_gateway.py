@@ -53,6 +53,7 @@ def test_destinations_are_names_addresses_and_prefixes() -> None:
         pytest.param({"own_names": ["10.7.0.1/x"]}, "not a name", id="own name"),
         pytest.param({"api_url": "http://p.example/"}, "https://", id="api in clear"),
         pytest.param({"api_url": "https://p.example/\nx"}, "https://", id="api line end"),
+        pytest.param({"api_url": "https://p.example/a,b"}, "https://", id="api for dnsmasq"),
         pytest.param({"capture_port": 0}, "capture_port", id="port"),
         pytest.param({"collector": "192.0.2.1:0"}, "listens on a port", id="collector"),
         pytest.param({"open_port": [1]}, "Extra inputs", id="unknown"),
