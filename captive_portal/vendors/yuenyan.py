@@ -61,6 +61,7 @@ class Yuenyan:
             url=caught.url,
             outcome=_OUTCOMES[caught.result],
             reason=caught.reason,
+            carried={"reason": caught.reason} if caught.reason else {},
         )
 
     def can_hand_over(self, gateway: Gateway) -> bool:
