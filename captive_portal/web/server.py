@@ -41,6 +41,7 @@ def serve(
     name: str,
     on_exit: Callable[[], object] = lambda: None,
     keepalive: int = 5,
+    worker_class: type[DeadlineWorker] = DeadlineWorker,
 ) -> int:
     """Serve on `listen` (host:port, or several) until SIGTERM or SIGINT; the exit code.
 
@@ -51,7 +52,7 @@ def serve(
     options = {
         "bind": [listen] if isinstance(listen, str) else list(listen),
         "workers": workers,
-        "worker_class": DeadlineWorker,
+        "worker_class": worker_class,
         "threads": threads,
         "graceful_timeout": GRACEFUL_SECONDS,
         "timeout": 60,

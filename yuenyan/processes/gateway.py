@@ -13,6 +13,7 @@ from pathlib import Path
 
 from captive_portal.gateway.authorization import Authorization, open_sockets
 from captive_portal.gateway.capture import Capture
+from captive_portal.gateway.crowd import CrowdWorker
 from captive_portal.gateway.doorkeeper import Doorkeeper
 from captive_portal.gateway.helper import HelperSocket
 from captive_portal.gateway.radius import RadiusClient
@@ -73,8 +74,9 @@ def run(config: Config) -> int:
     # A connection that was caught stays caught, whatever its next request is meant for and
     # whoever has been admitted meanwhile: none is kept for a second one.
     code = serve(
-        application, settings.listen, 1, settings.threads, "gateway", parts.close, keepalive=0
-    )
+        application, settings.listen, 1, settings.threads, "gateway", parts.close,
+        keepalive=0, worker_class=CrowdWorker,
+    )  # fmt: skip
     for channel in sockets:
         channel.close()
     log.info("gateway_stopped")
