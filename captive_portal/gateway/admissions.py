@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from captive_portal.gateway import rates, rules
+from captive_portal.gateway.counting import Count, ask_for, read_counts
 from captive_portal.gateway.devices import (
-    Count,
     Device,
-    Kernel,
     admit_text,
     cut_text,
     forget_text,
@@ -39,6 +38,8 @@ from common.net import format_mac, parse_address
 FORGOTTEN_AFTER_SECONDS = 24 * 3600
 """A device whose time is over is counted so long, for a gateway that was down meanwhile."""
 MOST_DEVICES = 16_384
+_COMPARE_SECONDS = 20.0
+"""Between looks at every rule; whether the table is there is cheaper to see."""
 
 
 class Changer(Protocol):
@@ -47,6 +48,9 @@ class Changer(Protocol):
     def forward(self) -> None: ...
     def change(self, text: str) -> None: ...
     def listing(self) -> bytes: ...
+    def counters(self) -> str: ...
+    def counters_of(self, asked: str) -> str: ...
+    def is_installed(self) -> bool: ...
     def rules(self) -> bytes: ...
     def neighbours(self) -> bytes: ...
     def set_rate(self, interfaces: Sequence[str], minor: int, kbps: int) -> None: ...
@@ -67,9 +71,12 @@ class Admissions:
         self._now = now
         self._devices: dict[str, Device] = {}
         self._owners: dict[str, str] = {}
+        self._past: dict[str, Count] = {}
+        """Of addresses that devices no longer have."""
         self._totals: dict[str, Count] = {}
         """As last read: what is left when the kernel has lost its own."""
         self._installed = b""
+        self._compare_at = 0.0
         self._log = get_logger(__name__)
 
     def start(self) -> None:
@@ -94,7 +101,12 @@ class Admissions:
         `nftables.service` flushes everything when it is reloaded, and whoever forwards without
         tables lets everybody through.
         """
-        if self._machine.rules() == self._installed:
+        now = self._now()
+        if now >= self._compare_at:
+            self._compare_at = now + _COMPARE_SECONDS
+            if self._machine.rules() == self._installed:
+                return
+        elif self._machine.is_installed():
             return
         self._log.error("tables_changed_by_others")
         try:
@@ -112,6 +124,7 @@ class Admissions:
             self._log.error("kernel_refused", verb=type(verb).__name__, error=str(error))
         try:
             # What the kernel holds counts, whatever was meant to be; perhaps it holds nothing.
+            self._compare_at = 0.0
             self.watch()
             self._adopt()
             return self._do(verb)
@@ -146,15 +159,15 @@ class Admissions:
         self._machine.change(text)
         self._log.warning("tables_restored", devices=len(self._devices))
 
-    def _adopt(self) -> Kernel:
+    def _adopt(self) -> None:
         now = self._now()
         kernel = read_kernel(self._machine.listing(), now)
         self._devices = merged(self._devices, kernel.devices, now)
         self._owners = {
             address: one.mac for one in self._devices.values() for address in one.addresses
         }
+        self._past = dict(kernel.past)
         self._totals = kernel.totals()
-        return kernel
 
     def _admit(self, verb: Admit) -> Answer:
         now = self._now()
@@ -225,8 +238,9 @@ class Admissions:
     def _release(self, device: Device, gone: Sequence[str]) -> None:
         """Take addresses from `device`; what they counted stays counted for it."""
         self._machine.change(cut_text(device, gone))
-        past = self._adopt().past_with(device.mac, gone)
+        past = self._counted(device.mac, gone)
         self._machine.change(release_text(device.mac, gone, past))
+        self._past[device.mac] = past
         left = tuple(one for one in device.addresses if one not in gone)
         self._devices[device.mac] = replace(device, addresses=left)
         for address in gone:
@@ -237,23 +251,30 @@ class Admissions:
         if device is None:
             return Answer()
         self._machine.change(cut_text(device, device.addresses))
-        kernel = self._adopt()
-        whole = kernel.past_with(mac, device.addresses)
+        whole = self._counted(mac, device.addresses)
         self._forget(device)
         return Answer(counters=(whole.told(mac),))
+
+    def _counted(self, mac: str, addresses: Iterable[str]) -> Count:
+        """What a device counted with these addresses and with those it no longer has."""
+        told = read_counts(self._machine.counters_of(ask_for(mac, addresses)), self._owners)
+        return told.get(mac, Count()).join(self._past.get(mac, Count()))
 
     def _forget(self, device: Device) -> None:
         # Its class outlives its time.
         self._machine.change(cut_text(device, device.addresses) + forget_text(device))
-        self._devices.pop(device.mac, None)
+        for known in (self._devices, self._past, self._totals):
+            known.pop(device.mac, None)
         for address in device.addresses:
             self._owners.pop(address, None)
         if device.minor is not None:
             self._unrate(device.minor)
 
     def _usage(self) -> Answer:
-        self._adopt()
-        totals = self._totals
+        totals = read_counts(self._machine.counters(), self._owners)
+        for mac, past in self._past.items():
+            totals.setdefault(mac, Count()).join(past)
+        self._totals = dict(totals)
         before = self._now() - FORGOTTEN_AFTER_SECONDS
         for device in list(self._devices.values()):
             if device.until < before:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from captive_portal.gateway.counting import Count
 from captive_portal.gateway.rules import QDISC, TABLE
-from captive_portal.gateway.verbs import Counters
 from common.errors import MalformedPacket
 from common.net import find_mac, format_mac, parse_address
 
@@ -28,39 +28,6 @@ class Device:
     """Of the monotonic clock."""
     minor: int | None = None
     """The number of its class of rates; None: it has all of the line."""
-
-
-@dataclass(slots=True)
-class Count:
-    """Octets and packets of one device."""
-
-    up_octets: int = 0
-    up_packets: int = 0
-    down_octets: int = 0
-    down_packets: int = 0
-
-    def add(self, direction: str, octets: int, packets: int) -> None:
-        if direction == "up":
-            self.up_octets += octets
-            self.up_packets += packets
-        else:
-            self.down_octets += octets
-            self.down_packets += packets
-
-    def join(self, other: Count) -> Count:
-        """Add `other` to this; this."""
-        self.add("up", other.up_octets, other.up_packets)
-        self.add("down", other.down_octets, other.down_packets)
-        return self
-
-    def told(self, mac: str) -> Counters:
-        return Counters(
-            mac=mac,
-            up_octets=self.up_octets,
-            down_octets=self.down_octets,
-            up_packets=self.up_packets,
-            down_packets=self.down_packets,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +48,6 @@ class Kernel:
         for mac, one in self.past.items():
             found[mac].join(one)
         return dict(found)
-
-    def past_with(self, mac: str, addresses: Iterable[str]) -> Count:
-        """What `mac` will have counted before when these addresses are taken from it."""
-        whole = Count().join(self.past.get(mac, Count()))
-        for address in addresses:
-            whole.join(self.counted.get((mac, address), Count()))
-        return whole
 
 
 def admit_text(device: Device, seconds: int, before: Device | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from captive_portal.gateway import rates, rules
+from captive_portal.gateway.counting import COUNTING_SETS
 from common.config_gateway import GatewayKernel
 from common.errors import BackendUnavailable, ConfigError
 from common.logging import get_logger
@@ -71,6 +72,25 @@ class Machine:
     def listing(self) -> bytes:
         """Our table with everything in it, as JSON."""
         return self._run("nft", "-j", "list", "table", *rules.TABLE.split())
+
+    def counters(self) -> str:
+        """Every element that counts, as text."""
+        return "\n".join(
+            self._run("nft", "-n", "list", "set", *rules.TABLE.split(), name).decode()
+            for name in COUNTING_SETS
+        )
+
+    def counters_of(self, asked: str) -> str:
+        """Those that `asked` names."""
+        return self._run("nft", "-n", asked).decode() if asked else ""
+
+    def is_installed(self) -> bool:
+        """Whether our table is there."""
+        try:
+            self._run("nft", "-t", "list", "chain", *rules.TABLE.split(), "forward")
+        except BackendUnavailable:
+            return False
+        return True
 
     def rules(self) -> bytes:
         """Our table without what is in its sets; empty when it is not there."""

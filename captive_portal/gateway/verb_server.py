@@ -37,7 +37,7 @@ _BURST = 100
 _NONSENSE = 8
 """So many lines in a row that are no verb, and the peer is no gateway of ours."""
 _LINE_SECONDS = 10.0
-_WATCH_SECONDS = 2.0
+_WATCH_SECONDS = 3.0
 """So long everybody passes at most after somebody has flushed nftables."""
 _MOST_UNREAD = 8 << 20
 """Of an answer that the peer does not take: the octets of twenty thousand devices are less."""

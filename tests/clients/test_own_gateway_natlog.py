@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from tests.clients.own_gateway import (
     connect,
     echoed,
     own_gateway,
+    within,
 )
 from tests.clients.radclient import Nas
 from tests.conftest import free_port, wait_until
@@ -52,6 +54,8 @@ pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
 PASSWORD = "seven green elephants"
 PEOPLE = {ONE4: "five", OTHER4: "six"}
 ECHO, LINE = 9000, 9001
+SO_RCVBUFFORCE = 33
+"""Linux; Python has no name for it."""
 
 
 @pytest.fixture
@@ -201,3 +205,55 @@ def test_a_public_port_of_our_gateway_leads_to_its_client(
     for address, octets in ((ONE4, 7 * (20 + 8 + 100)), (ONE6, 5 * (40 + 8 + 100))):
         of_it = [one for one in flows(live, address, began) if one["protocol"] in (17, "udp")]
         assert [one for one in of_it if one["octets"] == octets], of_it
+
+
+def test_events_that_the_kernel_dropped_are_a_gap_and_are_told_from_its_table(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It sleeps while more connections begin than the kernel keeps events for."""
+    require_root()
+    folder = tmp_path_factory.mktemp("overflow")
+    many = range(20_000, 40_000)
+    with own_gateway(folder) as lab:
+        with within(lab.gate):
+            collector = socket.socket(type=socket.SOCK_DGRAM)
+        collector.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+        collector.bind(("127.0.0.1", 4739))
+        collector.settimeout(5)
+        lab.configure('collector = "127.0.0.1:4739"')
+        lab.start_helper()
+        lab.do(Admit(mac=ONE, addresses=(ONE4,), seconds=120))
+        natlog_log = folder / "natlog.log"
+        with collector, running(lab, natlog_log, *natlog(lab)) as log:
+            wait_until(lambda: "natlog_started" in natlog_log.read_text(), 30, "no natlog")
+            time.sleep(0.5)
+            log.send_signal(signal.SIGSTOP)
+            with within(lab.one):
+                for port in many:
+                    with socket.socket(type=socket.SOCK_DGRAM) as wire:
+                        wire.bind((ONE4, port))
+                        wire.sendto(b"x", (FAR4, 9))
+            log.send_signal(signal.SIGCONT)
+            told: set[int] = set()
+            records = expected = 0
+            while not told.issuperset(many):
+                octets = collector.recv(2000)
+                sequence, ports = _creates(octets)
+                records += len(ports)
+                expected = sequence + len(ports)
+                told.update(ports)
+        assert "events_lost" in natlog_log.read_text()
+        assert expected > records
+
+
+def _creates(octets: bytes) -> tuple[int, list[int]]:
+    """(sequence number, inside ports) of a message of NAT44 create events alone."""
+    sequence = int.from_bytes(octets[8:12], "big")
+    at = 16 + int.from_bytes(octets[18:20], "big")
+    number, length = int.from_bytes(octets[at : at + 2], "big"), octets[at + 2 : at + 4]
+    assert number == 256
+    body = octets[at + 4 : at + int.from_bytes(length, "big")]
+    size = 8 + 4 + 4 + 4 + 2 + 2 + 2 + 1 + 1
+    return sequence, [
+        int.from_bytes(body[one + 22 : one + 24], "big") for one in range(0, len(body), size)
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from captive_portal.gateway.admissions import FORGOTTEN_AFTER_SECONDS, Admissions
+from captive_portal.gateway.counting import COUNTING_SETS
 from captive_portal.gateway.verbs import Admit, Answer, Install, Neighbours, Remove, Usage
 from common.config_gateway import GatewayKernel
 from common.errors import BackendUnavailable
@@ -88,6 +89,26 @@ class Kernel:
                 elements.append({"elem": element} if len(element) > 1 else value)
             listed.append({"set": {"name": name, "elem": elements}})
         return json.dumps({"nftables": [{"metainfo": {}}, *listed]}).encode()
+
+    def counters(self) -> str:
+        if not self.sets:
+            raise BackendUnavailable("nft", "no such table")
+        return "\n".join(
+            f"{key} counter packets {one['packets']} bytes {one['bytes']}"
+            for name in COUNTING_SETS
+            for key, one in self.sets[name].items()
+        )
+
+    def counters_of(self, asked: str) -> str:
+        found = []
+        for name, keys in re.findall(r"yuenyan_gateway (\w+) \{ ([^}]+) \}", asked):
+            for key in keys.split(", "):
+                one = self.sets[name][key]
+                found.append(f"{key} counter packets {one['packets']} bytes {one['bytes']}")
+        return "\n".join(found)
+
+    def is_installed(self) -> bool:
+        return bool(self.sets)
 
     def rules(self) -> bytes:
         return self.chains if self.sets else b""
@@ -238,7 +259,11 @@ def test_flushed_tables_are_made_again_with_everybody_in_them(
 
 def test_rules_that_somebody_changed_are_put_right(gate: Admissions, kernel: Kernel) -> None:
     admit(gate, ONE, "10.7.0.5")
+    gate.watch()
     kernel.chains = b"of somebody else"
+    gate.watch()
+    assert kernel.chains == b"of somebody else"
+    kernel.now += 21
     gate.watch()
     assert kernel.chains == b"as installed"
     assert kernel.passes(ONE, "10.7.0.5", 1)
