@@ -41,8 +41,11 @@ from tests.programs import require
 pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
 
 PASSWORD, SECRET, KEY = "password of theirs", "a shared secret of some length", "k" * 40
-LARGE = 400_000
-SLOW_KBPS = 2000
+LARGE = 300_000
+SLOW_KBPS = 1000
+PATIENCE = 20_000
+"""Milliseconds; a page takes a tenth of a second on a machine with nothing else to do."""
+
 PORTAL, GATEWAY = f"http://{OWN4}:8080", f"http://{OWN4}:8090"
 
 _SITE = """\
@@ -269,10 +272,10 @@ def sign_in(page: Page) -> None:
 def sees_far_side(page: Page) -> None:
     """Both families reach the far side: IPv4 translated, IPv6 as the phone itself."""
     page.goto(f"http://[{FAR6}]/")
-    expect(page.locator("h1")).to_have_text("far side")
-    expect(page.locator("p")).to_have_text(ONE6)
+    expect(page.locator("h1")).to_have_text("far side", timeout=PATIENCE)
+    expect(page.locator("p")).to_have_text(ONE6, timeout=PATIENCE)
     page.goto(f"http://{FAR4}/")
-    expect(page.locator("p")).to_have_text("198.51.100.7")
+    expect(page.locator("p")).to_have_text("198.51.100.7", timeout=PATIENCE)
 
 
 def is_caught(school: School) -> bool:
@@ -289,13 +292,13 @@ def test_a_phone_joins_a_school_and_leaves_it(school: School, page: Page) -> Non
     assert b"res=failed&mac=02aa00000006" in answer, answer
 
     sign_in(page)
-    expect(page.locator(f"a[href='http://{FAR4}/lesson?n=1']")).to_be_visible()
+    expect(page.locator(f"a[href='http://{FAR4}/lesson?n=1']")).to_be_visible(timeout=PATIENCE)
     page.reload()
-    expect(page.locator(".good")).to_be_visible()
+    expect(page.locator(".good")).to_be_visible(timeout=PATIENCE)
     page.screenshot(path=SCREENSHOTS / "own-gateway-online-th.png", full_page=True)
     assert not school.is_captive()
     sees_far_side(page)
-    fast = school.seconds_for(LARGE)
+    fast = min(school.seconds_for(LARGE) for _ in range(2))
 
     # The gateway dies, and its devices go on; the next one takes the same session up.
     (before,) = school.sessions("somchai")
@@ -306,7 +309,7 @@ def test_a_phone_joins_a_school_and_leaves_it(school: School, page: Page) -> Non
     page.goto(f"{GATEWAY}/logout")
     page.screenshot(path=SCREENSHOTS / "own-gateway-sign-out-th.png", full_page=True)
     page.locator("form button").click()
-    page.wait_for_url("**/?visit=**", timeout=10_000)
+    page.wait_for_url("**/?visit=**")
     assert is_caught(school)
     wait_until(school.is_captive, 10, "the portal still takes it for online")
 
@@ -328,13 +331,13 @@ def test_a_phone_joins_a_school_and_leaves_it(school: School, page: Page) -> Non
     page.wait_for_url("**/status?**")
     sees_far_side(page)
     slow = school.seconds_for(LARGE)
-    assert slow > LARGE * 8 / 1000 / SLOW_KBPS / 2 > fast, (slow, fast)
+    assert slow > LARGE * 8 / 1000 / SLOW_KBPS * 0.7 and slow > 2 * fast, (slow, fast)
 
     (mine,) = json.loads(school.site.yuenyan("session", "list", "--active", "--json").stdout)
     # An officer changes it, and ends it.
     done = school.site.yuenyan("session", "change", mine["session_id"], "--down-kbps", "9000")
     assert done.exit_code == 0, done
-    assert school.seconds_for(LARGE) < slow
+    assert min(school.seconds_for(LARGE) for _ in range(2)) < slow
     done = school.site.yuenyan("session", "disconnect", mine["session_id"], "--reason", "test")
     assert done.exit_code == 0, done
     wait_until(lambda: is_caught(school), 15, "the admin's wish does not reach the gateway")
