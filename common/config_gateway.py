@@ -201,8 +201,9 @@ class Gateway(Section):
     """Where it sets no Acct-Interim-Interval; what our own server counts on."""
     tick_seconds: float = Field(default=5.0, ge=0.2, le=60)
     """How often neighbours and counters are read: so late may a time-out or quota be noticed."""
-    threads: int = Field(default=32, ge=4, le=256)
-    """Browsers answered at the same time; a sign-in holds one while RADIUS is asked."""
+    threads: int = Field(default=64, ge=4, le=256)
+    """Browsers answered at the same time; a sign-in holds one while RADIUS is asked, and a whole
+    class may sign in at once."""
     state_file: Path | None = None
     """Who is admitted, and what is still to be told; empty: gateway.db in the data directory."""
     kernel: GatewayKernel = GatewayKernel()

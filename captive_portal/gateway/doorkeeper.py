@@ -45,7 +45,8 @@ SAVE_SECONDS = 30.0
 
 _BOOT, _LOOKED_UP, _LOOKED_AT = "boot", "looked_up", "looked_at"
 _PATIENCE_SECONDS = 20.0
-"""A second click waits for the first one's answer, longer than RADIUS may take."""
+"""A second click waits for the first one's answer, and a class for its turn, longer than RADIUS
+may take."""
 
 
 class Decider(Protocol):
@@ -100,6 +101,7 @@ class Doorkeeper:
         self._clients = Clients()
         self._is_ready = False
         self._entering: set[str] = set()
+        self._waiting = 0
         self._refusals = Refusals()
         self._unwritten: list[Record] = []
         self._dropped: set[str] = set()
@@ -152,13 +154,21 @@ class Doorkeeper:
 
     def _begin_entering(self, mac: str) -> bool:
         with self._changed:
-            if not self._changed.wait_for(lambda: mac not in self._entering, _PATIENCE_SECONDS):
-                return False
-            if len(self._entering) >= self._settings.threads // 2:
+            threads = self._settings.threads
+            if len(self._entering) + self._waiting >= threads * 3 // 4:
                 # The other threads are for who is only to be shown the way.
                 return False
-            self._entering.add(mac)
-            return True
+            self._waiting += 1
+            try:
+                has_turn = self._changed.wait_for(
+                    lambda: mac not in self._entering and len(self._entering) < threads // 2,
+                    _PATIENCE_SECONDS,
+                )
+            finally:
+                self._waiting -= 1
+            if has_turn:
+                self._entering.add(mac)
+            return has_turn
 
     def _enter(self, mac: str, address: str, username: str, token: str) -> Entered | Failed:
         digest = sha256(token.encode()).hexdigest()

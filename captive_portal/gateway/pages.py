@@ -17,23 +17,23 @@ min-height:44px}}</style></head><body><h1>{title}</h1>
 
 UNKNOWN = (
     "ยังเข้าสู่ระบบไม่ได้",
-    "เครือข่ายยังไม่รู้จักเครื่องนี้ กรุณาปิดแล้วเปิด Wi-Fi ใหม่",
+    "เครือข่ายยังไม่รู้จักอุปกรณ์นี้ กรุณาปิดแล้วเปิด Wi-Fi ใหม่",
     "The network does not know this device yet. Switch Wi-Fi off and on again.",
 )
 UNAVAILABLE = (
     "ขัดข้องชั่วคราว",
-    "เกตเวย์ของเครือข่ายขัดข้องชั่วคราว กรุณาลองใหม่ในอีกหนึ่งนาที หากยังไม่ได้ กรุณาแจ้งผู้ดูแล",
+    "ระบบเครือข่ายขัดข้องชั่วคราว กรุณาลองใหม่ในอีกหนึ่งนาที หากยังใช้งานไม่ได้ กรุณาแจ้งเจ้าหน้าที่ผู้ดูแลเครือข่าย",
     "The network's gateway is not working right now. Please try again in a minute, "
     "and tell the staff if it goes on.",
 )
 SIGN_OUT = (
     "ออกจากระบบ",
-    "เครื่องนี้กำลังใช้งานเครือข่ายอยู่ กดปุ่มเพื่อออกจากระบบ",
+    "อุปกรณ์นี้กำลังใช้งานเครือข่ายอยู่ กดปุ่มด้านล่างเพื่อออกจากระบบ",
     "This device is using the network. Press the button to sign out.",
 )
 NOT_ONLINE = (
     "ยังไม่ได้เข้าสู่ระบบ",
-    "เครื่องนี้ยังไม่ได้เข้าสู่ระบบ",
+    "อุปกรณ์นี้ยังไม่ได้เข้าสู่ระบบ",
     "This device is not signed in.",
 )
 

@@ -391,6 +391,41 @@ def test_two_clicks_are_one_login(box: Box) -> None:
     assert len(box.radius.asked) == 1
 
 
+def test_a_class_that_signs_in_at_once_waits_for_its_turn(box: Box) -> None:
+    asking, at_most = 0, settings().threads // 2
+    lock, inner, is_crowded = threading.Lock(), box.radius.log_in, threading.Event()
+
+    def slowly(*values: object) -> object:
+        nonlocal asking
+        with lock:
+            asking += 1
+            assert asking <= at_most
+            if asking == at_most:
+                is_crowded.set()
+        assert is_crowded.wait(10)
+        with lock:
+            asking -= 1
+        return inner(*values)  # type: ignore[arg-type]
+
+    box.radius.log_in = slowly  # type: ignore[method-assign, assignment]
+    pupils = [(f"10.77.1.{n}", f"3c22fb1000{n:02x}") for n in range(40)]
+    box.kernel.neighbours = pupils
+    box.clock.pass_by(2)
+    found: list[Entered | Failed] = []
+    clicks = [
+        threading.Thread(
+            target=lambda one=address: found.append(box.keeper.log_in(one, "x", TOKEN + one))
+        )
+        for address, _ in pupils
+    ]
+    for click in clicks:
+        click.start()
+    for click in clicks:
+        click.join(20)
+    assert [one for one in found if isinstance(one, Failed)] == []
+    assert len(box.kernel.admitted) == len(found) == 40
+
+
 def test_records_outlive_an_outage_and_say_how_long_they_waited(box: Box) -> None:
     reporter = Reporter(box.store, box.radius, box.clock)
     box.log_in()
