@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from common.config_access import Directory, Eap, Proxy, RadSec
+from common.config_gateway import Gateway
 from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
 from common.config_section import Listen, Prefix, Section
@@ -281,6 +282,7 @@ class Config(Section):
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()
     lookup: Lookup = Lookup()
+    gateway: Gateway = Gateway()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 
@@ -313,6 +315,11 @@ class Config(Section):
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+    @property
+    def gateway_state(self) -> Path:
+        """Where our own gateway keeps who is admitted and what is still to be accounted."""
+        return self.gateway.state_file or self.data_dir / "gateway.db"
 
     @property
     def ca_dir(self) -> Path:

@@ -23,6 +23,19 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "admin": ("yuenyan.commands.serve", "run the admin portal alone"),
     "collector": ("yuenyan.commands.serve", "run the flow collector alone"),
     "housekeeper": ("yuenyan.commands.serve", "run the housekeeper alone"),
+    "gateway": ("yuenyan.commands.serve", "run our own gateway, without its privileged half"),
+    "gateway-helper": (
+        "yuenyan.commands.gateway_kernel",
+        "run the gateway's privileged half: nftables, rates, neighbours",
+    ),
+    "gateway-natlog": (
+        "yuenyan.commands.gateway_kernel",
+        "tell the collector of the gateway's translations by IPFIX",
+    ),
+    "gateway-dnsmasq": (
+        "yuenyan.commands.gateway_kernel",
+        "print dnsmasq's configuration for the gateway's inside",
+    ),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
     "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
@@ -51,8 +64,11 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_WITHOUT_SITE = ("init", "doctor", "collector")
-"""One makes it, one says what is missing, and one may run alone on a machine of its own."""
+_WITHOUT_SITE = (
+    *("init", "doctor", "collector", "gateway"),
+    *("gateway-helper", "gateway-natlog", "gateway-dnsmasq"),
+)
+"""One makes it, one says what is missing, and others run on machines of their own."""
 
 
 class _LazyGroup(click.Group):
@@ -65,7 +81,9 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(module), f"{name}_command")
+        command: click.Command = getattr(
+            importlib.import_module(module), f"{name.replace('-', '_')}_command"
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -23,7 +23,11 @@ LONGEST_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admit:
-    """Let a device through, or change what it has: this replaces what was admitted before."""
+    """Let a device through, or change what it has: this replaces what was admitted before.
+
+    An address that another admitted device has, or that lies outside the inside's prefixes, is
+    refused, and nothing changes then.
+    """
 
     mac: str
     addresses: Sequence[str]
@@ -34,24 +38,38 @@ class Admit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
-    """Let a device through no longer; its connections end with the next packet."""
+    """Let a device through no longer; its connections end with the next packet.
+
+    The answer has its last counters, if it was there.
+    """
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Ask for the octets of every admitted device since it was first admitted."""
+    """Ask for the octets of every device since it was first admitted.
+
+    One whose seconds are over passes no more, but is counted here until it is removed, so that
+    its last octets are not lost; after a day it is forgotten.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
-    """Ask which address has which MAC address on the inside (ARP and ND)."""
+    """Ask which address has which MAC address on the inside (ARP and ND).
+
+    Only addresses that can be admitted are told: neither link-local ones nor this machine's.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Install:
-    """Make the tables anew from the helper's own configuration; nobody is admitted then."""
+    """Make the tables from the helper's own configuration, as the helper does when it starts.
+
+    Whoever is admitted stays admitted. The helper does so by itself when it finds the tables
+    gone or changed.
+    """
 
 
 Verb = Admit | Remove | Usage | Neighbours | Install
@@ -155,7 +173,7 @@ def _object(line: bytes) -> dict[str, Any]:
         raise UsageError("a line of the gateway's socket is too long")
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError("a line of the gateway's socket is no JSON") from error
     if not isinstance(value, dict):
         raise UsageError("a line of the gateway's socket is no JSON object")

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from captive_portal.public import sign_ins, throttle
+from captive_portal.public.gateway_words import sent_back_text
 from captive_portal.public.messages import (
     has_thai_letters,
     is_wrong_password,
@@ -32,7 +33,7 @@ def form() -> Response:
     """The empty form; `u` fills in a user name somebody has just been given."""
     notice = ""
     if request.args.get("refused"):
-        notice = gettext("The network did not accept the sign-in. Please sign in once more.")
+        notice = sent_back_text()
     elif request.args.get("signed_out"):
         notice = gettext("You are signed out of this page.")
     return _page(200, username=request.args.get("u", "")[:_LONGEST], notice=notice)

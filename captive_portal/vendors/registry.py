@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from captive_portal.vendors.generic import Generic
 from captive_portal.vendors.profile import Vendor
+from captive_portal.vendors.yuenyan import Yuenyan
 
 _GENERIC = Generic()
-_VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in (_GENERIC,)}
+_VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in (_GENERIC, Yuenyan())}
 
 
 def vendor_called(name: str) -> Vendor:

@@ -52,6 +52,7 @@ _TIMES_AND_RATES = frozenset({"down_kbps", "up_kbps", "session_seconds", "idle_s
 CHANGEABLE: dict[str, frozenset[str]] = {
     "coova": _TIMES_AND_RATES,
     "mikrotik": _TIMES_AND_RATES,
+    "yuenyan": _TIMES_AND_RATES,
     "aruba": frozenset({"filter_id", "vendor_role"}),
     # They cannot be told a value, but to ask again; the answer then holds all of them.
     "cisco": frozenset({"reauthenticate"}),

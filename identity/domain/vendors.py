@@ -22,6 +22,7 @@ VENDORS = (
     "pfsense",
     "huawei",
     "h3c",
+    "yuenyan",
 )
 """`generic` is whatever keeps to the RFCs, such as most switches."""
 

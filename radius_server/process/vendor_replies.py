@@ -108,6 +108,8 @@ PROFILES: dict[str, ReplyProfile] = {
     ),
     "opnsense": ReplyProfile(longest_seconds=_SCHOOL_DAY),
     "opennds": ReplyProfile(rates=(_WISPR_RATE,), longest_seconds=_SCHOOL_DAY),
+    # Our own gateway reads bits per second, and counts octets as CoovaChilli does.
+    "yuenyan": ReplyProfile(rates=(_WISPR_RATE,), total=TotalLimit(_CHILLI, 3, 23)),
     # It knows neither rates nor quotas, and ignores what it does not know.
     "hostapd": ReplyProfile(),
 }

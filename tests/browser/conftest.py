@@ -25,7 +25,7 @@ from tests.programs import require
 
 SCREENSHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
 
-_CHROMIUM_OPTIONS = (
+CHROMIUM_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -103,7 +103,7 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium, headless, with a profile of its own."""
     program = require("chromium", "chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=_CHROMIUM_OPTIONS)
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
         yield browser
         browser.close()
 

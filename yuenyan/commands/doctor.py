@@ -13,6 +13,7 @@ from yuenyan.checkup import (
     clocks,
     directories,
     evidence,
+    gateway,
     integrity,
     machine,
     registers,
@@ -43,7 +44,18 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     machine.check_ports,
     answers.check_answers,
     machine.check_password_costs,
+    gateway.check_gateway,
 )
+
+BOX_CHECKS = (machine.check_disk, machine.check_clock, gateway.check_gateway)
+"""Of a gateway that stands alone: it has no database, no portal and no archive."""
+
+
+def checks_of(config: Config) -> tuple[Callable[[Config], Iterator[Finding]], ...]:
+    """What is to be looked at on this machine."""
+    is_box = config.gateway.is_configured and not site.has_database(config)
+    return BOX_CHECKS if is_box else CHECKS
+
 
 _MARKS = {Level.OK: "ok   ", Level.WARN: "warn ", Level.ERROR: "ERROR"}
 
@@ -53,7 +65,7 @@ _MARKS = {Level.OK: "ok   ", Level.WARN: "warn ", Level.ERROR: "ERROR"}
 @click.pass_obj
 def doctor_command(context: Context, as_json: bool) -> None:
     """Look at everything Yuenyan needs. Exit code 1 when something is an error."""
-    findings = [finding for check in CHECKS for finding in check(context.config)]
+    findings = [finding for check in checks_of(context.config) for finding in check(context.config)]
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     if as_json:
         print_json(

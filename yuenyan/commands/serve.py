@@ -20,10 +20,18 @@ PROCESSES = ("radius", "portal", "admin", "collector", "housekeeper")
 _ANSWER_SECONDS = 1.0
 
 
+def processes(config: Config) -> tuple[str, ...]:
+    """What `serve` starts: a gateway only where [gateway] makes this machine one."""
+    return (*PROCESSES, "gateway") if config.gateway.is_configured else PROCESSES
+
+
 @click.command("serve")
 @click.pass_obj
 def serve_command(context: Context) -> None:
-    """Run RADIUS, both portals, the collector and the housekeeper under one supervisor."""
+    """Run RADIUS, both portals, the collector and the housekeeper under one supervisor.
+
+    Where [gateway] is configured, our own gateway too.
+    """
     from yuenyan.supervisor import Program, Supervisor
 
     # A site that is not set up is told so once, here, instead of by five processes.
@@ -33,7 +41,7 @@ def serve_command(context: Context) -> None:
     option = ["--config", str(config.source)] if config.source else []
     programs = [
         Program(name, [sys.executable, "-P", "-m", "yuenyan.cli", *option, name])
-        for name in PROCESSES
+        for name in processes(config)
     ]
     raise click.exceptions.Exit(Supervisor(programs, _announcement(config)).run())
 
@@ -94,3 +102,4 @@ portal_command = _process_command("portal", "Run the public portal alone.")
 admin_command = _process_command("admin", "Run the admin portal alone.")
 collector_command = _process_command("collector", "Run the flow collector alone.")
 housekeeper_command = _process_command("housekeeper", "Run the housekeeper alone.")
+gateway_command = _process_command("gateway", "Run our own gateway; see docs/gateway-setup.md.")

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from common import config as configuration
 from common.config import Config, load, locate
 from common.config_access import Directory
+from common.config_gateway import GatewayKernel
 from common.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "yuenyan.example.toml"
@@ -35,14 +36,19 @@ def test_the_example_file_says_exactly_the_defaults() -> None:
 
 def test_the_example_file_names_every_key() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
-    for name, field in Config.model_fields.items():
-        section: Any = field.annotation
-        if name in ("source", "directory"):
-            continue
+    sections: dict[str, Any] = {
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if name not in ("source", "directory")
+    }
+    sections["gateway.kernel"] = GatewayKernel
+    for name, section in sections.items():
         assert f"[{name}]" in text
         assert issubclass(section, BaseModel)
         part = text.partition(f"[{name}]")[2].partition("\n[")[0]
         for key in (known.alias or key for key, known in section.model_fields.items()):
+            if f"{name}.{key}" in sections:
+                continue
             assert f"\n{key} = " in part or f"\n# {key} = " in part, f"{name}.{key}"
     part = text.partition("\n# [directory.NAME]")[2]
     for key, field in Directory.model_fields.items():
