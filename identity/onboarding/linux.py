@@ -1,0 +1,134 @@
+"""Linux: a wpa_supplicant.conf, and a script that makes NetworkManager's connections.
+
+Both hold the CA. Neither holds a password: wpa_supplicant asks whoever controls it, and
+NetworkManager asks on the screen.
+"""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+from identity.onboarding.profile import Anchor, Method, Profile, Security
+
+MIME_CONF = "text/plain; charset=utf-8"
+MIME_SCRIPT = "application/x-sh"
+
+_EAP = {Method.TTLS_PAP: "TTLS", Method.PEAP_MSCHAPV2: "PEAP", Method.TLS: "TLS"}
+_PHASE_2 = {Method.TTLS_PAP: "auth=PAP", Method.PEAP_MSCHAPV2: "auth=MSCHAPV2"}
+_NM_EAP = {Method.TTLS_PAP: "ttls", Method.PEAP_MSCHAPV2: "peap", Method.TLS: "tls"}
+_NM_PHASE_2 = {Method.TTLS_PAP: "pap", Method.PEAP_MSCHAPV2: "mschapv2"}
+_KEY_MANAGEMENT = {
+    Security.WPA2: ("WPA-EAP WPA-EAP-SHA256", "1"),
+    Security.WPA3: ("WPA-EAP-SHA256", "2"),
+}
+"""With WPA3 management frames must be protected."""
+_CA_BLOB = "school-ca"
+
+
+def pem_bundle(anchors: Sequence[Anchor]) -> bytes:
+    """The CAs one after the other, as most programs read them."""
+    return b"".join(one.pem for one in anchors)
+
+
+def write_supplicant(profile: Profile, client_file: str = "") -> bytes:
+    """A whole configuration for wpa_supplicant: of the air, or without any SSID of the wire.
+
+    Args:
+        client_file: where the PKCS#12 file lies; its password is asked for.
+    """
+    lines = [f"# {profile.names['en']}", "ctrl_interface=DIR=/run/wpa_supplicant"]
+    if not profile.ssids:
+        lines.append("ap_scan=0")
+    for ssid in profile.ssids:
+        management, protected = _KEY_MANAGEMENT[profile.security]
+        block = [f"ssid={ssid.encode().hex()}", f"key_mgmt={management}", f"ieee80211w={protected}"]
+        if profile.hidden:
+            block.append("scan_ssid=1")
+        lines += _network(profile, block, client_file)
+    if not profile.ssids:
+        lines += _network(profile, ["key_mgmt=IEEE8021X", "eapol_flags=0"], client_file)
+    lines += [f"blob-base64-{_CA_BLOB}={{", *_folded(pem_bundle(profile.anchors)), "}"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _network(profile: Profile, block: list[str], client_file: str) -> list[str]:
+    block = [*block, f"eap={_EAP[profile.method]}"]
+    if profile.method is Method.TLS:
+        block.append(f"identity={_quoted(profile.username or profile.outer_identity)}")
+        block.append(f"private_key={_quoted(client_file)}")
+    else:
+        block.append(f'phase2="{_PHASE_2[profile.method]}"')
+        block.append(f"anonymous_identity={_quoted(profile.outer_identity)}")
+        if profile.username:
+            block.append(f"identity={_quoted(profile.username)}")
+    block.append(f'ca_cert="blob://{_CA_BLOB}"')
+    # The whole name, each of them: a suffix would be content with a server beside ours.
+    block.append(f'domain_match="{";".join(profile.server_names)}"')
+    return ["network={", *(f"  {line}" for line in block), "}"]
+
+
+def _quoted(text: str) -> str:
+    """A text as the file wants it: in hexadecimal where quotes could not hold it."""
+    if text.isascii() and text.isprintable() and '"' not in text:
+        return f'"{text}"'
+    return text.encode().hex()
+
+
+def _folded(octets: bytes) -> list[str]:
+    return textwrap.wrap(base64.b64encode(octets).decode("ascii"), 64)
+
+
+def write_script(profile: Profile, client_file: str = "") -> bytes:
+    """A shell script that puts the CA into a file and makes one connection for each network."""
+    slug = shlex.quote(profile.slug)
+    lines = [
+        "#!/bin/sh",
+        f"# {profile.names['en']}: NetworkManager, with nmcli",
+        "set -eu",
+        'folder="${XDG_CONFIG_HOME:-$HOME/.config}/wifi-ca"',
+        f'ca="$folder/"{slug}.pem',
+        'mkdir -p "$folder"',
+        "cat >\"$ca\" <<'PEM'",
+        pem_bundle(profile.anchors).decode("ascii").rstrip(),
+        "PEM",
+    ]
+    for ssid in profile.ssids:
+        air = ["type", "wifi", "con-name", ssid, "ssid", ssid, *_air(profile)]
+        lines += _connection(profile, ssid, air, client_file)
+    if profile.wired:
+        name = f"{profile.names['en']} (802.1X)"
+        lines += _connection(profile, name, ["type", "ethernet", "con-name", name], client_file)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _air(profile: Profile) -> list[str]:
+    parts = ["wifi-sec.key-mgmt", "wpa-eap"]
+    if profile.security is Security.WPA3:
+        parts += ["wifi-sec.pmf", "required"]
+    return [*parts, "wifi.hidden", "yes"] if profile.hidden else parts
+
+
+def _connection(profile: Profile, name: str, parts: list[str], client_file: str) -> list[str]:
+    settings = [
+        *parts,
+        "802-1x.eap", _NM_EAP[profile.method],
+        "802-1x.domain-match", ";".join(profile.server_names),
+    ]  # fmt: skip
+    if profile.method is Method.TLS:
+        settings += ["802-1x.identity", profile.username or profile.outer_identity]
+        settings += ["802-1x.private-key", client_file, "802-1x.private-key-password-flags", "1"]
+    else:
+        settings += ["802-1x.phase2-auth", _NM_PHASE_2[profile.method]]
+        settings += ["802-1x.anonymous-identity", profile.outer_identity]
+        settings += ["802-1x.password-flags", "1"]
+        if profile.username:
+            settings += ["802-1x.identity", profile.username]
+    told = " ".join(shlex.quote(part) for part in settings)
+    quoted = shlex.quote(name)
+    return [
+        f"nmcli connection delete id {quoted} >/dev/null 2>&1 || true",
+        f'nmcli connection add save yes {told} 802-1x.ca-cert "$ca"',
+    ]
