@@ -51,7 +51,7 @@ FILE: dict[str, type | tuple[object, ...]] = {
     "PayloadCertificateFileName": str,
     "PayloadContent": bytes,
 }
-KEYS = {
+KEYS: dict[str, dict[str, type | tuple[object, ...]]] = {
     "com.apple.wifi.managed": WIFI,
     "com.apple.firstactiveethernet.managed": {
         "Interface": ("FirstActiveEthernet",),
