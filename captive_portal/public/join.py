@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flask import Blueprint, Flask, abort, make_response, render_template, request
+from markupsafe import Markup, escape
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
@@ -21,13 +22,16 @@ from captive_portal.web.join_tokens import JoinToken
 from common.errors import NetAccessError, Refused
 from common.logging import get_logger
 from db.models import Account
-from identity.onboarding import android
+from identity.onboarding import android, apple
 from identity.onboarding.kinds import Kind, kinds_of, write
 from identity.onboarding.profile import Profile, fingerprint
 from identity.services import onboarding, own_certificates
 from identity.services.login import snapshot
 
 pages = Blueprint("join", __name__)
+
+_SHORT = 20
+"""Letters that fit into a line of the narrowest phone."""
 
 TOKEN = "t"  # noqa: S105 - the name of a field
 
@@ -84,7 +88,9 @@ def download(kind: str) -> Response:
     made = write(joining.profile, Kind(kind), signing=signing, language=current_language())
     response = make_response(made.content)
     response.content_type = made.mime
-    response.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    # An iPhone puts what is attached among its files, where nobody looks for it to install it.
+    place = "inline" if made.mime == apple.MIME else "attachment"
+    response.headers["Content-Disposition"] = f'{place}; filename="{made.name}"'
     return response
 
 
@@ -171,7 +177,7 @@ def page_parts(joining: Joining) -> dict[str, object]:
     return {
         "joining": joining,
         "profile": joining.profile,
-        "networks": ", ".join(joining.profile.ssids) or gettext("by cable"),
+        "networks": _names(joining.profile.ssids),
         "file": lambda kind: page("join.download", kind=kind, **kept),
         "kinds": kinds_of(joining.profile),
         "s": sign_in_text(),
@@ -196,7 +202,14 @@ def _has_password(current: Holder) -> bool:
 
 
 def _networks() -> str:
-    return ", ".join(portal().office.config.onboarding.ssids) or gettext("by cable")
+    return _names(portal().office.config.onboarding.ssids)
+
+
+def _names(ssids: tuple[str, ...]) -> str:
+    """The networks for a sentence; a short name stays in one line, so that it can be compared."""
+    keep = Markup('<span class="nb">{}</span>')
+    parts = (keep.format(one) if len(one) <= _SHORT else escape(one) for one in ssids)
+    return Markup(", ").join(parts) or gettext("by cable")
 
 
 def _stale_link(_error: StaleLink) -> Response:

@@ -23,7 +23,7 @@ class CertificateFile(Base):
     """Of the certificate, as db.models.certificates has it."""
     ends_at: Mapped[datetime]
     """When the certificate does."""
-    content_encrypted: Mapped[bytes] = mapped_column(LargeBinary)
+    file_encrypted: Mapped[bytes] = mapped_column(LargeBinary)
     """The file, which its own password protects as well; that is kept nowhere."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)

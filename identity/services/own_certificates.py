@@ -99,7 +99,7 @@ def issue_own(office: Office, account: Account, key: str) -> OwnCertificate:
         account_id=account.id,
         serial=issued.serial,
         ends_at=issued.ends_at,
-        content_encrypted=office.vault.encrypt(octets, f"{_PURPOSE} {issued.serial}"),
+        file_encrypted=office.vault.encrypt(octets, f"{_PURPOSE} {issued.serial}"),
         created_at=now,
         expires_at=now + FILE_LIFETIME,
     )
@@ -122,7 +122,7 @@ def file_of(session: Session, office: Office, account_id: int, key: str) -> Clie
     record = certificates.find_by_serial(session, row.serial)
     if record is None or record.revoked_at is not None:
         return None
-    octets = office.vault.decrypt(row.content_encrypted, f"{_PURPOSE} {row.serial}")
+    octets = office.vault.decrypt(row.file_encrypted, f"{_PURPOSE} {row.serial}")
     return ClientFile(pkcs12=octets, title=record.name, ends_at=row.ends_at)
 
 

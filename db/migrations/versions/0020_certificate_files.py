@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("account_id", _BIG, nullable=False),
         sa.Column("serial", sa.Text(), nullable=False),
         sa.Column("ends_at", db.models.base.Instant(), nullable=False),
-        sa.Column("content_encrypted", sa.LargeBinary(), nullable=False),
+        sa.Column("file_encrypted", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", db.models.base.Instant(), nullable=False),
         sa.Column("expires_at", db.models.base.Instant(), nullable=False),
         sa.ForeignKeyConstraint(

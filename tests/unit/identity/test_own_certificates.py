@@ -48,13 +48,13 @@ def test_the_file_opens_with_the_password_that_was_told(giving: Office) -> None:
         file = file_of(session, giving, account.id, mine)
         row = session.query(CertificateFile).one()
         assert mine not in row.key_digest
-        assert b"PKCS" not in row.content_encrypted
+        assert b"PKCS" not in row.file_encrypted
     assert file is not None
     bundle = pkcs12.load_pkcs12(file.pkcs12, made.password.encode())
     assert bundle.cert is not None and bundle.key is not None
     assert names.account_names(bundle.cert.certificate) == ("somchai",)
     assert bundle.key.public_key() == bundle.cert.certificate.public_key()
-    assert row.content_encrypted != file.pkcs12
+    assert row.file_encrypted != file.pkcs12
 
 
 def test_a_form_that_is_sent_again_makes_no_second_certificate(giving: Office) -> None:

@@ -180,8 +180,9 @@ def test_a_file_has_its_type_its_name_and_the_users_name(joining: Visitor, kind:
     answer = joining.get(address)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == PERSONAL[kind]
+    place = "inline" if kind in ("ios", "macos") else "attachment"
     assert re.fullmatch(
-        r'attachment; filename="school-1x[\w.-]+"', answer.headers["Content-Disposition"]
+        rf'{place}; filename="school-1x[\w.-]+"', answer.headers["Content-Disposition"]
     )
     assert b"somchai" in answer.data and PASSWORD.encode() not in answer.data
     public = joining.get(f"/join/file/{kind}")
