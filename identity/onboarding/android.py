@@ -22,6 +22,8 @@ class Settings:
     phase_2: str
     ca_certificate: str
     """The name that the CA is to be installed under."""
+    user_certificate: str
+    """The name that the client certificate is to be installed under."""
     domain: str
     identity: str
     anonymous_identity: str
@@ -34,6 +36,7 @@ def settings(profile: Profile) -> Settings:
         eap_method=_EAP[profile.method],
         phase_2=_PHASE_2[profile.method],
         ca_certificate=profile.slug,
+        user_certificate=profile.slug if tls else "",
         domain=profile.domain,
         identity=(profile.username or profile.outer_identity) if tls else profile.username,
         anonymous_identity="" if tls else profile.outer_identity,
@@ -54,6 +57,11 @@ def write(profile: Profile) -> bytes:
         lines.append(f"การตรวจสอบสิทธิ์เฟส 2 / Phase 2 authentication: {values.phase_2}")
     lines += [
         f"ใบรับรอง CA / CA certificate: {values.ca_certificate} ({profile.slug}-ca-1.cer)",
+        *(
+            [f"ใบรับรองผู้ใช้ / User certificate: {values.user_certificate}"]
+            if not values.phase_2
+            else []
+        ),
         f"โดเมน / Domain: {values.domain}",
         f"ข้อมูลระบุตัวตน / Identity: {values.identity or 'ชื่อผู้ใช้ของท่าน / your user name'}",
     ]

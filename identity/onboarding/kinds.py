@@ -28,6 +28,8 @@ class Kind(StrEnum):
     CA_NEXT = "ca-next"
     """During a rollover: the one to come."""
     CA_PEM = "ca-pem"
+    CLIENT = "client"
+    """The client certificate with its key, as Android takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ _ENDS: dict[Kind, tuple[str, str]] = {
     Kind.CA_DER: ("-ca-1.cer", _DER),
     Kind.CA_NEXT: ("-ca-2.cer", _DER),
     Kind.CA_PEM: ("-ca.pem", "application/x-pem-file"),
+    Kind.CLIENT: (".p12", "application/x-pkcs12"),
 }
 
 
@@ -61,6 +64,8 @@ def kinds_of(profile: Profile) -> tuple[Kind, ...]:
     left_out = set()
     if len(profile.anchors) < 2:
         left_out.add(Kind.CA_NEXT)
+    if profile.client is None:
+        left_out.add(Kind.CLIENT)
     if not profile.ssids:
         # A telephone has no socket.
         left_out |= {Kind.IOS, Kind.ANDROID, Kind.EAP_CONFIG}
@@ -79,9 +84,6 @@ def write(
 
 
 def _writer(kind: Kind, language: str) -> Callable[[Profile], bytes]:
-    def client_file(profile: Profile) -> str:
-        return f"/etc/ssl/private/{profile.slug}.p12"
-
     writers: dict[Kind, Callable[[Profile], bytes]] = {
         Kind.IOS: lambda profile: apple.write(profile, uuid4, language=language),
         Kind.MACOS: lambda profile: apple.write(profile, uuid4, mac=True, language=language),
@@ -89,10 +91,11 @@ def _writer(kind: Kind, language: str) -> Callable[[Profile], bytes]:
         Kind.WINDOWS: windows_kit.write,
         Kind.CHROMEOS: chromeos.write,
         Kind.ANDROID: android.write,
-        Kind.SUPPLICANT: lambda p: linux.write_supplicant(p, client_file(p)),
-        Kind.NETWORK_MANAGER: lambda p: linux.write_script(p, client_file(p)),
+        Kind.SUPPLICANT: linux.write_supplicant,
+        Kind.NETWORK_MANAGER: linux.write_script,
         Kind.CA_DER: lambda profile: profile.anchors[0].der,
         Kind.CA_NEXT: lambda profile: profile.anchors[1].der,
         Kind.CA_PEM: lambda profile: linux.pem_bundle(profile.anchors),
+        Kind.CLIENT: lambda profile: profile.client.pkcs12 if profile.client else b"",
     }
     return writers[kind]

@@ -1,7 +1,7 @@
 """Linux: a wpa_supplicant.conf, and a script that makes NetworkManager's connections.
 
-Both hold the CA. Neither holds a password: wpa_supplicant asks whoever controls it, and
-NetworkManager asks on the screen.
+Both hold the CA, and the client certificate where there is one. Neither holds a password:
+wpa_supplicant asks whoever controls it, and NetworkManager asks on the screen.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _KEY_MANAGEMENT = {
 }
 """With WPA3 management frames must be protected."""
 _CA_BLOB = "school-ca"
+_CLIENT_BLOB = "client"
 
 
 def pem_bundle(anchors: Sequence[Anchor]) -> bytes:
@@ -33,12 +34,8 @@ def pem_bundle(anchors: Sequence[Anchor]) -> bytes:
     return b"".join(one.pem for one in anchors)
 
 
-def write_supplicant(profile: Profile, client_file: str = "") -> bytes:
-    """A whole configuration for wpa_supplicant: of the air, or without any SSID of the wire.
-
-    Args:
-        client_file: where the PKCS#12 file lies; its password is asked for.
-    """
+def write_supplicant(profile: Profile) -> bytes:
+    """A whole configuration for wpa_supplicant: of the air, or without any SSID of the wire."""
     lines = [f"# {profile.names['en']}", "ctrl_interface=DIR=/run/wpa_supplicant"]
     if not profile.ssids:
         lines.append("ap_scan=0")
@@ -47,18 +44,22 @@ def write_supplicant(profile: Profile, client_file: str = "") -> bytes:
         block = [f"ssid={ssid.encode().hex()}", f"key_mgmt={management}", f"ieee80211w={protected}"]
         if profile.hidden:
             block.append("scan_ssid=1")
-        lines += _network(profile, block, client_file)
+        lines += _network(profile, block)
     if not profile.ssids:
-        lines += _network(profile, ["key_mgmt=IEEE8021X", "eapol_flags=0"], client_file)
-    lines += [f"blob-base64-{_CA_BLOB}={{", *_folded(pem_bundle(profile.anchors)), "}"]
+        lines += _network(profile, ["key_mgmt=IEEE8021X", "eapol_flags=0"])
+    blobs = {_CA_BLOB: pem_bundle(profile.anchors)}
+    if profile.method is Method.TLS and profile.client is not None:
+        blobs[_CLIENT_BLOB] = profile.client.pkcs12
+    for name, octets in blobs.items():
+        lines += [f"blob-base64-{name}={{", *_folded(octets), "}"]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _network(profile: Profile, block: list[str], client_file: str) -> list[str]:
+def _network(profile: Profile, block: list[str]) -> list[str]:
     block = [*block, f"eap={_EAP[profile.method]}"]
     if profile.method is Method.TLS:
         block.append(f"identity={_quoted(profile.username or profile.outer_identity)}")
-        block.append(f"private_key={_quoted(client_file)}")
+        block.append(f'private_key="blob://{_CLIENT_BLOB}"')
     else:
         block.append(f'phase2="{_PHASE_2[profile.method]}"')
         block.append(f"anonymous_identity={_quoted(profile.outer_identity)}")
@@ -81,8 +82,8 @@ def _folded(octets: bytes) -> list[str]:
     return textwrap.wrap(base64.b64encode(octets).decode("ascii"), 64)
 
 
-def write_script(profile: Profile, client_file: str = "") -> bytes:
-    """A shell script that puts the CA into a file and makes one connection for each network."""
+def write_script(profile: Profile) -> bytes:
+    """A shell script that writes the CA down and makes one connection for each network."""
     slug = shlex.quote(profile.slug)
     lines = [
         "#!/bin/sh",
@@ -95,12 +96,20 @@ def write_script(profile: Profile, client_file: str = "") -> bytes:
         pem_bundle(profile.anchors).decode("ascii").rstrip(),
         "PEM",
     ]
+    if profile.method is Method.TLS and profile.client is not None:
+        lines += [
+            f'key="$folder/"{slug}.p12',
+            "umask 077",
+            "base64 -d >\"$key\" <<'P12'",
+            *_folded(profile.client.pkcs12),
+            "P12",
+        ]
     for ssid in profile.ssids:
         air = ["type", "wifi", "con-name", ssid, "ssid", ssid, *_air(profile)]
-        lines += _connection(profile, ssid, air, client_file)
+        lines += _connection(profile, ssid, air)
     if profile.wired:
         name = f"{profile.names['en']} (802.1X)"
-        lines += _connection(profile, name, ["type", "ethernet", "con-name", name], client_file)
+        lines += _connection(profile, name, ["type", "ethernet", "con-name", name])
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -111,15 +120,17 @@ def _air(profile: Profile) -> list[str]:
     return [*parts, "wifi.hidden", "yes"] if profile.hidden else parts
 
 
-def _connection(profile: Profile, name: str, parts: list[str], client_file: str) -> list[str]:
+def _connection(profile: Profile, name: str, parts: list[str]) -> list[str]:
     settings = [
         *parts,
         "802-1x.eap", _NM_EAP[profile.method],
         "802-1x.domain-match", ";".join(profile.server_names),
     ]  # fmt: skip
+    files = '802-1x.ca-cert "$ca"'
     if profile.method is Method.TLS:
         settings += ["802-1x.identity", profile.username or profile.outer_identity]
-        settings += ["802-1x.private-key", client_file, "802-1x.private-key-password-flags", "1"]
+        settings += ["802-1x.private-key-password-flags", "1"]
+        files += ' 802-1x.private-key "$key"'
     else:
         settings += ["802-1x.phase2-auth", _NM_PHASE_2[profile.method]]
         settings += ["802-1x.anonymous-identity", profile.outer_identity]
@@ -127,8 +138,7 @@ def _connection(profile: Profile, name: str, parts: list[str], client_file: str)
         if profile.username:
             settings += ["802-1x.identity", profile.username]
     told = " ".join(shlex.quote(part) for part in settings)
-    quoted = shlex.quote(name)
     return [
-        f"nmcli connection delete id {quoted} >/dev/null 2>&1 || true",
-        f'nmcli connection add save yes {told} 802-1x.ca-cert "$ca"',
+        f"nmcli connection delete id {shlex.quote(name)} >/dev/null 2>&1 || true",
+        f"nmcli connection add save yes {told} {files}",
     ]

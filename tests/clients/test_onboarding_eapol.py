@@ -95,7 +95,7 @@ def test_each_method_of_a_profile_logs_in(school: School) -> None:
         *("cert", "client", "malee", "--out", str(p12), "--password-stdin"), stdin="of the file\n"
     )
     client = ClientFile(pkcs12=p12.read_bytes(), title="malee", ends_at=utc_now())
-    tls = write_supplicant(onboarding.with_certificate(profile, client), str(p12))
+    tls = write_supplicant(onboarding.with_certificate(profile, client))
     assert school.lets_in(tls, 'private_key_passwd="of the file"')
 
 

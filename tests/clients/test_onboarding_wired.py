@@ -146,7 +146,7 @@ def test_the_file_logs_in_by_a_certificate_without_any_password(
     )
     client = ClientFile(pkcs12=p12.read_bytes(), title="malee", ends_at=utc_now())
     profile = onboarding.with_certificate(school.profile("malee"), client)
-    with school.device(write_supplicant(profile, str(p12))) as device:
+    with school.device(write_supplicant(profile)) as device:
         device.answer("passphrase", FILE_PASSWORD)
         admitted(device, switch)
     assert school.methods("malee")[-1] == "eap-tls"

@@ -142,7 +142,7 @@ def test_the_script_for_network_manager_says_to_nmcli_what_was_meant(
     nmcli.write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" end >>"{told}"\n')
     nmcli.chmod(0o755)
     script = tmp_path / "script.sh"
-    script.write_bytes(linux.write_script(one, "/somewhere/my file.p12"))
+    script.write_bytes(linux.write_script(one))
     subprocess.run(
         ["sh", script],
         check=True,
@@ -152,7 +152,7 @@ def test_the_script_for_network_manager_says_to_nmcli_what_was_meant(
     calls = told.read_text(encoding="utf-8").split("\0end\0")[:-1]
     added = [call.split("\0") for call in calls if "\0add\0" in call]
     assert len(added) == len(one.ssids) + one.wired
-    (ca,) = (tmp_path / ".config" / "wifi-ca").iterdir()
+    (ca,) = (tmp_path / ".config" / "wifi-ca").glob("*.pem")
     assert ca.read_bytes() == linux.pem_bundle(one.anchors)
     for ssid, call in zip(one.ssids, added, strict=False):
         values = dict(zip(call[2::2], call[3::2], strict=True))
@@ -160,7 +160,10 @@ def test_the_script_for_network_manager_says_to_nmcli_what_was_meant(
         assert values["802-1x.domain-match"] == ";".join(one.server_names)
         assert values["802-1x.ca-cert"] == str(ca)
         if one.method is Method.TLS:
-            assert values["802-1x.private-key"] == "/somewhere/my file.p12"
+            (own,) = ca.parent.glob("*.p12")
+            assert values["802-1x.private-key"] == str(own)
+            assert own.read_bytes() == CLIENT.pkcs12
+            assert own.stat().st_mode & 0o077 == 0
         else:
             assert values["802-1x.anonymous-identity"] == one.outer_identity
         assert values.get("802-1x.identity", "") == one.username
@@ -211,6 +214,8 @@ def test_files_that_a_profile_has_no_use_for_are_not_made() -> None:
     assert Kind.CA_NEXT in kinds_of(EVERY["rollover"])
     assert Kind.CA_NEXT not in kinds_of(profile())
     assert Kind.IOS not in kinds_of(EVERY["wired alone"])
+    assert Kind.CLIENT in kinds_of(EVERY["certificate"])
+    assert Kind.CLIENT not in kinds_of(profile())
 
 
 def test_a_fingerprint_is_read_in_pairs() -> None:
