@@ -58,7 +58,7 @@ def write_supplicant(profile: Profile) -> bytes:
 def _network(profile: Profile, block: list[str]) -> list[str]:
     block = [*block, f"eap={_EAP[profile.method]}"]
     if profile.method is Method.TLS:
-        block.append(f"identity={_quoted(profile.username or profile.outer_identity)}")
+        block.append(f"identity={_quoted(_identity(profile))}")
         block.append(f'private_key="blob://{_CLIENT_BLOB}"')
     else:
         block.append(f'phase2="{_PHASE_2[profile.method]}"')
@@ -96,6 +96,9 @@ def write_script(profile: Profile) -> bytes:
         pem_bundle(profile.anchors).decode("ascii").rstrip(),
         "PEM",
     ]
+    if not _identity(profile):
+        # NetworkManager takes no connection without one.
+        lines += ["printf 'ชื่อผู้ใช้ / User name: '", "read -r identity"]
     if profile.method is Method.TLS and profile.client is not None:
         lines += [
             f'key="$folder/"{slug}.p12',
@@ -113,6 +116,13 @@ def write_script(profile: Profile) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def _identity(profile: Profile) -> str:
+    """The name inside; with a certificate it says who somebody is, so any will do."""
+    if profile.method is Method.TLS:
+        return profile.username or profile.outer_identity
+    return profile.username
+
+
 def _air(profile: Profile) -> list[str]:
     parts = ["wifi-sec.key-mgmt", "wpa-eap"]
     if profile.security is Security.WPA3:
@@ -127,16 +137,17 @@ def _connection(profile: Profile, name: str, parts: list[str]) -> list[str]:
         "802-1x.domain-match", ";".join(profile.server_names),
     ]  # fmt: skip
     files = '802-1x.ca-cert "$ca"'
+    if _identity(profile):
+        settings += ["802-1x.identity", _identity(profile)]
+    else:
+        files += ' 802-1x.identity "$identity"'
     if profile.method is Method.TLS:
-        settings += ["802-1x.identity", profile.username or profile.outer_identity]
         settings += ["802-1x.private-key-password-flags", "1"]
-        files += ' 802-1x.private-key "$key"'
+        files += ' 802-1x.client-cert "$key" 802-1x.private-key "$key"'
     else:
         settings += ["802-1x.phase2-auth", _NM_PHASE_2[profile.method]]
         settings += ["802-1x.anonymous-identity", profile.outer_identity]
         settings += ["802-1x.password-flags", "1"]
-        if profile.username:
-            settings += ["802-1x.identity", profile.username]
     told = " ".join(shlex.quote(part) for part in settings)
     return [
         f"nmcli connection delete id {shlex.quote(name)} >/dev/null 2>&1 || true",
