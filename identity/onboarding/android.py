@@ -38,7 +38,7 @@ def settings(profile: Profile) -> Settings:
         ca_certificate=profile.slug,
         user_certificate=profile.slug if tls else "",
         domain=profile.domain,
-        identity=(profile.username or profile.outer_identity) if tls else profile.username,
+        identity=profile.outer_identity if tls else profile.username,
         anonymous_identity="" if tls else profile.outer_identity,
     )
 

@@ -81,7 +81,7 @@ def _client(profile: Profile, method: Method) -> list[Element]:
         assert profile.client is not None
         kind = {"format": "PKCS12", "encoding": "base64"}
         return [
-            element("OuterIdentity", profile.username or profile.outer_identity),
+            element("OuterIdentity", profile.outer_identity),
             _binary("ClientCertificate", profile.client.pkcs12, kind),
         ]
     parts = [element("OuterIdentity", profile.outer_identity)]

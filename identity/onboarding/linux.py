@@ -117,9 +117,9 @@ def write_script(profile: Profile) -> bytes:
 
 
 def _identity(profile: Profile) -> str:
-    """The name inside; with a certificate it says who somebody is, so any will do."""
+    """Who logs in; with a certificate that says who it is, and nobody on the way needs to."""
     if profile.method is Method.TLS:
-        return profile.username or profile.outer_identity
+        return profile.outer_identity
     return profile.username
 
 

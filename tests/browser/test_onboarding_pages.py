@@ -24,6 +24,8 @@ name_th = "โรงเรียนบ้านหนองน้ำใส"
 name_en = "Ban Nong Nam Sai School"
 certificate_roles = ["student"]
 """
+NAME = "wifi.school.ac.th"
+"""What people see, as they would through the office's proxy."""
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15"
     " (KHTML, like Gecko) {}Mobile/15E148{}"
@@ -36,6 +38,7 @@ SHEET = IPHONE.format("", "")
 def school(live_site: Site) -> Iterator[str]:
     """The address of a portal that sets devices up; somchai is a student there."""
     text = live_site.config_file.read_text(encoding="utf-8") + SECTION
+    text = text.replace("[portal]\n", f'[portal]\npublic_url = "https://{NAME}"\n')
     live_site.config_file.write_text(text, encoding="utf-8")
     site = Site(live_site.config_file, configuration.load(live_site.config_file))
     for arguments, typed in (
@@ -65,7 +68,7 @@ def test_a_device_is_set_up_from_the_first_page_to_the_file(
     assert sheet.overflow() == 0
     sheet.screenshot("onboarding-sheet-th-390")
     told = sheet.page.inner_text("main")
-    assert "Safari" in told and school.removeprefix("http://") + "/join" in told
+    assert "Safari" in told and f"{NAME}/join" in told
 
     for language, width in (("th", 390), ("en", 390), ("th", 320), ("en", 1280), ("th", 1280)):
         browser = phone(
