@@ -19,7 +19,7 @@ from captive_portal.public.site import page, portal, public_root
 from captive_portal.web import qr
 from captive_portal.web.i18n import current_language, gettext
 from captive_portal.web.join_tokens import JoinToken
-from common.errors import NetAccessError, Refused
+from common.errors import NetAccessError
 from common.logging import get_logger
 from db.models import Account
 from identity.onboarding import android, apple
@@ -48,8 +48,8 @@ class Joining:
     account: Account | None
     token: str
     """The signed text that files are fetched with; empty for everybody's."""
-    by_voucher: bool = False
-    """Signed in, but by a voucher, with which no device can log in."""
+    why_not: str = ""
+    """Signed in, but with an account that no device can log in with; the reason."""
 
 
 @pages.get("/join")
@@ -106,7 +106,7 @@ def join_address() -> str:
     current = holder()
     if current is None or not portal().office.config.onboarding.is_on:
         return ""
-    return page("join.show", s=sign_in_text()) if _has_password(current) else ""
+    return "" if _why_not(current) else page("join.show", s=sign_in_text())
 
 
 def current_joining() -> Joining:
@@ -120,21 +120,14 @@ def current_joining() -> Joining:
         abort(404)
     token = _token()
     current = holder() if token is None else None
+    why_not = _why_not(current) if current is not None else ""
     try:
-        if token is None and current is None:
-            public = onboarding.public_profile(office.config)
-            return Joining(profile=public, account=None, token="")
-        if current is not None and not _has_password(current):
-            public = onboarding.public_profile(office.config)
-            return Joining(profile=public, account=None, token="", by_voucher=True)
-        if token is None and current is not None:
-            token = JoinToken(current.account.id)
-        assert token is not None
-        return joining_of(token)
-    except Refused as error:
-        # The page could not be truthful for this account: say so rather than set up in vain.
-        get_logger(__name__).warning("onboarding_refused", reason=str(error))
-        abort(404)
+        if token is not None:
+            return joining_of(token)
+        if current is not None and not why_not:
+            return joining_of(JoinToken(current.account.id))
+        public = onboarding.public_profile(office.config)
+        return Joining(profile=public, account=None, token="", why_not=why_not)
     except NetAccessError as error:
         get_logger(__name__).error("onboarding_unusable", reason=str(error))
         abort(503)
@@ -193,12 +186,21 @@ def _certificates_link() -> str:
     current = holder()
     if current is None or not own_certificates.may_have(portal().office, current.account):
         return ""
-    return page("join_certificates.show", s=sign_in_text()) if _has_password(current) else ""
+    return "" if _why_not(current) else page("join_certificates.show", s=sign_in_text())
 
 
-def _has_password(current: Holder) -> bool:
-    with portal().office.database.read() as session:
-        return onboarding.has_password(session, current.account)
+def _why_not(current: Holder) -> str:
+    """Why no device can log in with this account; empty when one can."""
+    office = portal().office
+    with office.database.read() as session:
+        if onboarding.methods_of(session, office.config, current.account):
+            return ""
+        if onboarding.has_password(session, current.account):
+            return gettext("This account cannot be used by devices yet. Ask the staff.")
+    return gettext(
+        "A voucher works on the sign-in page only. To set a device up you need an account with"
+        " a password."
+    )
 
 
 def _networks() -> str:

@@ -86,11 +86,7 @@ def profile_of(session: Session, config: Config, account: Account) -> Profile:
     """
     if not has_password(session, account):
         raise Refused(f"{account.username} has no password, so no device can log in with it")
-    methods = []
-    if "ttls" in config.eap.methods:
-        methods.append(Method.TTLS_PAP)
-    if "peap" in config.eap.methods and _is_recoverable(session, config, account):
-        methods.append(Method.PEAP_MSCHAPV2)
+    methods = methods_of(session, config, account)
     if not methods:
         raise Refused(
             f"the password of {account.username} is kept as a hash alone, which PEAP cannot prove;"
@@ -100,13 +96,25 @@ def profile_of(session: Session, config: Config, account: Account) -> Profile:
         public_profile(config),
         username=account.username,
         ends_at=account.expires_at,
-        methods=tuple(methods),
+        methods=methods,
     )
 
 
 def with_certificate(profile: Profile, client: ClientFile) -> Profile:
     """`profile` with a client certificate in place of the password."""
     return replace(profile, client=client, methods=(Method.TLS,))
+
+
+def methods_of(session: Session, config: Config, account: Account) -> tuple[Method, ...]:
+    """By what a device can log in with the account's password, the best first; may be none."""
+    if not has_password(session, account):
+        return ()
+    methods = []
+    if "ttls" in config.eap.methods:
+        methods.append(Method.TTLS_PAP)
+    if "peap" in config.eap.methods and _is_recoverable(session, config, account):
+        methods.append(Method.PEAP_MSCHAPV2)
+    return tuple(methods)
 
 
 def has_password(session: Session, account: Account) -> bool:

@@ -261,7 +261,11 @@ def test_peap_alone_is_no_way_in_for_a_hash(office: Office) -> None:
     made = setting_up(office)
     peap = replace(made, config=made.config.model_copy(update={"eap": eap}))
     visitor = Visitor(make_app(peap))
-    assert visitor.get(personal(visitor)).status_code == 404
+    status = sign_in(visitor)
+    assert "Never type the password again" not in status
+    address = link(status, "/status?").replace("/status?", "/join?")
+    text = open_page(visitor, address.replace("lang=th", "lang=en"))
+    assert "cannot be used by devices yet" in text and "somchai" not in text
 
 
 def certificates_page(visitor: Visitor) -> str:
