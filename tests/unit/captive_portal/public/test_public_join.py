@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import re
+import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from captive_portal.public.join_device import System, device_of
 from captive_portal.web.join_tokens import JoinToken, JoinTokens
+from common import config as configuration
 from common.config_onboarding import Onboarding
 from db.models import Credential
 from identity.office import Office
 from identity.services import people
-from tests.conftest import add_person
+from tests.conftest import add_person, write_configuration
 from tests.programs import require
 from tests.unit.captive_portal.public.conftest import Visitor, make_app
 from tests.unit.captive_portal.public.test_public_pages_weigh_little import BUDGET_OCTETS, Markup
@@ -71,12 +73,27 @@ def setting_up(office: Office, **values: Any) -> Office:
     return replace(office, config=office.config.model_copy(update=update))
 
 
-@pytest.fixture
-def joining(office: Office) -> Visitor:
+def visitor_of(office: Office) -> Visitor:
     """A visitor of a portal that sets devices up, and gives students certificates."""
     add_person(office, "somchai", PASSWORD)
     giving = setting_up(office, certificate_roles=("student",), certificates=2)
     return Visitor(make_app(giving))
+
+
+@pytest.fixture
+def joining(office: Office) -> Visitor:
+    """Such a visitor, for a test that changes something."""
+    return visitor_of(office)
+
+
+@pytest.fixture(scope="module")
+def looking(_made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Such a visitor that tests share who only look."""
+    folder = tmp_path_factory.mktemp("joining")
+    shutil.copytree(_made_site / "var", folder / "var")
+    office = Office.open(configuration.load(write_configuration(folder)))
+    yield visitor_of(office)
+    office.database.dispose()
 
 
 def open_page(visitor: Visitor, path: str, browser: str = BROWSERS[System.ANDROID]) -> str:
@@ -115,8 +132,8 @@ def test_the_status_page_shows_the_way_and_a_site_without_it_does_not(
 
 
 @pytest.mark.parametrize("language", ["th", "en"])
-def test_everybody_sees_ca_and_name_without_a_sign_in(joining: Visitor, language: str) -> None:
-    text = open_page(joining, f"/join?lang={language}")
+def test_everybody_sees_ca_and_name_without_a_sign_in(looking: Visitor, language: str) -> None:
+    text = open_page(looking, f"/join?lang={language}")
     assert "radius.yuenyan.internal" in text
     assert re.search(r"<code>[0-9A-F]{2}(:[0-9A-F]{2}){31}</code>", text)
     assert "somchai" not in text
@@ -126,10 +143,10 @@ def test_everybody_sees_ca_and_name_without_a_sign_in(joining: Visitor, language
 @pytest.mark.parametrize("language", ["th", "en"])
 @pytest.mark.parametrize("system", list(System))
 def test_each_systems_page_is_one_small_answer_and_shows_its_own_steps_first(
-    joining: Visitor, system: System, language: str
+    looking: Visitor, system: System, language: str
 ) -> None:
-    address = f"{personal(joining)}&lang={language}".replace("lang=en&", "")
-    text = open_page(joining, address, BROWSERS[system])
+    address = f"{personal(looking)}&lang={language}".replace("lang=en&", "")
+    text = open_page(looking, address, BROWSERS[system])
     assert len(text.encode()) <= BUDGET_OCTETS
     markup = Markup(re.sub(r"<use [^>]*>|<rect [^>]*>", "", text))
     assert markup.open == [] and len(markup.ids) == len(set(markup.ids))
@@ -145,9 +162,9 @@ def test_each_systems_page_is_one_small_answer_and_shows_its_own_steps_first(
 
 @pytest.mark.parametrize("sheet", SHEETS)
 def test_a_sheet_is_told_to_open_a_real_browser_and_offers_no_download_first(
-    joining: Visitor, sheet: str
+    looking: Visitor, sheet: str
 ) -> None:
-    text = open_page(joining, personal(joining), SHEETS[sheet])
+    text = open_page(looking, personal(looking), SHEETS[sheet])
     told = text.partition("<details")[0]
     assert "/join/file/" not in told
     assert "wifi.school.ac.th/join" in told and '<svg class="qr"' in told
@@ -165,19 +182,19 @@ def test_a_sheet_is_known_as_one(sheet: str) -> None:
     assert not device_of(SHEETS[sheet]).can_install
 
 
-def test_an_unknown_browser_gets_a_page_all_the_same(joining: Visitor) -> None:
+def test_an_unknown_browser_gets_a_page_all_the_same(looking: Visitor) -> None:
     for odd in ("", "x" * 5000, "\x7f<script>"):
-        assert "<script>" not in open_page(joining, "/join", odd)
+        assert "<script>" not in open_page(looking, "/join", odd)
 
 
 @pytest.mark.parametrize("kind", PERSONAL)
-def test_a_file_has_its_type_its_name_and_the_users_name(joining: Visitor, kind: str) -> None:
-    text = open_page(joining, personal(joining), BROWSERS[System.LINUX])
+def test_a_file_has_its_type_its_name_and_the_users_name(looking: Visitor, kind: str) -> None:
+    text = open_page(looking, personal(looking), BROWSERS[System.LINUX])
     if kind != "android":
         address = link(text, f"/join/file/{kind}")
     else:
         address = link(text, "/join/file/ios").replace("/ios", "/android")
-    answer = joining.get(address)
+    answer = looking.get(address)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == PERSONAL[kind]
     place = "inline" if kind in ("ios", "macos") else "attachment"
@@ -185,17 +202,17 @@ def test_a_file_has_its_type_its_name_and_the_users_name(joining: Visitor, kind:
         rf'{place}; filename="school-1x[\w.-]+"', answer.headers["Content-Disposition"]
     )
     assert b"somchai" in answer.data and PASSWORD.encode() not in answer.data
-    public = joining.get(f"/join/file/{kind}")
+    public = looking.get(f"/join/file/{kind}")
     assert public.status_code == 200 and b"somchai" not in public.data
 
 
 def test_a_link_works_in_another_browser_without_a_sign_in_and_signs_nobody_in(
-    joining: Visitor,
+    looking: Visitor,
 ) -> None:
-    text = open_page(joining, personal(joining))
+    text = open_page(looking, personal(looking))
     token = re.search(r"/join/file/[^\"]*\bt=([\w.-]+)", text)
     assert token is not None
-    elsewhere = Visitor(joining.app, address="198.51.100.9")
+    elsewhere = Visitor(looking.app, address="198.51.100.9")
     other = open_page(elsewhere, f"/join?t={token[1]}&lang=en")
     assert "User name: somchai" in other
     assert "/join/certificates" not in other and "sign-out" not in other
