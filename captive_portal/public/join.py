@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from captive_portal.public.join_device import Device, System, device_of
+from captive_portal.public.join_device import System, device_of
 from captive_portal.public.sign_ins import Holder, holder, sign_in_text
 from captive_portal.public.site import page, portal, public_root
 from captive_portal.web import qr
@@ -57,10 +57,6 @@ def show() -> Response:
     """The instruction for the system that asks, and those of all others below it."""
     joining = current_joining()
     device = device_of(request.user_agent.string)
-    asked = request.args.get("system", "")
-    if asked in set(System):
-        # Chosen by hand; whether this browser can install it is not ours to say then.
-        device = Device(System(asked), asked != device.system or device.can_install)
     address = f"{public_root()}{page_without_visit(joining.token)}"
     return make_response(
         render_template(
@@ -106,7 +102,7 @@ def join_address() -> str:
     current = holder()
     if current is None or not portal().office.config.onboarding.is_on:
         return ""
-    return "" if _why_not(current) else page("join.show", s=sign_in_text())
+    return "" if why_not_of(current) else page("join.show", s=sign_in_text())
 
 
 def current_joining() -> Joining:
@@ -120,7 +116,7 @@ def current_joining() -> Joining:
         abort(404)
     token = _token()
     current = holder() if token is None else None
-    why_not = _why_not(current) if current is not None else ""
+    why_not = why_not_of(current) if current is not None else ""
     try:
         if token is not None:
             return joining_of(token)
@@ -186,10 +182,10 @@ def _certificates_link() -> str:
     current = holder()
     if current is None or not own_certificates.may_have(portal().office, current.account):
         return ""
-    return "" if _why_not(current) else page("join_certificates.show", s=sign_in_text())
+    return "" if why_not_of(current) else page("join_certificates.show", s=sign_in_text())
 
 
-def _why_not(current: Holder) -> str:
+def why_not_of(current: Holder) -> str:
     """Why no device can log in with this account; empty when one can."""
     office = portal().office
     with office.database.read() as session:

@@ -19,7 +19,8 @@ from captive_portal.web import qr
 from captive_portal.web.i18n import gettext
 from captive_portal.web.join_tokens import JoinToken
 from captive_portal.web.limits import Limit
-from common.errors import NotFound, Refused
+from common.errors import NetAccessError, NotFound, Refused
+from common.logging import get_logger
 from identity.services import own_certificates
 from identity.services.own_certificates import MadeBefore
 
@@ -55,6 +56,9 @@ def issue() -> Response:
         return _page(409, problem=told)
     except Refused:
         return _page(422, problem=gettext("You have as many certificates as you may. Revoke one."))
+    except NetAccessError as error:
+        get_logger(__name__).error("certificate_not_issued", reason=str(error))
+        abort(503)
     portal().limits.count(*checks)
     token = JoinToken(current.account.id, key)
     joining = join.joining_of(token)
@@ -88,6 +92,9 @@ def revoke() -> Response:
 def _holder() -> Holder:
     current = holder()
     if current is None or not own_certificates.may_have(portal().office, current.account):
+        abort(404)
+    if join.why_not_of(current):
+        # A certificate is in place of a password; who has none comes by a voucher.
         abort(404)
     return current
 

@@ -30,10 +30,17 @@ if not exist ca-1.cer (
   exit /b 1
 )
 """
-_TAIL = """\
+_DONE = """\
 echo.
 echo เสร็จแล้ว เลือกเครือข่ายแล้วกรอกชื่อผู้ใช้และรหัสผ่านครั้งเดียว
 echo Done. Choose the network and enter user name and password once.
+"""
+_DONE_WITH_CERTIFICATE = """\
+echo.
+echo เสร็จแล้ว เลือกเครือข่ายได้เลย
+echo Done. Choose the network.
+"""
+_TAIL = """\
 pause
 exit /b 0
 :failed
@@ -88,7 +95,7 @@ def _install(profile: Profile, wlans: list[str]) -> bytes:
         lines += _or_fail(f"certutil -user -importpfx {_CLIENT} NoRoot")
     for name in wlans:
         lines += _or_fail(f'netsh wlan add profile filename="{name}" user=current')
-    return _script(_HEAD, lines)
+    return _script(_HEAD, lines, profile)
 
 
 def _install_wired(profile: Profile) -> bytes:
@@ -100,15 +107,16 @@ def _install_wired(profile: Profile) -> bytes:
     for number in range(1, len(profile.anchors) + 1):
         lines += _or_fail(f"certutil -addstore Root ca-{number}.cer")
     lines += _or_fail(f'netsh lan add profile filename="{_WIRED}" interface="*"')
-    return _script(_HEAD + _ADMINISTRATOR, lines)
+    return _script(_HEAD + _ADMINISTRATOR, lines, profile)
 
 
 def _or_fail(command: str) -> list[str]:
     return [command, "if errorlevel 1 goto failed"]
 
 
-def _script(head: str, lines: list[str]) -> bytes:
-    text = head + "\n".join(lines) + "\n" + _TAIL
+def _script(head: str, lines: list[str], profile: Profile) -> bytes:
+    done = _DONE_WITH_CERTIFICATE if profile.method is Method.TLS else _DONE
+    text = head + "\n".join(lines) + "\n" + done + _TAIL
     return text.replace("\n", "\r\n").encode()
 
 

@@ -50,11 +50,17 @@ def school(live_site: Site) -> Iterator[str]:
         yield address
 
 
+def follow(page: Page, selector: str) -> None:
+    """Press what leads to another page, and wait until it is there."""
+    with page.expect_navigation():
+        page.click(selector)
+
+
 def sign_in(page: Page, address: str) -> None:
     page.goto(address)
     page.fill("#username", "somchai")
     page.fill("#password", PASSWORD)
-    page.click("form button")
+    follow(page, "form button")
 
 
 def test_a_device_is_set_up_from_the_first_page_to_the_file(
@@ -64,7 +70,7 @@ def test_a_device_is_set_up_from_the_first_page_to_the_file(
     sheet = phone(width=390, language="th", script=False, user_agent=SHEET)
     sign_in(sheet.page, school)
     sheet.screenshot("onboarding-status-th-390")
-    sheet.page.click("a[href*='/join?']")
+    follow(sheet.page, "a[href*='/join?']")
     assert sheet.overflow() == 0
     sheet.screenshot("onboarding-sheet-th-390")
     told = sheet.page.inner_text("main")
@@ -76,14 +82,16 @@ def test_a_device_is_set_up_from_the_first_page_to_the_file(
         )
         sign_in(browser.page, school)
         browser.answers.clear()
-        browser.page.click("a[href*='/join?']")
+        follow(browser.page, "a[href*='/join?']")
         assert len(browser.answers) == 1, "the page loads something"
         assert browser.overflow() == 0
-        browser.screenshot(f"onboarding-ios-{language}-{width}")
+        if width != 320:
+            browser.screenshot(f"onboarding-ios-{language}-{width}")
         for details in browser.page.query_selector_all("summary"):
             details.click()
         assert browser.overflow() == 0
-        browser.screenshot(f"onboarding-all-{language}-{width}")
+        if (language, width) in (("th", 390), ("en", 1280)):
+            browser.screenshot(f"onboarding-all-{language}-{width}")
         for target in browser.page.query_selector_all("main a.button, summary"):
             box = target.bounding_box()
             assert box is not None and box["height"] >= 44, target.inner_text()
@@ -104,12 +112,12 @@ def test_a_device_is_set_up_from_the_first_page_to_the_file(
 
     taker = phone(width=390, language="en", script=False, user_agent=SAFARI)
     sign_in(taker.page, school)
-    taker.page.click("a[href*='/join?']")
-    taker.page.click("a[href*='/join/certificates']")
+    follow(taker.page, "a[href*='/join?']")
+    follow(taker.page, "a[href*='/join/certificates']")
     taker.screenshot("onboarding-certificates-en-390")
-    taker.page.click("form button")
+    follow(taker.page, "form button")
     taker.screenshot("onboarding-certificate-en-390")
     assert taker.overflow() == 0
-    taker.page.click("a[href*='t=']")
+    follow(taker.page, "a[href*='t=']")
     assert "password of the certificate file" in taker.page.inner_text("main")
     taker.screenshot("onboarding-with-certificate-en-390")

@@ -66,6 +66,20 @@ def test_a_form_that_is_sent_again_makes_no_second_certificate(giving: Office) -
         assert len(list_own(session, account.id, giving.clock())) == 1
 
 
+def test_two_forms_at_one_moment_leave_one_certificate_in_force(
+    giving: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither sees the other's file yet; the database does."""
+    account, mine = person(giving, "somchai"), key()
+    monkeypatch.setattr(own_certificates, "_find", lambda *_arguments: None)
+    made = issue_own(giving, account, mine)
+    with pytest.raises(MadeBefore):
+        issue_own(giving, account, mine)
+    with giving.database.read() as session:
+        (left,) = list_own(session, account.id, giving.clock())
+    assert left.serial == made.serial
+
+
 def test_nobody_has_more_than_the_office_allows(giving: Office) -> None:
     account = person(giving, "somchai")
     first = issue_own(giving, account, key())

@@ -151,8 +151,8 @@ def test_each_systems_page_is_one_small_answer_and_shows_its_own_steps_first(
     markup = Markup(re.sub(r"<use [^>]*>|<rect [^>]*>", "", text))
     assert markup.open == [] and len(markup.ids) == len(set(markup.ids))
     assert f'<html lang="{language}">' in text
-    assert len(re.findall(r'<ol class="steps">', text)) == len(System)
-    first = text.partition('<ol class="steps">')[2].partition("</ol>")[0]
+    assert len(re.findall(r'<ol class="steps" role="list">', text)) == len(System)
+    first = text.partition('<ol class="steps" role="list">')[2].partition("</ol>")[0]
     kinds = {"android": "ca-der", "linux": "network-manager"}
     assert f"/join/file/{kinds.get(system, system)}" in first
     assert text.index("</ol>") < text.index("<details")
@@ -245,6 +245,7 @@ def test_a_voucher_is_told_that_it_sets_nothing_up(joining: Visitor, office: Off
     assert "Never type the password again" not in open_page(
         joining, page.replace("/join?", "/status?")
     )
+    assert joining.get(page.replace("/join?", "/join/certificates?")).status_code == 404
 
 
 @pytest.mark.real
@@ -347,6 +348,15 @@ def test_a_form_of_another_site_changes_nothing(joining: Visitor, path: str) -> 
     fields["form_token"] = "of another page"
     assert joining.post(path, **fields).status_code == 400
     assert joining.post(path, form_token="x", key="k" * 24).status_code == 404
+    assert "/revoke" not in joining.get(page).text
+
+
+def test_a_portal_that_cannot_read_the_cas_key_says_that_it_is_not_ready(
+    joining: Visitor, office: Office
+) -> None:
+    page = certificates_page(joining)
+    (office.config.ca_dir / "ca.key").write_text("locked away")
+    assert joining.fill(page, action='action="/join/certificates?').status_code == 503
     assert "/revoke" not in joining.get(page).text
 
 
