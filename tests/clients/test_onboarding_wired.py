@@ -1,7 +1,7 @@
 """The generated wpa_supplicant.conf, as it is, through a switch port (hostapd) to our server.
 
-Nothing is added to the file: the password is asked for over the control interface, as a
-desktop does it. A file that trusts another CA, or wants another server, lets nobody in.
+Nothing is added to the file (its control socket alone is put elsewhere): the password is asked for
+over the control interface, as a desktop does it. A file that trusts another CA, or wants another server, lets nobody in.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ pytestmark = [
 PASSWORD = "seven green elephants"
 FILE_PASSWORD = "of the file 77"
 SECTION = '[onboarding]\nwired = true\nrealm = "school.example"\n[portal]\n'
-CONTROL = Path("/run/wpa_supplicant")
+CONTROL = b"/run/wpa_supplicant"
 LIMIT_SECONDS = 20.0
 
 
@@ -60,8 +60,10 @@ class School:
     def device(self, file: bytes) -> Iterator[Device]:
         """A device set up with `file` and nothing else."""
         path = self.folder / "generated.conf"
-        path.write_bytes(file)
-        with self.wire.supplicant_with(path, CONTROL) as device:
+        control = self.folder / "control"
+        assert file.count(CONTROL) == 1
+        path.write_bytes(file.replace(CONTROL, str(control).encode()))
+        with self.wire.supplicant_with(path, control) as device:
             yield device
 
     def methods(self, name: str) -> list[str]:
