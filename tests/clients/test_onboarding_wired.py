@@ -1,7 +1,8 @@
 """The generated wpa_supplicant.conf, as it is, through a switch port (hostapd) to our server.
 
 Nothing is added to the file (its control socket alone is put elsewhere): the password is asked for
-over the control interface, as a desktop does it. A file that trusts another CA, or wants another server, lets nobody in.
+over the control interface, as a desktop does it. A file that trusts another CA, or wants another
+server, lets nobody in.
 """
 
 from __future__ import annotations
