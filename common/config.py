@@ -24,6 +24,7 @@ from common.config_access import Directory, Eap, Proxy, RadSec
 from common.config_gateway import Gateway
 from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
+from common.config_onboarding import Onboarding
 from common.config_section import Listen, Prefix, Section
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
@@ -283,6 +284,7 @@ class Config(Section):
     mail: Mail = Mail()
     lookup: Lookup = Lookup()
     gateway: Gateway = Gateway()
+    onboarding: Onboarding = Onboarding()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""
 

@@ -34,6 +34,7 @@ needed=(
   ldapmodify:ldap-utils
   psql:postgresql-client
   pdftotext:poppler-utils
+  xmllint:libxml2-utils
   gcc:gcc
   make:make
   dpkg-source:dpkg-dev

@@ -43,6 +43,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "role": ("yuenyan.commands.organisation", "roles and what they grant"),
     "nas": ("yuenyan.commands.network", "access points, switches and gateways"),
     "cert": ("yuenyan.commands.cert", "certificates of the server, of accounts and of NAS"),
+    "onboarding": ("yuenyan.commands.onboarding", "profiles that set devices up: export, check"),
     "directory": ("yuenyan.commands.directory", "LDAP and Active Directory: list, test, relink"),
     "voucher": ("yuenyan.commands.network", "issue vouchers"),
     "proxy": ("yuenyan.commands.proxy", "foreign realms and what is owed to their home servers"),

@@ -72,6 +72,7 @@ ACTIONS: Words = {
     "nas:secret_changed": _("changed a shared secret"),
     "portal:signed_out": _("signed out of the portal page"),
     "notice:given": _("wrote that people were given a privacy notice"),
+    "onboarding:exported": _("wrote files that set devices up for an account"),
     "organisation:set": _("set an organisation"),
     "register:added": _("entered something in a register"),
     "register:people_read": _("read whose data an entry of a register concerns"),

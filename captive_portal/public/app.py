@@ -7,6 +7,8 @@ from flask import Flask, Response, make_response, render_template
 from captive_portal.public import (
     connect,
     detection,
+    join,
+    join_certificates,
     login,
     notice,
     registration,
@@ -26,7 +28,18 @@ from identity.office import Office
 MAXIMUM_FORM_OCTETS = 64 << 10
 """The largest form here is the registration, some hundreds of octets."""
 
-_PARTS = (visits, login, voucher, registration, notice, connect, status, detection)
+_PARTS = (
+    visits,
+    login,
+    voucher,
+    registration,
+    notice,
+    connect,
+    status,
+    join,
+    join_certificates,
+    detection,
+)
 
 
 def create_app(office: Office) -> Flask:
@@ -56,6 +69,7 @@ def create_app(office: Office) -> Flask:
         mac=format_mac,
     )
     detection.init_capture(app)
+    join.init_links(app)
     for part in _PARTS:
         app.register_blueprint(part.pages)
     return app

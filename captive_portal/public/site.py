@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest
 from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.csrf import FIELD, FormTokens
 from captive_portal.web.i18n import prefer_language
+from captive_portal.web.join_tokens import JoinTokens
 from captive_portal.web.limits import FailureLimits
 from captive_portal.web.links import is_plain_name
 from captive_portal.web.tokens import Signer, Visit
@@ -36,6 +37,7 @@ class Portal:
     office: Office
     signer: Signer
     form_tokens: FormTokens
+    join_tokens: JoinTokens
     limits: FailureLimits
     proxies: TrustedProxies
     gate: Gate
@@ -49,6 +51,7 @@ class Portal:
             office=office,
             signer=Signer(key),
             form_tokens=FormTokens(key),
+            join_tokens=JoinTokens(key),
             limits=FailureLimits(),
             proxies=TrustedProxies.of(office.config.portal.trusted_proxies),
             gate=Gate(office.config.data_dir, office.config.archive.disk_full),

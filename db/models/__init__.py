@@ -25,6 +25,7 @@ from db.models.ledger import (
 from db.models.messages import Message
 from db.models.network import NasClient, UnknownNas
 from db.models.notices import NoticeGiven, NoticeText
+from db.models.onboarding import CertificateFile
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
 from db.models.registers import RegisterEntry, RegisterStep
@@ -45,6 +46,7 @@ __all__ = [
     "AuthEvent",
     "Base",
     "Certificate",
+    "CertificateFile",
     "CoaRequest",
     "CustodyStep",
     "Credential",

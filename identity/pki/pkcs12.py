@@ -5,6 +5,7 @@ Knows nothing of where the file goes.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -16,6 +17,9 @@ from common.errors import UsageError
 from identity.pki.authority import PrivateKey
 
 MINIMUM_PASSWORD = 8
+_SYMBOLS = "23456789abcdefghjkmnpqrstuvwxyz"
+"""No 0, o, 1, i or l: it is typed into a phone from paper."""
+_LENGTH = 12
 _ROUNDS = 10_000
 
 
@@ -29,6 +33,11 @@ class Cipher(StrEnum):
     """
     MODERN = "modern"
     """AES-256 with a SHA-256 MAC."""
+
+
+def make_password() -> str:
+    """A password for a file: some 59 bits."""
+    return "".join(secrets.choice(_SYMBOLS) for _ in range(_LENGTH))
 
 
 def check_password(password: str) -> None:

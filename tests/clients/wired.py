@@ -99,12 +99,18 @@ class Wire:
         path = folder / "supplicant.conf"
         lines = "".join(f"  {key}={value}\n" for key, value in network.items())
         path.write_text(_SUPPLICANT.format(folder=folder, lines=lines), encoding="utf-8")
-        log_file = folder / "supplicant.log"
+        with self.supplicant_with(path, folder / "device") as device:
+            yield device
+
+    @contextmanager
+    def supplicant_with(self, path: Path, control: Path) -> Iterator[Device]:
+        """wpa_supplicant on the device, with this file, which puts its sockets into `control`."""
+        log_file = path.with_name("supplicant.log")
         program = require("wpa_supplicant", "wpasupplicant")
         with _running(
             self.device, log_file, program, "-dd", "-D", "wired", "-i", "nic", "-c", str(path)
         ):
-            yield Device(folder / "device", log_file)
+            yield Device(control, log_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,20 @@ class Device:
     def is_open(self) -> bool:
         """Whether it takes its own port for authorized."""
         return self.status().get("suppPortStatus") == "Authorized"
+
+    def answer(self, field: str, secret: str) -> None:
+        """Give it what it asks for: its `password`, or the `passphrase` of a key."""
+        wait_until(
+            lambda: f"CTRL-REQ-{field.upper()}-0:" in self.log(),
+            _LIMIT_SECONDS,
+            f"it does not ask for its {field}: {self.log()[-2000:]}",
+        )
+        program = require("wpa_cli", "wpasupplicant")
+        run = subprocess.run(
+            [program, "-p", str(self.control), "-i", "nic", field, "0", secret],
+            capture_output=True, text=True, timeout=_LIMIT_SECONDS,
+        )  # fmt: skip
+        assert run.stdout.strip() == "OK", run
 
     def ask_again(self) -> None:
         """Make it log in once more, by an EAPOL-Start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ from identity.pki.authority import (
     title,
 )
 from identity.pki.folder import CaFolder, replace_file
-from identity.pki.pkcs12 import Cipher, check_password, dump_pkcs12
+from identity.pki.pkcs12 import Cipher, check_password, dump_pkcs12, make_password
 from identity.services import certificates, nas, revocation_lists, rollover
 from identity.services.certificates import Issued, Purpose
 from yuenyan.commands.options import secret_from_stdin
@@ -36,9 +35,6 @@ from yuenyan.commands.tables import moment, print_json, print_table
 from yuenyan.context import Context
 
 _RSA = click.option("--rsa", is_flag=True, help="An RSA key of 2048 bits instead of ECDSA P-256.")
-_SYMBOLS = "23456789abcdefghjkmnpqrstuvwxyz"
-"""No 0, o, 1, i or l: it is typed into a phone from paper."""
-_LENGTH = 12
 
 
 def _days(default: int, maximum: int) -> Callable[[Any], Any]:
@@ -133,7 +129,7 @@ def cert_client(
     Without --password-stdin a password is made up and printed, once.
     """
     path = _new_file(out or Path(f"{name.replace(os.sep, '_')}.p12"))
-    password = secret_from_stdin("password of the file") if password_stdin else _make_password()
+    password = secret_from_stdin("password of the file") if password_stdin else make_password()
     # What the password must be like is said before anything is issued.
     check_password(password)
     issued = certificates.issue_client(context.office, context.actor, name, days=days, rsa_key=rsa)
@@ -279,10 +275,6 @@ def _authorities(issued: Issued) -> list[x509.Certificate]:
     """The issuer, then the CA to come or the present one, whichever it is not."""
     issuer = issued.chain[1]
     return [issuer, *(one for one in issued.trusted if one != issuer)]
-
-
-def _make_password() -> str:
-    return "".join(secrets.choice(_SYMBOLS) for _ in range(_LENGTH))
 
 
 def _new_file(path: Path) -> Path:

@@ -59,6 +59,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "account",
             "credential",
             "certificate",
+            "certificate_file",
             "directory_entry",
             "voucher",
             "voucher_batch",
