@@ -22,6 +22,8 @@ VENDORS = (
     "pfsense",
     "huawei",
     "h3c",
+    "cambium",
+    "mist",
 )
 """`generic` is whatever keeps to the RFCs, such as most switches."""
 
