@@ -16,7 +16,7 @@ from captive_portal.vendors.profile import (
 )
 from captive_portal.vendors.reading import language_of, mac_of, nonce, plain_text, target_of
 
-_QV = re.compile(r"[A-Za-z0-9_.~=+/@-]{1,600}")
+_QV = re.compile(r"[A-Za-z0-9_.~=+-]{1,600}")
 
 
 class Cambium:

@@ -20,11 +20,13 @@ def first(query: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def find_address(text: str) -> str:
-    """The address in `text`, or the empty text."""
+    """The address in `text` that a visitor may have, or the empty text."""
     try:
-        return str(parse_address(text))
+        address = parse_address(text)
     except UsageError:
         return ""
+    nobody = address.is_link_local or address.is_multicast or address.is_unspecified
+    return "" if nobody or "%" in text else str(address)
 
 
 def mac_of(text: str) -> str:

@@ -42,7 +42,7 @@ from captive_portal.vendors.settings import MODE, missing, setting_of
 
 WISPR, SMARTZONE = "wispr", "smartzone"
 _DEVICE = re.compile(r"ENC[0-9a-fA-F]{8,256}|(?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}")
-_ADDRESS = re.compile(r"ENC[0-9a-fA-F]{8,256}|[0-9A-Fa-f.:]{2,45}")
+_ENCRYPTED = re.compile(r"ENC[0-9a-fA-F]{8,256}")
 _IN, _PENDING, _UNKNOWN = (101, 201), (202,), (300,)
 _NO_AAA = (400, 401)
 
@@ -73,10 +73,10 @@ class Ruckus:
         """The names of both; `mac` is the access point's."""
         carried = {}
         if setting_of(self.settings, gateway, MODE) == SMARTZONE:
-            carried = {
-                "mac": nonce(query, "client_mac", _DEVICE),
-                "ip": nonce(query, "uip", _ADDRESS),
-            }
+            address = query.get("uip", "")
+            if not _ENCRYPTED.fullmatch(address):
+                address = find_address(address)
+            carried = {"mac": nonce(query, "client_mac", _DEVICE), "ip": address}
         return Arrival(
             mac=mac_of(query.get("client_mac", "")),
             ip=find_address(query.get("uip", "")),

@@ -39,6 +39,8 @@ class Visit:
     language: str = ""
     carried: Mapping[str, str] = field(default_factory=dict)
     """What the gateway's make needs back, such as a challenge."""
+    seen_from: str = ""
+    """Address of the browser that arrived; the one thing here that we saw ourselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
