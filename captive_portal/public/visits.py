@@ -100,13 +100,13 @@ def arrive_from(nas: NasClient) -> Response:
     except Forged as error:
         raise StaleVisit from error
     here = client_address()
-    if arrival.from_ip and arrival.ip != here:
+    if arrival.from_ip and arrival.ip not in ("", here):
         raise StaleVisit
     set_visit(
         Visit(
             nas=nas.name,
             mac=arrival.mac,
-            ip=arrival.ip,
+            ip=arrival.ip or here if arrival.from_ip else arrival.ip,
             ap_mac=arrival.ap_mac,
             ssid=arrival.ssid,
             url=safe_return_url(arrival.url),

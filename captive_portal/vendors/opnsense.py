@@ -1,7 +1,7 @@
 """OPNsense: its zone's page sends the browser here, and a call connects the address.
 
-Nobody signs the redirect, and it is the address in it that is let in: so the browser must come
-from that address, unless an officer says that there is translation between it and this portal.
+It is an address that is let in, and nobody signs the redirect: so it is the address that the
+browser comes from, unless an officer says that there is translation between it and this portal.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ class Opnsense:
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """What the zone's page puts into the address."""
         ip = find_address(first(query, ("ip", "clientip", "client_ip")))
-        if not ip:
+        checked = setting_of(self.settings, gateway, "check_address") == YES
+        if not ip and not checked:
             raise Forged("no address")
         url = first(query, ("redirurl", "url"))
         return Arrival(
             mac=mac_of(query.get("mac", "")),
             ip=ip,
-            from_ip=setting_of(self.settings, gateway, "check_address") == YES,
+            from_ip=checked,
             # The zone writes host and path without a scheme.
             url=url if "://" in url or not url else f"http://{url}",
             language=language_of(query),
@@ -85,6 +86,8 @@ class Opnsense:
 def _connect(
     where: Controller, arrival: Arrival, gateway: Gateway, entry: Entry, zone: str
 ) -> Completion:
+    if not arrival.ip:
+        return refused(gateway, "there is no address to connect")
     pair = f"{gateway.settings['api_key']}:{gateway.settings['api_secret']}"
     call = json_call(
         "POST",

@@ -68,8 +68,8 @@ class Arrival:
     """Twelve hex digits, or empty."""
     ip: str = ""
     from_ip: bool = False
-    """Whether the browser must come from `ip`: for makes that are handed an address by a redirect
-    that nobody signs, and could be handed somebody else's."""
+    """Whether `ip` must be, and if empty is, the address the browser comes from: for makes that
+    let in an address which a redirect names that nobody signs."""
     ssid: str = ""
     ap_mac: str = ""
     url: str = ""

@@ -19,6 +19,7 @@ from yuenyan.commands.dynamic import (
     session_disconnect,
     session_requests,
 )
+from yuenyan.commands.nas_gateways import nas_portal, nas_snippet
 from yuenyan.commands.nas_table import nas_facts, print_nas
 from yuenyan.commands.options import NUMBER, secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
@@ -208,7 +209,8 @@ def _secret(from_stdin: bool) -> str:
     return secret
 
 
-nas_command.add_command(nas_set)
+for _command in (nas_set, nas_portal, nas_snippet):
+    nas_command.add_command(_command)
 
 
 @click.group("voucher")
