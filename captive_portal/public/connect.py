@@ -111,9 +111,16 @@ def _follow(step: BrowserStep) -> Response:
         joint = "&" if "?" in step.url else "?"
         link = f"{step.url}{joint}{query}" if query else step.url
         return make_response(render_template("connect.html", link=link))
-    parts = urlsplit(step.url)
-    allow_form_target(f"{parts.scheme}://{parts.netloc}")
+    allow_form_target(_origin(step.url))
+    if urlsplit(public_root()).netloc != request.host:
+        # The gateway sends the browser on to our public address, and the policy holds there too.
+        allow_form_target(f"{_origin(step.url)} {_origin(public_root())}")
     return make_response(render_template("connect.html", target=step.url, fields=step.fields))
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _call(step: ServerStep) -> Response:

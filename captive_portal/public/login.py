@@ -15,6 +15,7 @@ from captive_portal.public.messages import (
 )
 from captive_portal.public.site import form_is_ours, portal, visit
 from captive_portal.public.visits import nas_of_visit
+from captive_portal.vendors.profile import Outcome
 from captive_portal.web.i18n import gettext
 from common.errors import UsageError
 from db.models import Registration
@@ -31,7 +32,9 @@ _LONGEST = 253
 def form() -> Response:
     """The empty form; `u` fills in a user name somebody has just been given."""
     notice = ""
-    if request.args.get("refused"):
+    if request.args.get("refused") == Outcome.SILENT:
+        notice = gettext("The network's controller does not answer. Please try again in a minute.")
+    elif request.args.get("refused"):
         notice = gettext("The network did not accept the sign-in. Please sign in once more.")
     elif request.args.get("signed_out"):
         notice = gettext("You are signed out of this page.")

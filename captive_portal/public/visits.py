@@ -117,9 +117,10 @@ def arrive_from(nas: NasClient) -> Response:
     )
     if arrival.outcome is Outcome.ALREADY:
         return redirect(page("status.show"), 302)
-    if arrival.outcome is Outcome.REFUSED:
-        return redirect(page("login.form", refused="1"), 302)
-    return redirect(page("login.form"), 302)
+    told = {Outcome.LEFT: {"signed_out": "1"}}.get(arrival.outcome, {})
+    if arrival.outcome in (Outcome.REFUSED, Outcome.SILENT):
+        told = {"refused": arrival.outcome}
+    return redirect(page("login.form", **told), 302)
 
 
 def _unifi_of(site: str, ap_mac: str) -> NasClient | None:

@@ -74,6 +74,9 @@ class Coova:
         secret = gateway.settings.get("uamsecret", "")
         if secret and not self._is_signed(raw_query, gateway, secret):
             raise Forged("md is missing or wrong")
+        outcome = _OUTCOMES.get(query.get("res", ""), Outcome.NEW)
+        if outcome is Outcome.REFUSED and query.get("reason") == "timeout":
+            outcome = Outcome.SILENT
         carried = {}
         if query.get("challenge"):
             carried["challenge"] = nonce(query, "challenge", _CHALLENGE).lower()
@@ -84,7 +87,7 @@ class Coova:
             ap_mac=mac_of(query.get("called", "")),
             url=first(query, ("userurl", "redirurl")),
             language=language_of(query),
-            outcome=_OUTCOMES.get(query.get("res", ""), Outcome.NEW),
+            outcome=outcome,
             reason=plain_text(first(query, ("reply", "reason"))),
             carried=carried,
         )

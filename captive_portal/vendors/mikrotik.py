@@ -32,6 +32,8 @@ from captive_portal.vendors.reading import (
 from captive_portal.vendors.settings import setting_of
 
 _ESCAPED = re.compile(rb"(?:\\[0-3][0-7]{2})+")
+_SILENT = "not responding"
+"""Of the text `radius-timeout` in RouterOS's errors.txt."""
 _ID_OCTETS, _CHALLENGE_OCTETS = 1, 16
 
 
@@ -51,14 +53,17 @@ class Mikrotik:
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """By the names of RouterOS's own variables."""
-        failed = bool(query.get("error"))
+        error = query.get("error", "")
+        outcome = Outcome.REFUSED if error else Outcome.NEW
+        if _SILENT in error:
+            outcome = Outcome.SILENT
         return Arrival(
             mac=mac_of(query.get("mac", "")),
             ip=find_address(query.get("ip", "")),
             url=first(query, ("link-orig", "dst")),
             language=language_of(query),
-            outcome=Outcome.REFUSED if failed else Outcome.NEW,
-            reason=plain_text(query.get("error", "")),
+            outcome=outcome,
+            reason=plain_text(error),
             carried=self._nonces(raw_query, gateway),
         )
 

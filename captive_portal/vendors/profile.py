@@ -37,6 +37,8 @@ class Outcome(StrEnum):
     """The device is online."""
     REFUSED = "refused"
     """RADIUS or the gateway said no to the last try."""
+    SILENT = "silent"
+    """RADIUS did not answer the gateway, or too late."""
     LEFT = "left"
     """The device has been signed out."""
 

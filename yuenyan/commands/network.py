@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from sqlalchemy import func, select
 
+from captive_portal.vendors.settings import check_login_url
 from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
@@ -86,7 +87,7 @@ def nas_add(
             vendor=vendor,
             organisation=org,
             require_message_authenticator=not allow_missing_message_authenticator,
-            login_url=login_url,
+            login_url=check_login_url(login_url or "") or None,
             coa_port=coa_port,
             coa_address=coa_address,
             radsec_identity=radsec,

@@ -202,8 +202,9 @@ def test_a_visit_of_another_device_lets_that_device_in_for_nobody(
     """Somebody sends the address of his own sign-in page to somebody who then signs in."""
     told = console("api")
     sent = connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in, address=ELSEWHERE)
-    answer = visitor.get(sent)
-    assert answer.status_code == 403 and "from another device" in answer.text
+    for claimed in ({}, {"X-Forwarded-For": ELSEWHERE}, {"Forwarded": f"for={ELSEWHERE}"}):
+        answer = visitor.get(sent, headers=claimed)
+        assert answer.status_code == 403 and "from another device" in answer.text
     assert not told.asked
 
 
@@ -280,3 +281,29 @@ def test_a_forged_signature_is_refused_with_advice(visitor: Visitor, office: Off
     answer = visitor.get(f"/p/hall/?res=notyet&mac={MAC}&md={'0' * 32}&lang=en")
     assert answer.status_code == 400
     assert "Switch Wi-Fi off and on again" in answer.text
+
+
+def test_the_policy_lets_the_gateway_send_the_browser_on_to_our_public_address(
+    make_visitor: Callable[..., Visitor], office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "mikrotik", login_url="http://10.5.50.1/login")
+    visitor = make_visitor(public_url="https://login.school.example/")
+    page = visitor.get(connect(visitor, f"/p/hall/?mac={MAC}", signed_in))
+    wanted = "form-action 'self' http://10.5.50.1 https://login.school.example;"
+    assert wanted in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ("res=failed&reason=reject", "did not accept the sign-in"),
+        ("res=failed&reason=timeout", "does not answer"),
+        ("res=logoff", "You are signed out"),
+    ],
+)
+def test_what_the_gateway_tells_of_the_last_try_is_said(
+    visitor: Visitor, office: Office, told: str, sentence: str
+) -> None:
+    add_gateway(office, "coova", login_url="http://10.1.0.1:3990")
+    page = visitor.follow(visitor.get(f"/p/hall/?{told}&mac={MAC}&lang=en"))
+    assert sentence in page.text
