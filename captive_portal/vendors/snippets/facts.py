@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -37,7 +38,8 @@ class Facts:
     @property
     def portal_host(self) -> str:
         """What visitors must reach before they are let in."""
-        return urlsplit(self.portal_url).hostname or ""
+        netloc = urlsplit(self.portal_url).netloc
+        return re.sub(r":\d+\Z", "", netloc)
 
     @property
     def portal_path(self) -> str:
