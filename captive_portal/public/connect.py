@@ -15,15 +15,23 @@ from captive_portal.public import throttle
 from captive_portal.public.devices import may_join
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.sign_ins import holder, sign_in_text
-from captive_portal.public.site import client_address, page, portal, public_root, visit
+from captive_portal.public.site import (
+    StaleVisit,
+    client_address,
+    page,
+    portal,
+    public_root,
+    visit,
+)
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
-from captive_portal.vendors.profile import BrowserStep, Completion, Entry, ServerStep
+from captive_portal.vendors.profile import BrowserStep, Completion, Entry, Forged, ServerStep
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
 from db.models import PortalToken
 from identity.domain.access import Denied, Granted, Method, Reason
 from identity.services import hand_over
+from identity.services.login import record_decision
 from identity.services.tokens import mint
 
 pages = Blueprint("connect", __name__)
@@ -51,18 +59,21 @@ def show() -> Response:
         return make_response(render_template("connect.html", problem=wait), 429)
     portal().limits.count(*checks)
     office = portal().office
-    with office.database.write() as session:
+    with office.database.read() as session:
         decision = hand_over.admit(session, office, current.account, visit().mac)
-        if isinstance(decision, Granted) and not may_join(
-            session, office, current.account.id, visit().mac
-        ):
-            decision = Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER)
-        if isinstance(decision, Denied):
-            return make_response(render_template("connect.html", problem=_why(decision)), 403)
+    if isinstance(decision, Denied):
+        return make_response(render_template("connect.html", problem=_why(decision)), 403)
+    with office.database.write() as session:
+        if not may_join(session, office, current.account.id, visit().mac):
+            refusal = refusal_text(Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER))
+            return make_response(render_template("connect.html", problem=refusal), 403)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
-    step = vendor_called(nas.vendor).step(
-        arrival_of_visit(), gateway_of(nas), _entry(decision, token)
-    )
+    try:
+        step = vendor_called(nas.vendor).step(
+            arrival_of_visit(), gateway_of(nas), _entry(decision, token)
+        )
+    except Forged as error:
+        raise StaleVisit from error
     names_device = isinstance(step, ServerStep) or step.names_device
     if names_device and visit().seen_from != client_address():
         # Else the address of this page, opened by somebody who is signed in, would let in the
@@ -72,7 +83,13 @@ def show() -> Response:
             "on the device that is to go online."
         )
         return make_response(render_template("connect.html", problem=moved), 403)
-    return _follow(step) if isinstance(step, BrowserStep) else _call(step)
+    if isinstance(step, BrowserStep):
+        return _follow(step)
+    completion = step.run()
+    if completion is Completion.GRANTED:
+        # Where the make asks no RADIUS nothing else says that this device was let in now.
+        record_decision(office, decision, current.account.username, visit().mac or None, nas.id)
+    return _tell(completion)
 
 
 def _entry(granted: Granted, token: PortalToken) -> Entry:
@@ -123,8 +140,7 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _call(step: ServerStep) -> Response:
-    completion = step.run()
+def _tell(completion: Completion) -> Response:
     if completion is Completion.GRANTED:
         return redirect(page("status.show", joined="1", s=sign_in_text()), 303)
     if completion is Completion.NOT_YET:

@@ -14,7 +14,7 @@ from captive_portal.vendors.profile import (
     Setting,
     Tested,
 )
-from captive_portal.vendors.reading import language_of, mac_of, nonce, plain_text, target_of
+from captive_portal.vendors.reading import kept, language_of, mac_of, nonce, plain_text, target_of
 
 _QV = re.compile(r"[A-Za-z0-9_.~=+-]{1,600}")
 
@@ -52,6 +52,6 @@ class Cambium:
             fields=(
                 ("ga_user", entry.username),
                 ("ga_pass", entry.token),
-                ("ga_Qv", arrival.carried["qv"]),
+                ("ga_Qv", kept(arrival, "qv")),
             ),
         )

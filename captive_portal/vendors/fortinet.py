@@ -18,6 +18,7 @@ from captive_portal.vendors.profile import (
 )
 from captive_portal.vendors.reading import (
     find_address,
+    kept,
     language_of,
     mac_of,
     nonce,
@@ -55,7 +56,7 @@ class Fortinet:
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
         """The form; what is too long for it is refused here, where the log can say why."""
         fields = (
-            ("magic", arrival.carried["magic"]),
+            ("magic", kept(arrival, "magic")),
             ("username", entry.username),
             ("password", entry.token),
         )

@@ -21,7 +21,14 @@ from captive_portal.vendors.profile import (
     Setting,
     Tested,
 )
-from captive_portal.vendors.reading import find_address, first, language_of, mac_of, plain_text
+from captive_portal.vendors.reading import (
+    find_address,
+    first,
+    kept,
+    language_of,
+    mac_of,
+    plain_text,
+)
 from captive_portal.vendors.settings import MODE, setting_of
 
 _SHARD = re.compile(r"n[0-9]{1,6}\.network-auth\.com")
@@ -91,7 +98,7 @@ class Meraki:
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """The form of the splash page, or the grant."""
         place = arrival.carried
-        url = f"https://{place['host']}{place['path']}"
+        url = f"https://{kept(arrival, 'host')}{kept(arrival, 'path')}"
         if "mauth" in place:
             fields = (
                 ("username", entry.username),

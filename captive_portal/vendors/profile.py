@@ -182,5 +182,9 @@ class Vendor(Protocol):
         ...
 
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
-        """What lets the visitor in; `arrival` is as `read` made it, with only its carried part."""
+        """What lets the visitor in; `arrival` is as `read` made it, with only its carried part.
+
+        Raises:
+            Forged: nothing is carried of what the make needs back.
+        """
         ...

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from captive_portal.vendors.profile import Entry, Forged
+from captive_portal.vendors.profile import Arrival, Entry, Forged
 from common.errors import UsageError
 from common.net import find_mac, parse_address
 
@@ -54,6 +54,17 @@ def nonce(query: Mapping[str, str], name: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(value):
         raise Forged(f"{name} is missing or cannot be")
     return value
+
+
+def kept(arrival: Arrival, name: str) -> str:
+    """What `read` carried for the hand-over.
+
+    Raises:
+        Forged: nothing; the network device has become one of another make since.
+    """
+    if name not in arrival.carried:
+        raise Forged(f"{name} was not carried")
+    return arrival.carried[name]
 
 
 def target_of(login_url: str, path: str) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import html
 import json
 import re
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select
 
 from captive_portal.vendors import controller
 from captive_portal.web.tokens import Signer, SignIn
-from db.models import Account, NasClient, PortalToken, Role
+from db.models import Account, AuthEvent, NasClient, PortalToken, Role
 from identity.office import Office
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
@@ -79,13 +81,21 @@ def order_of(told: Told) -> dict[str, object]:
 
 
 def test_a_controller_is_told_and_the_browser_goes_to_the_status_page(
-    visitor: Visitor, console: Callable[[str], Told], signed_in: str
+    visitor: Visitor,
+    office: Office,
+    console: Callable[[str], Told],
+    signed_in: str,
+    somchai: int,
 ) -> None:
     told = console("api")
     answer = visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in))
     assert answer.status_code == 303 and answer.location.startswith("/status?")
     assert [call.method for _, call in told.asked] == ["GET", "POST"]
     assert {where.url for where, _ in told.asked} == {"https://10.0.0.2"}
+    with office.database.read() as session:
+        noted = session.scalars(select(AuthEvent)).one()
+    assert (noted.user_name, noted.outcome) == ("somchai", "accept")
+    assert (noted.account_id, noted.calling_station_id, noted.nas_client_id) == (somchai, MAC, 1)
 
 
 def test_a_controller_is_told_what_is_left_and_not_what_the_role_promises(
@@ -307,3 +317,26 @@ def test_what_the_gateway_tells_of_the_last_try_is_said(
     add_gateway(office, "coova", login_url="http://10.1.0.1:3990")
     page = visitor.follow(visitor.get(f"/p/hall/?{told}&mac={MAC}&lang=en"))
     assert sentence in page.text
+
+
+@pytest.mark.parametrize("make", ["fortinet", "cambium", "meraki"])
+def test_a_device_that_became_another_make_meanwhile_starts_again(
+    visitor: Visitor, office: Office, signed_in: str, make: str
+) -> None:
+    add_gateway(office, "generic", login_url="http://10.1.0.1:3990")
+    path = connect(visitor, f"/p/hall/?mac={MAC}", signed_in)
+    with office.database.write() as session:
+        session.scalars(select(NasClient)).one().vendor = make
+    answer = visitor.get(path)
+    assert (answer.status_code, "Switch Wi-Fi off and on" in answer.text) == (400, True)
+
+
+def test_a_page_to_go_back_to_that_is_too_long_to_carry_is_left_out(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "meraki")
+    noise = secrets.token_urlsafe(3000)
+    login = f"https://n143.network-auth.com/splash/login?mauth={noise[:600]}"
+    query = urlencode({"login_url": login, "continue_url": f"http://a.test/{noise[600:2500]}"})
+    page = visitor.get(connect(visitor, f"/p/hall/?{query}", signed_in))
+    assert f'action="{login}"' in page.text
