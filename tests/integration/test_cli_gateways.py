@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -12,6 +13,7 @@ from identity.office import Office
 from identity.services import nas
 from identity.services.nas_portal import portal_settings
 from tests.conftest import Site
+from yuenyan.checkup.gateways import check_gateways
 
 SECRET = 'a "shared" $ecret'
 
@@ -105,3 +107,33 @@ def test_pages_for_the_equipment_are_written_and_the_secret_on_demand(
         assert session.scalars(shown).one().target == "hall"
     again = site.yuenyan(*arguments)
     assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+
+
+def test_doctor_names_gateways_that_hand_nobody_back_or_believe_too_much(
+    site: Site, office: Office
+) -> None:
+    def said(public_url: str = "") -> str:
+        portal = office.config.portal.model_copy(update={"public_url": public_url})
+        config = office.config.model_copy(update={"portal": portal})
+        with office.database.read() as session:
+            rows = nas.list_nas(session)
+        return " ".join(one.what for one in check_gateways(replace(office, config=config), rows))
+
+    add(site, "coova")
+    assert said() == ""  # it is no gateway of the portal
+    site.yuenyan("nas", "portal", "hall", "--set", "login=pap")
+    assert "hall hands nobody back: its sign-in address is not set" in said()
+    assert "nothing proves what hall tells" in said() and "its own address" in said()
+    site.yuenyan(
+        *("nas", "portal", "hall", "--login-url", "http://10.1.0.1:3990"),
+        *("--secret-stdin", "uamsecret"),
+        stdin="secret of chilli\n",
+    )
+    assert said("https://login.school.example") == "1 can hand visitors back"
+    site.yuenyan("nas", "set", "hall", "--vendor", "opnsense")
+    arguments = ("--set", "allow_http=yes", "--set", "check_address=no")
+    site.yuenyan("nas", "portal", "hall", *arguments)
+    assert "hands nobody back: controller, api_key, api_secret not set" in said()
+    assert "without TLS" in said() and "somebody else" in said()
+    told = site.yuenyan("doctor").stdout
+    assert "hall hands nobody back" in told and "yuenyan nas portal hall" in told
