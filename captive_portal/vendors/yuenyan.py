@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from captive_portal.gateway.redirects import read_redirect
+from captive_portal.gateway.redirects import Caught, read_redirect
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
@@ -26,6 +26,8 @@ _OUTCOMES = {
     "failed": Outcome.REFUSED,
     "logoff": Outcome.LEFT,
 }
+_AWAY = frozenset({"timeout", "busy", "gateway"})
+"""Reasons of a failure where nobody has decided; nothing is wrong with the sign-in then."""
 
 
 class Yuenyan:
@@ -59,9 +61,8 @@ class Yuenyan:
             mac=mac,
             ip=find_address(caught.ip),
             url=caught.url,
-            outcome=_OUTCOMES[caught.result],
+            outcome=_outcome(caught),
             reason=caught.reason,
-            carried={"reason": caught.reason} if caught.reason else {},
         )
 
     def can_hand_over(self, gateway: Gateway) -> bool:
@@ -79,3 +80,8 @@ class Yuenyan:
                 ("dst", entry.destination),
             ),
         )
+
+
+def _outcome(caught: Caught) -> Outcome:
+    outcome = _OUTCOMES[caught.result]
+    return Outcome.SILENT if outcome is Outcome.REFUSED and caught.reason in _AWAY else outcome
