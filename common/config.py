@@ -23,6 +23,7 @@ from pydantic import (
 from common.config_access import Directory, Eap, Proxy, RadSec
 from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
+from common.config_registration import Registration, Sms
 from common.config_section import Listen, Prefix, Section
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
@@ -280,6 +281,8 @@ class Config(Section):
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()
+    sms: Sms = Sms()
+    registration: Registration = Registration()
     lookup: Lookup = Lookup()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""

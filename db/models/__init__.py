@@ -27,6 +27,7 @@ from db.models.network import NasClient, UnknownNas
 from db.models.notices import NoticeGiven, NoticeText
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
+from db.models.registering import ContactCode, ProvisionalGrant, RoleRegistration
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
@@ -46,6 +47,7 @@ __all__ = [
     "Base",
     "Certificate",
     "CoaRequest",
+    "ContactCode",
     "CustodyStep",
     "Credential",
     "DirectoryEntry",
@@ -63,12 +65,14 @@ __all__ = [
     "Organisation",
     "Person",
     "PortalToken",
+    "ProvisionalGrant",
     "RegisterEntry",
     "RegisterStep",
     "Registration",
     "RelayOutbox",
     "Revision",
     "Role",
+    "RoleRegistration",
     "ServiceRun",
     "UnknownNas",
     "UnlockRequest",

@@ -19,7 +19,7 @@ from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
 from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
-from identity.services import audit, dynamic, outbox, registrations
+from identity.services import audit, dynamic, message_queue, outbox, registrations
 from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
@@ -48,6 +48,7 @@ class Report:
     silent_sessions: int = 0
     dropped_usage_days: int = 0
     dropped_requests: int = 0
+    dropped_messages: int = 0
 
 
 def run_once(office: Office) -> Report:
@@ -78,6 +79,7 @@ def run_once(office: Office) -> Report:
             lambda session, now: drop_usage(session, now.astimezone(zone).date())
         ),
         dropped_requests=due(lambda session, now: outbox.drop_finished(session, now - kept)),
+        dropped_messages=due(message_queue.clear),
     )
 
 
