@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -40,7 +40,10 @@ class NewUser:
     """The account's own choice of that; None is the role's."""
 
 
-_OURS = re.compile(r"voucher-\d+|anonymised-r?\d+(-\d+)?|housekeeper|command-line|anonymous")
+_BY_VOUCHER = re.compile(r"voucher-\d+")
+_OURS = re.compile(
+    r"voucher-\d+|provisional-\d+|anonymised-r?\d+(-\d+)?|housekeeper|command-line|anonymous"
+)
 """Names of guests by voucher and of forgotten accounts, of actors in the audit trail, and of
 outer EAP identities."""
 
@@ -158,8 +161,19 @@ def _outweigh_directory(session: Session, account: Account) -> str | None:
 def set_expiry(
     session: Session, office: Office, username: str, expires_at: datetime | None, actor: str
 ) -> Account:
-    """Let an account end at `expires_at`, or never; its state stays as it is."""
+    """Let an account end at `expires_at`, or never; its state stays as it is.
+
+    Raises:
+        NotFound: there is no such account.
+        Refused: a guest would stay for longer than [registration] guest_days.
+    """
     account = get(session, username)
+    latest = office.clock() + timedelta(days=office.config.registration.guest_days)
+    # A voucher has the time that was printed on it.
+    is_guest = account.kind == "guest" and not _BY_VOUCHER.fullmatch(account.username)
+    if is_guest and (expires_at is None or expires_at > latest):
+        days = office.config.registration.guest_days
+        raise Refused(f"a guest may stay for {days} days at most ([registration] guest_days)")
     account.expires_at = expires_at
     audit.record(
         session,

@@ -138,7 +138,11 @@ def test_a_year_that_ends_for_everyone_is_done_in_chunks(
 
 def _apply(office: Office, name: str) -> str:
     application = registrations.Application(
-        username=name, full_name="A Visitor", contact="081", password="long enough"
+        username=name,
+        full_name="A Visitor",
+        contact="081",
+        purpose="a visit",
+        password="long enough",
     )
     with office.database.write() as session:
         return registrations.submit(session, office, application).reference
