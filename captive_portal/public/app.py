@@ -7,9 +7,12 @@ from flask import Flask, Response, make_response, render_template
 from captive_portal.public import (
     connect,
     detection,
+    guests,
     login,
     notice,
     registration,
+    registration_steps,
+    roster,
     status,
     visits,
     voucher,
@@ -26,7 +29,19 @@ from identity.office import Office
 MAXIMUM_FORM_OCTETS = 64 << 10
 """The largest form here is the registration, some hundreds of octets."""
 
-_PARTS = (visits, login, voucher, registration, notice, connect, status, detection)
+_PARTS = (
+    visits,
+    login,
+    voucher,
+    registration,
+    registration_steps,
+    roster,
+    guests,
+    notice,
+    connect,
+    status,
+    detection,
+)
 
 
 def create_app(office: Office) -> Flask:
