@@ -13,7 +13,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import Refused
-from db.models import Account, ProvisionalGrant, Registration
+from db.models import Account, ContactCode, ProvisionalGrant, Registration
 from identity.domain.admission import RegistrationState
 from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.dynamic import Cause
@@ -121,7 +121,11 @@ def end(session: Session, now: datetime, registration: Registration, actor: str)
 
 
 def drop_grants(session: Session, now: datetime) -> int:
-    """Forget to whom minutes were given days ago; their accounts stay on record."""
+    """Forget to whom minutes were given days ago; their accounts stay on record.
+
+    Codes of that time go along: they are of no use.
+    """
+    session.execute(delete(ContactCode).where(ContactCode.created_at <= now - _KEPT))
     gone = session.scalars(
         delete(ProvisionalGrant)
         .where(ProvisionalGrant.granted_at <= now - _KEPT)

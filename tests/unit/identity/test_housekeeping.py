@@ -161,7 +161,8 @@ def test_a_guests_registration_follows_the_account(timed: Office, clock: Clock) 
 
     # More time for the guest: the account comes back, the old application does not.
     with timed.database.write() as session:
-        people.set_expiry(session, timed, "visitor", None, "test")
+        later = clock.now + timedelta(days=2)
+        people.set_expiry(session, timed, "visitor", later, "test")
         account = people.set_state(session, timed, "visitor", "active", "test")
         registrations.follow_account(session, account)
         again = registrations.find(session, reference)

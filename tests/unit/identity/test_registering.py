@@ -628,3 +628,17 @@ def test_an_approver_may_receive_guests(timed: Office) -> None:
         account = session.get_one(Account, number)
         assert hosts.may_receive(session, account, NOW)
         assert approval.scope_of(session, account).may_grant("guest")
+
+
+def test_codes_and_minutes_are_forgotten_after_two_days(timed: Office, clock: Clock) -> None:
+    choose(timed, way=Way.MAIL_CODE, answerable=ADMIN)
+    reference = submit(timed)
+    send(timed, reference)
+    account = grant(timed, reference)
+    clock.now += timedelta(days=2)
+    assert housekeeping.run_once(timed).dropped_grants == 1
+    with timed.database.read() as session:
+        assert session.scalars(select(ContactCode)).all() == []
+        assert session.get_one(Account, account.id).guest_name == "A Visitor"
+    clock.now += timedelta(days=29)
+    assert housekeeping.run_once(timed).dropped_messages == 1
