@@ -14,6 +14,7 @@ from captive_portal.public.site import client_address, form_is_ours, page, porta
 from captive_portal.public.visits import can_hand_over, nas_of_visit
 from common.net import find_mac, format_mac
 from db.models import Account
+from identity.services import hosts
 from identity.services.allowance import allowance
 from identity.services.presence import Presence, open_sessions, session_of
 
@@ -59,6 +60,7 @@ def show() -> Response:
             "s": sign_in_text(),
             "devices": devices,
             "account_left": _account_left(current, now),
+            "receives_guests": _receives_guests(current),
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))
@@ -78,6 +80,12 @@ def sign_out() -> Response:
     if current is None or "signed_out" in response.location:
         response.delete_cookie(COOKIE)
     return response
+
+
+def _receives_guests(current: Holder) -> bool:
+    office = portal().office
+    with office.database.read() as session:
+        return hosts.may_receive(session, current.account, office.clock())
 
 
 def _account_of(session: Session, presence: Presence | None) -> Account | None:
