@@ -34,6 +34,9 @@ CODE_STAY = timedelta(days=1)
 
 LONGEST_PROVISIONAL_MINUTES = 60
 
+PROVISIONAL_ROLE = "provisional"
+"""Of guests who are on the network only to read a code; made when minutes are first given."""
+
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
 
 

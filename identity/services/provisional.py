@@ -17,7 +17,7 @@ from db.models import Account, ContactCode, ProvisionalGrant, Registration
 from identity.domain.admission import RegistrationState
 from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.dynamic import Cause
-from identity.domain.registering import Way
+from identity.domain.registering import PROVISIONAL_ROLE, Way
 from identity.office import Office
 from identity.services import audit, dynamic, people, registration_ways, roles
 
@@ -81,7 +81,7 @@ def grant(session: Session, office: Office, registration: Registration, mac: str
         guest_name=registration.full_name,
         contact=registration.contact,
         organisation_id=registration.organisation_id or sponsor.organisation_id,
-        role_id=roles.get(session, registration_ways.PROVISIONAL_ROLE).id,
+        role_id=roles.get(session, PROVISIONAL_ROLE).id,
         created_at=now,
         expires_at=now + timedelta(minutes=minutes),
     )

@@ -15,12 +15,9 @@ from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
 from db.models import Account, Role, RoleRegistration
-from identity.domain.registering import LONGEST_PROVISIONAL_MINUTES, Way
+from identity.domain.registering import LONGEST_PROVISIONAL_MINUTES, PROVISIONAL_ROLE, Way
 from identity.office import Office
 from identity.services import audit, people, roles
-
-PROVISIONAL_ROLE = "provisional"
-"""Of guests who are on the network only to read a code; made when minutes are first given."""
 
 USUAL_MINUTES = 10
 

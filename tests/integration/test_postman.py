@@ -18,6 +18,7 @@ import pytest
 from common import config as configuration
 from common.config import Config
 from common.errors import NotFound, Refused
+from common.metrics import Counters
 from db.models import Message
 from identity.office import Office
 from identity.services import message_queue, messages
@@ -121,7 +122,9 @@ def test_a_mailbox_that_does_not_exist_is_given_up_at_once_and_told_why(office: 
         office = with_mail(office, server.port)
         server.answers["somying@home.example"] = ["550 no such user here"]
         number = queue(office)
-        assert Postman(office).turn("mail")
+        counters = Counters()
+        assert Postman(office, counters).turn("mail")
+        assert counters.get("housekeeper_messages_total", channel="mail", outcome="refused") == 1
         message = state_of(office, number)
         assert message.state == "failed"
         assert "550 no such user here" in (message.last_error or "")

@@ -62,7 +62,7 @@ def run(config: Config) -> int:
     counters = Counters()
     alive = heartbeat(database, "housekeeper", platform.node())
     watch = Watch(config, database)
-    postman = Postman(office)
+    postman = Postman(office, counters)
     postman.start()
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     clocks = ClockKeeper(office)

@@ -15,6 +15,7 @@ from common.config import Config
 from common.errors import BackendUnavailable, ConfigError, NetAccessError, Refused, UsageError
 from common.logging import get_logger
 from common.mail_server import send_letter
+from common.metrics import Counters
 from identity.office import Office
 from identity.services import message_queue
 from identity.services.message_queue import Outgoing
@@ -22,6 +23,8 @@ from identity.stores.sms_gateway import send_sms
 
 EVERY_SECONDS = 1.0
 """Somebody stands in front of a page and waits for a code."""
+
+_COUNTER = "housekeeper_messages_total"
 
 _PAUSE_SECONDS = 10.0
 """After the database was away."""
@@ -35,8 +38,13 @@ log = get_logger(__name__)
 class Postman:
     """Sends what is due, from `start` to `stop`."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, counters: Counters | None = None) -> None:
         self._office = office
+        self._counters = counters or Counters()
+        for outcome in ("sent", "put_off", "refused"):
+            # All of them now: a new name while another thread writes them out would be in its way.
+            for channel in ("mail", "sms"):
+                self._counters.add(_COUNTER, 0, channel=channel, outcome=outcome)
         self._stopping = threading.Event()
         channels = ["mail", "mail"] if office.config.mail.host else []
         channels += ["sms"] if office.config.sms.url else []
@@ -82,20 +90,27 @@ class Postman:
         try:
             deliver(office.config, message)
         except (Refused, UsageError, ValueError) as error:
+            self._count(message, "refused")
             log.warning("message_refused", message=message.id, error=str(error))
             return self._settled(message_queue.give_up, message), str(error)
         except (BackendUnavailable, ConfigError) as error:
+            self._count(message, "put_off")
             log.warning("message_put_off", message=message.id, error=str(error))
             return self._settled(message_queue.put_off, message), str(error)
         except Exception as error:
             # As in the housekeeper: one strange message must not stop the others.
+            self._count(message, "put_off")
             log.exception("message_failed", message=message.id)
             return self._settled(message_queue.put_off, message), type(error).__name__
+        self._count(message, "sent")
         log.info("message_sent", message=message.id, channel=message.channel)
         return lambda session, _told: message_queue.finish(session, office.clock(), message), ""
 
     def _settled(self, step: Callable[..., None], message: Outgoing) -> Callable[..., None]:
         return lambda session, told: step(session, self._office.clock(), message, told)
+
+    def _count(self, message: Outgoing, outcome: str) -> None:
+        self._counters.add(_COUNTER, channel=message.channel, outcome=outcome)
 
     def _loop(self, channel: str) -> None:
         while not self._stopping.is_set():
