@@ -24,8 +24,8 @@ class Registration(Section):
     mails_per_recipient: int = Field(default=5, ge=1, le=100)
     """Codes by mail to one mailbox in 24 hours; nobody needs more, and a stranger's mailbox must
     not be filled through this page."""
-    mails_per_address: int = Field(default=60, ge=1, le=10_000)
-    """Letters caused from one address in 24 hours; a school may share one."""
+    mails_per_address: int = Field(default=300, ge=1, le=10_000)
+    """Letters caused from one address in 24 hours; a parents' evening may share one."""
     mails_per_day: int = Field(default=1000, ge=1, le=1_000_000)
     """Letters caused by visitors of the whole site in 24 hours; more would be an attack, and cost
     the office the good name of its mail server."""

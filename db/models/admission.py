@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, IntPk
@@ -65,6 +65,8 @@ class Registration(Base):
     """How long the host lets them stay, from the moment the account is made."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     """Whom the roster says they are."""
+    birth_proven: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether a birth date said so; else a class, which classmates know too."""
 
     role: Mapped[Role] = relationship(lazy="joined")
     account: Mapped[Account | None] = relationship(lazy="joined", foreign_keys=[account_id])

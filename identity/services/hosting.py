@@ -59,7 +59,8 @@ def agree(session: Session, office: Office, reference: str, host: Account, stay:
     row.host_decided_at = now
     row.granted_seconds = int(span.total_seconds())
     audit.record(session, now, host.username, "registration:host_agreed", row.reference, stay=stay)
-    if choice.needs_approval or not row.role.for_guests:
+    # As the officer has it now, not as it was when the visitor applied.
+    if choice.needs_approval or choice.way is not Way.SPONSOR or not choice.for_guests:
         if row.state == RegistrationState.DRAFT:
             row.state = advance(row.state, RegistrationState.PENDING)
         return

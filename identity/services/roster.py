@@ -152,6 +152,7 @@ def _store(
         password_hash=password_hash,
         role_id=account.role_id,
         person_id=person.id,
+        birth_proven=proven,
         client_address=claim.client_address,
         client_mac=claim.client_mac,
         language=claim.language,
@@ -159,6 +160,8 @@ def _store(
         organisation_id=account.organisation_id,
         created_at=now,
     )
+    if proven:
+        _close_weaker(session, office, person)
     try:
         with session.begin_nested():
             session.add(registration)
@@ -187,6 +190,21 @@ def _store(
             account.username,
         )
     return registration
+
+
+def _close_weaker(session: Session, office: Office, person: Person) -> None:
+    """Close what waits for an officer with a class alone: a classmate may have been first."""
+    waiting = session.scalars(
+        select(Registration).where(
+            Registration.person_id == person.id,
+            Registration.state == RegistrationState.PENDING,
+            Registration.way == Way.ROSTER,
+            Registration.birth_proven.is_(False),
+        )
+    ).all()
+    for row in waiting:
+        registrations.close(session, office, row, "roster", "somebody proved the birth date")
+    session.flush()
 
 
 def _class(text: str) -> str:

@@ -85,6 +85,9 @@ def upgrade() -> None:
         table.add_column(sa.Column("way", sa.Text(), server_default="approval", nullable=False))
         for name in ("contact_verified_at", "host_decided_at"):
             table.add_column(sa.Column(name, db.models.base.Instant(), nullable=True))
+        table.add_column(
+            sa.Column("birth_proven", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
         table.add_column(sa.Column("host_id", _BIG, nullable=True))
         table.add_column(sa.Column("person_id", _BIG, nullable=True))
         table.add_column(sa.Column("granted_seconds", sa.Integer(), nullable=True))

@@ -158,3 +158,14 @@ def test_an_approver_may_receive_guests(timed: Office) -> None:
         account = session.get_one(Account, number)
         assert hosts.may_receive(session, account, NOW)
         assert approval.scope_of(session, account).may_grant("guest")
+
+
+def test_a_hosts_word_is_not_enough_any_more_when_the_way_was_changed(
+    timed: Office, host: Account
+) -> None:
+    choose(timed, way=Way.SPONSOR)
+    reference = submit(timed, sponsor_name="somsri")
+    choose(timed, way=Way.APPROVAL)
+    with timed.database.write() as session:
+        hosting.agree(session, timed, reference, host, "1h")
+    assert found(timed, reference).state == "pending"

@@ -30,6 +30,7 @@ from tests.unit.identity.visitors import (
     PASSWORD,
     Clock,
     choose,
+    found,
     reachable,
 )
 
@@ -109,6 +110,23 @@ def test_a_class_alone_brings_the_wish_to_an_officer(school: Office) -> None:
         account = registrations.approve(session, school, row.reference, ADMIN)
     assert account.username == "s1002"
     assert isinstance(login.check_password(school, "s1002", PASSWORD), Granted)
+
+
+def test_a_birth_date_outweighs_a_classmate_who_was_first(school: Office) -> None:
+    row = claim(school, class_name="ม.2/1")
+    assert (row.state, row.birth_proven) == ("pending", False)
+    own = claim(school, birth_date="31/12/2552")
+    assert (own.state, own.birth_proven) == ("active", True)
+    assert found(school, row.reference).state == "rejected"
+
+
+def test_with_an_approval_the_first_proven_wish_stays(school: Office) -> None:
+    choose(school, "student", needs_approval=True)
+    row = claim(school, birth_date="31/12/2552")
+    assert row.state == "pending"
+    assert isinstance(claim(school, birth_date="31/12/2552"), roster.NotOnRoster)
+    assert isinstance(claim(school, class_name="ม.2/1"), roster.NotOnRoster)
+    assert found(school, row.reference).state == "pending"
 
 
 @pytest.mark.parametrize(
