@@ -13,6 +13,7 @@ _ = lazy_gettext
 
 ACTIONS: Words = {
     "account:added": _("added an account"),
+    "account:contact_set": _("set where somebody is reached"),
     "message:retried": _("had a message sent once more"),
     "messages:searched": _("searched the messages"),
     "registration:contact_verified": _("proved a mailbox or telephone by a code"),

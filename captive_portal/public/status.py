@@ -44,6 +44,7 @@ def show() -> Response:
         sessions = open_sessions(session, current.account.id) if current else ()
         whose = current.account if current else _account_of(session, this)
         left = allowance(session, office, whose) if whose else None
+        receives_guests = current is not None and hosts.may_receive(session, current.account, now)
     values: dict[str, object] = {
         "left": left,
         "now": now,
@@ -60,7 +61,7 @@ def show() -> Response:
             "s": sign_in_text(),
             "devices": devices,
             "account_left": _account_left(current, now),
-            "receives_guests": _receives_guests(current),
+            "receives_guests": receives_guests,
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))
@@ -80,12 +81,6 @@ def sign_out() -> Response:
     if current is None or "signed_out" in response.location:
         response.delete_cookie(COOKIE)
     return response
-
-
-def _receives_guests(current: Holder) -> bool:
-    office = portal().office
-    with office.database.read() as session:
-        return hosts.may_receive(session, current.account, office.clock())
 
 
 def _account_of(session: Session, presence: Presence | None) -> Account | None:

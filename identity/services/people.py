@@ -13,6 +13,7 @@ from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
 from db.models import Account, Credential, DirectoryEntry, Person
 from identity.domain.admission import clean_username, find_code
+from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
@@ -183,6 +184,29 @@ def set_expiry(
         account.username,
         expires_at=expires_at.isoformat() if expires_at else None,
     )
+    return account
+
+
+def set_contact(session: Session, office: Office, username: str, text: str, actor: str) -> Account:
+    """Note where an account's person or guest is reached: a mailbox or a number; empty: nowhere.
+
+    Raises:
+        NotFound: there is no such account.
+        UsageError: it is neither.
+        Refused: it is a device's account.
+    """
+    account = get(session, username)
+    if account.kind == "device":
+        raise Refused(f"{account.username} is a device; its owner is reached, not it")
+    contact = find_mailbox(text) or find_number(text)
+    if text.strip() and contact is None:
+        raise UsageError(f"{text!r} is neither a mailbox nor a telephone number")
+    if account.person is not None:
+        account.person.contact = contact
+        account.contact = None
+    else:
+        account.contact = contact
+    audit.record(session, office.clock(), actor, "account:contact_set", account.username)
     return account
 
 

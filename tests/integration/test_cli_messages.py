@@ -9,6 +9,7 @@ from pathlib import Path
 from common.clock import utc_now
 from db.models import Message
 from identity.office import Office
+from identity.services import hosts
 from identity.services.messages import PURPOSE
 from tests.conftest import ADMIN, Site
 
@@ -89,6 +90,19 @@ def test_a_role_is_opened_from_the_command_line(site: Site) -> None:
     }
     assert listed["staff"]["may_sponsor"] and listed["staff"]["way"] == "closed"
     assert "sponsor" in site.yuenyan("role", "registration", "guest").stdout
+
+
+def test_a_host_gets_a_mailbox_from_the_command_line(site: Site, office: Office) -> None:
+    assert site.yuenyan("user", "contact", ADMIN, "Head@School.example").exit_code == 0
+    with office.database.write() as session:
+        host = hosts.find_host(session, office, "head@school.example")
+        assert host is not None and host.username == ADMIN
+        assert hosts.mailbox_of(host) == "Head@school.example"
+    assert site.yuenyan("user", "contact", ADMIN, "a@b.example, c@d.example").exit_code == 2
+    assert site.yuenyan("user", "contact", "nobody", "a@b.example").exit_code == 1
+    assert site.yuenyan("user", "contact", ADMIN, "").exit_code == 0
+    with office.database.write() as session:
+        assert hosts.find_host(session, office, "head@school.example") is None
 
 
 def test_a_roster_without_passwords_waits_for_its_people(site: Site, tmp_path: Path) -> None:

@@ -277,6 +277,18 @@ def _set_state(context: Context, name: str, state: str) -> None:
         registrations.follow_account(session, account)
 
 
+@user_command.command("contact")
+@click.argument("name")
+@click.argument("contact")
+@click.pass_obj
+def user_contact(context: Context, name: str, contact: str) -> None:
+    """Note a mailbox or telephone number, such as where letters to a host go; '' for none."""
+    office = context.office
+    with office.database.write() as session:
+        people.set_contact(session, office, name, contact, context.actor)
+    click.echo(f"changed the contact of {name}")
+
+
 @user_command.command("password")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
