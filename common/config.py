@@ -25,6 +25,7 @@ from common.config_gateway import Gateway
 from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
 from common.config_onboarding import Onboarding
+from common.config_registration import Registration, Sms
 from common.config_section import Listen, Prefix, Section
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
@@ -282,6 +283,8 @@ class Config(Section):
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()
+    sms: Sms = Sms()
+    registration: Registration = Registration()
     lookup: Lookup = Lookup()
     gateway: Gateway = Gateway()
     onboarding: Onboarding = Onboarding()

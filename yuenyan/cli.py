@@ -45,6 +45,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "cert": ("yuenyan.commands.cert", "certificates of the server, of accounts and of NAS"),
     "onboarding": ("yuenyan.commands.onboarding", "profiles that set devices up: export, check"),
     "directory": ("yuenyan.commands.directory", "LDAP and Active Directory: list, test, relink"),
+    "message": ("yuenyan.commands.messages", "letters and short messages: whether they went"),
     "voucher": ("yuenyan.commands.network", "issue vouchers"),
     "proxy": ("yuenyan.commands.proxy", "foreign realms and what is owed to their home servers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),

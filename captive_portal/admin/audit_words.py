@@ -13,6 +13,15 @@ _ = lazy_gettext
 
 ACTIONS: Words = {
     "account:added": _("added an account"),
+    "account:contact_set": _("set where somebody is reached"),
+    "message:retried": _("had a message sent once more"),
+    "messages:searched": _("searched the messages"),
+    "registration:contact_verified": _("proved a mailbox or telephone by a code"),
+    "registration:host_agreed": _("agreed to receive a guest"),
+    "registration:host_named": _("named another host"),
+    "registration:provisional": _("gave some minutes to read a code"),
+    "registration:roster_missed": _("tried a number of the roster that did not fit"),
+    "role:registration_set": _("chose how visitors register for a role"),
     "account:active": _("enabled an account"),
     "account:suspended": _("suspended an account"),
     "account:expired": _("an account expired"),

@@ -34,6 +34,8 @@ class Permission(StrEnum):
     VIEW_LOGINS = "view logins"
     VIEW_ROLES = "view roles"
     CHANGE_ROLES = "change roles"
+    VIEW_MESSAGES = "view messages"
+    SEND_MESSAGES = "send messages"
     VIEW_NAS = "view nas"
     CHANGE_NAS = "change nas"
     LOOK_UP = "look up"
@@ -74,6 +76,9 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.VIEW_LOGINS: _CONNECTIONS,
     Permission.VIEW_ROLES: _STAFF,
     Permission.CHANGE_ROLES: _ADMIN,
+    # Whom the system wrote to, and whether it arrived; never what it said.
+    Permission.VIEW_MESSAGES: _ADMIN | {Level.HELP_DESK},
+    Permission.SEND_MESSAGES: _ADMIN | {Level.HELP_DESK},
     Permission.VIEW_NAS: _CONNECTIONS | _ADMIN,
     Permission.CHANGE_NAS: _ADMIN,
     # What was given out, asked for and ordered names people.
@@ -95,6 +100,8 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
 WHOLE_SITE = frozenset(
     {
         Permission.CHANGE_ROLES,
+        Permission.VIEW_MESSAGES,
+        Permission.SEND_MESSAGES,
         Permission.VIEW_CUSTODY,
         Permission.ENTER_CUSTODY,
         Permission.VIEW_REGISTERS,

@@ -52,11 +52,17 @@ MENU = (
         permission=Permission.DECIDE_REGISTRATIONS,
     ),
     MenuItem(endpoint="people.listing", label=_("People"), permission=Permission.VIEW_PEOPLE),
-    MenuItem(endpoint="roles.listing", label=_("Roles"), permission=Permission.VIEW_ROLES),
+    MenuItem(
+        endpoint="roles.listing",
+        label=_("Roles"),
+        permission=Permission.VIEW_ROLES,
+        also=("registration_ways",),
+    ),
     MenuItem(endpoint="vouchers.listing", label=_("Vouchers"), permission=Permission.VIEW_VOUCHERS),
     MenuItem(
         endpoint="sessions.listing", label=_("Connections"), permission=Permission.VIEW_SESSIONS
     ),
+    MenuItem(endpoint="messages.listing", label=_("Messages"), permission=Permission.VIEW_MESSAGES),
     MenuItem(endpoint="logins.listing", label=_("Login log"), permission=Permission.VIEW_LOGINS),
     MenuItem(
         endpoint="nas_clients.listing",

@@ -33,9 +33,10 @@ def queue() -> ResponseReturnValue:
     """Applications of one state; those that wait come oldest first."""
     state = request.args.get("state", "pending")
     wanted = request.args.get("q", "").strip()
-    if state not in ("pending", "active", "rejected", "expired"):
+    if state not in ("pending", "draft", "active", "rejected", "expired"):
         state = "pending"
-    order = Registration.created_at if state == "pending" else Registration.decided_at.desc()
+    is_open = state in ("pending", "draft")
+    order = Registration.created_at if is_open else Registration.decided_at.desc()
     statement = select(Registration).where(Registration.state == state).order_by(order)
     if wanted:
         matches = contains(

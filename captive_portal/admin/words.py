@@ -17,6 +17,7 @@ from flask_babel.speaklater import LazyString
 from captive_portal.admin.audit_words import ACTIONS as ACTIONS
 from captive_portal.admin.lookup_words import DEVICE_OUTCOMES, QUESTION_KINDS, STATES
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
+from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REFUSALS
 from common.errors import NetAccessError
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
 from traffic.lookup.stations import MADE_UP
@@ -123,6 +124,7 @@ TRANSPORTS: Words = {"udp": _("UDP"), "radsec": _("RadSec"), "udp+radsec": _("UD
 
 REGISTRATION_STATES: Words = {
     "draft": _("not finished"),
+    "contact_verified": _("contact proven"),
     "pending": _("waiting"),
     "active": _("approved"),
     "suspended": _("suspended"),
@@ -144,6 +146,23 @@ ROLES: Words = {
     "student": _("student"),
     "guest": _("guest"),
     "device": _("device"),
+    "provisional": _("until a code is read"),
+}
+
+WAYS: Words = {
+    "closed": _("nobody registers"),
+    "approval": _("an officer approves"),
+    "sponsor": _("the host who is visited agrees"),
+    "mail-code": _("a code by e-mail"),
+    "sms-code": _("a code by SMS"),
+    "roster": _("the roster of the school"),
+}
+
+MESSAGE_STATES: Words = {
+    "waiting": _("waiting to be sent"),
+    "sent": _("sent"),
+    "failed": _("failed"),
+    "late": _("too late, not sent"),
 }
 
 LEVELS: Words = {
@@ -271,6 +290,7 @@ GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
     (re.compile(pattern), words)
     for pattern, words in (
+        *REGISTRATION_REFUSALS,
         (
             r"there is already an account '(?P<name>.+)'",
             _("The user name %(name)s is taken; choose another."),

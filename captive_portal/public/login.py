@@ -99,7 +99,8 @@ def _waiting_reference(username: str, password: str) -> str:
     with office.database.read() as session:
         waiting = session.scalar(
             select(Registration).where(
-                Registration.username == name, Registration.state == RegistrationState.PENDING
+                Registration.username == name,
+                Registration.state.in_((RegistrationState.DRAFT, RegistrationState.PENDING)),
             )
         )
     proven = office.passwords.verify(waiting.password_hash if waiting else None, password)

@@ -36,8 +36,12 @@ class Holder:
     account: Account
 
 
-def begin(granted: Granted) -> Response:
-    """Start a sign-in and send the browser on: to the gateway when one sent it, else to status."""
+def begin(granted: Granted, target: str = "", **values: str) -> Response:
+    """Start a sign-in and send the browser on: to the gateway when one sent it, else to status.
+
+    Args:
+        target: the endpoint of another page to go to, with `values`.
+    """
     office = portal().office
     text = portal().signer.sign_in(
         SignIn(
@@ -47,8 +51,9 @@ def begin(granted: Granted) -> Response:
             method=granted.method,
         )
     )
-    target = "connect.show" if can_hand_over(nas_of_visit()) else "status.show"
-    response = redirect(page(target, **{FIELD: text}), 303)
+    if not target:
+        target = "connect.show" if can_hand_over(nas_of_visit()) else "status.show"
+    response = redirect(page(target, **{**values, FIELD: text}), 303)
     response.set_cookie(
         COOKIE,
         text,

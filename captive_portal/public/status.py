@@ -14,6 +14,7 @@ from captive_portal.public.site import client_address, form_is_ours, page, porta
 from captive_portal.public.visits import can_hand_over, nas_of_visit
 from common.net import find_mac, format_mac
 from db.models import Account
+from identity.services import hosts
 from identity.services.allowance import allowance
 from identity.services.presence import Presence, open_sessions, session_of
 
@@ -43,6 +44,7 @@ def show() -> Response:
         sessions = open_sessions(session, current.account.id) if current else ()
         whose = current.account if current else _account_of(session, this)
         left = allowance(session, office, whose) if whose else None
+        receives_guests = current is not None and hosts.may_receive(session, current.account, now)
     values: dict[str, object] = {
         "left": left,
         "now": now,
@@ -59,6 +61,7 @@ def show() -> Response:
             "s": sign_in_text(),
             "devices": devices,
             "account_left": _account_left(current, now),
+            "receives_guests": receives_guests,
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))

@@ -28,6 +28,7 @@ from db.models.notices import NoticeGiven, NoticeText
 from db.models.onboarding import CertificateFile
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
+from db.models.registering import ContactCode, ProvisionalGrant, RoleRegistration
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
@@ -48,6 +49,7 @@ __all__ = [
     "Certificate",
     "CertificateFile",
     "CoaRequest",
+    "ContactCode",
     "CustodyStep",
     "Credential",
     "DirectoryEntry",
@@ -65,12 +67,14 @@ __all__ = [
     "Organisation",
     "Person",
     "PortalToken",
+    "ProvisionalGrant",
     "RegisterEntry",
     "RegisterStep",
     "Registration",
     "RelayOutbox",
     "Revision",
     "Role",
+    "RoleRegistration",
     "ServiceRun",
     "UnknownNas",
     "UnlockRequest",

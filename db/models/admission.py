@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, IntPk
@@ -54,9 +54,23 @@ class Registration(Base):
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     """Of the network device that sent the visitor here; NULL where nobody knows."""
+    way: Mapped[str] = mapped_column(default="approval", server_default="approval")
+    """As identity.domain.registering names them; that of the role when the visitor applied."""
+    contact_verified_at: Mapped[datetime | None]
+    """When the code that was sent to `contact` came back."""
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    """Whom the visitor named, when that is somebody who may receive guests."""
+    host_decided_at: Mapped[datetime | None]
+    granted_seconds: Mapped[int | None]
+    """How long the host lets them stay, from the moment the account is made."""
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    """Whom the roster says they are."""
+    birth_proven: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether a birth date said so; else a class, which classmates know too."""
 
     role: Mapped[Role] = relationship(lazy="joined")
-    account: Mapped[Account | None] = relationship(lazy="joined")
+    account: Mapped[Account | None] = relationship(lazy="joined", foreign_keys=[account_id])
+    host: Mapped[Account | None] = relationship(lazy="joined", foreign_keys=[host_id])
 
 
 class ApproverScope(Base):

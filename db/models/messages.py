@@ -18,6 +18,7 @@ class Message(Base):
         CheckConstraint("channel IN ('mail', 'sms')", name="channel"),
         CheckConstraint("state IN ('waiting', 'sent', 'failed', 'late')", name="state"),
         Index("ix_message_due", "state", "next_try_at"),
+        Index("ix_message_recipient", "recipient", "created_at"),
     )
 
     id: Mapped[IntPk]
@@ -35,6 +36,8 @@ class Message(Base):
     expires_at: Mapped[datetime]
     """After this it would be of no use and is not sent."""
     attempts: Mapped[int] = mapped_column(default=0)
+    asked_from: Mapped[str | None]
+    """The address of whoever caused it on a page; counted, so that nobody floods anybody."""
     sent_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
     """Of the last try, as a sentence for an officer; without the content."""

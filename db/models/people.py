@@ -35,6 +35,8 @@ class Person(Base):
     """Pupil or staff number; unique only inside one organisation (R78)."""
     class_name: Mapped[str | None]
     contact: Mapped[str | None]
+    birth_hmac: Mapped[str | None]
+    """Of the birth date on the roster, which itself is not kept (R70)."""
     proofing_method: Mapped[str]
     """roster | in_person | sponsor | operator | directory"""
     proofed_by: Mapped[str]

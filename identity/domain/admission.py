@@ -19,6 +19,9 @@ _REFERENCE_LENGTH = 8
 
 class RegistrationState(StrEnum):
     DRAFT = "draft"
+    """Waits for the code, or for the host where an officer decides as well."""
+    CONTACT_VERIFIED = "contact_verified"
+    """Passed through, never stored: what follows is decided in the same transaction."""
     PENDING = "pending"
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -27,7 +30,15 @@ class RegistrationState(StrEnum):
 
 
 _NEXT: dict[RegistrationState, frozenset[RegistrationState]] = {
-    RegistrationState.DRAFT: frozenset({RegistrationState.PENDING, RegistrationState.EXPIRED}),
+    RegistrationState.DRAFT: frozenset(
+        {
+            RegistrationState.CONTACT_VERIFIED,
+            RegistrationState.PENDING,
+            RegistrationState.REJECTED,
+            RegistrationState.EXPIRED,
+        }
+    ),
+    RegistrationState.CONTACT_VERIFIED: frozenset({RegistrationState.PENDING}),
     RegistrationState.PENDING: frozenset(
         {RegistrationState.ACTIVE, RegistrationState.REJECTED, RegistrationState.EXPIRED}
     ),

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from common.errors import Refused, UsageError
 from db.models import Account, ApproverRole, ApproverScope, Registration, Role, VoucherBatch
 from identity.domain.levels import Level
+from identity.domain.registering import PROVISIONAL_ROLE
 from identity.office import Office
 from identity.services import audit, officers, people, roles
 from identity.services.reach import reach_of
@@ -161,7 +162,9 @@ def reset_scope(session: Session, office: Office, name: str, actor: str) -> None
 def grantable(session: Session, account: Account) -> Sequence[str]:
     """The roles this officer may grant to people, by name."""
     scope = scope_of(session, account)
-    names = session.scalars(select(Role.name).where(Role.name != "device").order_by(Role.name))
+    names = session.scalars(
+        select(Role.name).where(Role.name.not_in(("device", PROVISIONAL_ROLE))).order_by(Role.name)
+    )
     return [name for name in names if scope.may_grant(name)]
 
 

@@ -19,7 +19,15 @@ from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
 from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
-from identity.services import audit, dynamic, outbox, own_certificates, registrations
+from identity.services import (
+    audit,
+    dynamic,
+    message_queue,
+    outbox,
+    own_certificates,
+    provisional,
+    registrations,
+)
 from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
@@ -49,6 +57,8 @@ class Report:
     dropped_usage_days: int = 0
     dropped_requests: int = 0
     dropped_certificate_files: int = 0
+    dropped_messages: int = 0
+    dropped_grants: int = 0
 
 
 def run_once(office: Office) -> Report:
@@ -80,6 +90,8 @@ def run_once(office: Office) -> Report:
         ),
         dropped_requests=due(lambda session, now: outbox.drop_finished(session, now - kept)),
         dropped_certificate_files=due(own_certificates.drop_files),
+        dropped_messages=due(message_queue.clear),
+        dropped_grants=due(provisional.drop_grants),
     )
 
 

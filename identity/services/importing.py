@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 
 from sqlalchemy import select
@@ -25,9 +25,11 @@ from sqlalchemy.orm import Session
 from common.clock import parse_time
 from common.errors import NetAccessError, UsageError
 from db.models import Account, Credential, Organisation, Person, Role
+from identity.domain.birth_dates import read_birth_date
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
 from identity.services import audit, dynamic, people, recoverable, roles
+from identity.services.roster import birth_hash
 
 COLUMNS = (
     "username",
@@ -38,6 +40,8 @@ COLUMNS = (
     "person_code",
     "class_name",
     "expires_at",
+    "contact",
+    "birth_date",
 )
 
 DEFAULT_ROLE = "student"
@@ -69,6 +73,9 @@ class Entry:
     person_code: str | None
     class_name: str | None
     expires_at: datetime | None
+    contact: str | None = None
+    born: date | None = field(default=None, repr=False)
+    """Of which only a keyed hash is stored, for who registers from the roster."""
     exists: bool = False
     """Set by `check`: there is an account of this name, to be changed."""
 
@@ -90,6 +97,8 @@ class Roster:
     bad: tuple[BadRow, ...]
     dropped: dict[str, int]
     encoding: str
+    has_passwords: bool = True
+    """Without that column people choose theirs when they register from the roster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +188,13 @@ def read(octets: bytes, zone: str) -> Roster:
             continue
         seen[entry.username] = number
         entries.append(entry)
-    return Roster(entries=tuple(entries), bad=tuple(bad), dropped=dropped, encoding=encoding)
+    return Roster(
+        entries=tuple(entries),
+        bad=tuple(bad),
+        dropped=dropped,
+        encoding=encoding,
+        has_passwords="password" in headings,
+    )
 
 
 def _clean(text: str) -> str:
@@ -192,6 +207,7 @@ def _entry(number: int, values: dict[str, str], zone: str) -> Entry:
     if _MANGLED_NUMBER.match(code):
         raise UsageError("person_code was turned into a rounded number; format it as text")
     expires_at = _clean(values.get("expires_at", ""))
+    born = _clean(values.get("birth_date", ""))
     return Entry(
         row=number,
         username=people.free_username(_clean(values.get("username", ""))),
@@ -203,6 +219,8 @@ def _entry(number: int, values: dict[str, str], zone: str) -> Entry:
         person_code=code or None,
         class_name=_clean(values.get("class_name", "")) or None,
         expires_at=parse_expiry(expires_at, zone) if expires_at else None,
+        contact=_clean(values.get("contact", ""))[:200] or None,
+        born=read_birth_date(born) if born else None,
     )
 
 
@@ -210,7 +228,7 @@ def check(session: Session, office: Office, roster: Roster, update: bool) -> Ros
     """The roster with the rows that this site cannot take moved to the bad ones.
 
     Role and organisation must exist, the name must be free (or, with `update`, a person's),
-    and a new account needs a password.
+    and a new account needs a password where the file has any.
     """
     known_roles = set(session.scalars(select(Role.name)))
     known_organisations = set(session.scalars(select(Organisation.code)))
@@ -228,7 +246,7 @@ def check(session: Session, office: Office, roster: Roster, update: bool) -> Ros
                 raise UsageError(f"there is no role {entry.role!r}")
             if entry.organisation and entry.organisation not in known_organisations:
                 raise UsageError(f"there is no organisation {entry.organisation!r}")
-            if existing is None or entry.password:
+            if (existing is None and roster.has_passwords) or entry.password:
                 office.passwords.check_usable(entry.password)
         except UsageError as error:
             bad.append(BadRow(row=entry.row, username=entry.username, reason=str(error)))
@@ -330,6 +348,7 @@ def _write_chunk(
             full_name=entry.full_name or entry.username,
             person_code=entry.person_code,
             class_name=entry.class_name,
+            contact=entry.contact,
             proofing_method="roster",
             proofed_by=actor,
             proofed_at=now,
@@ -339,6 +358,9 @@ def _write_chunk(
     # One flush a table instead of three a row: with them the writing is a second, not ten.
     session.add_all(person for _, _, person in new)
     session.flush()
+    for entry, _, person in new:
+        if entry.born is not None:
+            person.birth_hmac = birth_hash(office, person.id, entry.born)
     accounts = [
         Account(
             username=entry.username,
@@ -355,14 +377,17 @@ def _write_chunk(
     session.add_all(accounts)
     session.flush()
     for account, (entry, hashed, _) in zip(accounts, new, strict=True):
-        credential = Credential(
-            account_id=account.id,
-            password_hash=hashed,
-            changed_at=now,
-            recoverable_choice=keep,
-        )
-        session.add(credential)
-        recoverable.password_changed(session, office, account, credential, entry.password, actor)
+        if hashed:
+            credential = Credential(
+                account_id=account.id,
+                password_hash=hashed,
+                changed_at=now,
+                recoverable_choice=keep,
+            )
+            session.add(credential)
+            recoverable.password_changed(
+                session, office, account, credential, entry.password, actor
+            )
         audit.record(
             session,
             now,
@@ -393,6 +418,10 @@ def _update(
         person.person_code = entry.person_code
     if entry.class_name:
         person.class_name = entry.class_name
+    if entry.contact:
+        person.contact = entry.contact
+    if entry.born is not None:
+        person.birth_hmac = birth_hash(office, person.id, entry.born)
     if entry.organisation:
         organisation = roles.get_organisation(session, entry.organisation)
         person.organisation_id = account.organisation_id = organisation.id

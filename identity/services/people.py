@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
 from db.models import Account, Credential, DirectoryEntry, Person
 from identity.domain.admission import clean_username, find_code
+from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
@@ -40,7 +41,10 @@ class NewUser:
     """The account's own choice of that; None is the role's."""
 
 
-_OURS = re.compile(r"voucher-\d+|anonymised-r?\d+(-\d+)?|housekeeper|command-line|anonymous")
+_BY_VOUCHER = re.compile(r"voucher-\d+")
+_OURS = re.compile(
+    r"voucher-\d+|provisional-\d+|anonymised-r?\d+(-\d+)?|housekeeper|command-line|anonymous"
+)
 """Names of guests by voucher and of forgotten accounts, of actors in the audit trail, and of
 outer EAP identities."""
 
@@ -158,8 +162,19 @@ def _outweigh_directory(session: Session, account: Account) -> str | None:
 def set_expiry(
     session: Session, office: Office, username: str, expires_at: datetime | None, actor: str
 ) -> Account:
-    """Let an account end at `expires_at`, or never; its state stays as it is."""
+    """Let an account end at `expires_at`, or never; its state stays as it is.
+
+    Raises:
+        NotFound: there is no such account.
+        Refused: a guest would stay for longer than [registration] guest_days.
+    """
     account = get(session, username)
+    latest = office.clock() + timedelta(days=office.config.registration.guest_days)
+    # A voucher has the time that was printed on it.
+    is_guest = account.kind == "guest" and not _BY_VOUCHER.fullmatch(account.username)
+    if is_guest and (expires_at is None or expires_at > latest):
+        days = office.config.registration.guest_days
+        raise Refused(f"a guest may stay for {days} days at most ([registration] guest_days)")
     account.expires_at = expires_at
     audit.record(
         session,
@@ -169,6 +184,29 @@ def set_expiry(
         account.username,
         expires_at=expires_at.isoformat() if expires_at else None,
     )
+    return account
+
+
+def set_contact(session: Session, office: Office, username: str, text: str, actor: str) -> Account:
+    """Note where an account's person or guest is reached: a mailbox or a number; empty: nowhere.
+
+    Raises:
+        NotFound: there is no such account.
+        UsageError: it is neither.
+        Refused: it is a device's account.
+    """
+    account = get(session, username)
+    if account.kind == "device":
+        raise Refused(f"{account.username} is a device; its owner is reached, not it")
+    contact = find_mailbox(text) or find_number(text)
+    if text.strip() and contact is None:
+        raise UsageError(f"{text!r} is neither a mailbox nor a telephone number")
+    if account.person is not None:
+        account.person.contact = contact
+        account.contact = None
+    else:
+        account.contact = contact
+    audit.record(session, office.clock(), actor, "account:contact_set", account.username)
     return account
 
 

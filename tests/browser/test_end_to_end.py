@@ -56,6 +56,7 @@ def register(page: Page) -> str:
     page.locator("main a[href*=register]").click()
     page.fill("#full_name", FULL_NAME)
     page.fill("#contact", "081 234 5678")
+    page.fill("#purpose", "ประชุมผู้ปกครอง")
     page.fill("#username", "somying")
     page.fill("#password", PASSWORD)
     page.fill("#password_again", PASSWORD)

@@ -17,7 +17,16 @@ from tests.conftest import ADMIN, ADMIN_PASSWORD, add_person
 pytestmark = pytest.mark.real
 
 MakePhone = Callable[..., Phone]
-PAGES = ("/", "/voucher", "/register", "/registration/", "/notice", "/status", "/nowhere")
+PAGES = (
+    "/",
+    "/voucher",
+    "/register",
+    "/registration/",
+    "/notice",
+    "/status",
+    "/guests",
+    "/nowhere",
+)
 BUDGET_OCTETS = 30_000
 
 
@@ -50,6 +59,7 @@ def test_a_visitor_registers_comes_back_and_signs_in(
     page.locator("main a[href*=register]").click()
     page.fill("#full_name", "สมหญิง ใจดี")
     page.fill("#contact", "081 234 5678")
+    page.fill("#purpose", "ประชุมผู้ปกครอง")
     page.fill("#username", "Somying")
     page.fill("#password", "short")
     page.locator("form button").click()

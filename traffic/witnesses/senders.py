@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import smtplib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from common.config import Config
-from common.config_mail import TLS_PORT
-from common.errors import ArchiveError, BackendUnavailable, ConfigError
-from common.secret import read_secret_file
+from common.errors import ArchiveError, BackendUnavailable, ConfigError, Refused
+from common.mail_server import send_letter
 from common.witnesses import WitnessAddress, WitnessKind
 from traffic.archive.seals import PUBLIC_FILE, Seal, encode_seal, seal_hash
 from traffic.witnesses.letter import make_letter, make_post
@@ -120,29 +118,11 @@ class MailSender:
         letter = make_letter(
             site.name, site.timezone, mail.sender, self.mailbox, seals[since:], since + 1
         )
-        context = ssl.create_default_context(cafile=mail.ca)
         try:
-            if mail.port == TLS_PORT:
-                server: smtplib.SMTP = smtplib.SMTP_SSL(
-                    mail.host, mail.port, timeout=TIMEOUT_SECONDS, context=context
-                )
-            else:
-                server = smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT_SECONDS)
-            with server:
-                if mail.start_tls and mail.port != TLS_PORT:
-                    server.starttls(context=context)
-                if mail.user and mail.password_file is not None:
-                    password = read_secret_file(mail.password_file, "put the password there")
-                    server.login(mail.user, password.reveal().decode().strip())
-                server.send_message(letter)
-        except (OSError, smtplib.SMTPException) as error:
-            raise BackendUnavailable(f"mail server {mail.host}", _mail_error(error)) from error
-
-
-def _mail_error(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "does not take user and password"  # its own words may hold either
-    return str(error)
+            send_letter(mail, letter)
+        except Refused as error:
+            # A witness is asked again: its administrator may set the mailbox right.
+            raise BackendUnavailable(f"mail server {mail.host}", str(error)) from error
 
 
 @dataclass

@@ -11,6 +11,7 @@ from db.models import Organisation, Person, Role
 from identity.domain.recoverable import Recoverable
 from identity.services import recoverable as kept_secrets
 from identity.services import role_changes, roles
+from yuenyan.commands.registration_ways import role_registration
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.context import Context
 
@@ -193,3 +194,6 @@ def role_list(context: Context, as_json: bool) -> None:
         [column.replace("_", "-") for column in columns],
         ([getattr(role, column) for column in columns] for role in found),
     )
+
+
+role_command.add_command(role_registration)

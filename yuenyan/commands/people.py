@@ -115,9 +115,11 @@ def user_import(
 ) -> None:
     """Make accounts from a CSV file: the good rows are imported, the bad ones are listed.
 
-    Columns: username,password,full_name,role,org,person_code,class_name,expires_at. Other
-    columns are dropped. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Exit code 1
-    when any row was bad.
+    Columns: username,password,full_name,role,org,person_code,class_name,expires_at,contact,
+    birth_date. Other columns are dropped. Without the column password people choose theirs when
+    they register from the roster (yuenyan role registration); of a birth date only a keyed hash
+    is kept. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Exit code 1 when any row
+    was bad.
     """
     keep = _chosen(recoverable)
     office = context.office
@@ -128,6 +130,9 @@ def user_import(
     short = sum(0 < len(entry.password) < minimum for entry in roster.entries)
     if short:
         _warn(f"{short} passwords have fewer than {minimum} characters")
+    unset = sum(not entry.exists for entry in roster.entries) if not roster.has_passwords else 0
+    if unset:
+        _warn(f"no column 'password': {unset} new accounts wait for the roster's registration")
     for column, cells in roster.dropped.items():
         _warn(f"column {column!r} is not kept ({cells} filled cells dropped)")
     if dry_run:
@@ -270,6 +275,18 @@ def _set_state(context: Context, name: str, state: str) -> None:
     with office.database.write() as session:
         account = people.set_state(session, office, find_mac(name) or name, state, context.actor)
         registrations.follow_account(session, account)
+
+
+@user_command.command("contact")
+@click.argument("name")
+@click.argument("contact")
+@click.pass_obj
+def user_contact(context: Context, name: str, contact: str) -> None:
+    """Note a mailbox or telephone number, such as where letters to a host go; '' for none."""
+    office = context.office
+    with office.database.write() as session:
+        people.set_contact(session, office, name, contact, context.actor)
+    click.echo(f"changed the contact of {name}")
 
 
 @user_command.command("password")

@@ -13,6 +13,7 @@ from typing import Any
 
 import db.models
 from common.config import RETENTION_FLOOR_DAYS, Config
+from identity.services.message_queue import KEPT as MESSAGES_KEPT
 from identity.services.usage import KEPT as USAGE_KEPT
 from traffic.archive.kinds import KINDS
 from traffic.archive.schema import STORED, TIMES
@@ -41,7 +42,7 @@ class Activity:
     tables: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     kept: str
-    """traffic | identity | record | short"""
+    """traffic | identity | record | short | message"""
 
 
 _USERS = Text("pupils, staff, guests", "นักเรียน บุคลากร ผู้มาติดต่อ")
@@ -109,6 +110,21 @@ ACTIVITIES: tuple[Activity, ...] = (
         kept="short",
     ),
     Activity(
+        key="messages",
+        name=Text(
+            "letters and short messages: codes, links for hosts",
+            "อีเมลและ SMS ที่ระบบส่ง: รหัสยืนยัน ลิงก์ถึงผู้รับรอง",
+        ),
+        people=_USERS,
+        purpose=Text(
+            "to prove that a mailbox or telephone is somebody's, before they are let in",
+            "ยืนยันว่าอีเมลหรือหมายเลขโทรศัพท์เป็นของผู้ขอใช้ ก่อนให้บริการ",
+        ),
+        basis=_LEGAL,
+        tables=("message", "contact_code", "provisional_grant"),
+        kept="message",
+    ),
+    Activity(
         key="audit",
         name=Text("what officers did and looked up", "การกระทำและการสืบค้นของเจ้าหน้าที่"),
         people=_STAFF,
@@ -149,7 +165,7 @@ ACTIVITIES: tuple[Activity, ...] = (
 WITHOUT_PEOPLE = frozenset(
     {
         "organisation", "role", "nas_client", "unknown_nas", "nas_boot", "revision", "service_run",
-        "gap", "clock", "notice_text", "append_only", "archive_move",
+        "gap", "clock", "notice_text", "append_only", "archive_move", "role_registration",
     }
 )  # fmt: skip
 """Tables and kinds that hold equipment, places and the service's own state."""
@@ -212,6 +228,10 @@ def kept_for(kept: str, config: Config) -> Text:
         "record": Text(
             "not erased by this release; the office decides",
             "ระบบรุ่นนี้ไม่ลบเอง หน่วยงานเป็นผู้กำหนด",
+        ),
+        "message": Text(
+            f"{MESSAGES_KEPT.days} days; what they say only until they have gone",
+            f"{MESSAGES_KEPT.days} วัน ส่วนเนื้อหาเก็บเพียงจนส่งแล้ว",
         ),
         "short": Text(f"{USAGE_KEPT.days} days", f"{USAGE_KEPT.days} วัน"),
     }[kept]

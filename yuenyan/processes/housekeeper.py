@@ -31,6 +31,7 @@ from traffic.collectors.paths import node_name
 from traffic.keeping.keeper import Keeper, detail_of
 from yuenyan.checkup.machine import is_clock_kept
 from yuenyan.processes.clock_keeper import ClockKeeper
+from yuenyan.processes.postman import Postman
 from yuenyan.processes.witnessing import Watch
 
 EVERY_SECONDS = 30.0
@@ -61,6 +62,8 @@ def run(config: Config) -> int:
     counters = Counters()
     alive = heartbeat(database, "housekeeper", platform.node())
     watch = Watch(config, database)
+    postman = Postman(office, counters)
+    postman.start()
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
@@ -91,6 +94,7 @@ def run(config: Config) -> int:
         until_seal -= HEARTBEAT_SECONDS
         until_purge -= HEARTBEAT_SECONDS
     watch.stop()
+    postman.stop()
     alive.stop()
     database.dispose()
     log.info("housekeeper_stopped")

@@ -138,7 +138,11 @@ def test_a_year_that_ends_for_everyone_is_done_in_chunks(
 
 def _apply(office: Office, name: str) -> str:
     application = registrations.Application(
-        username=name, full_name="A Visitor", contact="081", password="long enough"
+        username=name,
+        full_name="A Visitor",
+        contact="081",
+        purpose="a visit",
+        password="long enough",
     )
     with office.database.write() as session:
         return registrations.submit(session, office, application).reference
@@ -157,7 +161,8 @@ def test_a_guests_registration_follows_the_account(timed: Office, clock: Clock) 
 
     # More time for the guest: the account comes back, the old application does not.
     with timed.database.write() as session:
-        people.set_expiry(session, timed, "visitor", None, "test")
+        later = clock.now + timedelta(days=2)
+        people.set_expiry(session, timed, "visitor", later, "test")
         account = people.set_state(session, timed, "visitor", "active", "test")
         registrations.follow_account(session, account)
         again = registrations.find(session, reference)

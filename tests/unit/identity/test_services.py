@@ -247,7 +247,12 @@ def test_a_voucher_needs_a_person_as_issuer(timed: Office) -> None:
 
 
 def _application(name: str = "visitor", **values: Any) -> registrations.Application:
-    fields: dict[str, Any] = {"full_name": "A Visitor", "contact": "081", **values}
+    fields: dict[str, Any] = {
+        "full_name": "A Visitor",
+        "contact": "081",
+        "purpose": "a visit",
+        **values,
+    }
     fields.setdefault("password", "long enough")
     return registrations.Application(username=name, **fields)
 

@@ -24,6 +24,7 @@ STAFF = ALL - {Level.EXECUTIVE}
 DESK = {Level.ADMIN, Level.APPROVER, Level.SCHOOL}
 VOUCHERS = DESK | {Level.AUDITOR, Level.HELP_DESK}
 ADMIN_ONLY = {Level.ADMIN}
+MESSAGES = {Level.ADMIN, Level.HELP_DESK}
 CONNECTIONS = {
     Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR, Level.SCHOOL, Level.HELP_DESK,
 }  # fmt: skip
@@ -57,6 +58,10 @@ ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
     ("GET", "/roles/", STAFF),
     ("GET", "/roles/1", ADMIN_ONLY),
     ("POST", "/roles/1", ADMIN_ONLY),
+    ("GET", "/roles/1/registration", ADMIN_ONLY),
+    ("POST", "/roles/1/registration", ADMIN_ONLY),
+    ("GET", "/messages/", MESSAGES),
+    ("POST", "/messages/999/retry", MESSAGES),
     ("GET", "/roles/new", ADMIN_ONLY),
     ("POST", "/roles/new", ADMIN_ONLY),
     ("GET", "/vouchers/", VOUCHERS),

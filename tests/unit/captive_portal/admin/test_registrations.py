@@ -148,6 +148,7 @@ def test_the_same_name_is_pointed_out(admin: Officer, office: Office) -> None:
                 username="wirat2",
                 full_name="นายวิรัช กู้เกียรติศักดิ์",
                 contact="elsewhere",
+                purpose="a visit",
                 password="seven green elephants",
             ),
         )

@@ -107,7 +107,7 @@ def _furnish(session: Session, office: Office, code: str, hashed: str) -> dict[s
     applied = registrations.submit(
         session, office,
         registrations.Application(
-            username=f"visitor.{name}", full_name=f"สมัคร{thai}", contact=f"c-{name}",
+            username=f"visitor.{name}", full_name=f"สมัคร{thai}", contact=f"c-{name}", purpose="ค่าย",
             password="seven green elephants", organisation_id=officer.organisation_id,
         ),
     )  # fmt: skip

@@ -1,0 +1,67 @@
+"""Letters and short messages: whom they were for, whether they went, one more try.
+
+What they say is never shown: it holds codes.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy import select
+
+from captive_portal.admin.desk import note_reading, office, officer
+from captive_portal.admin.paging import contains, fetch_page
+from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.words import MESSAGE_STATES, explain
+from common.errors import BackendUnavailable, NetAccessError
+from db.models import Message
+from identity.services import message_queue
+
+blueprint = Blueprint("messages", __name__, url_prefix="/messages")
+
+
+@blueprint.get("/")
+@requires(Permission.VIEW_MESSAGES)
+def listing() -> ResponseReturnValue:
+    """Messages of the last 30 days, newest first."""
+    state, wanted = request.args.get("state", ""), request.args.get("q", "").strip()
+    # By column: the content stays where it is.
+    columns = (
+        Message.id,
+        Message.channel,
+        Message.recipient,
+        Message.about,
+        Message.state,
+        Message.created_at,
+        Message.next_try_at,
+        Message.sent_at,
+        Message.attempts,
+        Message.last_error,
+    )
+    statement = select(*columns).order_by(Message.id.desc())
+    if state in MESSAGE_STATES:
+        statement = statement.where(Message.state == state)
+    if wanted:
+        statement = statement.where(contains(wanted, Message.recipient, Message.about))
+        note_reading("messages:searched", wanted[:200])
+    with office().database.read() as session:
+        page = fetch_page(session, statement)
+    states = [("", gettext("(all)")), *MESSAGE_STATES.items()]
+    return render_template("messages.html", page=page, state=state, q=wanted, states=states)
+
+
+@blueprint.post("/<int:message_id>/retry")
+@requires(Permission.SEND_MESSAGES)
+def retry(message_id: int) -> ResponseReturnValue:
+    """Have a message tried at once."""
+    try:
+        with office().database.write() as session:
+            message_queue.retry(session, office(), message_id, officer().username)
+    except BackendUnavailable:
+        raise
+    except NetAccessError as refusal:
+        flash(explain(refusal), "error")
+    else:
+        flash(gettext("The message is tried at once."), "done")
+    return redirect(url_for("messages.listing"))

@@ -1,0 +1,134 @@
+"""Minutes on the network before a registration is through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from common.errors import Refused
+from db.models import (
+    Account,
+    CoaRequest,
+    Credential,
+)
+from identity.domain.registering import Way
+from identity.office import Office
+from identity.services import (
+    hosting,
+    housekeeping,
+    people,
+    provisional,
+    registrations,
+    roles,
+)
+from tests.conftest import ADMIN, add_person
+from tests.unit.identity.visitors import (
+    MAC,
+    NOW,
+    Clock,
+    choose,
+    found,
+    grant,
+    open_session,
+    reachable,
+    submit,
+)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def timed(office: Office, clock: Clock) -> Iterator[Office]:
+    """An office that can send, on SQLite, at a fixed time."""
+    yield reachable(office, clock)
+
+
+@pytest.fixture
+def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
+    yield reachable(office_on, clock)
+
+
+@pytest.fixture
+def host(timed: Office) -> Account:
+    """A teacher with a mailbox, whose role may receive guests."""
+    number = add_person(timed, "somsri")
+    choose(timed, "student", may_sponsor=True)
+    with timed.database.write() as session:
+        account = session.get_one(Account, number)
+        account.contact = "Somsri@School.Example"
+    return account
+
+
+def test_minutes_are_a_guest_of_their_own_named_and_answered_for(timed: Office) -> None:
+    choice = choose(timed, way=Way.MAIL_CODE, answerable=ADMIN)
+    assert choice.provisional_minutes == 10
+    reference = submit(timed)
+    account = grant(timed, reference)
+    assert (account.kind, account.guest_name, account.contact) == (
+        "guest",
+        "A Visitor",
+        "visitor@home.example",
+    )
+    assert account.expires_at == NOW + timedelta(minutes=10)
+    with timed.database.read() as session:
+        assert account.sponsor_id == people.get(session, ADMIN).id
+        assert roles.get(session, "provisional").id == account.role_id
+        assert session.get(Credential, account.id) is None
+    assert found(timed, reference).account_id is None
+
+
+def test_minutes_come_once_for_a_device_and_a_contact_in_a_day(timed: Office, clock: Clock) -> None:
+    choose(timed, way=Way.MAIL_CODE, answerable=ADMIN)
+    grant(timed, submit(timed))
+    same_device = submit(timed, "visitor2", contact="other@home.example")
+    same_contact = submit(timed, "visitor3", contact="visitor@HOME.example")
+    for reference, mac in ((same_device, MAC), (same_contact, "a2b4c6010204"), (same_device, "")):
+        with pytest.raises(Refused, match="today"):
+            grant(timed, reference, mac)
+    grant(timed, same_device, "a2b4c6010205")
+    clock.now += timedelta(days=1, seconds=1)
+    grant(timed, submit(timed, "visitor4"))
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_minutes_are_as_many_as_the_role_says(timed: Office, minutes: int) -> None:
+    choose(timed, way=Way.MAIL_CODE, answerable=ADMIN, provisional_minutes=minutes)
+    reference = submit(timed)
+    with timed.database.read() as session:
+        row = registrations.find(session, reference)
+        assert row is not None
+        assert provisional.minutes_for(session, timed, row, MAC) == minutes
+
+
+def test_the_equipment_is_told_to_end_the_session_when_the_minutes_are_over(
+    timed: Office, clock: Clock
+) -> None:
+    choose(timed, way=Way.MAIL_CODE, answerable=ADMIN)
+    account = grant(timed, submit(timed))
+    with timed.database.write() as session:
+        session.add(open_session(account.id))
+    assert housekeeping.run_once(timed).expired_accounts == 0
+    clock.now += timedelta(minutes=10)
+    assert housekeeping.run_once(timed).expired_accounts == 1
+    with timed.database.read() as session:
+        asked = session.scalars(select(CoaRequest)).one()
+    assert (asked.kind, asked.session_key, asked.reason) == ("disconnect", "key", "account_expired")
+
+
+def test_a_refusal_ends_the_minutes_at_once(timed: Office, host: Account) -> None:
+    choose(timed, way=Way.SPONSOR, answerable=ADMIN)
+    reference = submit(timed, sponsor_name="somsri")
+    account = grant(timed, reference)
+    with timed.database.write() as session:
+        session.add(open_session(account.id))
+    with timed.database.write() as session:
+        hosting.decline(session, timed, reference, host, "a stranger")
+    with timed.database.read() as session:
+        assert session.get_one(Account, account.id).state == "suspended"
+        assert session.scalars(select(CoaRequest.kind)).one() == "disconnect"

@@ -1,0 +1,169 @@
+"""Registering from the roster, and birth dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from common.errors import UsageError
+from db.models import (
+    Account,
+    Person,
+)
+from identity.domain.access import Granted
+from identity.domain.birth_dates import read_birth_date
+from identity.domain.registering import Way
+from identity.office import Office
+from identity.services import (
+    importing,
+    login,
+    registrations,
+    roles,
+    roster,
+)
+from tests.conftest import ADMIN
+from tests.unit.identity.visitors import (
+    PASSWORD,
+    Clock,
+    choose,
+    found,
+    reachable,
+)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def timed(office: Office, clock: Clock) -> Iterator[Office]:
+    """An office that can send, on SQLite, at a fixed time."""
+    yield reachable(office, clock)
+
+
+@pytest.fixture
+def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
+    yield reachable(office_on, clock)
+
+
+_FILE = """username,full_name,role,org,person_code,class_name,birth_date,contact
+s1001,เด็กหญิงมานี ใจดี,student,S1,1001,ม.2/1,31/12/2552,
+s1002,เด็กชายปิติ รักเรียน,student,S1,1002,ม.2/1,,parent@home.example
+"""
+
+
+@pytest.fixture
+def school(timed: Office) -> Office:
+    """A school whose roster was imported without passwords, and open for it."""
+    return make_school(timed)
+
+
+def make_school(office: Office) -> Office:
+    with office.database.write() as session:
+        roles.add_organisation(session, office, "S1", "School 1", "test")
+        roles.add_organisation(session, office, "S2", "School 2", "test")
+    read = importing.read(_FILE.encode(), "Asia/Bangkok")
+    with office.database.read() as session:
+        checked = importing.check(session, office, read, update=False)
+    report = importing.apply(office, checked, "test")
+    assert (report.added, report.bad) == (2, ())
+    choose(office, "student", way=Way.ROSTER)
+    return office
+
+
+def claim(office: Office, **values: str) -> Any:
+    hashed = office.passwords.hash(PASSWORD)
+    with office.database.write() as session:
+        wanted = {"organisation": "S1", "person_code": "1001", "role": "student", **values}
+        return roster.apply(session, office, roster.Claim(**wanted), hashed)
+
+
+def test_a_pupil_on_the_roster_chooses_the_first_password_once(school: Office) -> None:
+    denied = login.check_password(school, "s1001", PASSWORD)
+    assert not isinstance(denied, Granted)
+    row = claim(school, person_code="๑๐๐๑", birth_date="๓๑ ธ.ค. ๒๕๕๒")
+    assert (row.state, row.username, row.way) == ("active", "s1001", "roster")
+    assert isinstance(login.check_password(school, "s1001", PASSWORD), Granted)
+    # Whoever knows the birth date cannot set another.
+    assert isinstance(claim(school, birth_date="31/12/2552"), roster.NotOnRoster)
+    with school.database.read() as session:
+        assert session.scalar(select(func.count()).where(Person.person_code == "1001")) == 1
+        assert session.scalar(select(func.count()).where(Account.username == "s1001")) == 1
+
+
+def test_the_birth_date_itself_is_stored_nowhere(school: Office) -> None:
+    with school.database.read() as session:
+        person = session.scalars(select(Person).where(Person.person_code == "1001")).one()
+    assert person.birth_hmac == roster.birth_hash(school, person.id, date(2009, 12, 31))
+
+
+def test_a_class_alone_brings_the_wish_to_an_officer(school: Office) -> None:
+    row = claim(school, person_code="1002", class_name="ม. ๒/๑")
+    assert (row.state, row.account_id) == ("pending", None)
+    assert not isinstance(login.check_password(school, "s1002", PASSWORD), Granted)
+    with school.database.write() as session:
+        account = registrations.approve(session, school, row.reference, ADMIN)
+    assert account.username == "s1002"
+    assert isinstance(login.check_password(school, "s1002", PASSWORD), Granted)
+
+
+def test_a_birth_date_outweighs_a_classmate_who_was_first(school: Office) -> None:
+    row = claim(school, class_name="ม.2/1")
+    assert (row.state, row.birth_proven) == ("pending", False)
+    own = claim(school, birth_date="31/12/2552")
+    assert (own.state, own.birth_proven) == ("active", True)
+    assert found(school, row.reference).state == "rejected"
+
+
+def test_with_an_approval_the_first_proven_wish_stays(school: Office) -> None:
+    choose(school, "student", needs_approval=True)
+    row = claim(school, birth_date="31/12/2552")
+    assert row.state == "pending"
+    assert isinstance(claim(school, birth_date="31/12/2552"), roster.NotOnRoster)
+    assert isinstance(claim(school, class_name="ม.2/1"), roster.NotOnRoster)
+    assert found(school, row.reference).state == "pending"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"person_code": "9999", "birth_date": "31/12/2552"},
+        {"organisation": "S2", "birth_date": "31/12/2552"},
+        {"birth_date": "30/12/2552"},
+        {"person_code": "1002", "birth_date": "31/12/2552"},
+        {"class_name": "ม.3/1"},
+        {"role": "staff", "birth_date": "31/12/2552"},
+    ],
+)
+def test_nobody_learns_what_was_wrong(school: Office, values: dict[str, str]) -> None:
+    assert isinstance(claim(school, **values), roster.NotOnRoster)
+
+
+def test_a_number_is_tried_five_times_a_day(timed_on: Office, clock: Clock) -> None:
+    school = make_school(timed_on)
+    for day in range(1, 6):
+        assert isinstance(claim(school, birth_date=f"{day}/12/2552"), roster.NotOnRoster)
+    assert isinstance(claim(school, birth_date="31/12/2552"), roster.TooManyTries)
+    assert isinstance(claim(school, person_code="1002", class_name="x"), roster.NotOnRoster)
+    clock.now += timedelta(days=1, seconds=1)
+    assert claim(school, birth_date="31/12/2552").state == "active"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["31/12/2552", "31-12-2009", "31.12.2552", "๓๑/๑๒/๒๕๕๒", "31 ธันวาคม พ.ศ. 2552",
+     "31 ธ.ค. 2552", "31122552", "2009-12-31", "2552-12-31", " 31 / 12 / 2552 "],
+)  # fmt: skip
+def test_birth_dates_are_read_in_either_era(text: str) -> None:
+    assert read_birth_date(text) == date(2009, 12, 31)
+
+
+@pytest.mark.parametrize("text", ["", "31/13/2552", "2552", "29/2/2552", "1/1/1800", "31/12/52"])
+def test_what_is_no_birth_date_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="31/12/2552"):
+        read_birth_date(text)
