@@ -22,7 +22,7 @@ from captive_portal.web import qr
 from common.errors import BackendUnavailable, NetAccessError, Refused
 from common.net import parse_listen
 from db.models import Account, Voucher, VoucherBatch
-from identity.services import approval, audit, vouchers
+from identity.services import approval, audit, voucher_changes, vouchers
 
 blueprint = Blueprint("vouchers", __name__, url_prefix="/vouchers")
 
@@ -193,7 +193,7 @@ def revoke(batch_id: int) -> ResponseReturnValue:
         if (refusal := _why_not(session, batch)) is not None:
             flash(refusal, "error")
             return here
-        count = vouchers.revoke_batch(session, office(), batch_id, officer().username)
+        count = voucher_changes.revoke_batch(session, office(), batch_id, officer().username)
     flash(gettext("%(count)s vouchers are revoked.", count=count), "done")
     return here
 

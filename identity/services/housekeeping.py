@@ -19,7 +19,7 @@ from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
 from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
-from identity.services import audit, dynamic, outbox, registrations
+from identity.services import audit, dynamic, open_visits, outbox, registrations, voucher_guard
 from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
@@ -48,6 +48,8 @@ class Report:
     silent_sessions: int = 0
     dropped_usage_days: int = 0
     dropped_requests: int = 0
+    dropped_guesses: int = 0
+    dropped_visits: int = 0
 
 
 def run_once(office: Office) -> Report:
@@ -78,6 +80,8 @@ def run_once(office: Office) -> Report:
             lambda session, now: drop_usage(session, now.astimezone(zone).date())
         ),
         dropped_requests=due(lambda session, now: outbox.drop_finished(session, now - kept)),
+        dropped_guesses=due(voucher_guard.drop_old),
+        dropped_visits=due(open_visits.drop_old),
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from db.models import AccountingEvent, NetworkSession, UsageDay
+from db.models import AccountingEvent, NetworkSession, UsageDay, Voucher
 from identity.domain.quota import DayUsage, Mark, Totals, count, first_day
 from identity.office import Office
 
@@ -263,8 +263,16 @@ def usage_of(
 
 
 def drop_usage(session: Session, today: date) -> int:
-    """Delete days that no quota looks at any more; how many rows there were."""
-    result: Any = session.execute(delete(UsageDay).where(UsageDay.day < today - KEPT))
+    """Delete days that no quota looks at any more; how many rows there were.
+
+    A voucher's quota is for its whole life: its days stay while it may still be used.
+    """
+    counted = select(Voucher.account_id).where(
+        Voucher.account_id.is_not(None), Voucher.state == "active"
+    )
+    result: Any = session.execute(
+        delete(UsageDay).where(UsageDay.day < today - KEPT, UsageDay.account_id.not_in(counted))
+    )
     return int(result.rowcount)
 
 

@@ -11,7 +11,7 @@ from db.models import Account, Voucher, VoucherBatch
 from db.models.network import RADSEC_PREFIX
 from identity.domain.levels import Level
 from identity.domain.shared_secret import SHORT_OCTETS, Strength, assess
-from identity.services import nas, nas_hygiene, officers, sessions, vouchers
+from identity.services import nas, nas_hygiene, officers, sessions, voucher_changes, vouchers
 from yuenyan.commands.console import note_reading
 from yuenyan.commands.dynamic import (
     nas_set,
@@ -342,7 +342,7 @@ def voucher_revoke(context: Context, batch: int) -> None:
     with office.database.write() as session:
         if session.get(VoucherBatch, batch) is None:
             raise Refused(f"there is no sheet {batch}; see: yuenyan voucher list")
-        changed = vouchers.revoke_batch(session, office, batch, context.actor)
+        changed = voucher_changes.revoke_batch(session, office, batch, context.actor)
     click.echo(f"revoked {changed} codes")
 
 
