@@ -10,6 +10,7 @@ from captive_portal.public import (
     login,
     notice,
     registration,
+    released,
     status,
     visits,
     voucher,
@@ -26,7 +27,7 @@ from identity.office import Office
 MAXIMUM_FORM_OCTETS = 64 << 10
 """The largest form here is the registration, some hundreds of octets."""
 
-_PARTS = (visits, login, voucher, registration, notice, connect, status, detection)
+_PARTS = (visits, login, voucher, released, registration, notice, connect, status, detection)
 
 
 def create_app(office: Office) -> Flask:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, make_response, redirect, render_template
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from captive_portal.public import throttle
-from captive_portal.public.devices import may_join
 from captive_portal.public.messages import refusal_text
+from captive_portal.public.open_visits import close_open_visit
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import page, portal, public_root, visit
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
@@ -22,8 +23,9 @@ from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
 from db.models import Account
-from identity.domain.access import Denied, Method, Reason
 from identity.services.tokens import mint
+from identity.services.voucher_terms import place_of, profile_of
+from identity.services.vouchers import may_join
 
 pages = Blueprint("connect", __name__)
 
@@ -48,24 +50,34 @@ def show() -> Response:
     portal().limits.count(*checks)
     office = portal().office
     with office.database.write() as session:
-        if not may_join(session, office, current.account.id, visit().mac):
-            refusal = refusal_text(Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER))
-            return make_response(render_template("connect.html", problem=refusal), 403)
+        place = place_of(session, nas.id, visit().ssid)
+        refused = may_join(session, office, current.account.id, visit().mac, place)
+        if refused is not None:
+            return make_response(
+                render_template("connect.html", problem=refusal_text(refused)), 403
+            )
+        limits = _limits(session, current.account)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
+    close_open_visit()
     entry = Entry(
         username=token.username,
         token=token.token,
         destination=public_root() + page("status.show", joined="1"),
-        **_limits(current.account),
+        **limits,
     )
     step = vendor_called(nas.vendor).step(arrival_of_visit(), gateway_of(nas), entry)
     return _follow(step) if isinstance(step, BrowserStep) else _call(step)
 
 
-def _limits(account: Account) -> dict[str, int | None]:
-    role = account.role
+def _limits(session: Session, account: Account) -> dict[str, int | None]:
+    """For a make that RADIUS tells nothing: what is left of the time, and the rates."""
+    role = profile_of(session, account)
+    seconds = role.session_seconds
+    if account.expires_at is not None:
+        left = max(1, int((account.expires_at - portal().office.clock()).total_seconds()))
+        seconds = left if seconds is None else min(seconds, left)
     return {
-        "session_seconds": role.session_seconds,
+        "session_seconds": seconds,
         "down_kbps": role.down_kbps,
         "up_kbps": role.up_kbps,
     }

@@ -12,6 +12,7 @@ from flask import Blueprint, abort, redirect, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
+from captive_portal.public.open_visits import code_of_detour, remember_open_visit
 from captive_portal.public.site import StaleVisit, page, portal, safe_return_url, set_visit, visit
 from captive_portal.vendors.profile import Arrival, Forged, Gateway, Outcome
 from captive_portal.vendors.registry import vendor_called
@@ -84,6 +85,9 @@ def arrive(nas: str) -> Response:
             carried=dict(arrival.carried),
         )
     )
+    remember_open_visit()
+    if code := code_of_detour(arrival.url):
+        return redirect(page("voucher.form", c=code), 302)
     if arrival.outcome is Outcome.ALREADY:
         return redirect(page("status.show"), 302)
     if arrival.outcome is Outcome.REFUSED:
