@@ -24,6 +24,7 @@ from common.config_access import Directory, Eap, Proxy, RadSec
 from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
 from common.config_section import Listen, Prefix, Section
+from common.config_vouchers import Vouchers
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
 from common.witnesses import WitnessAddress, WitnessKind, parse_witness
@@ -290,6 +291,7 @@ class Config(Section):
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()
+    vouchers: Vouchers = Vouchers()
     lookup: Lookup = Lookup()
     directory: dict[str, Directory] = {}
     """In the order in which they are asked for a name that is not known here."""

@@ -34,6 +34,7 @@ needed=(
   ldapmodify:ldap-utils
   psql:postgresql-client
   pdftotext:poppler-utils
+  zbarimg:zbar-tools
   gcc:gcc
   make:make
   dpkg-source:dpkg-dev

@@ -31,7 +31,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "nas": ("yuenyan.commands.network", "access points, switches and gateways"),
     "cert": ("yuenyan.commands.cert", "certificates of the server, of accounts and of NAS"),
     "directory": ("yuenyan.commands.directory", "LDAP and Active Directory: list, test, relink"),
-    "voucher": ("yuenyan.commands.network", "issue vouchers"),
+    "voucher": ("yuenyan.commands.vouchers", "issue, print, extend and revoke vouchers"),
     "proxy": ("yuenyan.commands.proxy", "foreign realms and what is owed to their home servers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),

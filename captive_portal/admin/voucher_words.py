@@ -27,7 +27,7 @@ VOUCHER_REFUSALS: tuple[tuple[str, LazyString], ...] = (
     (r"a fixed window needs", _("Choose the day on which the vouchers end.")),
     (r"would end before they begin", _("The vouchers would end before they begin.")),
     (r"there is no NAS '(?P<name>.+?)'", _("There is no network device %(name)s.")),
-    (r"there is no voucher", _("There is no such voucher.")),
+    (r"there is no (voucher|sheet \d)", _("There is no such voucher.")),
     (r"say by what to extend", _("Say by what to extend: minutes, megabytes or a new last day.")),
     (r"of an extension must be (?P<range>\S+)", _("An extension is %(range)s.")),
     (r"the new end of the vouchers is over", _("That day is over.")),

@@ -104,12 +104,13 @@ class Terms:
             raise UsageError("the vouchers would end before they begin")
 
     def last_moment(self, now: datetime) -> datetime:
-        """The hard end of codes issued now."""
-        if self.hard_expiry is not None:
-            return self.hard_expiry
+        """The hard end of codes issued now; of those that run from their issue it is the end."""
         begin = max(now, self.not_before or now)
         if self.validity is Validity.FROM_CREATION:
-            return begin + timedelta(minutes=self.minutes)
+            end = begin + timedelta(minutes=self.minutes)
+            return min(end, self.hard_expiry or end)
+        if self.hard_expiry is not None:
+            return self.hard_expiry
         span = UNUSED_LIFETIME
         if self.validity is Validity.FROM_FIRST_USE:
             span += timedelta(minutes=self.minutes)
@@ -152,7 +153,6 @@ class Clock:
 
     validity: Validity
     minutes: int
-    created_at: datetime
     not_before: datetime | None
     hard_expiry: datetime
 
@@ -161,9 +161,6 @@ class Clock:
         span = timedelta(minutes=self.minutes)
         if self.validity is Validity.FROM_FIRST_USE:
             return min(now + span, self.hard_expiry)
-        if self.validity is Validity.FROM_CREATION:
-            begin = max(self.created_at, self.not_before or self.created_at)
-            return min(begin + span, self.hard_expiry)
         return self.hard_expiry
 
     def refusal(self, now: datetime, expires_at: datetime | None) -> Reason | None:

@@ -38,7 +38,7 @@ def get_batch(session: Session, batch_id: int) -> VoucherBatch:
     """
     batch = session.get(VoucherBatch, batch_id)
     if batch is None:
-        raise NotFound(f"there is no voucher sheet {batch_id}; see: yuenyan voucher list")
+        raise NotFound(f"there is no sheet {batch_id}; see: yuenyan voucher list")
     return batch
 
 
@@ -187,7 +187,7 @@ def _extend_one(row: Voucher, account: Account | None, extension: Extension, now
             row.hard_expiry = end
     if used_end is None:
         return
-    if batch.validity in (Validity.FIXED_WINDOW, Validity.MINUTES_OF_USE):
+    if batch.validity != Validity.FROM_FIRST_USE:
         row.expires_at = end
     elif extension.minutes:
         row.expires_at = min(max(used_end, now) + added, end)

@@ -25,7 +25,6 @@ def clock_of(voucher: Voucher) -> Clock:
     return Clock(
         validity=Validity(batch.validity),
         minutes=batch.minutes + voucher.extra_minutes,
-        created_at=batch.created_at,
         not_before=batch.not_before,
         hard_expiry=voucher.hard_expiry or batch.hard_expiry,
     )

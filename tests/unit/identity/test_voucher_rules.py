@@ -98,7 +98,11 @@ def test_terms_out_of_range_are_refused_by_name(change: dict[str, Any], says: st
 
 
 def clock(validity: Validity, **values: Any) -> Clock:
-    known: dict[str, Any] = {"minutes": 60, "created_at": NOW, "not_before": None, "hard_expiry": NOW + 24 * HOUR}
+    known: dict[str, Any] = {
+        "minutes": 60,
+        "not_before": None,
+        "hard_expiry": NOW + 24 * HOUR,
+    }
     return Clock(validity=validity, **(known | values))
 
 
@@ -106,7 +110,7 @@ def clock(validity: Validity, **values: Any) -> Clock:
     ("validity", "end"),
     [
         (Validity.FROM_FIRST_USE, NOW + 3 * HOUR),
-        (Validity.FROM_CREATION, NOW + HOUR),
+        (Validity.FROM_CREATION, NOW + 24 * HOUR),
         (Validity.FIXED_WINDOW, NOW + 24 * HOUR),
         (Validity.MINUTES_OF_USE, NOW + 24 * HOUR),
     ],
@@ -121,8 +125,16 @@ def test_the_hard_end_and_the_begin_hold_for_all() -> None:
     assert clock(Validity.FROM_FIRST_USE).refusal(NOW + 24 * HOUR, None) is Reason.VOUCHER_EXPIRED
     early = clock(Validity.FROM_CREATION, not_before=NOW + HOUR)
     assert early.refusal(NOW, None) is Reason.VOUCHER_EARLY
-    assert early.ends_if_begun(NOW) == NOW + 2 * HOUR
     assert early.refusal(NOW + HOUR, None) is None
+
+
+def test_the_last_moment_of_a_sheet_follows_from_its_terms() -> None:
+    minutes = timedelta(minutes=480)
+    creation = replace(TERMS, validity=Validity.FROM_CREATION)
+    assert TERMS.last_moment(NOW) == NOW + timedelta(days=180) + minutes
+    assert creation.last_moment(NOW) == NOW + minutes
+    assert replace(creation, not_before=NOW + HOUR).last_moment(NOW) == NOW + HOUR + minutes
+    assert replace(creation, hard_expiry=NOW + HOUR).last_moment(NOW) == NOW + HOUR
 
 
 def test_a_state_expires_by_time_alone() -> None:
