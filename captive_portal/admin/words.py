@@ -176,6 +176,7 @@ LEVELS: Words = {
     "auditor": _("auditor"),
     "school": _("officer of the school"),
     "approver": _("approver"),
+    "voucher-desk": _("voucher desk"),
     "help-desk": _("help desk"),
     "executive": _("executive"),
 }
