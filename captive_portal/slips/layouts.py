@@ -8,6 +8,8 @@ from dataclasses import dataclass
 MONOSPACED_WIDTH = 0.6
 """Of a character of Courier, in its size."""
 _POINTS_A_MM = 72 / 25.4
+_TWO_LINES = 8.0
+"""From this height on, in millimetres, a long name of a site takes two lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ _SMALL = Layout(
 _LARGE = Layout(
     name="10", page_width=210, page_height=297, columns=2, rows=5,
     card_width=97, card_height=56.2,
-    head=Box(5, 3, 87, 7.5), network=Box(5, 10.6, 54, 5.4), code=Box(5, 16.4, 54, 8.6),
+    head=Box(5, 2.4, 87, 8.2), network=Box(5, 10.6, 54, 5.4), code=Box(5, 16.4, 54, 8.6),
     terms=Box(5, 26, 31, 28), wifi=Box(37, 27, 21, 21),
     login=Box(60, 13.5, 33, 33),
     head_points=12, code_points=20, text_points=8,
@@ -145,6 +147,8 @@ def style(layout: Layout) -> str:
             for x, y in (layout.corner(place),)
         ),
     ]
+    if layout.head.height > _TWO_LINES:
+        rules.append(".head.longest { white-space: normal; line-height: 1.3; }")
     if not layout.is_centred:
         wide = layout.wifi.x + layout.wifi.width - layout.terms.x
         rules.append(f".terms.wide {{ width: {wide}mm; }}")

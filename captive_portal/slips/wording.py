@@ -109,7 +109,7 @@ class Sheet:
         """How large the name of the site can be: Thai offices have long ones."""
         # Vowels and tone marks above and below take no room of their own.
         width = sum(1 for sign in self.site if unicodedata.category(sign) != "Mn")
-        return "longest" if width > 44 else "long" if width > 32 else ""
+        return "longest" if width > 38 else "long" if width > 28 else ""
 
     @property
     def captions(self) -> tuple[str, str]:
