@@ -44,7 +44,7 @@ lint: setup ## format, lint, types, import contracts, file lengths
 	@$(BIN)/python tests/file_lengths.py
 
 bench: setup ## the project's own measurements, as tables
-	@for measurement in bench/{flows,lookup,district,radius,eap,portal,scale}.py; do \
+	@for measurement in bench/{flows,lookup,district,radius,eap,portal,scale,vouchers}.py; do \
 		echo "== $$measurement"; $(BIN)/python "$$measurement"; done
 
 soak: setup ## a day's traffic in ten minutes while the database and a worker break

@@ -27,6 +27,7 @@ from common.config_office import Clock, OfficeDuties
 from common.config_onboarding import Onboarding
 from common.config_registration import Registration, Sms
 from common.config_section import Listen, Prefix, Section
+from common.config_vouchers import Vouchers
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
 from common.witnesses import WitnessAddress, WitnessKind, parse_witness
@@ -119,6 +120,16 @@ class Portal(Web):
     """The role a self-registered visitor asks for."""
     help_line: str = ""
     """Whom to ask, shown on every page, such as a room and a telephone number."""
+    capture_url: str = "http://192.0.2.1"
+    """Where a browser goes that scanned a voucher and must come through its gateway: plain http, an
+    address that leads nowhere (RFC 5737), so that only a gateway answers. Empty: not offered."""
+
+    @field_validator("capture_url")
+    @classmethod
+    def _caught(cls, value: str) -> str:
+        if value and (not value.startswith("http://") or len(value) > 200 or "?" in value):
+            raise ValueError("give an http:// address: no gateway can catch https")
+        return value
 
 
 class Admin(Web):
@@ -285,6 +296,7 @@ class Config(Section):
     mail: Mail = Mail()
     sms: Sms = Sms()
     registration: Registration = Registration()
+    vouchers: Vouchers = Vouchers()
     lookup: Lookup = Lookup()
     gateway: Gateway = Gateway()
     onboarding: Onboarding = Onboarding()

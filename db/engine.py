@@ -86,7 +86,9 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
-_CACHED_BY_RADIUS = frozenset({"account", "credential", "role", "nas_client", "organisation"})
+_CACHED_BY_RADIUS = frozenset(
+    {"account", "credential", "role", "nas_client", "organisation", "voucher", "voucher_batch"}
+)
 
 
 def _raise_revision(session: Session, _context: Any) -> None:

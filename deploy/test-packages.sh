@@ -35,6 +35,7 @@ needed=(
   psql:postgresql-client
   pdftotext:poppler-utils
   xmllint:libxml2-utils
+  zbarimg:zbar-tools
   gcc:gcc
   make:make
   dpkg-source:dpkg-dev

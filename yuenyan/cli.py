@@ -46,7 +46,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "onboarding": ("yuenyan.commands.onboarding", "profiles that set devices up: export, check"),
     "directory": ("yuenyan.commands.directory", "LDAP and Active Directory: list, test, relink"),
     "message": ("yuenyan.commands.messages", "letters and short messages: whether they went"),
-    "voucher": ("yuenyan.commands.network", "issue vouchers"),
+    "voucher": ("yuenyan.commands.vouchers", "issue, print, extend and revoke vouchers"),
     "proxy": ("yuenyan.commands.proxy", "foreign realms and what is owed to their home servers"),
     "session": ("yuenyan.commands.network", "who is and was connected"),
     "login": ("yuenyan.commands.logins", "who was let in or refused, and why"),

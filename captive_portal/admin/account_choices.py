@@ -18,7 +18,7 @@ from identity.services import approval, officers, recoverable
 
 blueprint = Blueprint("account_choices", __name__, url_prefix="/people")
 
-_LOCAL = frozenset({Level.SCHOOL, Level.APPROVER, Level.HELP_DESK})
+_LOCAL = frozenset({Level.SCHOOL, Level.APPROVER, Level.VOUCHER_DESK, Level.HELP_DESK})
 """What the administrator of one school may make its own people."""
 
 AS_ROLE = "role"

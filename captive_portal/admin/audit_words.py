@@ -106,5 +106,11 @@ ACTIONS: Words = {
     "voucher:created": _("issued vouchers"),
     "voucher:printed": _("printed vouchers"),
     "voucher:revoked": _("revoked vouchers"),
+    "voucher:extended": _("extended vouchers"),
+    "voucher:handed_over": _("noted who received vouchers"),
+    "voucher:exported": _("exported vouchers"),
+    "voucher:deleted": _("deleted expired vouchers"),
+    "voucher:device_released": _("took a device off a voucher"),
+    "voucher:guessing": _("too many wrong voucher codes came"),
     "voucher:first_used": _("used a voucher for the first time"),
 }

@@ -232,6 +232,14 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     ),
     "voucher_expired": (_NEW_VOUCHER,),
     "voucher_revoked": (_NEW_VOUCHER,),
+    "voucher_used_up": (
+        _("Extend the voucher on the page of its sheet if the guest may go on."),
+        _NEW_VOUCHER,
+    ),
+    "voucher_not_valid_yet": (_("The slip says from when on it is valid."),),
+    "voucher_for_another_place": (
+        _("The page of its sheet says where it is valid: a network device, a school or a Wi-Fi."),
+    ),
     "voucher_device_limit": (_("Sign another device of this voucher off first."), _NEW_VOUCHER),
     "simultaneous_limit": (
         _("Sign a device off that is not in use; Connections shows which are on line."),

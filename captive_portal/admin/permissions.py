@@ -53,8 +53,9 @@ class Permission(StrEnum):
 
 _EVERYONE = frozenset(Level)
 _ADMIN = frozenset({Level.ADMIN})
-_STAFF = _EVERYONE - {Level.EXECUTIVE}
+_STAFF = _EVERYONE - {Level.EXECUTIVE, Level.VOUCHER_DESK}
 _DESK = frozenset({Level.ADMIN, Level.APPROVER, Level.SCHOOL})
+_ISSUERS = _DESK | {Level.VOUCHER_DESK}
 _CONNECTIONS = frozenset(
     {Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR, Level.SCHOOL, Level.HELP_DESK}
 )
@@ -68,8 +69,8 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.DECIDE_REGISTRATIONS: _DESK,
     Permission.VIEW_PEOPLE: _STAFF,
     Permission.CHANGE_PEOPLE: _ADMIN,
-    Permission.VIEW_VOUCHERS: _DESK | {Level.AUDITOR, Level.HELP_DESK},
-    Permission.ISSUE_VOUCHERS: _DESK,
+    Permission.VIEW_VOUCHERS: _ISSUERS | {Level.AUDITOR, Level.HELP_DESK},
+    Permission.ISSUE_VOUCHERS: _ISSUERS,
     # Where somebody was and when is more than an approver needs to admit them.
     Permission.VIEW_SESSIONS: _CONNECTIONS,
     Permission.END_SESSIONS: frozenset({Level.CUSTODIAN, Level.SCHOOL, Level.HELP_DESK}),

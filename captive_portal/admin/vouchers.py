@@ -1,108 +1,95 @@
-"""Vouchers: issue a batch, see how it is used, print its sheet, revoke it."""
+"""Vouchers: find sheets, issue one, see how it and its codes stand.
+
+What is done to them and how they are printed are further pages of the same blueprint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
+from datetime import datetime
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, lazy_gettext
-from sqlalchemy import ColumnElement, case, func, select, true
-from sqlalchemy.orm import Session
-from wtforms import Form, IntegerField, SelectField, StringField
+from flask_babel import gettext
 
+from captive_portal.admin import voucher_acts, voucher_prints
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, between, granted_choices, needed_number, offer
-from captive_portal.admin.paging import contains, fetch_page
+from captive_portal.admin.paging import fetch_page
 from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.voucher_form import NewBatch, read_first_moment
+from captive_portal.admin.voucher_sheets import (
+    blueprint,
+    find_sheet,
+    portal_url,
+    visible,
+    why_not,
+)
 from captive_portal.admin.words import explain
-from captive_portal.web import qr
-from common.errors import BackendUnavailable, NetAccessError, Refused
-from common.net import parse_listen
-from db.models import Account, Voucher, VoucherBatch
-from identity.services import approval, audit, vouchers
+from common.errors import BackendUnavailable, NetAccessError, UsageError
+from db.models import Account, NasClient, Organisation, Voucher
+from identity.domain.vouchers import VoucherState
+from identity.services import voucher_lists, vouchers
+from identity.services.voucher_lists import Wanted
 
-blueprint = Blueprint("vouchers", __name__, url_prefix="/vouchers")
-
-LAYOUTS = {"24": 24, "10": 10}
-"""Cards on an A4 page: 3 by 8 small ones, or 2 by 5 large ones."""
-_PAGES_AT_ONCE = 10
-"""A browser lays out 240 QR codes quickly and 2000 slowly."""
-_ = lazy_gettext
-
-
-class NewBatch(Form):
-    """What somebody fills in to issue vouchers."""
-
-    name = StringField(_("For what (names the sheet)"), [at_most(80)])
-    count = IntegerField(_("How many"), [needed_number(), between(1, vouchers.MAXIMUM_BATCH)])
-    minutes = IntegerField(
-        _("Minutes from the first use"), [needed_number(), between(1, 366 * 1440)]
-    )
-    devices = IntegerField(_("Devices for one voucher"), [needed_number(), between(1, 100)])
-    role = SelectField(_("Role"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchUse:
-    """How many codes of a batch are in which state."""
-
-    unused: int
-    active: int
-    expired: int
-    revoked: int
-
-    @property
-    def total(self) -> int:
-        return self.unused + self.active + self.expired + self.revoked
+__all__ = ["blueprint", "voucher_acts", "voucher_prints"]
 
 
 @blueprint.get("/")
 @requires(Permission.VIEW_VOUCHERS)
 def listing() -> ResponseReturnValue:
-    """Batches, newest first, with how far they are used."""
-    wanted = request.args.get("q", "").strip()
-    statement = (
-        select(VoucherBatch, Account)
-        .join(Account, Account.id == VoucherBatch.issuer_id)
-        .order_by(VoucherBatch.id.desc())
+    """Sheets, newest first, with how far they are used."""
+    now, asked = office().clock(), request.args
+    since = until = None
+    try:
+        since = read_first_moment(asked.get("from", ""))
+        until = _end_of_day(asked.get("to", ""))
+    except UsageError as error:
+        flash(str(error), "error")
+    wanted = Wanted(
+        text=asked.get("q", "").strip()[:80],
+        state=asked.get("state", ""),
+        issuer=asked.get("issuer", "")[:253],
+        since=since,
+        until=until,
     )
-    if wanted:
-        statement = statement.where(contains(wanted, VoucherBatch.name))
     with office().database.read() as session:
-        statement = statement.where(_visible(session))
+        statement = voucher_lists.sheets(wanted, now).where(visible(session))
         page = fetch_page(session, statement, count=True)
-        uses = _uses(session, [batch.id for batch, _issuer in page.rows])
-        return render_template("vouchers.html", page=page, uses=uses, q=wanted)
+        uses = voucher_lists.uses_of(session, [batch.id for batch, _issuer in page.rows], now)
+        issuers = voucher_lists.issuers(session, officer().reach)
+    return render_template(
+        "vouchers.html",
+        page=page,
+        uses=uses,
+        wanted=wanted,
+        asked=asked,
+        issuers=issuers,
+        states=[state.value for state in VoucherState],
+        is_filtered=any((wanted.text, wanted.state, wanted.issuer, since, until)),
+    )
+
+
+def _end_of_day(text: str) -> datetime | None:
+    """The end of the day in a filter, which may be over."""
+    first = read_first_moment(text)
+    return first.replace(hour=23, minute=59, second=59) if first is not None else None
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
 @requires(Permission.ISSUE_VOUCHERS)
 def create() -> ResponseReturnValue:
-    """Issue a batch."""
-    form = NewBatch(request.form)
+    """Issue a sheet."""
+    form = NewBatch.read(request.form.to_dict())
     with office().database.read() as session:
-        form.role.choices = offer(granted_choices(session, officer()))
+        form.offer_choices(session)
     if request.method == "GET":
-        form.count.data, form.minutes.data, form.devices.data = 24, 480, 1
-        form.role.data = "guest"
+        form.set_defaults()
         return render_template("voucher_new.html", form=form, error=None)
     error = gettext("Please correct the marked fields.")
     if form.validate():
         try:
+            terms = form.terms()
             with office().database.write() as session:
-                batch, _codes = vouchers.create_batch(
-                    session,
-                    office(),
-                    count=form.count.data or 0,
-                    role=form.role.data,
-                    minutes=form.minutes.data or 0,
-                    devices=form.devices.data or 0,
-                    issuer=officer().username,
-                    name=form.name.data or "",
-                )
+                batch, _codes = vouchers.issue(session, office(), terms, officer().username)
             flash(gettext("The vouchers are ready to be printed."), "done")
             return redirect(url_for("vouchers.show", batch_id=batch.id))
         except BackendUnavailable:
@@ -115,147 +102,51 @@ def create() -> ResponseReturnValue:
 @blueprint.get("/<int:batch_id>")
 @requires(Permission.VIEW_VOUCHERS)
 def show(batch_id: int) -> ResponseReturnValue:
-    """One batch: its terms and its use; the codes themselves are on the print sheet only."""
+    """One sheet: its terms, its use, its vouchers by number; codes are on what is printed only."""
+    now, state = office().clock(), request.args.get("state", "")
     with office().database.read() as session:
-        batch = _find(session, batch_id)
+        batch = find_sheet(session, batch_id)
         issuer = session.get(Account, batch.issuer_id)
-        use = _uses(session, [batch_id])[batch_id]
-        is_theirs = officer().may(Permission.ISSUE_VOUCHERS) and _why_not(session, batch) is None
+        use = voucher_lists.uses_of(session, [batch_id], now)[batch_id]
+        is_theirs = officer().may(Permission.ISSUE_VOUCHERS) and why_not(session, batch) is None
+        page = fetch_page(session, voucher_lists.codes(batch_id, state, now), count=True)
+        nas = session.get(NasClient, batch.nas_client_id) if batch.nas_client_id else None
+        school = session.get(Organisation, batch.organisation_id) if batch.organisation_id else None
     return render_template(
         "voucher_batch.html",
         batch=batch,
         issuer=issuer,
         use=use,
         is_theirs=is_theirs,
-        is_guess=_portal_url()[1],
+        is_guess=portal_url()[1],
+        page=page,
+        state=state,
+        states=[one.value for one in VoucherState],
+        nas=nas,
+        school=school,
     )
 
 
-@blueprint.get("/<int:batch_id>/print")
-@requires(Permission.ISSUE_VOUCHERS)
-def print_sheet(batch_id: int) -> ResponseReturnValue:
-    """Unused codes of a batch as cards for A4 paper. Printing is recorded."""
-    layout = request.args.get("layout", "24")
-    cards_on_page = LAYOUTS.get(layout, 24)
-    part = request.args.get("part", 1, type=int)
-    with office().database.write() as session:
-        batch = _find(session, batch_id)
-        if (refusal := _why_not(session, batch)) is not None:
-            flash(refusal, "error")
-            return redirect(url_for("vouchers.show", batch_id=batch_id))
-        codes = [
-            issued.code
-            for issued in vouchers.codes_of(session, office(), batch_id)
-            if issued.state == "unused"
-        ]
-        size = cards_on_page * _PAGES_AT_ONCE
-        parts = max(1, -(-len(codes) // size))
-        part = min(max(part, 1), parts)
-        shown = codes[(part - 1) * size : part * size]
-        audit.record(
-            session,
-            office().clock(),
-            officer().username,
-            "voucher:printed",
-            f"batch {batch_id}",
-            count=len(shown),
-        )
-    portal, is_guess = _portal_url()
-    pages = [
-        [
-            (code, qr.svg(f"{portal}/v?c={quote(code)}", code))
-            for code in shown[at : at + cards_on_page]
-        ]
-        for at in range(0, len(shown), cards_on_page)
-    ]
-    return render_template(
-        "voucher_print.html",
-        batch=batch,
-        pages=pages,
-        layout=str(cards_on_page),
-        part=part,
-        parts=parts,
-        portal=portal,
-        is_guess=is_guess,
-    )
-
-
-@blueprint.post("/<int:batch_id>/revoke")
-@requires(Permission.ISSUE_VOUCHERS)
-def revoke(batch_id: int) -> ResponseReturnValue:
-    """Revoke every code of a batch and suspend the guests who came in by it."""
-    here = redirect(url_for("vouchers.show", batch_id=batch_id))
-    if request.form.get("sure") != "yes":
-        flash(gettext("Tick the box to confirm first."), "error")
-        return here
-    with office().database.write() as session:
-        batch = _find(session, batch_id)
-        if (refusal := _why_not(session, batch)) is not None:
-            flash(refusal, "error")
-            return here
-        count = vouchers.revoke_batch(session, office(), batch_id, officer().username)
-    flash(gettext("%(count)s vouchers are revoked.", count=count), "done")
-    return here
-
-
-def _visible(session: Session) -> ColumnElement[bool]:
-    """The sheets the officer may see: of the own organisation, unless they may issue anywhere."""
-    if officer().may(Permission.ISSUE_VOUCHERS):
-        account = session.get_one(Account, officer().account_id)
-        if approval.scope_of(session, account).organisation_id is None:
-            return true()
-    return officer().reach.batches()
-
-
-def _find(session: Session, batch_id: int) -> VoucherBatch:
-    """The sheet; 404 when there is none that the officer may see."""
-    wanted = select(VoucherBatch).where(VoucherBatch.id == batch_id, _visible(session))
-    batch = session.scalar(wanted)
-    if batch is None:
-        abort(404)
-    return batch
-
-
-def _why_not(session: Session, batch: VoucherBatch) -> str | None:
-    """Why the officer may neither print nor revoke this batch; None: they may."""
-    try:
-        approval.refuse_vouchers(session, session.get_one(Account, officer().account_id), batch)
-    except Refused as refusal:
-        return explain(refusal)
-    return None
-
-
-def _uses(session: Session, batch_ids: Sequence[int]) -> dict[int, BatchUse]:
-    """How the codes of each batch stand now."""
+@blueprint.get("/<int:batch_id>/voucher/<int:voucher_id>")
+@requires(Permission.VIEW_VOUCHERS)
+def show_one(batch_id: int, voucher_id: int) -> ResponseReturnValue:
+    """One voucher: how it stands, its devices, and what can be done about it."""
     now = office().clock()
-    over = (Voucher.state == "active") & (Voucher.expires_at <= now)
-    lapsed = (Voucher.state == "unused") & (VoucherBatch.hard_expiry <= now)
-    state = case((over | lapsed, "expired"), else_=Voucher.state)
-    counted: dict[int, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
-    for batch_id, name, number in session.execute(
-        select(Voucher.batch_id, state, func.count())
-        .join(VoucherBatch, VoucherBatch.id == Voucher.batch_id)
-        .where(Voucher.batch_id.in_(batch_ids))
-        .group_by(Voucher.batch_id, state)
-    ):
-        counted[batch_id][name] = number
-    return {
-        batch_id: BatchUse(
-            unused=states.get("unused", 0),
-            active=states.get("active", 0),
-            expired=states.get("expired", 0),
-            revoked=states.get("revoked", 0),
-        )
-        for batch_id, states in counted.items()
-    }
-
-
-def _portal_url() -> tuple[str, bool]:
-    """Where guests reach the public portal, and whether that is only a guess."""
-    portal = office().config.portal
-    if portal.public_url:
-        return portal.public_url.rstrip("/"), False
-    host, port = parse_listen(portal.listen)
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = request.host.rpartition(":")[0] or request.host
-    return f"http://{host}:{port}", True
+    with office().database.read() as session:
+        batch = find_sheet(session, batch_id)
+        found = session.execute(
+            voucher_lists.codes(batch_id, "", now).where(Voucher.id == voucher_id)
+        ).one_or_none()
+        if found is None:
+            return redirect(url_for("vouchers.show", batch_id=batch_id))
+        row, state = found
+        devices = vouchers.devices_of(session, voucher_id)
+        is_theirs = officer().may(Permission.ISSUE_VOUCHERS) and why_not(session, batch) is None
+    return render_template(
+        "voucher_one.html",
+        batch=batch,
+        row=row,
+        state=state,
+        devices=devices,
+        is_theirs=is_theirs,
+    )

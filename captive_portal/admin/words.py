@@ -18,6 +18,7 @@ from captive_portal.admin.audit_words import ACTIONS as ACTIONS
 from captive_portal.admin.lookup_words import DEVICE_OUTCOMES, QUESTION_KINDS, STATES
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REFUSALS
+from captive_portal.admin.voucher_words import VOUCHER_REFUSALS
 from common.errors import NetAccessError
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
 from traffic.lookup.stations import MADE_UP
@@ -49,6 +50,9 @@ REASONS: Words = {
     "voucher_unknown": _("There is no voucher with this code"),
     "voucher_expired": _("The voucher's time is over"),
     "voucher_revoked": _("The voucher was revoked"),
+    "voucher_used_up": _("The voucher's time, data or sign-ins are used up"),
+    "voucher_not_valid_yet": _("The voucher is not valid yet"),
+    "voucher_for_another_place": _("The voucher is for another place or Wi-Fi"),
     "voucher_device_limit": _("The voucher is in use on as many devices as it allows"),
     "simultaneous_limit": _("The account is connected on as many devices as its role allows"),
     "method_unsupported": _("The device asked by a method this server does not offer"),
@@ -135,8 +139,27 @@ REGISTRATION_STATES: Words = {
 VOUCHER_STATES: Words = {
     "unused": _("unused"),
     "active": _("in use"),
+    "exhausted": _("used up"),
     "expired": _("expired"),
     "revoked": _("revoked"),
+}
+
+EXHAUSTED_BY: Words = {
+    "time": _("time used up"),
+    "data": _("data used up"),
+    "uses": _("sign-ins used up"),
+}
+
+VALIDITIES: Words = {
+    "from_first_use": _("minutes from the first use"),
+    "from_creation": _("minutes from the issue"),
+    "fixed_window": _("from one day to another"),
+    "minutes_of_use": _("minutes of being connected"),
+}
+
+GUESS_LANES: Words = {
+    "strong": _("long codes"),
+    "weak": _("short codes and codes of digits"),
 }
 
 KINDS: Words = {"person": _("person"), "guest": _("guest"), "device": _("device")}
@@ -172,6 +195,7 @@ LEVELS: Words = {
     "auditor": _("auditor"),
     "school": _("officer of the school"),
     "approver": _("approver"),
+    "voucher-desk": _("voucher desk"),
     "help-desk": _("help desk"),
     "executive": _("executive"),
 }
@@ -424,6 +448,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
             r"the number of vouchers must be (?P<range>\S+)",
             _("The number of vouchers must be %(range)s."),
         ),
+        *VOUCHER_REFUSALS,
         (r"the tolerance must be", _("The tolerance is 0 seconds to 7 days.")),
         (r"'(?P<value>.+)' is not a time", _("%(value)s is not a time.")),
         (

@@ -12,8 +12,8 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public import throttle
-from captive_portal.public.devices import may_join
 from captive_portal.public.messages import refusal_text
+from captive_portal.public.open_visits import close_open_visit
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import (
     StaleVisit,
@@ -29,10 +29,12 @@ from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
 from db.models import PortalToken
-from identity.domain.access import Denied, Granted, Method, Reason
+from identity.domain.access import Denied, Granted, Reason
 from identity.services import hand_over
 from identity.services.login import record_decision
 from identity.services.tokens import mint
+from identity.services.voucher_terms import place_of
+from identity.services.vouchers import may_join
 
 pages = Blueprint("connect", __name__)
 
@@ -64,10 +66,14 @@ def show() -> Response:
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
     with office.database.write() as session:
-        if not may_join(session, office, current.account.id, visit().mac):
-            refusal = refusal_text(Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER))
-            return make_response(render_template("connect.html", problem=refusal), 403)
+        place = place_of(session, nas.id, visit().ssid)
+        refused = may_join(session, office, current.account.id, visit().mac, place)
+        if refused is not None:
+            return make_response(
+                render_template("connect.html", problem=refusal_text(refused)), 403
+            )
         token = mint(session, office, current.account, visit().mac or None, nas.id)
+    close_open_visit()
     try:
         step = vendor_called(nas.vendor).step(
             arrival_of_visit(), gateway_of(nas), _entry(decision, token)

@@ -11,6 +11,13 @@ _SECRETIVE = {
     Reason.NO_PASSWORD,
     Reason.NOT_A_LOGIN,
 }
+_USELESS_CODE = {
+    Reason.VOUCHER_UNKNOWN,
+    Reason.VOUCHER_EXPIRED,
+    Reason.VOUCHER_REVOKED,
+    Reason.VOUCHER_EXHAUSTED,
+}
+"""One sentence for all of them: a guesser must not learn that a code once was good."""
 
 
 def is_wrong_password(decision: Denied) -> bool:
@@ -35,7 +42,16 @@ def refusal_text(decision: Denied | Unavailable) -> str:
             "Nobody new can be let in at the moment: the system has no room for its records. "
             "Please tell the person in charge."
         )
-    if decision.reason in (Reason.VOUCHER_UNKNOWN, Reason.VOUCHER_EXPIRED, Reason.VOUCHER_REVOKED):
+    if decision.reason == Reason.VOUCHER_EARLY:
+        return gettext("This code is not valid yet. Its slip says from when on.")
+    if decision.reason == Reason.VOUCHER_ELSEWHERE:
+        return gettext(
+            "This code is for another place. Connect to the Wi-Fi named on the slip, then open "
+            "this page again."
+        )
+    if decision.reason == Reason.OUTSIDE_HOURS:
+        return gettext("The network is closed at this hour. Please come back when it is open.")
+    if decision.reason in _USELESS_CODE:
         return gettext(
             "This code cannot be used: it is mistyped or no longer valid. "
             "Please check it, or ask for a new one."

@@ -1,12 +1,12 @@
 """Which failures are counted, and how many are too many (spec: portal, threats).
 
 Addresses and MAC addresses are free to change, so a count over the account or the whole
-site stands behind each of them.
+site stands behind each of them. Voucher codes are counted elsewhere (voucher_guesses).
 """
 
 from __future__ import annotations
 
-from captive_portal.public.site import client_address, portal, visit
+from captive_portal.public.site import client_address, portal
 from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Limit, site_of
 
@@ -14,12 +14,6 @@ _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes")
 """High, because a whole school may share one address behind a gateway that translates."""
 _BY_ACCOUNT_HERE = Limit.of("login-account-address", "5 per 5 minutes")
 _BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes")
-
-_VOUCHER_ADDRESS = Limit.of("voucher-address", "10 per 10 minutes")
-_VOUCHER_DEVICE = Limit.of("voucher-device", "10 per 10 minutes")
-_VOUCHER_SITE = Limit.of("voucher-site", "1000 per 1 hour")
-"""At 49.5 bits a code, half a year of this against 1000 live codes hits with odds of 5 in a
-million; a lower count would let one joker lock every guest out."""
 
 _REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour")
 """A parents' evening behind one address still gets in."""
@@ -38,14 +32,6 @@ def login_checks(username: str) -> Checks:
         (_BY_ACCOUNT_HERE, f"{name} {address}"),
         (_BY_ACCOUNT, name),
     )
-
-
-def voucher_checks() -> Checks:
-    """What a voucher code is counted under."""
-    checks: Checks = ((_VOUCHER_ADDRESS, site_of(client_address())), (_VOUCHER_SITE, "site"))
-    if visit().mac:
-        checks = (*checks, (_VOUCHER_DEVICE, visit().mac))
-    return checks
 
 
 def registration_checks() -> Checks:

@@ -12,6 +12,7 @@ from flask import Blueprint, abort, redirect, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
+from captive_portal.public.open_visits import code_of_detour, remember_open_visit
 from captive_portal.public.site import (
     StaleVisit,
     client_address,
@@ -115,6 +116,9 @@ def arrive_from(nas: NasClient) -> Response:
             seen_from=here,
         )
     )
+    remember_open_visit()
+    if code := code_of_detour(arrival.url):
+        return redirect(page("voucher.form", c=code), 302)
     if arrival.outcome is Outcome.ALREADY:
         return redirect(page("status.show"), 302)
     told = {Outcome.LEFT: {"signed_out": "1"}}.get(arrival.outcome, {})

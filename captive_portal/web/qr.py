@@ -10,12 +10,21 @@ _QUIET_MODULES = 4
 """ISO/IEC 18004: scanners need four light modules around the code."""
 
 
+_MASK = 3
+"""Any of the eight is as readable; weighing them all up takes eight times as long."""
+
+
+def modules(text: str) -> list[list[bool]]:
+    """The dark modules of `text`, row by row, without the quiet zone."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
+    code.add_data(text, optimize=0)
+    code.make(fit=True)
+    return code.get_matrix()
+
+
 def svg(text: str, label: str) -> Markup:
     """`text` as an SVG element that screen readers call `label`."""
-    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0)
-    code.add_data(text)
-    code.make(fit=True)
-    rows = code.get_matrix()
+    rows = modules(text)
     path = "".join(_row(index, row) for index, row in enumerate(rows))
     side = len(rows) + 2 * _QUIET_MODULES
     return Markup(

@@ -5,9 +5,6 @@ from db.models.admission import (
     ApproverScope,
     PortalToken,
     Registration,
-    Voucher,
-    VoucherBatch,
-    VoucherDevice,
 )
 from db.models.append_only import AppendOnly
 from db.models.base import Base
@@ -34,6 +31,7 @@ from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
 from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
+from db.models.vouchers import OpenVisit, Voucher, VoucherBatch, VoucherDevice, VoucherGuess
 
 __all__ = [
     "Account",
@@ -63,6 +61,7 @@ __all__ = [
     "NetworkSession",
     "NoticeGiven",
     "NoticeText",
+    "OpenVisit",
     "OfficerLevel",
     "Organisation",
     "Person",
@@ -82,4 +81,5 @@ __all__ = [
     "Voucher",
     "VoucherBatch",
     "VoucherDevice",
+    "VoucherGuess",
 ]

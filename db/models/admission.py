@@ -1,10 +1,10 @@
-"""How people come in without being on the roster: registrations, vouchers, one-time tokens."""
+"""How people come in without being on the roster: registrations and one-time tokens."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, false, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, IntPk
@@ -90,53 +90,6 @@ class ApproverRole(Base):
 
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
     role_id: Mapped[int] = mapped_column(ForeignKey("role.id"), primary_key=True)
-
-
-class VoucherBatch(Base):
-    """A sheet of vouchers issued together by a named person."""
-
-    __tablename__ = "voucher_batch"
-
-    id: Mapped[IntPk]
-    name: Mapped[str]
-    role_id: Mapped[int] = mapped_column(ForeignKey("role.id"))
-    issuer_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
-    minutes: Mapped[int]
-    """Validity from first use."""
-    devices: Mapped[int]
-    created_at: Mapped[datetime]
-    hard_expiry: Mapped[datetime]
-    """Unused codes die here."""
-
-    role: Mapped[Role] = relationship(lazy="joined")
-
-
-class Voucher(Base):
-    """One code. Only its HMAC is searchable; the text is encrypted for printing."""
-
-    __tablename__ = "voucher"
-    __table_args__ = (CheckConstraint("state IN ('unused', 'active', 'revoked')", name="state"),)
-
-    id: Mapped[IntPk]
-    batch_id: Mapped[int] = mapped_column(ForeignKey("voucher_batch.id"), index=True)
-    code_hmac: Mapped[str] = mapped_column(unique=True)
-    code_encrypted: Mapped[bytes] = mapped_column(LargeBinary)
-    state: Mapped[str] = mapped_column(default="unused")
-    first_used_at: Mapped[datetime | None]
-    expires_at: Mapped[datetime | None]
-    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
-
-    batch: Mapped[VoucherBatch] = relationship(lazy="joined")
-
-
-class VoucherDevice(Base):
-    """A device that has used a voucher; at most `devices` of the batch each."""
-
-    __tablename__ = "voucher_device"
-
-    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"), primary_key=True)
-    mac: Mapped[str] = mapped_column(primary_key=True)
-    first_seen_at: Mapped[datetime]
 
 
 class PortalToken(Base):

@@ -54,6 +54,9 @@ class Reason(StrEnum):
     VOUCHER_EXPIRED = "voucher_expired"
     VOUCHER_REVOKED = "voucher_revoked"
     VOUCHER_DEVICES = "voucher_device_limit"
+    VOUCHER_EXHAUSTED = "voucher_used_up"
+    VOUCHER_EARLY = "voucher_not_valid_yet"
+    VOUCHER_ELSEWHERE = "voucher_for_another_place"
     SIMULTANEOUS = "simultaneous_limit"
     METHOD_UNSUPPORTED = "method_unsupported"
     BAD_REQUEST = "bad_request"
@@ -96,6 +99,9 @@ class RoleProfile:
     quota_minutes_day: int | None = None
     quota_minutes_week: int | None = None
     quota_minutes_month: int | None = None
+    quota_mb_total: int | None = None
+    quota_minutes_total: int | None = None
+    """Of a voucher, over its whole life; a role has none."""
     hours: str | None = None
     """When it is open, as identity.domain.hours reads it; None is always."""
     filter_id: str | None = None

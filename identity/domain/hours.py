@@ -2,7 +2,8 @@
 
 Days are mon … sun, ranges of them (`fri-mon` runs over Sunday), lists with commas, or
 `daily`; Thai letters (จ อ พ พฤ ศ ส อา) are read too. An end before its begin is on the next
-day; `00:00-24:00` is a whole day. Outside of all of them the role is closed.
+day; `00:00-24:00` is a whole day. Outside of all of them the role is closed. Two such texts with
+`&` between them are open when both are: a voucher may have hours beside its role's.
 """
 
 from __future__ import annotations
@@ -43,9 +44,16 @@ class Hours:
 def parse_hours(text: str) -> Hours:
     """The hours that `text` says.
 
+    Where both sides of a `&` are never open together, there is no span.
+
     Raises:
         UsageError: it says none; the message shows an example.
     """
+    if "&" in text:
+        first, *others = (parse_hours(part) for part in text.split("&"))
+        for other in others:
+            first = _common(first, other)
+        return first
     spans = []
     for rule in filter(None, (part.strip() for part in re.split(r"[;\n]", text.casefold()))):
         match = _RULE.match(re.sub(r"\s*([-,])\s*", r"\1", rule))
@@ -58,6 +66,13 @@ def parse_hours(text: str) -> Hours:
     if not spans:
         raise UsageError(f"no hours are given; {_EXAMPLE}")
     return Hours(_joined(spans))
+
+
+def both(hours: str | None, other: str | None) -> str | None:
+    """The text of the hours that two rules leave open; None is always."""
+    if hours is None or other is None or hours == other:
+        return hours if other is None else other
+    return f"{hours} & {other}"
 
 
 def seconds_left(hours: Hours, now: datetime) -> int | None:
@@ -119,6 +134,19 @@ def _minute(text: str) -> int:
     if match is None or int(match[2]) > 59 or minute > _MINUTES_A_DAY:
         raise UsageError(f"{text!r} is no time of day; {_EXAMPLE}")
     return minute
+
+
+def _common(one: Hours, other: Hours) -> Hours:
+    """The hours in which both are open."""
+    found = []
+    for begin, end in one.spans:
+        for shift in (-_MINUTES_A_WEEK, 0, _MINUTES_A_WEEK):
+            for first, last in other.spans:
+                low, high = max(begin, first + shift), min(end, last + shift)
+                if low < high:
+                    week = low // _MINUTES_A_WEEK * _MINUTES_A_WEEK
+                    found.append((low - week, high - week))
+    return Hours(_joined(found)) if found else Hours(())
 
 
 def _joined(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -25,6 +25,8 @@ class Level(StrEnum):
     """The officer of one school: that school's people, connections and look-ups."""
     APPROVER = "approver"
     """Lets guests in."""
+    VOUCHER_DESK = "voucher-desk"
+    """Hands out vouchers, and sees nothing else."""
     HELP_DESK = "help-desk"
     """Helps with logins."""
     EXECUTIVE = "executive"

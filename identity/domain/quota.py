@@ -18,14 +18,16 @@ from identity.domain.access import RoleProfile
 
 OCTETS_A_MEGABYTE = 1_000_000
 SECONDS_A_MINUTE = 60
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Period(StrEnum):
-    """What a quota is for. A week begins on Monday."""
+    """What a quota is for. A week begins on Monday; the whole is a voucher's life."""
 
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+    WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Remaining:
     """What is left; None means no limit.
 
     `octets` and `seconds` are of the tightest quota. `exhausted` names a used-up one, and
-    `resets_at` is when the last of those that are used up begins anew.
+    `resets_at` is when the last of those that are used up begins anew; None is never.
     """
 
     octets: int | None = None
@@ -63,18 +65,28 @@ def _of(role: RoleProfile) -> tuple[tuple[Period, int | None, int | None], ...]:
         (Period.DAY, role.quota_mb_day, role.quota_minutes_day),
         (Period.WEEK, role.quota_mb_week, role.quota_minutes_week),
         (Period.MONTH, role.quota_mb_month, role.quota_minutes_month),
+        (Period.WHOLE, role.quota_mb_total, role.quota_minutes_total),
     )
+
+
+def has_total(role: RoleProfile) -> bool:
+    """Whether all days of an account matter, not only those since `first_day`."""
+    return role.quota_mb_total is not None or role.quota_minutes_total is not None
 
 
 def begins(period: Period, today: date) -> date:
     """The first day of the period that `today` is in."""
+    if period is Period.WHOLE:
+        return date.min
     if period is Period.WEEK:
         return today - timedelta(days=today.weekday())
     return today.replace(day=1) if period is Period.MONTH else today
 
 
 def ends(period: Period, today: date) -> date:
-    """The day after the last one of the period that `today` is in."""
+    """The day after the last one of the period that `today` is in; the whole has none."""
+    if period is Period.WHOLE:
+        return date.max
     if period is Period.MONTH:
         return (today.replace(day=1) + timedelta(days=32)).replace(day=1)
     return begins(period, today) + timedelta(days=7 if period is Period.WEEK else 1)
@@ -89,7 +101,8 @@ def remaining(role: RoleProfile, usage: Iterable[DayUsage], now: datetime) -> Re
     """What is left of every quota of `role`.
 
     Args:
-        usage: the account's days since `first_day`; others do no harm.
+        usage: the account's days since `first_day`, or all of them where `has_total` holds;
+            others do no harm.
         now: aware, in the site's zone: its date decides what is today.
     """
     days, today = list(usage), now.date()
@@ -99,7 +112,7 @@ def remaining(role: RoleProfile, usage: Iterable[DayUsage], now: datetime) -> Re
     for period, megabytes, minutes in _of(role):
         if megabytes is None and minutes is None:
             continue
-        since, reset = begins(period, today), _midnight(ends(period, today), now)
+        since, reset = begins(period, today), _reset(period, now)
         spent = [one for one in days if since <= one.day <= today]
         if megabytes is not None:
             octets.append(megabytes * OCTETS_A_MEGABYTE - sum(one.octets for one in spent))
@@ -108,7 +121,8 @@ def remaining(role: RoleProfile, usage: Iterable[DayUsage], now: datetime) -> Re
             left = quota - sum(one.seconds for one in spent)
             until_reset = int((reset - now).total_seconds())
             # At the reset it begins anew: who has more left than that may stay beyond it.
-            seconds.append(until_reset + quota if left >= until_reset else left)
+            begins_anew = left >= until_reset and period is not Period.WHOLE
+            seconds.append(until_reset + quota if begins_anew else left)
         over = megabytes is not None and octets[-1] <= 0
         if over or (minutes is not None and seconds[-1] <= 0):
             used_up.append((reset, period))
@@ -117,7 +131,7 @@ def remaining(role: RoleProfile, usage: Iterable[DayUsage], now: datetime) -> Re
         octets=max(0, min(octets)) if octets else None,
         seconds=max(0, min(seconds)) if seconds else None,
         exhausted=last[1] if last else None,
-        resets_at=last[0] if last else None,
+        resets_at=last[0] if last and last[1] is not Period.WHOLE else None,
     )
 
 
@@ -130,7 +144,8 @@ class PeriodLeft:
     octets_quota: int | None
     seconds: int | None
     seconds_quota: int | None
-    resets_at: datetime
+    resets_at: datetime | None
+    """None for the whole."""
 
 
 def left_by_period(
@@ -153,7 +168,7 @@ def left_by_period(
                 octets_quota=octets_quota,
                 seconds=_rest(seconds_quota, sum(one.seconds for one in spent)),
                 seconds_quota=seconds_quota,
-                resets_at=_midnight(ends(period, today), now),
+                resets_at=None if period is Period.WHOLE else _reset(period, now),
             )
         )
     return found
@@ -231,6 +246,13 @@ def spread(
 
 def _day_begins(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _reset(period: Period, now: datetime) -> datetime:
+    """When the quota of the period that `now` is in begins anew."""
+    if period is Period.WHOLE:
+        return _NEVER
+    return _midnight(ends(period, now.date()), now)
 
 
 def _midnight(day: date, now: datetime) -> datetime:

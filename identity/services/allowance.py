@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 from common.errors import UsageError
 from db.models import Account, Voucher, VoucherDevice
 from identity.domain.hours import parse_hours, seconds_left
-from identity.domain.quota import PeriodLeft, first_day, has_quota, left_by_period
+from identity.domain.quota import PeriodLeft, first_day, has_quota, has_total, left_by_period
 from identity.office import Office
-from identity.services import roles
 from identity.services.usage import usage_of
+from identity.services.voucher_terms import profile_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +54,11 @@ def allowance(session: Session, office: Office, account: Account) -> Allowance:
     """What is left to `account` now."""
     now = office.clock()
     local = now.astimezone(ZoneInfo(office.config.site.timezone))
-    profile = roles.profile(account.role)
+    profile = profile_of(session, account)
     quotas: Sequence[PeriodLeft] = ()
     if has_quota(profile):
-        used = usage_of(session, [account.id], first_day(local.date()))
+        since = date.min if has_total(profile) else first_day(local.date())
+        used = usage_of(session, [account.id], since)
         quotas = left_by_period(profile, used.get(account.id, ()), local)
     left: int | None = None
     if profile.hours is not None:
@@ -88,6 +89,6 @@ def _voucher_devices(session: Session, account: Account) -> tuple[int, int] | No
     used = session.scalar(
         select(func.count())
         .select_from(VoucherDevice)
-        .where(VoucherDevice.voucher_id == voucher.id)
+        .where(VoucherDevice.voucher_id == voucher.id, VoucherDevice.released_at.is_(None))
     )
     return used or 0, voucher.batch.devices

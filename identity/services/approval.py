@@ -21,7 +21,7 @@ from identity.office import Office
 from identity.services import audit, officers, people, roles
 from identity.services.reach import reach_of
 
-_LIMITED = {Level.APPROVER, Level.SCHOOL}
+_LIMITED = {Level.APPROVER, Level.SCHOOL, Level.VOUCHER_DESK}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from identity.domain.dynamic import Cause
 from identity.domain.hours import is_open, parse_hours
 from identity.domain.quota import first_day, has_quota, remaining
 from identity.office import Office
-from identity.services import dynamic, roles
+from identity.services import dynamic, roles, voucher_enforcement
 from identity.services.usage import UsageCounter, usage_of
 
 _ACCOUNTS_A_QUERY = 400
@@ -38,6 +38,9 @@ class Enforcement:
         self._look_at: datetime | None = None
         self._roles: Mapping[int, RoleProfile] = {}
         self._counter = UsageCounter(office)
+        self._sheets: dict[int, str] = {}
+        """Hours of the voucher sheets that have any."""
+        self._counts_vouchers = False
         self._unjudged: set[int] = set()
         """Accounts whose usage or quota has changed."""
 
@@ -71,6 +74,11 @@ class Enforcement:
             ]
             if other:
                 self._unjudged |= dynamic.open_accounts(session, other)
+            self._sheets = voucher_enforcement.sheets_with_hours(session)
+            self._counts_vouchers = voucher_enforcement.any_counted(session)
+            if self._counts_vouchers:
+                # A sheet may have been extended, or have other terms than its guests knew.
+                self._unjudged |= voucher_enforcement.open_counted_guests(session)
         self._roles = found
 
     def _end_unentitled(self, now: datetime) -> int:
@@ -84,17 +92,20 @@ class Enforcement:
         """End the sessions of roles that are closed now."""
         local = now.astimezone(self._zone)
         closed = [number for number, role in self._roles.items() if _is_closed(role, local)]
-        if not closed:
+        sheets = voucher_enforcement.closed_sheets(self._sheets, local)
+        if not closed and not sheets:
             return 0
         with self._office.database.read() as session:
-            if not dynamic.open_accounts(session, closed):
+            guests = voucher_enforcement.open_guests(session, sheets) if sheets else set()
+            if not guests and not (closed and dynamic.open_accounts(session, closed)):
                 return 0
         with self._office.database.write() as session:
-            return dynamic.end_roles(session, now, closed, Cause.HOURS)
+            asked = dynamic.end_roles(session, now, closed, Cause.HOURS) if closed else 0
+            return asked + dynamic.end_accounts(session, now, guests, Cause.HOURS)
 
     def _hold_quotas(self, now: datetime) -> int:
         """Count what was used, and end the sessions of those who have nothing left."""
-        if not any(has_quota(role) for role in self._roles.values()):
+        if not self._counts_vouchers and not any(map(has_quota, self._roles.values())):
             self._counter.rest()
             return 0
         self._unjudged |= self._counter.turn()
@@ -103,6 +114,8 @@ class Enforcement:
         if over:
             with self._office.database.write() as session:
                 asked = dynamic.end_accounts(session, now, over, Cause.QUOTA)
+                if self._counts_vouchers:
+                    voucher_enforcement.mark_exhausted(session, over, now.astimezone(self._zone))
         self._unjudged.clear()
         return asked
 
@@ -122,7 +135,12 @@ class Enforcement:
                 ):
                     role_of[account_id] = role_id
             used = usage_of(session, role_of, first_day(local.date()))
-        return {
+            guests = (
+                voucher_enforcement.used_up(session, wanted, local)
+                if self._counts_vouchers
+                else set()
+            )
+        return guests | {
             account_id
             for account_id, role_id in role_of.items()
             if remaining(self._roles[role_id], used.get(account_id, ()), local).exhausted

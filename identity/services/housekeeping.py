@@ -23,10 +23,12 @@ from identity.services import (
     audit,
     dynamic,
     message_queue,
+    open_visits,
     outbox,
     own_certificates,
     provisional,
     registrations,
+    voucher_guard,
 )
 from identity.services.usage import drop_usage
 
@@ -59,6 +61,8 @@ class Report:
     dropped_certificate_files: int = 0
     dropped_messages: int = 0
     dropped_grants: int = 0
+    dropped_guesses: int = 0
+    dropped_visits: int = 0
 
 
 def run_once(office: Office) -> Report:
@@ -92,6 +96,8 @@ def run_once(office: Office) -> Report:
         dropped_certificate_files=due(own_certificates.drop_files),
         dropped_messages=due(message_queue.clear),
         dropped_grants=due(provisional.drop_grants),
+        dropped_guesses=due(voucher_guard.drop_old),
+        dropped_visits=due(open_visits.drop_old),
     )
 
 

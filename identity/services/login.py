@@ -19,11 +19,23 @@ from identity.domain.access import (
     Unavailable,
     Vouched,
 )
+from identity.domain.admission import is_strong
+from identity.domain.guessing import Guesser, Lane
+from identity.domain.vouchers import Place
 from identity.office import Office
-from identity.services import directory_login, people, recoverable, vouchers
+from identity.services import directory_login, people, recoverable, voucher_guard, vouchers
 from identity.services.snapshots import snapshot
+from identity.services.voucher_terms import place_of
 
-__all__ = ["check_password", "check_voucher", "record_decision", "renew_hash", "snapshot"]
+__all__ = [
+    "check_password",
+    "check_voucher",
+    "examine_voucher",
+    "guesser_of",
+    "record_decision",
+    "renew_hash",
+    "snapshot",
+]
 
 
 def check_password(
@@ -110,17 +122,98 @@ def renew_hash(
             credential.changed_at = now
 
 
-def check_voucher(office: Office, code: str, client_mac: str | None) -> Decision:
-    """Decide on a voucher code as `find_code` returns it; the first use starts its clock."""
+_GUESSES = frozenset(
+    {
+        Reason.VOUCHER_UNKNOWN,
+        Reason.VOUCHER_EXPIRED,
+        Reason.VOUCHER_REVOKED,
+        Reason.VOUCHER_EXHAUSTED,
+    }
+)
+"""What a guesser cannot tell apart, and what is counted: counting only unknown codes would tell."""
+
+
+def check_voucher(
+    office: Office,
+    code: str,
+    client_mac: str | None,
+    *,
+    nas_client_id: int | None = None,
+    ssid: str = "",
+    address: str = "",
+) -> Decision:
+    """Decide on a voucher code as `find_code` returns it; the first use starts its clock.
+
+    Wrong codes are counted (identity.domain.guessing). The code is looked at before the count is
+    asked, so that the time tells nothing, and nothing is written for a wrong one but the count.
+
+    Args:
+        nas_client_id, ssid: where the code is used, as far as it is known.
+        address: of the client, where there is one.
+    """
     try:
+        refusal, place = _examined(office, code, client_mac, nas_client_id, ssid, address)
+        if refusal is not None:
+            return refusal
         with office.database.write() as session:
-            outcome = vouchers.redeem(session, office, code, client_mac)
+            outcome = vouchers.redeem(session, office, code, client_mac, place)
             if isinstance(outcome, Denied):
                 return outcome
             facts = snapshot(session, outcome)
     except BackendUnavailable as error:
         return Unavailable(error.backend)
     return Granted(account=facts, method=Method.VOUCHER, expires_at=facts.expires_at)
+
+
+def examine_voucher(
+    office: Office,
+    code: str,
+    client_mac: str | None,
+    *,
+    nas_client_id: int | None = None,
+    ssid: str = "",
+    address: str = "",
+) -> Denied | None:
+    """What `check_voucher` would refuse, guesses counted alike; None when it would let in.
+
+    Raises:
+        BackendUnavailable: nobody can say now.
+    """
+    return _examined(office, code, client_mac, nas_client_id, ssid, address)[0]
+
+
+def _examined(
+    office: Office,
+    code: str,
+    client_mac: str | None,
+    nas_client_id: int | None,
+    ssid: str,
+    address: str,
+) -> tuple[Denied | None, Place]:
+    guesser = guesser_of(code, client_mac, nas_client_id, address)
+    with office.database.read() as session:
+        place = place_of(session, nas_client_id, ssid)
+        stands = voucher_guard.standing(session, guesser, office.clock())
+        examined = vouchers.examine(session, office, code, client_mac, place)
+    refusal = examined.refusal
+    if refusal is not None and refusal.reason in _GUESSES:
+        voucher_guard.count_failure(office, guesser, stands.wait_seconds > 0)
+        return (_throttled(guesser) if stands.wait_seconds else refusal), place
+    if not (stands.lets_right_codes or examined.knows_device):
+        return _throttled(guesser), place
+    return refusal, place
+
+
+def guesser_of(
+    code: str | None, client_mac: str | None, nas_client_id: int | None, address: str
+) -> Guesser:
+    """Who tries this code; what reads as none is counted with the weak ones."""
+    lane = Lane.STRONG if code is not None and is_strong(code) else Lane.WEAK
+    return Guesser(lane=lane, device=client_mac or "", address=address, nas_client_id=nas_client_id)
+
+
+def _throttled(guesser: Guesser) -> Denied:
+    return Denied(Reason.THROTTLED, Method.VOUCHER, None, f"throttle:voucher-{guesser.lane}")
 
 
 def record_decision(

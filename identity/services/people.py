@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
 from db.models import Account, Credential, DirectoryEntry, Person
-from identity.domain.admission import clean_username, find_code
+from identity.domain.admission import clean_username, find_usual_code
 from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
@@ -57,7 +57,7 @@ def free_username(text: str) -> str:
     username = clean_username(text)
     if find_mac(username) is not None:
         raise UsageError(f"{text!r} is a MAC address; add devices with: yuenyan device add")
-    if find_code(username) is not None and any(symbol.isdigit() for symbol in username):
+    if find_usual_code(username) is not None and any(symbol.isdigit() for symbol in username):
         raise UsageError(f"{text!r} looks like a voucher code; choose another user name")
     if _OURS.fullmatch(username):
         raise UsageError(f"{text!r} is a name the system uses itself; choose another user name")

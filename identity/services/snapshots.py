@@ -6,7 +6,8 @@ from sqlalchemy.orm import Session
 
 from db.models import Account, Credential
 from identity.domain.access import AccountSnapshot
-from identity.services import recoverable, roles
+from identity.services import recoverable
+from identity.services.voucher_terms import profile_of
 
 
 def snapshot(session: Session, account: Account) -> AccountSnapshot:
@@ -18,7 +19,7 @@ def snapshot(session: Session, account: Account) -> AccountSnapshot:
         kind=account.kind,
         state=account.state,
         expires_at=account.expires_at,
-        role=roles.profile(account.role),
+        role=profile_of(session, account),
         password_hash=credential.password_hash if credential else None,
         recoverable=(credential.recoverable_kind if credential else None) or "none",
         # What a directory proves is not kept: it would outlive a change there.

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from db.models import AccountingEvent, NetworkSession, UsageDay
+from db.models import AccountingEvent, NetworkSession, UsageDay, Voucher, VoucherBatch
 from identity.domain.quota import DayUsage, Mark, Totals, count, first_day
 from identity.office import Office
 
@@ -263,8 +263,23 @@ def usage_of(
 
 
 def drop_usage(session: Session, today: date) -> int:
-    """Delete days that no quota looks at any more; how many rows there were."""
-    result: Any = session.execute(delete(UsageDay).where(UsageDay.day < today - KEPT))
+    """Delete days that no quota looks at any more; how many rows there were.
+
+    A voucher's quota is for its whole life: its days stay while it may still be used.
+    """
+    counted = (
+        select(Voucher.account_id)
+        .join(VoucherBatch, VoucherBatch.id == Voucher.batch_id)
+        .where(
+            Voucher.account_id.is_not(None),
+            Voucher.state == "active",
+            Voucher.expires_at >= datetime.combine(today, time(), UTC),
+            or_(VoucherBatch.quota_mb.is_not(None), VoucherBatch.validity == "minutes_of_use"),
+        )
+    )
+    result: Any = session.execute(
+        delete(UsageDay).where(UsageDay.day < today - KEPT, UsageDay.account_id.not_in(counted))
+    )
     return int(result.rowcount)
 
 

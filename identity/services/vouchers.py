@@ -1,35 +1,59 @@
-"""Vouchers: issue a sheet, redeem a code, list and revoke.
+"""Vouchers: issue a sheet, and redeem a code.
 
-First use is one conditional UPDATE, so two phones with one code cannot both be first.
+First use is one conditional UPDATE, so two phones with one code cannot both be first. What is done
+to sheets and codes later is in identity.services.voucher_changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from common.errors import Refused, UsageError
-from db.models import Account, Voucher, VoucherBatch, VoucherDevice
-from identity.domain.access import Denied, Method, Reason
+from common.errors import NotFound, Refused
+from db.models import Account, NasClient, Organisation, Voucher, VoucherBatch, VoucherDevice
+from identity.domain.access import Denied, Method, Reason, RoleProfile
 from identity.domain.admission import format_code, new_code
-from identity.domain.dynamic import Cause
+from identity.domain.hours import is_open, parse_hours
+from identity.domain.quota import has_total, remaining
+from identity.domain.vouchers import (
+    MAXIMUM_BATCH,
+    NOWHERE,
+    Place,
+    Terms,
+    Validity,
+    VoucherState,
+    is_new_use,
+    state_of,
+    tightened,
+)
 from identity.office import Office
-from identity.services import approval, audit, dynamic, people, roles
+from identity.services import approval, audit, people, roles
+from identity.services.usage import usage_of
+from identity.services.voucher_terms import (
+    USERNAME_PREFIX,
+    clock_of,
+    limits_of,
+    profile_of,
+    scope_of,
+)
 
-MAXIMUM_BATCH = 2000
-_PURPOSE = "voucher"
-_UNUSED_LIFETIME = timedelta(days=180)
+__all__ = ["MAXIMUM_BATCH", "IssuedVoucher", "codes_of", "create_batch", "issue", "redeem"]
+
+PURPOSE = "voucher"
+"""Of the encryption of codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedVoucher:
     """One code as the printed slip shows it."""
 
+    voucher_id: int
     code: str
     state: str
     first_used_at: datetime | None
@@ -47,42 +71,62 @@ def create_batch(
     issuer: str,
     name: str = "",
 ) -> tuple[VoucherBatch, Sequence[str]]:
-    """Issue `count` codes and return them grouped for reading (`ABCDE-FGHJK`).
+    """`issue` for the plainest sheet: valid for some minutes from the first use."""
+    terms = Terms(count=count, role=role, minutes=minutes, devices=devices, name=name)
+    return issue(session, office, terms, issuer)
+
+
+def issue(
+    session: Session, office: Office, terms: Terms, issuer: str
+) -> tuple[VoucherBatch, Sequence[str]]:
+    """Issue a sheet and return its codes grouped for reading (`ABCDE-FGHJK`).
 
     Raises:
-        UsageError: a number is out of range.
+        UsageError: something in the terms is out of range.
+        NotFound: the role, network device or organisation of the terms does not exist.
         Refused: the issuer is not a person, so nobody would answer for the guests, or is an
             approver who may not grant this role.
     """
-    for value, low, high, what in (
-        (count, 1, MAXIMUM_BATCH, "the number of vouchers"),
-        (minutes, 1, 366 * 24 * 60, "the minutes of a voucher"),
-        (devices, 1, 100, "the devices of a voucher"),
-    ):
-        if not low <= value <= high:
-            raise UsageError(f"{what} must be {low}..{high}")
+    now = office.clock()
+    terms.check(now)
     sponsor = people.get(session, issuer)
     if sponsor.kind != "person":
         raise Refused(f"{issuer} is a {sponsor.kind}; vouchers need a person as their issuer")
-    approval.refuse_role(session, sponsor, role)
-    now = office.clock()
+    approval.refuse_role(session, sponsor, terms.role)
     batch = VoucherBatch(
-        name=name.strip() or f"{now:%Y-%m-%d %H:%M}",
-        role_id=roles.get(session, role).id,
+        name=terms.name.strip() or f"{now:%Y-%m-%d %H:%M}",
+        role_id=roles.get(session, terms.role).id,
         issuer_id=sponsor.id,
-        minutes=minutes,
-        devices=devices,
+        receiver=terms.receiver.strip(),
+        note=terms.note.strip(),
+        language=terms.language,
+        validity=terms.validity,
+        minutes=0 if terms.validity is Validity.FIXED_WINDOW else terms.minutes,
+        not_before=terms.not_before,
+        hard_expiry=terms.last_moment(now),
+        devices=terms.devices,
+        uses=terms.uses,
+        quota_mb=terms.quota_mb,
+        down_kbps=terms.down_kbps,
+        up_kbps=terms.up_kbps,
+        idle_seconds=terms.idle_seconds,
+        hours=terms.hours,
+        nas_client_id=_nas_id(session, terms.nas),
+        organisation_id=_organisation_id(session, terms.organisation),
+        ssid=terms.ssid,
+        prefix=terms.prefix,
+        code_length=terms.code_length,
+        digits_only=terms.digits_only,
         created_at=now,
-        hard_expiry=now + _UNUSED_LIFETIME,
     )
     session.add(batch)
     session.flush()
-    codes = [new_code() for _ in range(count)]
+    codes = _fresh_codes(session, terms)
     session.add_all(
         Voucher(
             batch_id=batch.id,
             code_hmac=office.vault.lookup_hash(code),
-            code_encrypted=office.vault.encrypt(code.encode(), _PURPOSE),
+            code_encrypted=office.vault.encrypt(code.encode(), PURPOSE),
             state="unused",
         )
         for code in codes
@@ -93,53 +137,211 @@ def create_batch(
         sponsor.username,
         "voucher:created",
         f"batch {batch.id}",
-        count=count,
-        minutes=minutes,
-        devices=devices,
-        role=role,
+        count=terms.count,
+        minutes=batch.minutes,
+        devices=terms.devices,
+        role=terms.role,
+        validity=str(terms.validity),
+        receiver=batch.receiver or None,
     )
-    return batch, [format_code(code) for code in codes]
+    return batch, [format_code(code, terms.prefix) for code in codes]
 
 
-def redeem(session: Session, office: Office, code: str, client_mac: str | None) -> Account | Denied:
+def _fresh_codes(session: Session, terms: Terms) -> list[str]:
+    """Codes that differ, none of them somebody's user name: RADIUS asks for the name first."""
+    found: dict[str, None] = {}
+    while len(found) < terms.count:
+        wanted = terms.count - len(found)
+        some = [new_code(terms.code_length, terms.digits_only, terms.prefix) for _ in range(wanted)]
+        taken: set[str] = set()
+        if terms.digits_only:
+            for start in range(0, len(some), 500):
+                names = some[start : start + 500]
+                taken |= set(
+                    session.scalars(select(Account.username).where(Account.username.in_(names)))
+                )
+        found |= dict.fromkeys(code for code in some if code not in taken)
+    return list(found)
+
+
+def _nas_id(session: Session, name: str) -> int | None:
+    if not name:
+        return None
+    number = session.scalar(select(NasClient.id).where(NasClient.name == name))
+    if number is None:
+        raise NotFound(f"there is no NAS {name!r}; see: yuenyan nas list")
+    return number
+
+
+def _organisation_id(session: Session, code: str) -> int | None:
+    if not code:
+        return None
+    number = session.scalar(select(Organisation.id).where(Organisation.code == code))
+    if number is None:
+        raise NotFound(f"there is no organisation {code!r}; see: yuenyan org list")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a code would come to now; nothing was changed."""
+
+    refusal: Denied | None
+    knows_device: bool = False
+    """This device has used this very code before."""
+
+
+def find(session: Session, office: Office, code: str) -> Voucher | None:
+    """The voucher with this code, as `find_code` returns it."""
+    return session.scalar(
+        select(Voucher).where(Voucher.code_hmac == office.vault.lookup_hash(code))
+    )
+
+
+def examine(
+    session: Session, office: Office, code: str, client_mac: str | None, place: Place = NOWHERE
+) -> Examined:
+    """Whether `redeem` would let this device in."""
+    voucher = find(session, office, code)
+    if voucher is None:
+        return Examined(Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER))
+    device = _device(session, voucher, client_mac)
+    reason = _refusal(session, office, voucher, client_mac, place)
+    known = device is not None and device.released_at is None
+    if reason is None:
+        return Examined(None, known)
+    return Examined(Denied(reason, Method.VOUCHER, voucher.account_id), known)
+
+
+def redeem(
+    session: Session,
+    office: Office,
+    code: str,
+    client_mac: str | None,
+    place: Place = NOWHERE,
+) -> Account | Denied:
     """The guest account behind `code` (as `find_code` returns it), made at first use."""
     now = office.clock()
     voucher = session.scalar(
-        select(Voucher).where(Voucher.code_hmac == office.vault.lookup_hash(code))
+        # Locked, so that devices and uses count one after the other; SQLite has one writer anyway.
+        select(Voucher)
+        .where(Voucher.code_hmac == office.vault.lookup_hash(code))
+        .with_for_update(of=Voucher)
     )
     if voucher is None:
         return Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
-    if voucher.state == "revoked":
-        return Denied(Reason.VOUCHER_REVOKED, Method.VOUCHER, voucher.account_id)
-    if voucher.state == "unused":
-        if voucher.batch.hard_expiry <= now:
-            return Denied(Reason.VOUCHER_EXPIRED, Method.VOUCHER)
+    reason = _refusal(session, office, voucher, client_mac, place)
+    if reason is not None:
+        return Denied(reason, Method.VOUCHER, voucher.account_id)
+    if voucher.state == VoucherState.UNUSED:
         _first_use(session, voucher, now)
     account = session.get(Account, voucher.account_id)
-    if account is None or voucher.expires_at is None:
+    if account is None:
         return Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
-    if voucher.expires_at <= now:
-        return Denied(Reason.VOUCHER_EXPIRED, Method.VOUCHER, account.id)
-    if account.state != "active":
-        return Denied(Reason.SUSPENDED, Method.VOUCHER, account.id)
-    if client_mac is not None and not _bind(session, voucher, client_mac, now):
-        return Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER, account.id)
+    _note_use(session, voucher, client_mac, now)
     return account
 
 
+def may_join(
+    session: Session, office: Office, account_id: int, mac: str, place: Place
+) -> Denied | None:
+    """Why the hand-over to a network device must not go on; None when it may.
+
+    An account that did not come of a voucher may: the role's own limit counts its devices. What is
+    handed over has signed in before, so it is no further use of the code.
+    """
+    voucher = session.scalar(
+        select(Voucher).where(Voucher.account_id == account_id).with_for_update(of=Voucher)
+    )
+    if voucher is None:
+        return None
+    reason = _refusal(session, office, voucher, mac or None, place, counts_uses=False)
+    if reason is not None:
+        return Denied(reason, Method.VOUCHER, account_id)
+    if mac:
+        _bind(session, voucher, mac, office.clock())
+    return None
+
+
+def _refusal(
+    session: Session,
+    office: Office,
+    voucher: Voucher,
+    mac: str | None,
+    place: Place,
+    counts_uses: bool = True,
+) -> Reason | None:
+    """Why this code lets this device not in, here and now."""
+    now, batch = office.clock(), voucher.batch
+    if voucher.state == VoucherState.REVOKED:
+        return Reason.VOUCHER_REVOKED
+    if voucher.state == VoucherState.EXHAUSTED:
+        return Reason.VOUCHER_EXHAUSTED
+    used = voucher.state != VoucherState.UNUSED
+    late = clock_of(voucher).refusal(now, voucher.expires_at if used else None)
+    if late is not None:
+        return late
+    if not scope_of(batch).holds(place):
+        return Reason.VOUCHER_ELSEWHERE
+    account = session.get(Account, voucher.account_id) if used else None
+    if used:
+        if account is None:
+            return Reason.VOUCHER_UNKNOWN
+        if account.state != "active":
+            return Reason.VOUCHER_EXPIRED if account.state == "expired" else Reason.SUSPENDED
+    limited = _limit(session, office, voucher, account)
+    if limited is not None:
+        return limited
+    device = _device(session, voucher, mac)
+    if (
+        counts_uses
+        and batch.uses is not None
+        and voucher.use_count >= batch.uses
+        and is_new_use(device.last_used_at if device else None, now)
+    ):
+        return Reason.VOUCHER_EXHAUSTED
+    is_new = mac is not None and (device is None or device.released_at is not None)
+    if is_new and len(devices_of(session, voucher.id)) >= batch.devices:
+        return Reason.VOUCHER_DEVICES
+    return None
+
+
+def _limit(
+    session: Session, office: Office, voucher: Voucher, account: Account | None
+) -> Reason | None:
+    """Hours that are closed, or a quota over the whole life that is used up.
+
+    Before the first use: its clock must not start at night.
+    """
+    local = office.clock().astimezone(ZoneInfo(office.config.site.timezone))
+    if account is None:
+        profile = tightened(roles.profile(voucher.batch.role), limits_of(voucher.batch))
+    else:
+        profile = profile_of(session, account)
+    if profile.hours is not None and not is_open(parse_hours(profile.hours), local):
+        return Reason.OUTSIDE_HOURS
+    if account is not None and has_total(profile):
+        used = usage_of(session, [account.id], date.min).get(account.id, ())
+        own = limits_of(voucher.batch, voucher.extra_mb, voucher.extra_minutes)
+        whole = tightened(RoleProfile(name=""), own)
+        if remaining(whole, used, local).exhausted is not None:
+            return Reason.VOUCHER_EXHAUSTED
+    return None
+
+
 def _first_use(session: Session, voucher: Voucher, now: datetime) -> None:
-    expires_at = now + timedelta(minutes=voucher.batch.minutes)
+    expires_at = clock_of(voucher).ends_if_begun(now)
     result = cast(
         "CursorResult[Any]",
         session.execute(
             update(Voucher)
-            .where(Voucher.id == voucher.id, Voucher.state == "unused")
-            .values(state="active", first_used_at=now, expires_at=expires_at)
+            .where(Voucher.id == voucher.id, Voucher.state == VoucherState.UNUSED)
+            .values(state=VoucherState.ACTIVE, first_used_at=now, expires_at=expires_at)
         ),
     )
     if result.rowcount == 1:
         account = Account(
-            username=f"voucher-{voucher.id}",
+            username=f"{USERNAME_PREFIX}{voucher.id}",
             kind="guest",
             state="active",
             sponsor_id=voucher.batch.issuer_id,
@@ -157,58 +359,64 @@ def _first_use(session: Session, voucher: Voucher, now: datetime) -> None:
     session.refresh(voucher)
 
 
-def _bind(session: Session, voucher: Voucher, mac: str, now: datetime) -> bool:
-    if session.get(VoucherDevice, (voucher.id, mac)) is not None:
-        return True
-    # The row lock makes two new devices count one after the other; SQLite has one writer anyway.
-    session.execute(select(Voucher.id).where(Voucher.id == voucher.id).with_for_update())
-    # It may be the very device that the lock was waited for: NAS and portal ask at once.
-    if session.get(VoucherDevice, (voucher.id, mac)) is not None:
-        return True
-    used = session.scalar(
-        select(func.count())
-        .select_from(VoucherDevice)
-        .where(VoucherDevice.voucher_id == voucher.id)
-    )
-    if (used or 0) >= voucher.batch.devices:
-        return False
-    session.add(VoucherDevice(voucher_id=voucher.id, mac=mac, first_seen_at=now))
-    session.flush()
-    return True
+def _note_use(session: Session, voucher: Voucher, mac: str | None, now: datetime) -> None:
+    device = _device(session, voucher, mac)
+    if is_new_use(device.last_used_at if device else None, now):
+        # Not through the row: what a worker keeps in memory does not depend on it.
+        session.execute(
+            update(Voucher)
+            .where(Voucher.id == voucher.id)
+            .values(use_count=Voucher.use_count + 1)
+            .execution_options(synchronize_session=False)
+        )
+    if mac is not None:
+        _bind(session, voucher, mac, now).last_used_at = now
 
 
-def codes_of(session: Session, office: Office, batch_id: int) -> Sequence[IssuedVoucher]:
+def _bind(session: Session, voucher: Voucher, mac: str, now: datetime) -> VoucherDevice:
+    device = session.get(VoucherDevice, (voucher.id, mac))
+    if device is None:
+        device = VoucherDevice(voucher_id=voucher.id, mac=mac, first_seen_at=now)
+        session.add(device)
+        session.flush()
+    device.released_at = None
+    return device
+
+
+def _device(session: Session, voucher: Voucher, mac: str | None) -> VoucherDevice | None:
+    return None if mac is None else session.get(VoucherDevice, (voucher.id, mac))
+
+
+def devices_of(session: Session, voucher_id: int) -> Sequence[VoucherDevice]:
+    """The devices that count, in the order in which they came."""
+    return session.scalars(
+        select(VoucherDevice)
+        .where(VoucherDevice.voucher_id == voucher_id, VoucherDevice.released_at.is_(None))
+        .order_by(VoucherDevice.first_seen_at, VoucherDevice.mac)
+    ).all()
+
+
+def codes_of(
+    session: Session, office: Office, batch_id: int, only_unused: bool = False
+) -> Sequence[IssuedVoucher]:
     """The codes of a batch for printing; the caller records who printed them."""
+    now = office.clock()
     rows = session.scalars(
         select(Voucher).where(Voucher.batch_id == batch_id).order_by(Voucher.id)
     ).all()
-    return [
-        IssuedVoucher(
-            code=format_code(office.vault.decrypt(row.code_encrypted, _PURPOSE).decode()),
-            state=row.state,
-            first_used_at=row.first_used_at,
-            expires_at=row.expires_at,
-        )
-        for row in rows
-    ]
-
-
-def revoke_batch(session: Session, office: Office, batch_id: int, actor: str) -> int:
-    """Revoke every code of a batch and suspend the guests that came in by it."""
-    now = office.clock()
-    rows = session.scalars(select(Voucher).where(Voucher.batch_id == batch_id)).all()
-    changed = 0
-    guests = []
+    found = []
     for row in rows:
-        if row.state != "revoked":
-            row.state = "revoked"
-            changed += 1
-            if row.account_id is not None:
-                account = session.get(Account, row.account_id)
-                if account is not None and account.state == "active":
-                    account.state = "suspended"
-                    account.ended_at = now
-                    guests.append(account.id)
-    dynamic.disconnect_accounts(session, now, guests, Cause.SUSPENDED, actor)
-    audit.record(session, now, actor, "voucher:revoked", f"batch {batch_id}", count=changed)
-    return changed
+        state = state_of(row.state, clock_of(row), row.expires_at, now)
+        if only_unused and state is not VoucherState.UNUSED:
+            continue
+        code = office.vault.decrypt(row.code_encrypted, PURPOSE).decode()
+        found.append(
+            IssuedVoucher(
+                voucher_id=row.id,
+                code=format_code(code, row.batch.prefix),
+                state=state,
+                first_used_at=row.first_used_at,
+                expires_at=row.expires_at,
+            )
+        )
+    return found

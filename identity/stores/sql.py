@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Executable, bindparam, func, select, text, update
+from sqlalchemy import Connection, Executable, bindparam, func, or_, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError
 
 from common.errors import BackendUnavailable, ValueRefused
@@ -39,6 +39,7 @@ from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
 from identity.services import directory_login, login, nas, recoverable
+from identity.services.voucher_terms import is_of_voucher, profiles_by_account
 from identity.stores.patience import Patience
 
 
@@ -74,7 +75,15 @@ class StoredSession(NamedTuple):
     closed_at: datetime | None
 
 
-_PROFILE = ("name", *(field.name for field in fields(RoleProfile) if field.name != "name"))
+_PROFILE = (
+    "name",
+    *(
+        field.name
+        for field in fields(RoleProfile)
+        # A whole life has only a voucher (identity.services.voucher_terms).
+        if field.name != "name" and not field.name.endswith("_total")
+    ),
+)
 _ACCOUNTS = (
     select(
         Account.id,
@@ -133,7 +142,15 @@ _USAGE = (
     select(UsageDay.account_id, UsageDay.day, func.sum(UsageDay.octets), func.sum(UsageDay.seconds))
     .where(
         UsageDay.account_id.in_(bindparam("account_ids", expanding=True)),
-        UsageDay.day >= bindparam("since"),
+        or_(
+            UsageDay.day >= bindparam("since"),
+            # A voucher's quota is for its whole life.
+            UsageDay.account_id.in_(
+                select(Voucher.account_id).where(
+                    Voucher.account_id.in_(bindparam("account_ids", expanding=True))
+                )
+            ),
+        ),
     )
     .group_by(UsageDay.account_id, UsageDay.day)
 )
@@ -173,7 +190,7 @@ class SqlStore:
 
     `revision`, `accounts`, `voucher_accounts`, `tokens`, `recoverable`, `open_stations` and
     `sessions` share one connection, kept open, and belong to the worker's own thread. The
-    others may be called from any thread.
+    others, and what a guest's voucher adds, may be asked from any thread.
     """
 
     def __init__(self, office: Office) -> None:
@@ -258,7 +275,7 @@ class SqlStore:
 
     def accounts(self, usernames: Collection[str]) -> dict[str, AccountSnapshot]:
         """The accounts among `usernames`, which are in stored form; unknown ones are absent."""
-        return {
+        found = {
             row.username: AccountSnapshot(
                 account_id=row.id,
                 username=row.username,
@@ -275,6 +292,20 @@ class SqlStore:
             )
             for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         }
+        guests = {
+            account.account_id: name
+            for name, account in found.items()
+            if is_of_voucher(account.kind, name)
+        }
+        if guests:
+            for account_id, profile in self._voucher_profiles(guests).items():
+                name = guests[account_id]
+                found[name] = replace(found[name], role=profile)
+        return found
+
+    def _voucher_profiles(self, account_ids: Collection[int]) -> dict[int, RoleProfile]:
+        with self._database.read() as session:
+            return profiles_by_account(session, account_ids)
 
     def voucher_accounts(self, codes: Collection[str]) -> dict[str, int]:
         """The accounts behind voucher codes that have been used; for accounting."""
@@ -362,9 +393,13 @@ class SqlStore:
             )
             return bool(result.rowcount == 1)  # type: ignore[attr-defined]
 
-    def redeem_voucher(self, code: str, station: str | None) -> Decision:
+    def redeem_voucher(
+        self, code: str, station: str | None, nas_client_id: int | None = None, ssid: str = ""
+    ) -> Decision:
         """Decide on a voucher; its first use starts its clock."""
-        return login.check_voucher(self._office, code, station)
+        return login.check_voucher(
+            self._office, code, station, nas_client_id=nas_client_id, ssid=ssid
+        )
 
     @property
     def has_directories(self) -> bool:

@@ -20,7 +20,7 @@ from identity.domain.access import (
     Unavailable,
     Vouched,
 )
-from identity.domain.admission import find_code, format_code
+from identity.domain.admission import find_code, find_usual_code, format_code
 from identity.domain.directory import NtProof
 from identity.domain.recoverable import hash_nt_hash, nt_hash
 from identity.domain.tokens import TokenFacts
@@ -33,9 +33,9 @@ from radius_server.process.questions import (
     Question,
     RecoveredSecret,
     RecoverSecret,
-    RedeemVoucher,
     SpendToken,
 )
+from radius_server.process.voucher_code import redeem_here
 
 Fits = Callable[[RecoveredSecret], bool]
 """Whether a proof was made with this secret. A secret that lacks what it needs does not fit."""
@@ -61,9 +61,10 @@ def prove_knowledge(
     code = find_code(request.user_name)
     if account is None and code is not None:
         known = first_fit(fits, (request.user_name, code, format_code(code)))
-        if known is None:
+        if known is not None:
+            return (yield from _redeem(code, request)), known
+        if find_usual_code(code) is not None:
             return Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER), None
-        return (yield from _redeem(code, request)), known
     secret = None
     if account is not None and account.recoverable != "none":
         secret = yield RecoverSecret(account, request)
@@ -162,7 +163,7 @@ def spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenF
 
 
 def _redeem(code: str, request: AccessRequest) -> Proof:
-    answer = yield RedeemVoucher(code, request.station)
+    answer = yield redeem_here(request, code)
     assert isinstance(answer, Granted | Denied | Unavailable)
     return answer
 

@@ -18,7 +18,7 @@ from identity.domain.access import (
     Unavailable,
     Vouched,
 )
-from identity.domain.admission import find_code
+from identity.domain.admission import find_code, find_usual_code
 from identity.domain.tokens import PREFIX
 from radius_server.packet.authenticator import chap_fits
 from radius_server.process.known_secrets import if_active, prove_knowledge, spend, vouched_for
@@ -29,11 +29,21 @@ from radius_server.process.questions import (
     FindTokens,
     Proof,
     RecoveredSecret,
-    RedeemVoucher,
 )
+from radius_server.process.voucher_code import redeem_here
 
 _PREFIX = PREFIX.encode()
 _ENDS = (Unavailable, Denied)
+_MAYBE_A_NAME = frozenset(
+    {
+        Reason.VOUCHER_UNKNOWN,
+        Reason.VOUCHER_EXPIRED,
+        Reason.VOUCHER_REVOKED,
+        Reason.VOUCHER_EXHAUSTED,
+        Reason.THROTTLED,
+    }
+)
+"""After these a password is checked all the same, so that the time does not tell them apart."""
 
 
 def prove(request: AccessRequest) -> Proof:
@@ -57,11 +67,14 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
         for facts in tokens:
             if hmac.compare_digest(facts.token.encode(), password):
                 return (yield from spend(request, account, facts))
-    if account is None and (code := find_code(request.user_name)) is not None:
+    code = find_code(request.user_name) if account is None else None
+    is_said_twice = not password or find_code(password.decode("utf-8", "replace")) == code
+    # A code of a rare form reads as many a name does: only what is said twice is one.
+    if code is not None and (is_said_twice or find_usual_code(code) is not None):
         decision: Decision = Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
-        if not password or find_code(password.decode("utf-8", "replace")) == code:
-            decision = _decision((yield RedeemVoucher(code, request.station)))
-        if isinstance(decision, Denied) and decision.reason is Reason.VOUCHER_UNKNOWN:
+        if is_said_twice:
+            decision = _decision((yield redeem_here(request, code)))
+        if isinstance(decision, Denied) and decision.reason in _MAYBE_A_NAME:
             # Many a name reads as a code; the time must not tell that nobody has it.
             proven = yield CheckPassword(None, password, request)
             if isinstance(proven, Vouched):

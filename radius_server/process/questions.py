@@ -48,6 +48,9 @@ class AccessRequest:
     """MS-CHAP-Response, RFC 2548 section 2.1.3: 50 octets."""
     mschap2_response: bytes | None = field(default=None, repr=False)
     """MS-CHAP2-Response, RFC 2548 section 2.3.2: 50 octets."""
+    called_station: bytes = b""
+    """Called-Station-Id, RFC 2865 section 5.30; behind its colon is mostly an SSID (RFC 3580
+    section 3.20)."""
     no_room: bool = False
     """The disk is full and the site lets nobody new in then."""
 
@@ -103,6 +106,9 @@ class RedeemVoucher:
 
     code: str
     station: str | None
+    nas_client_id: int | None = None
+    ssid: str = ""
+    """Where it is used: a sheet may be for one place."""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ _ACCOUNTING = int(Code.ACCOUNTING_REQUEST)
 _STATUS = int(Code.STATUS_SERVER)
 _USER_PASSWORD = int(Attribute.USER_PASSWORD)
 _CHAP_PASSWORD = int(Attribute.CHAP_PASSWORD)
+_CALLED_STATION_ID = int(Attribute.CALLED_STATION_ID)
 _CALLING_STATION_ID = int(Attribute.CALLING_STATION_ID)
 _USER_NAME = int(Attribute.USER_NAME)
 _PROXY_STATE = int(Attribute.PROXY_STATE)
@@ -120,6 +121,7 @@ def access_request(exchange: Exchange) -> AccessRequest:
         station=None if station is None else find_mac(station),
         station_words=exchange.nas.facts.station_words,
         framed_mtu=packet.integer(_FRAMED_MTU),
+        called_station=values.get(_CALLED_STATION_ID, b""),
         call_check=packet.integer(_SERVICE_TYPE) == CALL_CHECK,
         eap_message=(b"".join(packet.all(_EAP_MESSAGE)) if _EAP_MESSAGE in values else None),
     )

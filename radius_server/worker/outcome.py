@@ -14,7 +14,7 @@ from common.net import find_mac
 from db.ledger import Batch
 from db.models.base import to_micros
 from identity.domain.access import Decision, Granted, Method, Reason, Unavailable
-from identity.domain.admission import find_code
+from identity.domain.admission import find_usual_code
 from identity.domain.sessions import (
     AddressState,
     Owner,
@@ -106,7 +106,7 @@ class Outcome:
             outcome, reason = "reject", decision.reason
         shown = user_name
         if decision.method is Method.VOUCHER or (
-            account_id is None and find_code(user_name) is not None
+            account_id is None and find_usual_code(user_name) is not None
         ):
             shown = _masked(user_name)
         station = packet.text(_CALLING_STATION_ID)
@@ -150,7 +150,7 @@ class Outcome:
             (
                 self._micros(exchange.received_at),
                 exchange.nas.facts.nas_client_id,
-                user_name if find_code(user_name) is None else _masked(user_name),
+                user_name if find_usual_code(user_name) is None else _masked(user_name),
                 None,
                 Method.EAP if exchange.packet.values.get(Attribute.EAP_MESSAGE) else Method.PAP,
                 "reject",

@@ -423,8 +423,8 @@ class Questions:
                 return self._store.ask_directory(account, name, proof)
             case SpendToken(token_id):
                 return self._store.spend_token(token_id)
-            case RedeemVoucher(code, station):
-                return self._store.redeem_voucher(code, station)
+            case RedeemVoucher(code, station, nas_client_id, ssid):
+                return self._store.redeem_voucher(code, station, nas_client_id, ssid)
             case Compute(work):
                 return work()
         raise AssertionError(f"nobody answers {type(question).__name__}")

@@ -1,18 +1,14 @@
-"""`yuenyan nas|voucher|session`: network equipment, vouchers, who is and was connected."""
+"""`yuenyan nas|session`: network equipment, and who is and was connected."""
 
 from __future__ import annotations
 
 import click
-from sqlalchemy import func, select
 
 from captive_portal.vendors.settings import check_login_url
-from common.clock import to_rfc3339
-from common.errors import Refused, UsageError
-from db.models import Account, Voucher, VoucherBatch
+from common.errors import UsageError
 from db.models.network import RADSEC_PREFIX
-from identity.domain.levels import Level
 from identity.domain.shared_secret import SHORT_OCTETS, Strength, assess
-from identity.services import nas, nas_hygiene, officers, sessions, vouchers
+from identity.services import nas, nas_hygiene, sessions
 from yuenyan.commands.console import note_reading
 from yuenyan.commands.dynamic import (
     nas_set,
@@ -22,7 +18,7 @@ from yuenyan.commands.dynamic import (
 )
 from yuenyan.commands.nas_gateways import nas_portal, nas_snippet
 from yuenyan.commands.nas_table import nas_facts, print_nas
-from yuenyan.commands.options import NUMBER, secret_from_stdin
+from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.commands.unlocking import refuse_past_names
 from yuenyan.context import Context
@@ -212,141 +208,6 @@ def _secret(from_stdin: bool) -> str:
 
 for _command in (nas_set, nas_portal, nas_snippet):
     nas_command.add_command(_command)
-
-
-@click.group("voucher")
-def voucher_command() -> None:
-    """Vouchers: a code on a slip of paper that lets a guest in."""
-
-
-@voucher_command.command("create")
-@click.option("--count", type=int, required=True, metavar="N")
-@click.option("--role", default="guest", show_default=True)
-@click.option("--minutes", type=int, default=480, show_default=True, help="From first use.")
-@click.option("--devices", type=int, default=1, show_default=True, help="For each code.")
-@click.option("--name", default="", metavar="TEXT", help="What the sheet is for.")
-@click.option("--issuer", metavar="NAME", help="Who answers for the guests; else the first admin.")
-@_JSON
-@click.pass_obj
-def voucher_create(
-    context: Context,
-    count: int,
-    role: str,
-    minutes: int,
-    devices: int,
-    name: str,
-    issuer: str | None,
-    as_json: bool,
-) -> None:
-    """Issue a sheet of codes and print them."""
-    office = context.office
-    with office.database.write() as session:
-        responsible = issuer or session.scalar(
-            select(Account.username)
-            .where(officers.has_level(Level.ADMIN), Account.state == "active")
-            .order_by(Account.id)
-            .limit(1)
-        )
-        if responsible is None:
-            raise Refused("somebody must answer for the guests; give --issuer NAME")
-        batch, codes = vouchers.create_batch(
-            session,
-            office,
-            count=count,
-            role=role,
-            minutes=minutes,
-            devices=devices,
-            issuer=responsible,
-            name=name,
-        )
-    if as_json:
-        print_json(
-            {
-                "batch": batch.id,
-                "name": batch.name,
-                "role": role,
-                "issuer": responsible,
-                "minutes": minutes,
-                "devices": devices,
-                "hard_expiry": to_rfc3339(batch.hard_expiry, context.config.site.timezone),
-                "codes": list(codes),
-            }
-        )
-        return
-    for code in codes:
-        click.echo(code)
-
-
-@voucher_command.command("list")
-@_JSON
-@click.pass_obj
-def voucher_list(context: Context, as_json: bool) -> None:
-    """Every sheet and how many of its codes are used; no codes."""
-    zone = context.config.site.timezone
-    with context.database.read() as session:
-        batches = session.scalars(select(VoucherBatch).order_by(VoucherBatch.id)).all()
-        counted = session.execute(
-            select(Voucher.batch_id, Voucher.state, func.count()).group_by(
-                Voucher.batch_id, Voucher.state
-            )
-        ).all()
-        issuers = {
-            number: username
-            for number, username in session.execute(
-                select(Account.id, Account.username).where(
-                    Account.id.in_({batch.issuer_id for batch in batches})
-                )
-            )
-        }
-    counts = {(batch, state): number for batch, state, number in counted}
-    states = ("unused", "active", "revoked")
-    if as_json:
-        print_json(
-            [
-                {
-                    "batch": batch.id,
-                    "name": batch.name,
-                    "role": batch.role.name,
-                    "issuer": issuers.get(batch.issuer_id),
-                    "minutes": batch.minutes,
-                    "devices": batch.devices,
-                    "created_at": moment(batch.created_at, zone),
-                    "hard_expiry": moment(batch.hard_expiry, zone),
-                    **{state: counts.get((batch.id, state), 0) for state in states},
-                }
-                for batch in batches
-            ]
-        )
-        return
-    print_table(
-        ("batch", "name", "role", "issuer", "minutes", "devices", *states, "made"),
-        (
-            (
-                batch.id,
-                batch.name,
-                batch.role.name,
-                issuers.get(batch.issuer_id),
-                batch.minutes,
-                batch.devices,
-                *(counts.get((batch.id, state), 0) for state in states),
-                short_moment(batch.created_at, zone),
-            )
-            for batch in batches
-        ),
-    )
-
-
-@voucher_command.command("revoke")
-@click.argument("batch", type=NUMBER)
-@click.pass_obj
-def voucher_revoke(context: Context, batch: int) -> None:
-    """Revoke every code of a sheet and suspend the guests that came in by it."""
-    office = context.office
-    with office.database.write() as session:
-        if session.get(VoucherBatch, batch) is None:
-            raise Refused(f"there is no sheet {batch}; see: yuenyan voucher list")
-        changed = vouchers.revoke_batch(session, office, batch, context.actor)
-    click.echo(f"revoked {changed} codes")
 
 
 @click.group("session")

@@ -18,8 +18,9 @@ def officer_command() -> None:
 
     admin: people, roles, equipment. custodian: keeps the traffic data, agrees to unlocking.
     coordinator: answers lawful requests. auditor: reads what the others did. school: one
-    school's people and connections. approver: lets guests in. help-desk: why a login failed.
-    executive: numbers only. An administrator alone reads no identified log.
+    school's people and connections. approver: lets guests in. voucher-desk: hands out
+    vouchers. help-desk: why a login failed. executive: numbers only. An administrator alone
+    reads no identified log.
     """
 
 

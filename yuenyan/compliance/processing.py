@@ -42,7 +42,7 @@ class Activity:
     tables: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     kept: str
-    """traffic | identity | record | short | message"""
+    """traffic | identity | record | short | message | day"""
 
 
 _USERS = Text("pupils, staff, guests", "นักเรียน บุคลากร ผู้มาติดต่อ")
@@ -99,6 +99,21 @@ ACTIVITIES: tuple[Activity, ...] = (
         basis=_LEGAL,
         kinds=("flow", "raw"),
         kept="traffic",
+    ),
+    Activity(
+        key="arrivals",
+        name=Text(
+            "devices that a gateway has just sent, and wrong voucher codes",
+            "อุปกรณ์ที่เกตเวย์เพิ่งส่งมา และการกรอกรหัสคูปองผิด",
+        ),
+        people=_USERS,
+        purpose=Text(
+            "to sign in the device that scanned a voucher; to stop guessing",
+            "ให้อุปกรณ์ที่สแกนคูปองเข้าใช้ได้ และป้องกันการเดารหัส",
+        ),
+        basis=_TASK,
+        tables=("open_visit", "voucher_guess"),
+        kept="day",
     ),
     Activity(
         key="usage",
@@ -233,7 +248,11 @@ def kept_for(kept: str, config: Config) -> Text:
             f"{MESSAGES_KEPT.days} days; what they say only until they have gone",
             f"{MESSAGES_KEPT.days} วัน ส่วนเนื้อหาเก็บเพียงจนส่งแล้ว",
         ),
-        "short": Text(f"{USAGE_KEPT.days} days", f"{USAGE_KEPT.days} วัน"),
+        "day": Text("a day at most", "ไม่เกินหนึ่งวัน"),
+        "short": Text(
+            f"{USAGE_KEPT.days} days; of a voucher that counts data or minutes until it is over",
+            f"{USAGE_KEPT.days} วัน ส่วนคูปองที่นับข้อมูลหรือนาทีจนกว่าคูปองจะสิ้นสุด",
+        ),
     }[kept]
 
 

@@ -101,7 +101,10 @@ def test_thai_digits_in_a_code_are_digits() -> None:
     assert find_code("ABCDE-๒๓๔๕๖") == "ABCDE23456"
 
 
-@pytest.mark.parametrize("text", ["", "ABCDE", "ABCDE-FGHI1", "somchai@school", "A" * 11])
+@pytest.mark.parametrize(
+    "text",
+    ["", "ABCDE", "ABCDE-FGHI1", "somchai@school", "A" * 9, "A" * 17, "12345678", "12345678901"],
+)
 def test_what_is_no_code_is_not_found(text: str) -> None:
     assert find_code(text) is None
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-from identity.domain.access import Decision, Granted
+from sqlalchemy import func, select
+
+from db.models import Account, VoucherDevice
+from identity.domain.access import Decision, Denied, Granted, Reason
 from identity.domain.admission import find_code
 from identity.office import Office
 from identity.services import login, vouchers
@@ -50,3 +53,32 @@ def test_a_worker_reads_while_somebody_writes(office: Office) -> None:
         assert set(store.accounts(["somchai"])) == {"somchai"}
         assert time.monotonic() - began < 5
     store.close()
+
+
+def test_fifty_phones_with_one_fresh_code_for_one_device_are_one_device(office_on: Office) -> None:
+    with office_on.database.write() as session:
+        _, (shown,) = vouchers.create_batch(
+            session, office_on, count=1, role="guest", minutes=60, devices=1, issuer=ADMIN
+        )
+    code = find_code(shown)
+    assert code is not None
+    decisions: list[Decision] = []
+    barrier = threading.Barrier(50)
+
+    def redeem(number: int) -> None:
+        barrier.wait()
+        decisions.append(login.check_voucher(office_on, code, f"3c22fb0102{number:02x}"))
+
+    threads = [threading.Thread(target=redeem, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    granted = [one for one in decisions if isinstance(one, Granted)]
+    refused = {one.reason for one in decisions if isinstance(one, Denied)}
+    assert len(decisions) == 50 and len(granted) == 1
+    assert refused == {Reason.VOUCHER_DEVICES}
+    with office_on.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(VoucherDevice)) == 1
+        guests = select(func.count()).select_from(Account).where(Account.kind == "guest")
+        assert session.scalar(guests) == 1

@@ -26,6 +26,7 @@ from identity.services import (
     registrations,
     roles,
     tokens,
+    voucher_changes,
     vouchers,
 )
 from identity.vault import Vault
@@ -223,7 +224,7 @@ def test_vouchers_die_unused_unknown_or_revoked(timed: Office, clock: Clock) -> 
     assert _reason(login.check_voucher(timed, "ABCDEFGHJK", None)) is Reason.VOUCHER_UNKNOWN
     with timed.database.write() as session:
         assert vouchers.codes_of(session, timed, 1)[0].code.replace("-", "") == code
-        assert vouchers.revoke_batch(session, timed, 1, ADMIN) == 1
+        assert voucher_changes.revoke_batch(session, timed, 1, ADMIN) == 1
     assert _reason(login.check_voucher(timed, code, None)) is Reason.VOUCHER_REVOKED
     other = _voucher(timed)
     clock.now = NOW + timedelta(days=181)

@@ -29,6 +29,7 @@ OFFICERS = {
     "truat": "auditor",
     "rongrian": "school",
     "kruya": "approver",
+    "khupong": "voucher-desk",
     "chuai": "help-desk",
     "phoo": "executive",
 }
@@ -40,6 +41,7 @@ _NAMES = {
     "truat": "นายตรวจ ใจซื่อ",
     "rongrian": "ครูโรงเรียน ดีงาม",
     "kruya": "ครูญาดา ศรีสุข",
+    "khupong": "น.ส.คูปอง แจกดี",
     "chuai": "นายช่วย เหลือเกิน",
     "phoo": "ดร.ผู้บริหาร ยอดเยี่ยม",
 }

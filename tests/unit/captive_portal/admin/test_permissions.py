@@ -20,9 +20,10 @@ from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
 ALL = frozenset(Level)
-STAFF = ALL - {Level.EXECUTIVE}
+STAFF = ALL - {Level.EXECUTIVE, Level.VOUCHER_DESK}
 DESK = {Level.ADMIN, Level.APPROVER, Level.SCHOOL}
-VOUCHERS = DESK | {Level.AUDITOR, Level.HELP_DESK}
+ISSUERS = DESK | {Level.VOUCHER_DESK}
+VOUCHERS = ISSUERS | {Level.AUDITOR, Level.HELP_DESK}
 ADMIN_ONLY = {Level.ADMIN}
 MESSAGES = {Level.ADMIN, Level.HELP_DESK}
 CONNECTIONS = {
@@ -66,10 +67,18 @@ ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
     ("POST", "/roles/new", ADMIN_ONLY),
     ("GET", "/vouchers/", VOUCHERS),
     ("GET", "/vouchers/1", VOUCHERS),
-    ("GET", "/vouchers/new", DESK),
-    ("POST", "/vouchers/new", DESK),
-    ("GET", "/vouchers/1/print", DESK),
-    ("POST", "/vouchers/999/revoke", DESK),
+    ("GET", "/vouchers/1/voucher/1", VOUCHERS),
+    ("GET", "/vouchers/slips-24.css", VOUCHERS),
+    ("GET", "/vouchers/new", ISSUERS),
+    ("POST", "/vouchers/new", ISSUERS),
+    ("GET", "/vouchers/1/print", ISSUERS),
+    ("GET", "/vouchers/1/codes.csv", ISSUERS),
+    ("GET", "/vouchers/999/slips.pdf", ISSUERS),
+    ("POST", "/vouchers/999/revoke", ISSUERS),
+    ("POST", "/vouchers/999/extend", ISSUERS),
+    ("POST", "/vouchers/999/receiver", ISSUERS),
+    ("POST", "/vouchers/999/release", ISSUERS),
+    ("POST", "/vouchers/999/delete-expired", ISSUERS),
     ("GET", "/sessions/", CONNECTIONS),
     ("GET", "/sessions/0000/end", ENDERS),
     ("POST", "/sessions/0000/end", ENDERS),

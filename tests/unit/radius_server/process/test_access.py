@@ -202,7 +202,7 @@ def test_a_voucher_is_redeemed_by_its_code_alone(password: bytes) -> None:
     (
         Script(request(user_name="abcde fghj2", password=password))
         .asked(FindAccount("abcde fghj2"), None)
-        .asked(RedeemVoucher("ABCDEFGHJ2", STATION), granted)
+        .asked(RedeemVoucher("ABCDEFGHJ2", STATION, 7), granted)
         .decides(granted)
     )
 
@@ -221,7 +221,7 @@ def test_a_name_that_reads_as_a_code_costs_a_password_check_too() -> None:
     (
         Script(request(user_name="chatchawan", password=b"chatchawan"))
         .asked(FindAccount("chatchawan"), None)
-        .asked(RedeemVoucher("CHATCHAWAN", STATION), denied)
+        .asked(RedeemVoucher("CHATCHAWAN", STATION, 7), denied)
         .asked(CheckPassword(None, b"chatchawan"), False)
         .decides(denied)
     )
@@ -233,7 +233,7 @@ def test_a_voucher_answers_chap(secret: str) -> None:
     (
         Script(_chap(secret, user_name="ABCDEFGHJ2"))
         .asked(FindAccount("abcdefghj2"), None)
-        .asked(RedeemVoucher("ABCDEFGHJ2", STATION), granted)
+        .asked(RedeemVoucher("ABCDEFGHJ2", STATION, 7), granted)
         .decides(granted)
     )
 

@@ -92,7 +92,7 @@ def test_a_mistyped_voucher_stays_one_when_no_directory_has_its_name() -> None:
         (
             Script(request(user_name=name, password=b""))
             .asked(FindAccount(name.lower()), None)
-            .asked(RedeemVoucher("ABCDEFGHJK", request().station), unknown)
+            .asked(RedeemVoucher("ABCDEFGHJK", request().station, request().nas_client_id), unknown)
             .asked(CheckPassword(None, b""), told)
             .decides(decision)
         )

@@ -161,7 +161,7 @@ def test_a_token_is_found_and_spent() -> None:
 def test_a_voucher_is_redeemed(typed: str) -> None:
     dialogue = decide(version2("abcde-fghjk", typed))
     assert dialogue.send(None) == FindAccount("abcde-fghjk")
-    assert dialogue.send(None) == RedeemVoucher("ABCDEFGHJK", STATION)
+    assert dialogue.send(None) == RedeemVoucher("ABCDEFGHJK", STATION, 7)
 
 
 @pytest.mark.parametrize(("password", "accepted"), [(STATION, True), ("x", False)])

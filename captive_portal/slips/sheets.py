@@ -1,0 +1,74 @@
+"""A sheet of vouchers as its slips tell of it: from the stored terms and the configuration."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from captive_portal.slips.wording import Sheet
+from common.config import Config
+from common.errors import ConfigError, Refused
+from common.secret import read_secret_file
+from db.models import VoucherBatch
+from identity.domain.vouchers import Validity
+
+_LARGEST_LOGO = 200_000
+
+
+def sheet_of(config: Config, batch: VoucherBatch, portal: str) -> Sheet:
+    """What the slips of this sheet say.
+
+    Args:
+        portal: the address of the public portal.
+
+    Raises:
+        ConfigError: the logo or the Wi-Fi password cannot be read.
+    """
+    wifi = config.vouchers
+    ssid = batch.ssid or wifi.wifi_ssid
+    password = ""
+    if wifi.wifi_password_file is not None:
+        password = read_secret_file(wifi.wifi_password_file).reveal().decode("utf-8").strip("\r\n")
+    return Sheet(
+        title=batch.name,
+        site=config.site.name,
+        portal=portal.rstrip("/"),
+        language=batch.language,
+        zone=config.site.timezone,
+        validity=Validity(batch.validity),
+        minutes=batch.minutes,
+        not_before=batch.not_before,
+        hard_expiry=batch.hard_expiry,
+        devices=batch.devices,
+        quota_mb=batch.quota_mb,
+        hours=batch.hours,
+        ssid=ssid,
+        # Of another network nobody here knows how it is joined.
+        security=wifi.wifi_security if ssid == wifi.wifi_ssid else "",
+        wifi_password=password,
+        logo=_logo(wifi.logo),
+    )
+
+
+def portal_address(config: Config) -> str:
+    """Where guests reach the portal.
+
+    Raises:
+        Refused: the configuration does not say.
+    """
+    if not config.portal.public_url:
+        raise Refused("set portal.public_url in the configuration: the QR codes lead there")
+    return config.portal.public_url.rstrip("/")
+
+
+def _logo(path: Path | None) -> str:
+    """The logo as a data: address, so that a page needs no second request and no script runs."""
+    if path is None:
+        return ""
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", "vouchers.logo") from error
+    if len(octets) > _LARGEST_LOGO or b"<svg" not in octets:
+        raise ConfigError(f"{path} is no SVG of at most {_LARGEST_LOGO} octets", "vouchers.logo")
+    return "data:image/svg+xml;base64," + base64.b64encode(octets).decode()
