@@ -116,6 +116,9 @@ class Portal(Web):
     """The role a self-registered visitor asks for."""
     help_line: str = ""
     """Whom to ask, shown on every page, such as a room and a telephone number."""
+    own_device_role: str = "device"
+    """The role of devices without a login that people register for themselves (role
+    own_devices); their own role would bring its quotas and hours to a printer."""
 
 
 class Admin(Web):
@@ -129,6 +132,12 @@ class Passwords(Section):
     passes: int = Field(default=2, ge=2)
     lanes: int = Field(default=1, ge=1)
     minimum_length: int = Field(default=8, ge=8)
+    change_first: bool = True
+    """Whoever has a password from somebody else (a list, an officer) chooses their own before the
+    portal opens the network to them. Off for a school whose small pupils could not."""
+    unchanged_by_radius: Literal["keep", "refuse"] = "keep"
+    """What RADIUS does with a password that is still to be changed. `keep`, because a phone on
+    802.1X has no page on which to change it; `refuse` sends everybody through the portal first."""
 
 
 class StaticNat(Section):

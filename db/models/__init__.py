@@ -27,9 +27,11 @@ from db.models.network import NasClient, UnknownNas
 from db.models.notices import NoticeGiven, NoticeText
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
+from db.models.published import PublishedText, TextAccepted
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
+from db.models.selfservice import DeviceName, MailedCode, VerifiedContact
 from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
 
@@ -48,11 +50,13 @@ __all__ = [
     "CoaRequest",
     "CustodyStep",
     "Credential",
+    "DeviceName",
     "DirectoryEntry",
     "Disclosure",
     "Exhibit",
     "Gap",
     "Hold",
+    "MailedCode",
     "Message",
     "NasBoot",
     "NasClient",
@@ -63,6 +67,7 @@ __all__ = [
     "Organisation",
     "Person",
     "PortalToken",
+    "PublishedText",
     "RegisterEntry",
     "RegisterStep",
     "Registration",
@@ -70,9 +75,11 @@ __all__ = [
     "Revision",
     "Role",
     "ServiceRun",
+    "TextAccepted",
     "UnknownNas",
     "UnlockRequest",
     "UsageDay",
+    "VerifiedContact",
     "Voucher",
     "VoucherBatch",
     "VoucherDevice",

@@ -19,7 +19,7 @@ from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
 from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
-from identity.services import audit, dynamic, outbox, registrations
+from identity.services import audit, dynamic, mailed_codes, outbox, registrations
 from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
@@ -44,6 +44,7 @@ class Report:
     expired_accounts: int = 0
     expired_registrations: int = 0
     dropped_tokens: int = 0
+    dropped_codes: int = 0
     restarted_sessions: int = 0
     silent_sessions: int = 0
     dropped_usage_days: int = 0
@@ -70,6 +71,7 @@ def run_once(office: Office) -> Report:
         expired_accounts=expired,
         expired_registrations=due(registrations.expire_stale),
         dropped_tokens=due(drop_tokens),
+        dropped_codes=due(mailed_codes.drop_old),
         restarted_sessions=due(close_restarted_sessions),
         silent_sessions=due(
             lambda session, now: close_silent_sessions(session, now, silent_after(office))

@@ -31,7 +31,14 @@ from db.models import (
     Voucher,
 )
 from db.models.base import from_micros
-from identity.domain.access import AccountSnapshot, Decision, Denied, RoleProfile, Vouched
+from identity.domain.access import (
+    UNCHANGED,
+    AccountSnapshot,
+    Decision,
+    Denied,
+    RoleProfile,
+    Vouched,
+)
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
@@ -85,6 +92,7 @@ _ACCOUNTS = (
         Account.origin,
         Credential.password_hash,
         Credential.recoverable_kind,
+        Credential.must_change,
         func.coalesce(Credential.recoverable_choice, Role.recoverable).label("wanted"),
         *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
     )
@@ -181,6 +189,10 @@ class SqlStore:
         self._database = office.database
         self.zone = ZoneInfo(office.config.site.timezone)
         """Whose days and hours count."""
+        passwords = office.config.passwords
+        self._refuses_unchanged = (
+            passwords.change_first and passwords.unchanged_by_radius == "refuse"
+        )
         self._connection: Connection | None = None
         self._patience = Patience()
         self.is_away = False
@@ -263,7 +275,7 @@ class SqlStore:
                 account_id=row.id,
                 username=row.username,
                 kind=sys.intern(row.kind),
-                state=sys.intern(row.state),
+                state=self._state(row),
                 expires_at=row.expires_at,
                 role=_profile(*row[-len(_PROFILE) :]),
                 password_hash=row.password_hash if row.origin is None else None,
@@ -275,6 +287,11 @@ class SqlStore:
             )
             for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         }
+
+    def _state(self, row: Any) -> str:
+        if self._refuses_unchanged and row.must_change and row.state == "active":
+            return UNCHANGED
+        return sys.intern(row.state)
 
     def voucher_accounts(self, codes: Collection[str]) -> dict[str, int]:
         """The accounts behind voucher codes that have been used; for accounting."""
