@@ -7,26 +7,45 @@ from flask import Flask, Response, make_response, render_template
 from captive_portal.public import (
     connect,
     detection,
+    forgotten,
     login,
     notice,
     registration,
+    rules,
     status,
     visits,
     voucher,
 )
+from captive_portal.public.own import data, desk, devices, mailbox, password, sessions
 from captive_portal.public.site import EXTENSION, Portal, StaleVisit
 from captive_portal.web.dates import format_data, format_date, format_duration, format_moment
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.i18n import current_language, gettext, init_languages
 from captive_portal.web.input_checks import init_input_checks
 from captive_portal.web.security_headers import init_security_headers
-from common.net import format_mac
+from common.net import find_mac, format_mac
 from identity.office import Office
 
 MAXIMUM_FORM_OCTETS = 64 << 10
 """The largest form here is the registration, some hundreds of octets."""
 
-_PARTS = (visits, login, voucher, registration, notice, connect, status, detection)
+_PARTS = (
+    visits,
+    login,
+    voucher,
+    registration,
+    notice,
+    connect,
+    status,
+    detection,
+    forgotten,
+    rules,
+    sessions,
+    devices,
+    password,
+    mailbox,
+    data,
+)
 
 
 def create_app(office: Office) -> Flask:
@@ -48,17 +67,24 @@ def create_app(office: Office) -> Flask:
     init_error_pages(app, "error.html")
     app.register_error_handler(StaleVisit, _stale_visit)
     app.context_processor(portal.page_values)
+    app.context_processor(desk.page_values)
     app.jinja_env.filters.update(
         moment=lambda value: format_moment(value, current_language(), zone),
         date=lambda value: format_date(value, current_language(), zone),
         duration=lambda value: format_duration(value, current_language()),
         data_size=format_data,
         mac=format_mac,
+        mac_or_text=_mac_or_text,
     )
     detection.init_capture(app)
     for part in _PARTS:
         app.register_blueprint(part.pages)
     return app
+
+
+def _mac_or_text(station: str) -> str:
+    mac = find_mac(station)
+    return format_mac(mac) if mac is not None else station
 
 
 def _stale_visit(_error: StaleVisit) -> Response:

@@ -15,8 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from captive_portal.public import steps
 from captive_portal.public.site import page, portal
-from captive_portal.public.visits import can_hand_over, nas_of_visit
 from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
@@ -37,18 +37,26 @@ class Holder:
 
 
 def begin(granted: Granted) -> Response:
-    """Start a sign-in and send the browser on: to the gateway when one sent it, else to status."""
-    office = portal().office
+    """Start a sign-in and send the browser on, to whatever comes next."""
+    return begin_again(granted.account.account_id, granted.method)
+
+
+def begin_again(account_id: int, method: str, **values: str) -> Response:
+    """A fresh sign-in of somebody who has just proven who they are; the old ones do not count.
+
+    Args:
+        values: more fields of the address the browser is sent on to.
+    """
     text = portal().signer.sign_in(
         SignIn(
             key=secrets.token_urlsafe(9),
-            account_id=granted.account.account_id,
-            since=office.clock(),
-            method=granted.method,
+            account_id=account_id,
+            since=portal().office.clock(),
+            method=method,
         )
     )
-    target = "connect.show" if can_hand_over(nas_of_visit()) else "status.show"
-    response = redirect(page(target, **{FIELD: text}), 303)
+    target = steps.next_page(account_id)
+    response = redirect(page(target, **{FIELD: text, **values}), 303)
     response.set_cookie(
         COOKIE,
         text,

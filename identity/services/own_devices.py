@@ -85,10 +85,7 @@ def list_devices(session: Session, account_id: int, since: datetime) -> Sequence
         device = found.setdefault(station, _Found())
         device.seen += [row.started_at, row.last_heard_at]
         device.is_online |= not row.stop_seen and row.closed_at is None
-    names = {
-        row.mac: row.name
-        for row in session.scalars(select(DeviceName).where(DeviceName.account_id == account_id))
-    }
+    names = names_of(session, account_id)
     views = [
         OwnDevice(
             mac=mac,
@@ -106,6 +103,12 @@ def list_devices(session: Session, account_id: int, since: datetime) -> Sequence
     return sorted(
         views, key=lambda one: (one.is_online, one.last_seen or never, one.mac), reverse=True
     )
+
+
+def names_of(session: Session, account_id: int) -> dict[str, str]:
+    """What the account's owner calls each device: MAC address -> name."""
+    rows = session.scalars(select(DeviceName).where(DeviceName.account_id == account_id))
+    return {row.mac: row.name for row in rows}
 
 
 def room(session: Session, account: Account) -> int:

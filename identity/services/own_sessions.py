@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, and_, or_, select
@@ -40,6 +40,9 @@ class Ended(StrEnum):
     """No end was reported; it is taken to have ended when it was last heard of."""
     UNKNOWN = "unknown"
 
+
+SHOWN_DAYS = timedelta(days=7)
+"""So long the database keeps what is over; what is older lies in the archive."""
 
 _BY_CAUSE = {
     1: Ended.BY_DEVICE, 2: Ended.BY_DEVICE, 3: Ended.BY_DEVICE, 4: Ended.IDLE, 5: Ended.TIME_UP,

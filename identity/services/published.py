@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
-from db.models import Account, PublishedText, TextAccepted
+from db.models import Account, NoticeGiven, PublishedText, Registration, TextAccepted
 from identity.office import Office
 from identity.services import audit
 from identity.services.notices import Audience
@@ -116,16 +116,20 @@ def publish(
 def in_force(
     session: Session, kind: Kind, language: str, audience: Audience = Audience.EVERYBODY
 ) -> PublishedText | None:
-    """The newest version in this language, or None when none was published."""
-    return session.scalar(
-        select(PublishedText)
-        .where(
-            PublishedText.kind == kind,
-            PublishedText.audience == audience,
-            PublishedText.language == language,
+    """The newest version, in this language where it has it; None when none was published."""
+    of_kind = select(PublishedText).where(
+        PublishedText.kind == kind, PublishedText.audience == audience
+    )
+    newest = session.scalar(of_kind.order_by(PublishedText.id.desc()).limit(1))
+    if newest is None or newest.language == language:
+        return newest
+    return (
+        session.scalar(
+            of_kind.where(
+                PublishedText.version == newest.version, PublishedText.language == language
+            )
         )
-        .order_by(PublishedText.id.desc())
-        .limit(1)
+        or newest
     )
 
 
@@ -139,17 +143,32 @@ def not_accepted(session: Session, account_id: int, language: str) -> list[Publi
     found = []
     for kind in Kind:
         text = in_force(session, kind, language)
-        if text is not None and not session.scalar(
-            select(
-                exists().where(
-                    TextAccepted.account_id == account_id,
-                    TextAccepted.kind == kind,
-                    TextAccepted.version == text.version,
-                )
-            )
-        ):
+        if text is not None and not _has_accepted(session, account_id, text):
             found.append(text)
     return found
+
+
+def _has_accepted(session: Session, account_id: int, text: PublishedText) -> bool:
+    accepted = select(TextAccepted.id).where(
+        TextAccepted.account_id == account_id,
+        TextAccepted.kind == text.kind,
+        TextAccepted.version == text.version,
+    )
+    if session.scalar(accepted.limit(1)) is not None:
+        return True
+    if text.kind != Kind.PRIVACY:
+        return False
+    # A notice may have been handed out, or read while registering.
+    hashes = select(PublishedText.sha256).where(
+        PublishedText.kind == text.kind,
+        PublishedText.audience == text.audience,
+        PublishedText.version == text.version,
+    )
+    given = exists().where(NoticeGiven.account_id == account_id, NoticeGiven.sha256.in_(hashes))
+    read = exists().where(
+        Registration.account_id == account_id, Registration.notice_hash.in_(hashes)
+    )
+    return bool(session.scalar(select(or_(given, read))))
 
 
 def has_accepted_before(session: Session, account_id: int, kind: str) -> bool:
