@@ -47,6 +47,7 @@ class Permission(StrEnum):
     VIEW_HOLDS = "view holds"
     CHANGE_HOLDS = "change holds"
     CHANGE_OFFICERS = "change officers"
+    PUBLISH_TEXTS = "publish texts"
 
 
 _EVERYONE = frozenset(Level)
@@ -90,11 +91,13 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.APPROVE_REVEAL: frozenset({Level.CUSTODIAN, Level.COORDINATOR}),
     Permission.VIEW_AUDIT: frozenset({Level.CUSTODIAN, Level.AUDITOR}),
     Permission.CHANGE_OFFICERS: _ADMIN,
+    Permission.PUBLISH_TEXTS: frozenset({Level.ADMIN, Level.COORDINATOR}),
 }
 
 WHOLE_SITE = frozenset(
     {
         Permission.CHANGE_ROLES,
+        Permission.PUBLISH_TEXTS,
         Permission.VIEW_CUSTODY,
         Permission.ENTER_CUSTODY,
         Permission.VIEW_REGISTERS,

@@ -55,6 +55,7 @@ user_command.add_command(user_approver)
     help="What they are among the staff; may be repeated. See: yuenyan officer grant --help.",
 )
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--must-change", is_flag=True, help="They choose their own on the portal first.")
 @click.option(
     "--recoverable",
     type=click.Choice(["nt-hash", "password"]),
@@ -72,6 +73,7 @@ def user_add(
     expires_at: str | None,
     levels: tuple[str, ...],
     password_stdin: bool,
+    must_change: bool,
     recoverable: str | None,
 ) -> None:
     """Make an account for a person."""
@@ -92,6 +94,7 @@ def user_add(
         class_name=class_name,
         expires_at=importing.parse_expiry(expires_at, zone) if expires_at else None,
         levels=in_order(levels),
+        must_change=must_change,
     )
     with office.database.write() as session:
         account = people.add_user(session, office, new, context.actor)
@@ -275,10 +278,11 @@ def _set_state(context: Context, name: str, state: str) -> None:
 @user_command.command("password")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--must-change", is_flag=True, help="They choose their own on the portal first.")
 @click.option("--recoverable", type=click.Choice(["nt-hash", "password"]), help="As for add.")
 @click.pass_obj
 def user_password(
-    context: Context, name: str, password_stdin: bool, recoverable: str | None
+    context: Context, name: str, password_stdin: bool, must_change: bool, recoverable: str | None
 ) -> None:
     """Replace the password of an account."""
     keep = _chosen(recoverable)
@@ -294,7 +298,15 @@ def user_password(
     with office.database.write() as session:
         if keep is not None:
             kept_secrets.choose(session, office, people.get(session, name), keep, context.actor)
-        people.set_password(session, office, name, hashed, context.actor, password=password)
+        people.set_password(
+            session,
+            office,
+            name,
+            hashed,
+            context.actor,
+            password=password,
+            must_change=must_change,
+        )
     click.echo(f"changed the password of {account.username}")
 
 
