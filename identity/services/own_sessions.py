@@ -60,6 +60,14 @@ _BY_CLOSING = {
 }
 
 
+_WORTH_TELLING = {
+    False: frozenset(State) - {State.SUPERSEDED},
+    # Equipment that knew of no such session refuses, and is right: the session is over.
+    True: frozenset({State.ACKED}),
+}
+"""What came of a wish to end a session: of one that goes on, and of one that is over."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnSession:
     """One session of the reader's own."""
@@ -194,7 +202,7 @@ def _view(
         ended=_how(row) if until is not None else Ended.OPEN,
         input_octets=row.input_octets,
         output_octets=row.output_octets,
-        asked=None if state in (None, State.SUPERSEDED) else state,
+        asked=state if state in _WORTH_TELLING[until is not None] else None,
     )
 
 
