@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from sqlalchemy import select
 
 from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.permissions import Permission, requires
@@ -32,17 +33,20 @@ def listing() -> ResponseReturnValue:
     with office().database.read() as session:
         rows = published.all_versions(session)
         in_force = published.in_force(session, Kind.ACCEPTABLE_USE, current_language())
-        waiting = published.find_not_accepted(session, Kind.ACCEPTABLE_USE, current_language())
-        visible = set(session.scalars(select(Account.id).where(officer().reach.accounts())))
-    waiting = [account for account in waiting if account.id in visible]
+        waiting: Sequence[Account] = ()
+        number = 0
+        if in_force is not None:
+            mine = officer().reach.accounts()
+            waiting = published.find_not_accepted(session, in_force, mine, limit=_SHOWN)
+            number = published.count_not_accepted(session, in_force, mine)
     if in_force is not None:
-        note_reading("people:searched", f"not accepted {in_force.version}", results=len(waiting))
+        note_reading("people:searched", f"not accepted {in_force.version}", results=number)
     return render_template(
         "texts.html",
         rows=rows,
         in_force=in_force,
-        waiting=waiting[:_SHOWN],
-        number=len(waiting),
+        waiting=waiting,
+        number=number,
         kinds=_kinds(),
         audiences=_audiences(),
     )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from captive_portal.public.site import portal
 from captive_portal.public.visits import can_hand_over, nas_of_visit
 from captive_portal.web.i18n import current_language
-from db.models import Credential
+from db.models import Account, Credential
 from identity.services import published
 
 PASSWORD, RULES = "own_password.form", "rules.ask"
@@ -20,6 +20,9 @@ def must_change(session: Session, account_id: int) -> bool:
     """Whether the account's password is somebody else's choice and must be changed first."""
     if not portal().office.config.passwords.change_first:
         return False
+    account = session.get(Account, account_id)
+    if account is None or account.origin is not None:
+        return False  # what is kept here of a directory's person opens nothing
     credential = session.get(Credential, account_id)
     return credential is not None and credential.must_change
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
@@ -219,27 +219,35 @@ def accepted_by(session: Session, account_id: int) -> Sequence[TextAccepted]:
     ).all()
 
 
-def find_not_accepted(session: Session, kind: Kind, language: str) -> Sequence[Account]:
-    """Active people and guests who have not accepted what is in force; nobody without a text.
+def find_not_accepted(
+    session: Session, text: PublishedText, *among: ColumnElement[bool], limit: int | None = None
+) -> Sequence[Account]:
+    """Active people and guests who have not accepted this version, by name.
 
     Who never opens the portal, because 802.1X lets them in, is among them.
+
+    Args:
+        among: further conditions, such as which accounts an officer may see.
     """
-    text = in_force(session, kind, language)
-    if text is None:
-        return ()
-    accepted = select(TextAccepted.account_id).where(
-        TextAccepted.kind == kind, TextAccepted.version == text.version
-    )
     return (
         session.scalars(
-            select(Account)
-            .where(
-                Account.state == "active",
-                Account.kind.in_(("person", "guest")),
-                Account.id.not_in(accepted),
-            )
-            .order_by(Account.username)
+            select(Account).where(*_silent(text), *among).order_by(Account.username).limit(limit)
         )
         .unique()
         .all()
     )
+
+
+def count_not_accepted(session: Session, text: PublishedText, *among: ColumnElement[bool]) -> int:
+    """How many `find_not_accepted` finds."""
+    counted = select(func.count()).select_from(Account).where(*_silent(text), *among)
+    return session.scalar(counted) or 0
+
+
+def _silent(text: PublishedText) -> tuple[ColumnElement[bool], ...]:
+    accepted = exists().where(
+        TextAccepted.account_id == Account.id,
+        TextAccepted.kind == text.kind,
+        TextAccepted.version == text.version,
+    )
+    return (Account.state == "active", Account.kind.in_(("person", "guest")), ~accepted)

@@ -289,7 +289,12 @@ class SqlStore:
         }
 
     def _state(self, row: Any) -> str:
-        if self._refuses_unchanged and row.must_change and row.state == "active":
+        if (
+            self._refuses_unchanged
+            and row.must_change
+            and row.state == "active"
+            and row.origin is None
+        ):
             return UNCHANGED
         return sys.intern(row.state)
 

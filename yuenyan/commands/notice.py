@@ -244,9 +244,9 @@ def pending(context: Context, as_json: bool) -> None:
     language = context.config.site.languages[0]
     with context.office.database.read() as session:
         text = published.in_force(session, Kind.ACCEPTABLE_USE, language)
-        waiting = published.find_not_accepted(session, Kind.ACCEPTABLE_USE, language)
-    if text is None:
-        raise NotFound("no rules of use are published; see: yuenyan notice publish --help")
+        if text is None:
+            raise NotFound("no rules of use are published; see: yuenyan notice publish --help")
+        waiting = published.find_not_accepted(session, text)
     note_reading(context, "people:searched", f"not accepted {text.version}", results=len(waiting))
     if as_json:
         print_json([{"username": one.username, "full_name": one.full_name} for one in waiting])

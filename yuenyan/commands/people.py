@@ -119,8 +119,8 @@ def user_import(
     """Make accounts from a CSV file: the good rows are imported, the bad ones are listed.
 
     Columns: username,password,full_name,role,org,person_code,class_name,expires_at. Other
-    columns are dropped. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Exit code 1
-    when any row was bad.
+    columns are dropped. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Their owners
+    change the passwords at their first sign-in on the portal. Exit code 1 when any row was bad.
     """
     keep = _chosen(recoverable)
     office = context.office

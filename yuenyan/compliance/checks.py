@@ -247,7 +247,7 @@ def check_notice(site: Site) -> Shown:
     people = site.count(Account.state == "active", Account.kind.in_(("person", "guest")))
     untold = len(notices.find_untold(site.session))
     rules = published.in_force(site.session, Kind.ACCEPTABLE_USE, "th")
-    silent = len(published.find_not_accepted(site.session, Kind.ACCEPTABLE_USE, "th"))
+    silent = 0 if rules is None else published.count_not_accepted(site.session, rules)
     if rules is None:
         rules_en = "no rules of use are published (yuenyan notice publish)"
         rules_th = "ยังไม่ได้ประกาศระเบียบการใช้งาน (yuenyan notice publish)"

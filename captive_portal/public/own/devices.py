@@ -7,12 +7,14 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.own.desk import current, form_is_mine, need_sign_in, own_page
-from captive_portal.public.site import portal, visit
+from captive_portal.public.site import client_address, portal, visit
 from captive_portal.web.i18n import gettext
 from common.errors import NotFound, UsageError
+from common.net import find_mac
 from identity.services import own_devices
 from identity.services.own_devices import LONGEST_NAME, NotAdded
 from identity.services.own_sessions import SHOWN_DAYS
+from identity.services.presence import session_of
 
 pages = Blueprint("own_devices", __name__, url_prefix="/me/devices")
 pages.before_request(need_sign_in)
@@ -122,6 +124,8 @@ def _page(
     with office.database.read() as session:
         devices = own_devices.list_devices(session, account.id, office.clock() - SHOWN_DAYS)
         room = own_devices.room(session, account)
+        address = client_address()
+        this = session_of(session, address) if address else None
     done = {
         "removed": gettext("The device is taken out."),
         "added": gettext("The device is registered. Switch it off and on once."),
@@ -131,7 +135,7 @@ def _page(
         devices=devices,
         room=room,
         may_add=account.kind == "person" and account.role.own_devices > 0,
-        here=visit().mac,
+        here=visit().mac or (find_mac(this.mac) if this is not None else None),
         has_private=any(device.is_private for device in devices),
         done=done.get(request.args.get("done", "")) if not (problem or errors) else "",
         problem=problem,

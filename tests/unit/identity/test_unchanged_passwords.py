@@ -42,6 +42,10 @@ def test_the_configuration_decides_what_a_worker_is_told(
         found = store.accounts(["somchai", "malee"])
         assert (found["somchai"].state, found["malee"].state) == (state, "active")
         with office_on.database.write() as session:
+            people.get(session, "somchai").origin = "directory:school"
+        assert store.accounts(["somchai"])["somchai"].state == "active", "kept elsewhere"
+        with office_on.database.write() as session:
+            people.get(session, "somchai").origin = None
             people.set_state(session, office_on, "somchai", "suspended", "head")
         assert store.accounts(["somchai"])["somchai"].state == "suspended"
     finally:

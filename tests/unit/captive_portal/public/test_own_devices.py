@@ -47,6 +47,7 @@ def test_devices_seen_are_listed_and_a_private_address_is_called_normal(
     text = visitor.get(my("/me/devices", sign_in(visitor))).text
     assert "3c:22:fb:01:02:03" in text and "da:7e:00:00:00:01" in text
     assert text.count('<span class="tag">private address</span>') == 1
+    assert text.count('<span class="tag">this device</span>') == 1
     assert "is normal" in text and "Leave it as it is." in text
     assert "3c:22:fb:0a:0b:0c" not in text
     assert "Register a device" not in text, "the role allows none"

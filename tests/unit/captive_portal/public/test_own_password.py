@@ -192,6 +192,17 @@ def test_a_reset_by_an_officer_and_an_update_by_a_list_call_for_it_too(
     assert credential(office, somchai).must_change
 
 
+def test_a_directorys_person_is_not_held_up_by_an_old_mark(
+    visitor: Visitor, office: Office, somchai: int
+) -> None:
+    with office.database.write() as session:
+        session.get_one(Credential, somchai).must_change = True
+    s = sign_in(visitor)
+    with office.database.write() as session:
+        session.get_one(Account, somchai).origin = "directory:school"
+    assert visitor.get(my("/connect", s)).location.startswith("/status?")
+
+
 def test_a_school_of_small_pupils_can_switch_it_off(office: Office, nas: NasClient) -> None:
     import_wipa(office)
     passwords = office.config.passwords.model_copy(update={"change_first": False})

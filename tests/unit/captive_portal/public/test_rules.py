@@ -191,7 +191,10 @@ def test_officers_see_who_has_not_accepted_yet(
     publish(office, "1")
     visitor.fill(arrive(visitor), "/rules/accept")
     with office.database.read() as session:
-        waiting = published.find_not_accepted(session, Kind.ACCEPTABLE_USE, "th")
+        text = published.in_force(session, Kind.ACCEPTABLE_USE, "th")
+        assert text is not None
+        waiting = published.find_not_accepted(session, text)
+        assert published.count_not_accepted(session, text) == len(waiting)
     assert [account.username for account in waiting] == [ADMIN, "malee"]
 
 
