@@ -10,9 +10,20 @@ from sqlalchemy import select
 
 from db.models import CoaRequest, Credential, NasClient
 from identity.office import Office
+from identity.services import published, roles
+from identity.services.published import Kind, Written
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import HERE, Visitor
-from tests.unit.captive_portal.public.own import PASSWORD, add_session, my, sign_in, sign_in_of
+from tests.unit.captive_portal.public.own import (
+    PASSWORD,
+    add_session,
+    my,
+    sign_in,
+    sign_in_of,
+    visitor_of,
+    with_mail,
+)
+from tests.unit.captive_portal.public.test_public_pages_weigh_little import BUDGET_OCTETS, Markup
 
 LIVE = "a" * 32
 FORMS = [
@@ -126,6 +137,39 @@ def test_own_pages_work_without_any_cookie_in_both_languages(
             assert "Set-Cookie" not in answer.headers or "lang=" in answer.headers["Set-Cookie"]
             links = re.findall(r'(?:href|action)="(/(?:me|status)[^"]*)"', answer.text)
             assert links and all(f"s={s}" in link for link in links), path
+
+
+@pytest.mark.parametrize("language", ["th", "en"])
+def test_own_pages_are_small_whole_and_name_each_field_once(
+    office: Office, somchai: int, language: str
+) -> None:
+    with office.database.write() as session:
+        roles.set_own_devices(session, office, "student", 3, "test")
+    add_session(office, somchai, "b" * 32, "10.5.0.9", calling_station_id="da7e00000001")
+    visitor = visitor_of(with_mail(office))
+    s = sign_in(visitor)
+    written = {name: Written(text="# a\n\nb") for name in ("th", "en")}
+    with office.database.write() as session:
+        published.publish(session, office, Kind.ACCEPTABLE_USE, "1", written, "head")
+    for path in (
+        "/me/sessions",
+        "/me/devices",
+        "/me/password",
+        "/me/mailbox",
+        "/me/mailbox?sent=1",
+        "/me/data",
+        "/rules/accept",
+        "/rules",
+    ):
+        joint = "&" if "?" in path else "?"
+        answer = visitor.get(f"{path}{joint}lang={language}&s={s}")
+        assert answer.status_code == 200 and len(answer.data) <= BUDGET_OCTETS, path
+        markup = Markup(answer.text)
+        assert markup.open == [], path
+        assert [load for load in markup.loads if not load.startswith("data:")] == []
+        assert len(markup.ids) == len(set(markup.ids)), path
+        assert set(markup.refers) <= set(markup.ids), path
+        assert "<script" not in answer.text
 
 
 def test_a_changed_password_elsewhere_ends_the_own_pages(

@@ -11,7 +11,17 @@ import pytest
 from tests.unit.captive_portal.public.conftest import HERE, Visitor
 
 BUDGET_OCTETS = 30_000
-PAGES = ("/", "/voucher", "/register", "/registration/", "/notice", "/status", "/nowhere")
+PAGES = (
+    "/",
+    "/voucher",
+    "/register",
+    "/registration/",
+    "/notice",
+    "/status",
+    "/nowhere",
+    "/forgot",
+    "/reset",
+)
 
 
 class Markup(HTMLParser):
