@@ -123,6 +123,9 @@ class Portal(Web):
     capture_url: str = "http://192.0.2.1"
     """Where a browser goes that scanned a voucher and must come through its gateway: plain http, an
     address that leads nowhere (RFC 5737), so that only a gateway answers. Empty: not offered."""
+    own_device_role: str = "device"
+    """The role of devices without a login that people register for themselves (role
+    own_devices); their own role would bring its quotas and hours to a printer."""
 
     @field_validator("capture_url")
     @classmethod
@@ -143,6 +146,12 @@ class Passwords(Section):
     passes: int = Field(default=2, ge=2)
     lanes: int = Field(default=1, ge=1)
     minimum_length: int = Field(default=8, ge=8)
+    change_first: bool = True
+    """Whoever has a password from somebody else (a list, an officer) chooses their own before the
+    portal opens the network to them. Off for a school whose small pupils could not."""
+    unchanged_by_radius: Literal["keep", "refuse"] = "keep"
+    """What RADIUS does with a password that is still to be changed. `keep`, because a phone on
+    802.1X has no page on which to change it; `refuse` sends everybody through the portal first."""
 
 
 class StaticNat(Section):

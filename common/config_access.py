@@ -198,6 +198,8 @@ class Directory(Section):
     """How often the housekeeper looks whether somebody is still there, and in which groups."""
     offline_days: int = Field(default=0, ge=0, le=90)
     """While the directory is down, whoever it proved in these days gets in; 0: nobody."""
+    password_help: str = ""
+    """Where its people change their password, as they read it; empty: the directory's name."""
     ntlm_auth: str = ""
     """Command that proves MS-CHAPv2 at Active Directory, such as /usr/bin/ntlm_auth."""
 

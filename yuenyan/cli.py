@@ -58,7 +58,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("yuenyan.commands.incidents", "breaches of personal data: 72 hours, who, draft"),
     "abuse": ("yuenyan.commands.registers", "complaints and take-down notices"),
     "subject": ("yuenyan.commands.subjects", "requests of people about their own data; export it"),
-    "notice": ("yuenyan.commands.notice", "notices on personal data, and who was given which"),
+    "notice": (
+        "yuenyan.commands.notice",
+        "rules of use and notices by version, and who accepted which",
+    ),
     "compliance": ("yuenyan.commands.compliance", "each duty with its evidence; RoPA; statistics"),
     "archive": ("yuenyan.commands.archive", "state, verification, sealing, proofs and retention"),
     "hold": ("yuenyan.commands.hold", "orders that records be kept beyond retention"),

@@ -36,6 +36,7 @@ from captive_portal.admin import (
     roles,
     sessions,
     sign_in,
+    texts,
     unlocks,
     vouchers,
 )
@@ -119,6 +120,7 @@ def create_app(office: Office) -> Flask:
         lookup_api,
         audit_trail,
         hold_orders,
+        texts,
         api,
     ):
         app.register_blueprint(module.blueprint)

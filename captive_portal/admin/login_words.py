@@ -194,6 +194,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
         _("Ask who suspended the account and why; the audit trail names them."),
         _("If the person may use the network again, enable it on the page of the account."),
     ),
+    "password_to_be_changed": (
+        _("Let the user sign in on the portal page and choose a password of their own there."),
+        _("If that cannot be, set [passwords] unchanged_by_radius = keep."),
+    ),
     "expired": (
         _("If the person still belongs here, give the account a later last day."),
         _("A guest may apply again on the portal page."),
@@ -201,7 +205,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     "not_a_login": (_("Sign in with the account of a person; a device's lets in that device."),),
     "unknown_device": (
         _("Register the device: yuenyan device add MAC --role ROLE --owner NAME."),
-        _("If the address is random, switch the private address off for this Wi-Fi first."),
+        _(
+            "A phone or computer with a private address is not known by it, which is normal: let "
+            "its user sign in on the portal page or with 802.1X."
+        ),
     ),
     "mac_mismatch": (
         _("Set the access point to send the MAC address of the device as the user name."),

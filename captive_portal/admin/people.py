@@ -262,7 +262,13 @@ def set_password(account_id: int) -> ResponseReturnValue:
                 abort(400)
             _refuse_above(session, account)
             people.set_password(
-                session, office(), username, hashed, officer().username, password=password
+                session,
+                office(),
+                username,
+                hashed,
+                officer().username,
+                password=password,
+                must_change=username != officer().username,
             )
     except BackendUnavailable:
         raise
@@ -321,6 +327,7 @@ def _add(form: NewPerson) -> int | str:
             class_name=form.class_name.data or None,
             expires_at=expires_at,
             levels=(Level(form.level.data),) if form.level.data else (),
+            must_change=True,
         )
         with office().database.write() as session:
             return people.add_user(session, office(), new, officer().username).id

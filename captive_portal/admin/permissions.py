@@ -49,6 +49,7 @@ class Permission(StrEnum):
     VIEW_HOLDS = "view holds"
     CHANGE_HOLDS = "change holds"
     CHANGE_OFFICERS = "change officers"
+    PUBLISH_TEXTS = "publish texts"
 
 
 _EVERYONE = frozenset(Level)
@@ -96,6 +97,7 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.APPROVE_REVEAL: frozenset({Level.CUSTODIAN, Level.COORDINATOR}),
     Permission.VIEW_AUDIT: frozenset({Level.CUSTODIAN, Level.AUDITOR}),
     Permission.CHANGE_OFFICERS: _ADMIN,
+    Permission.PUBLISH_TEXTS: frozenset({Level.ADMIN, Level.COORDINATOR}),
 }
 
 WHOLE_SITE = frozenset(
@@ -103,6 +105,7 @@ WHOLE_SITE = frozenset(
         Permission.CHANGE_ROLES,
         Permission.VIEW_MESSAGES,
         Permission.SEND_MESSAGES,
+        Permission.PUBLISH_TEXTS,
         Permission.VIEW_CUSTODY,
         Permission.ENTER_CUSTODY,
         Permission.VIEW_REGISTERS,

@@ -88,6 +88,9 @@ MENU = (
         permission=Permission.VIEW_HOLDS,
     ),
     MenuItem(
+        endpoint="texts.listing", label=_("Rules and notices"), permission=Permission.VIEW_PEOPLE
+    ),
+    MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),
 )

@@ -52,6 +52,10 @@ class RoleForm(Form):
     quota_minutes_day = _number(_("Minutes a day"), "quota_minutes_day")
     quota_minutes_week = _number(_("Minutes a week"), "quota_minutes_week")
     quota_minutes_month = _number(_("Minutes a month"), "quota_minutes_month")
+    own_devices = IntegerField(
+        _("Devices without a login that each person may register alone"),
+        [Optional(), between(0, services.MOST_OWN_DEVICES)],
+    )
     hours = StringField(_("Hours"), [Optional(), at_most(500)])
     filter_id = StringField(_("Filter (Filter-Id)"), [Optional(), at_most(200)])
     vendor_role = StringField(_("Role or group on the equipment"), [Optional(), at_most(200)])
@@ -149,6 +153,7 @@ def _write(session: Session, form: RoleForm, name: str) -> role_changes.Followed
     hours = (given["hours"] or "").strip() or None
     if stored.hours != hours:
         services.set_hours(session, office(), name, hours, who)
+    services.set_own_devices(session, office(), name, given["own_devices"] or 0, who)
     kind = Recoverable(given["recoverable"])
     recoverable.choose_for_role(session, office(), name, kind, who)
     return followed

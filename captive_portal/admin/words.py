@@ -33,6 +33,9 @@ REASONS: Words = {
     "wrong_password": _("The password was wrong"),
     "no_password": _("The account has no password yet; set one"),
     "suspended": _("The account is suspended; an admin can enable it"),
+    "password_to_be_changed": _(
+        "The password was given by somebody else and is to be changed on the portal page first"
+    ),
     "expired": _("The account has expired"),
     "not_a_login": _("This is a device's account; nobody can sign in with it"),
     "unknown_device": _("This device is not registered"),
@@ -322,6 +325,17 @@ _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
         (
             r"records may be held for two years",
             _("Records may be kept for two years from their entry at most; choose an earlier day."),
+        ),
+        (
+            r"the text is missing in this language: (?P<language>\w+)",
+            _("The text is missing in this language: %(language)s."),
+        ),
+        (r"a text has at most", _("The text is too long.")),
+        (r"what has changed is said in", _("Say in fewer words what has changed.")),
+        (r"name the version like", _("Name the version like 2569-1.")),
+        (
+            r"version '(?P<name>.+)' was published before",
+            _("Version %(name)s was published before; give the new one a new name."),
         ),
         (r"the hold would be over already", _("That day is past; choose a later one.")),
         (r"the period of a hold ends before", _("The last day lies before the first.")),

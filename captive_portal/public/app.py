@@ -7,6 +7,7 @@ from flask import Flask, Response, make_response, render_template
 from captive_portal.public import (
     connect,
     detection,
+    forgotten,
     guests,
     join,
     join_certificates,
@@ -16,17 +17,19 @@ from captive_portal.public import (
     registration_steps,
     released,
     roster,
+    rules,
     status,
     visits,
     voucher,
 )
+from captive_portal.public.own import data, desk, devices, mailbox, password, sessions
 from captive_portal.public.site import EXTENSION, Portal, StaleVisit
 from captive_portal.web.dates import format_data, format_date, format_duration, format_moment
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.i18n import current_language, gettext, init_languages
 from captive_portal.web.input_checks import init_input_checks
 from captive_portal.web.security_headers import init_security_headers
-from common.net import format_mac
+from common.net import find_mac, format_mac
 from identity.office import Office
 
 MAXIMUM_FORM_OCTETS = 64 << 10
@@ -46,6 +49,13 @@ _PARTS = (
     status,
     join,
     join_certificates,
+    forgotten,
+    rules,
+    sessions,
+    devices,
+    password,
+    mailbox,
+    data,
     detection,
 )
 
@@ -69,18 +79,25 @@ def create_app(office: Office) -> Flask:
     init_error_pages(app, "error.html")
     app.register_error_handler(StaleVisit, _stale_visit)
     app.context_processor(portal.page_values)
+    app.context_processor(desk.page_values)
     app.jinja_env.filters.update(
         moment=lambda value: format_moment(value, current_language(), zone),
         date=lambda value: format_date(value, current_language(), zone),
         duration=lambda value: format_duration(value, current_language()),
         data_size=format_data,
         mac=format_mac,
+        mac_or_text=_mac_or_text,
     )
     detection.init_capture(app)
     join.init_links(app)
     for part in _PARTS:
         app.register_blueprint(part.pages)
     return app
+
+
+def _mac_or_text(station: str) -> str:
+    mac = find_mac(station)
+    return format_mac(mac) if mac is not None else station
 
 
 def _stale_visit(_error: StaleVisit) -> Response:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from captive_portal.public import throttle
+from captive_portal.public import steps, throttle
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.open_visits import close_open_visit
 from captive_portal.public.sign_ins import holder, sign_in_text
@@ -55,6 +55,9 @@ def show() -> Response:
     nas = nas_of_visit()
     if nas is None or not can_hand_over(nas):
         return redirect(page("status.show", s=sign_in_text()), 302)
+    waiting = steps.still_asked(current.account.id)
+    if waiting is not None:
+        return redirect(page(waiting, s=sign_in_text()), 302)
     checks = throttle.hand_off_checks(current.account.id)
     wait = throttle.wait_text(checks)
     if wait:

@@ -2,7 +2,8 @@
 
 The hash covers the text as it was shown, with the office's name and retention in it. The
 text itself is kept in the database and in `<data_dir>/notices/`, so that the hash can be
-explained years later. Three versions: for everybody, short for pupils, for guardians.
+explained years later. Three versions: for everybody, short for pupils, for guardians. A text
+that the office has published (identity.services.published) goes before the one built in.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from captive_portal.public.site import portal
+from captive_portal.web import plain_text
 from captive_portal.web.i18n import current_language, gettext
 from common.errors import BackendUnavailable
 from common.logging import get_logger
-from identity.services import notices
+from identity.services import notices, published
 from identity.services.notices import Audience
 
 pages = Blueprint("notice", __name__)
@@ -34,11 +36,19 @@ class Notice:
     language: str
     text: Markup
     sha256: str
+    version: str
+    kept: str
+    """What the hash is of, as it is stored."""
 
 
 def current(audience: Audience = Audience.EVERYBODY) -> Notice:
     """The notice for `audience` in the language of this request."""
     language, config = current_language(), portal().office.config
+    with portal().office.database.read() as session:
+        own = published.in_force(session, published.Kind.PRIVACY, language, audience)
+    if own is not None:
+        shown = plain_text.render(own.text)
+        return Notice(audience, own.language, shown, own.sha256, own.version, own.text)
     part = "" if audience is Audience.EVERYBODY else f"{audience}."
     text = render_template(
         f"notice.{part}{language}.html",
@@ -48,7 +58,7 @@ def current(audience: Audience = Audience.EVERYBODY) -> Notice:
         contact=config.office.data_contact or config.portal.help_line,
     )
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Notice(audience, language, Markup(text), digest)  # noqa: S704 - our own
+    return Notice(audience, language, Markup(text), digest, VERSION, text)  # noqa: S704 - our own
 
 
 def keep(notice: Notice) -> None:
@@ -58,7 +68,7 @@ def keep(notice: Notice) -> None:
     try:
         if not path.exists():
             folder.mkdir(exist_ok=True)
-            path.write_text(notice.text, encoding="utf-8", newline="")
+            path.write_text(notice.kept, encoding="utf-8", newline="")
     except OSError as error:
         get_logger(__name__).warning("notice_not_kept", path=str(path), reason=error.strerror)
     try:
@@ -71,10 +81,10 @@ def stored_form(notice: Notice) -> notices.Text:
     """The notice as the database keeps it."""
     return notices.Text(
         sha256=notice.sha256,
-        version=VERSION,
+        version=notice.version,
         audience=notice.audience,
         language=notice.language,
-        text=str(notice.text),
+        text=notice.kept,
     )
 
 
@@ -88,11 +98,12 @@ def show() -> Response:
         Audience.PUPIL: gettext("In short, for pupils"),
         Audience.GUARDIAN: gettext("For parents and guardians"),
     }
+    shown = current(audience)
     return make_response(
         render_template(
             "notice.html",
-            notice=current(audience),
-            version=VERSION,
+            notice=shown,
+            version=shown.version,
             audiences=tuple(Audience),
             names=names,
         )

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public import letters, notice, throttle
 from captive_portal.public.login import stale_form_text
+from captive_portal.public.passwords import new_password_problems
 from captive_portal.public.site import (
     client_address,
     form_is_ours,
@@ -214,7 +215,7 @@ def _problems(chosen: Choice, typed: Form) -> dict[str, str]:
     elif chosen.for_guests and not typed.purpose:
         problems["purpose"] = gettext("Say in a few words what you need the Internet for.")
     problems |= _username_problem(typed.username)
-    problems |= password_problems(
+    problems |= new_password_problems(
         request.form.get("password", ""), request.form.get("password_again", "")
     )
     if request.form.get("accept") != "yes":
@@ -268,23 +269,6 @@ def _username_problem(username: str) -> dict[str, str]:
         people.free_username(username)
     except UsageError:
         return {"username": gettext("This user name cannot be used. Please choose another.")}
-    return {}
-
-
-def password_problems(password: str, again: str) -> dict[str, str]:
-    if not password:
-        return {"password": gettext("Choose a password.")}
-    minimum = portal().office.config.passwords.minimum_length
-    if len(password) < minimum:
-        return {
-            "password": gettext("Use a password of at least %(count)s characters.", count=minimum)
-        }
-    try:
-        portal().office.passwords.check_strength(password)
-    except UsageError:
-        return {"password": gettext("This password is too long or holds a line break.")}
-    if password != again:
-        return {"password_again": gettext("The two passwords are not the same.")}
     return {}
 
 

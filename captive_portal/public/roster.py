@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public import notice, throttle
 from captive_portal.public.login import stale_form_text
-from captive_portal.public.registration import ROLE, password_problems
+from captive_portal.public.passwords import new_password_problems
+from captive_portal.public.registration import ROLE
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
 from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.i18n import current_language, gettext
@@ -118,7 +119,7 @@ def _problems(typed: Form, born: str) -> dict[str, str]:
             read_birth_date(born)
         except UsageError:
             problems["birth_date"] = gettext("Write the date like 31/12/2552.")
-    problems |= password_problems(
+    problems |= new_password_problems(
         request.form.get("password", ""), request.form.get("password_again", "")
     )
     if request.form.get("accept") != "yes":

@@ -15,8 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from captive_portal.public import steps
 from captive_portal.public.site import page, portal
-from captive_portal.public.visits import can_hand_over, nas_of_visit
 from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
@@ -37,22 +37,30 @@ class Holder:
 
 
 def begin(granted: Granted, target: str = "", **values: str) -> Response:
-    """Start a sign-in and send the browser on: to the gateway when one sent it, else to status.
+    """Start a sign-in and send the browser on, to whatever comes next.
 
     Args:
         target: the endpoint of another page to go to, with `values`.
     """
-    office = portal().office
+    return begin_again(granted.account.account_id, granted.method, target, **values)
+
+
+def begin_again(account_id: int, method: str, target: str = "", **values: str) -> Response:
+    """A fresh sign-in of somebody who has just proven who they are; the old ones do not count.
+
+    Args:
+        target: the endpoint of another page than the one that comes next.
+        values: more fields of the address the browser is sent on to.
+    """
     text = portal().signer.sign_in(
         SignIn(
             key=secrets.token_urlsafe(9),
-            account_id=granted.account.account_id,
-            since=office.clock(),
-            method=granted.method,
+            account_id=account_id,
+            since=portal().office.clock(),
+            method=method,
         )
     )
-    if not target:
-        target = "connect.show" if can_hand_over(nas_of_visit()) else "status.show"
+    target = target or steps.next_page(account_id)
     response = redirect(page(target, **{**values, FIELD: text}), 303)
     response.set_cookie(
         COOKIE,

@@ -52,6 +52,7 @@ def show() -> Response:
         "ends_at": this.ends_at if this else None,
         "seconds_left": _left(this, now) if this else None,
         "joined": request.args.get("joined") == "1",
+        "changed": request.args.get("changed") == "1",
         "return_url": visit().url,
     }
     if current is not None:

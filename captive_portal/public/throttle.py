@@ -19,6 +19,17 @@ _REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour")
 """A parents' evening behind one address still gets in."""
 _REGISTER_SITE = Limit.of("register-site", "300 per 1 hour")
 _REFERENCE_ADDRESS = Limit.of("reference-address", "20 per 10 minutes")
+_OWN_ENDING = Limit.of("own-ending", "20 per 10 minutes")
+"""Each waits some seconds for the equipment in one of a few threads."""
+_MAILBOX = Limit.of("own-mailbox", "5 per 1 hour")
+_CODE_ADDRESS = Limit.of("code-address", "20 per 10 minutes")
+_CODE_SITE = Limit.of("code-site", "500 per 1 hour")
+"""At 59 bits, half a year of this against a hundred live codes hits once in a billion."""
+
+_FORGOT_ADDRESS = Limit.of("forgot-address", "30 per 1 hour")
+"""A class behind one address has some who forgot; each name is counted as well."""
+_FORGOT_NAME = Limit.of("forgot-name", "3 per 1 hour")
+_FORGOT_SITE = Limit.of("forgot-site", "200 per 1 hour")
 _HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")
 
 Checks = tuple[tuple[Limit, str], ...]
@@ -42,6 +53,31 @@ def registration_checks() -> Checks:
 def reference_checks() -> Checks:
     """What asking for an unknown reference number is counted under."""
     return ((_REFERENCE_ADDRESS, site_of(client_address())),)
+
+
+def own_ending_checks(account_id: int) -> Checks:
+    """What a wish to end an own session is counted under, whatever comes of it."""
+    return ((_OWN_ENDING, str(account_id)),)
+
+
+def mailbox_checks(account_id: int) -> Checks:
+    """What mailing a code to a mailbox is counted under."""
+    return ((_MAILBOX, str(account_id)),)
+
+
+def code_checks() -> Checks:
+    """What a wrong code from a letter is counted under."""
+    return ((_CODE_ADDRESS, site_of(client_address())), (_CODE_SITE, "site"))
+
+
+def forgotten_checks(typed: str) -> Checks:
+    """What asking for a new password is counted under, whether there is such an account or not."""
+    name = typed.strip().casefold()[:253]
+    return (
+        (_FORGOT_ADDRESS, site_of(client_address())),
+        (_FORGOT_NAME, name),
+        (_FORGOT_SITE, "site"),
+    )
 
 
 def hand_off_checks(account_id: int) -> Checks:

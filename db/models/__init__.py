@@ -25,10 +25,12 @@ from db.models.notices import NoticeGiven, NoticeText
 from db.models.onboarding import CertificateFile
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
+from db.models.published import PublishedText, TextAccepted
 from db.models.registering import ContactCode, ProvisionalGrant, RoleRegistration
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
+from db.models.selfservice import DeviceName, MailedCode, VerifiedContact
 from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
 from db.models.vouchers import OpenVisit, Voucher, VoucherBatch, VoucherDevice, VoucherGuess
@@ -50,11 +52,13 @@ __all__ = [
     "ContactCode",
     "CustodyStep",
     "Credential",
+    "DeviceName",
     "DirectoryEntry",
     "Disclosure",
     "Exhibit",
     "Gap",
     "Hold",
+    "MailedCode",
     "Message",
     "NasBoot",
     "NasClient",
@@ -67,6 +71,7 @@ __all__ = [
     "Person",
     "PortalToken",
     "ProvisionalGrant",
+    "PublishedText",
     "RegisterEntry",
     "RegisterStep",
     "Registration",
@@ -75,9 +80,11 @@ __all__ = [
     "Role",
     "RoleRegistration",
     "ServiceRun",
+    "TextAccepted",
     "UnknownNas",
     "UnlockRequest",
     "UsageDay",
+    "VerifiedContact",
     "Voucher",
     "VoucherBatch",
     "VoucherDevice",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, BigInt, IntPk
@@ -74,6 +74,8 @@ class Role(Base):
     """As identity.domain.egress reads it."""
     recoverable: Mapped[str] = mapped_column(default="none", server_default="none")
     """What is kept of its accounts' passwords beside the hash: none | nt-hash | password."""
+    own_devices: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Devices without a login that each of its people may register for themselves."""
 
 
 class Account(Base):
@@ -148,3 +150,5 @@ class Credential(Base):
     recoverable: Mapped[bytes | None] = mapped_column(LargeBinary)
     recoverable_choice: Mapped[str | None]
     """NULL: as the role says; otherwise none | nt-hash | password, for this account."""
+    must_change: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Somebody else knows it (import, reset): its owner chooses another one (R14)."""

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
     NO_PASSWORD = "no_password"  # noqa: S105 - a reason
     SUSPENDED = "suspended"
+    PASSWORD_UNCHANGED = "password_to_be_changed"  # noqa: S105 - a reason
     EXPIRED = "expired"
     NOT_A_LOGIN = "not_a_login"
     UNKNOWN_DEVICE = "unknown_device"
@@ -113,6 +114,10 @@ class RoleProfile:
         return hash(self.name)  # of all the fields it would cost more than what it looks up
 
 
+UNCHANGED = "unchanged"
+"""A state that RADIUS alone knows: active, but its password is to be changed first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
     """An account as one login sees it."""
@@ -135,6 +140,9 @@ class AccountSnapshot:
         """Why this account may not log in at `now`, or None when it may."""
         if self.state == "suspended":
             return Reason.SUSPENDED
+        if self.state == UNCHANGED:
+            is_over = self.expires_at is not None and self.expires_at <= now
+            return Reason.EXPIRED if is_over else Reason.PASSWORD_UNCHANGED
         if self.state != "active" or (self.expires_at is not None and self.expires_at <= now):
             return Reason.EXPIRED
         return None

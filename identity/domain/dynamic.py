@@ -43,6 +43,8 @@ class Cause(StrEnum):
     QUOTA = "over_quota"
     HOURS = "outside_hours"
     OFFICER = "officer"
+    OWNER = "owner"
+    """Who has the account, for themselves."""
 
 
 LIFTED_BY_ENABLING = (Cause.SUSPENDED, Cause.EXPIRED)

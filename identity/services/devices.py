@@ -10,7 +10,7 @@ from common.errors import Refused
 from common.net import format_mac, parse_mac
 from db.models import Account
 from identity.office import Office
-from identity.services import audit, people, roles
+from identity.services import audit, dynamic, people, roles
 
 
 def add_device(
@@ -51,3 +51,17 @@ def add_device(
         session, office.clock(), actor, "device:added", address, owner=responsible.username
     )
     return account
+
+
+def remove_device(session: Session, office: Office, device: Account, actor: str) -> None:
+    """End the account of a device; its sessions end, and its address is free for another owner.
+
+    The account stays for the records that name it, under its address and its number.
+    """
+    now = office.clock()
+    address = device.username
+    device.state, device.ended_at = "expired", now
+    device.username = f"{address}-{device.id}"
+    audit.record(session, now, actor, "device:removed", address, account=device.id)
+    session.flush()
+    dynamic.follow_account(session, now, device, actor)

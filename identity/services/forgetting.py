@@ -22,13 +22,16 @@ from db.models import (
     AuthEvent,
     Certificate,
     Credential,
+    DeviceName,
     DirectoryEntry,
+    MailedCode,
     NetworkSession,
     OfficerLevel,
     Person,
     PortalToken,
     Registration,
     UnlockRequest,
+    VerifiedContact,
     Voucher,
     VoucherDevice,
 )
@@ -161,6 +164,9 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         ApproverRole,
         OfficerLevel,
         PortalToken,
+        VerifiedContact,
+        MailedCode,
+        DeviceName,
     ):
         session.execute(delete(model).where(model.account_id == number))
     session.execute(

@@ -22,6 +22,7 @@ from identity.office import Office
 from identity.services import (
     audit,
     dynamic,
+    mailed_codes,
     message_queue,
     open_visits,
     outbox,
@@ -54,6 +55,7 @@ class Report:
     expired_accounts: int = 0
     expired_registrations: int = 0
     dropped_tokens: int = 0
+    dropped_codes: int = 0
     restarted_sessions: int = 0
     silent_sessions: int = 0
     dropped_usage_days: int = 0
@@ -85,6 +87,7 @@ def run_once(office: Office) -> Report:
         expired_accounts=expired,
         expired_registrations=due(registrations.expire_stale),
         dropped_tokens=due(drop_tokens),
+        dropped_codes=due(mailed_codes.drop_old),
         restarted_sessions=due(close_restarted_sessions),
         silent_sessions=due(
             lambda session, now: close_silent_sessions(session, now, silent_after(office))

@@ -383,6 +383,7 @@ def _write_chunk(
                 password_hash=hashed,
                 changed_at=now,
                 recoverable_choice=keep,
+                must_change=True,
             )
             session.add(credential)
             recoverable.password_changed(
@@ -434,6 +435,12 @@ def _update(
         if keep is not None:
             recoverable.choose(session, office, account, keep, actor)
         people.set_password(
-            session, office, account.username, hashed, actor, password=entry.password
+            session,
+            office,
+            account.username,
+            hashed,
+            actor,
+            password=entry.password,
+            must_change=True,
         )
     audit.record(session, office.clock(), actor, "account:updated", account.username, row=entry.row)

@@ -12,7 +12,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.errors import UsageError
-from db.models import Account, NoticeGiven, NoticeText, Organisation, Person, Registration
+from db.models import (
+    Account,
+    NoticeGiven,
+    NoticeText,
+    Organisation,
+    Person,
+    Registration,
+    TextAccepted,
+)
 from identity.office import Office
 from identity.services import audit
 
@@ -136,6 +144,14 @@ def given_to(session: Session, account: Account) -> list[Given]:
             )
         ).unique()
     ]
+    found += [
+        Given(sha256=row.sha256, version=row.version, at=row.at, how="accepted on the portal")
+        for row in session.scalars(
+            select(TextAccepted).where(
+                TextAccepted.account_id == account.id, TextAccepted.kind == "privacy"
+            )
+        )
+    ]
     return sorted(found, key=lambda one: one.at)
 
 
@@ -144,7 +160,8 @@ def find_untold(session: Session) -> Sequence[str]:
     told = select(NoticeGiven.account_id).union(
         select(Registration.account_id).where(
             Registration.account_id.is_not(None), Registration.notice_hash != ""
-        )
+        ),
+        select(TextAccepted.account_id).where(TextAccepted.kind == "privacy"),
     )
     return session.scalars(
         select(Account.username)

@@ -17,7 +17,7 @@ from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import audit, dynamic, officers, recoverable, roles
+from identity.services import audit, dynamic, letters, officers, recoverable, roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class NewUser:
     """In the clear, for what is kept of it where role or account say so."""
     recoverable: Recoverable | None = None
     """The account's own choice of that; None is the role's."""
+    must_change: bool = False
+    """Somebody else knows the password; the owner is to choose another one (R14)."""
 
 
 _BY_VOUCHER = re.compile(r"voucher-\d+")
@@ -118,6 +120,7 @@ def add_user(session: Session, office: Office, new: NewUser, actor: str) -> Acco
         password_hash=new.password_hash,
         changed_at=now,
         recoverable_choice=new.recoverable,
+        must_change=new.must_change,
     )
     session.add(credential)
     audit.record(session, now, actor, "account:added", username, role=new.role)
@@ -217,12 +220,15 @@ def set_password(
     hashed: str,
     actor: str,
     password: str | None = None,
+    *,
+    must_change: bool = False,
 ) -> None:
-    """Replace the password hash of an account that has one or may have one.
+    """Replace the password hash of an account that has one or may have one; its owner is told.
 
     Args:
         password: in the clear, for what is kept of it where role or account say so; without
             it nothing is kept.
+        must_change: somebody else knows it now, so the owner is to choose another (R14).
     """
     account = get(session, username)
     if account.origin is not None:
@@ -237,8 +243,10 @@ def set_password(
     else:
         credential.password_hash = hashed
         credential.changed_at = now
+    credential.must_change = must_change
     audit.record(session, now, actor, "account:password_changed", account.username)
     recoverable.password_changed(session, office, account, credential, password, actor)
+    letters.tell_password_changed(session, office, account)
 
 
 def describe(session: Session, account: Account) -> dict[str, object]:
@@ -247,6 +255,7 @@ def describe(session: Session, account: Account) -> dict[str, object]:
     owner = session.get(Account, account.owner_id) if account.owner_id else None
     person = account.person
     levels = officers.levels_of(session, account.id)
+    credential = session.get(Credential, account.id)
     return {
         "username": account.username,
         "kind": account.kind,
@@ -272,6 +281,7 @@ def describe(session: Session, account: Account) -> dict[str, object]:
             if person
             else None
         ),
-        "has_password": session.get(Credential, account.id) is not None,
+        "has_password": credential is not None,
+        "must_change_password": credential is not None and credential.must_change,
         "recoverable": recoverable.describe(session, account),
     }

@@ -41,6 +41,7 @@ LIMITS: dict[str, tuple[int, int]] = {
     "quota_minutes_month": (1, 31 * 24 * 60),
 }
 TEXTS = ("filter_id", "vendor_role", "egress_vlans")
+MOST_OWN_DEVICES = 50
 _LONGEST_NAME = 60
 _LONGEST_TEXT = 200
 """Octets; with its head it must fit into one attribute of a vendor."""
@@ -148,6 +149,21 @@ def set_for_guests(
     role = get(session, name)
     role.for_guests = for_guests
     audit.record(session, office.clock(), actor, "role:set", name, for_guests=for_guests)
+
+
+def set_own_devices(session: Session, office: Office, name: str, count: int, actor: str) -> None:
+    """Let each person of a role register so many devices for themselves; 0: none.
+
+    Raises:
+        NotFound: there is no such role.
+        UsageError: the number is out of range.
+    """
+    if not 0 <= count <= MOST_OWN_DEVICES:
+        raise UsageError(f"--own-devices must be 0..{MOST_OWN_DEVICES}")
+    role = get(session, name)
+    if role.own_devices != count:
+        role.own_devices = count
+        audit.record(session, office.clock(), actor, "role:set", name, own_devices=count)
 
 
 def set_hours(session: Session, office: Office, name: str, hours: str | None, actor: str) -> None:

@@ -31,7 +31,14 @@ from db.models import (
     Voucher,
 )
 from db.models.base import from_micros
-from identity.domain.access import AccountSnapshot, Decision, Denied, RoleProfile, Vouched
+from identity.domain.access import (
+    UNCHANGED,
+    AccountSnapshot,
+    Decision,
+    Denied,
+    RoleProfile,
+    Vouched,
+)
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
@@ -94,6 +101,7 @@ _ACCOUNTS = (
         Account.origin,
         Credential.password_hash,
         Credential.recoverable_kind,
+        Credential.must_change,
         func.coalesce(Credential.recoverable_choice, Role.recoverable).label("wanted"),
         *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
     )
@@ -198,6 +206,10 @@ class SqlStore:
         self._database = office.database
         self.zone = ZoneInfo(office.config.site.timezone)
         """Whose days and hours count."""
+        passwords = office.config.passwords
+        self._refuses_unchanged = (
+            passwords.change_first and passwords.unchanged_by_radius == "refuse"
+        )
         self._connection: Connection | None = None
         self._patience = Patience()
         self.is_away = False
@@ -280,7 +292,7 @@ class SqlStore:
                 account_id=row.id,
                 username=row.username,
                 kind=sys.intern(row.kind),
-                state=sys.intern(row.state),
+                state=self._state(row),
                 expires_at=row.expires_at,
                 role=_profile(*row[-len(_PROFILE) :]),
                 password_hash=row.password_hash if row.origin is None else None,
@@ -306,6 +318,16 @@ class SqlStore:
     def _voucher_profiles(self, account_ids: Collection[int]) -> dict[int, RoleProfile]:
         with self._database.read() as session:
             return profiles_by_account(session, account_ids)
+
+    def _state(self, row: Any) -> str:
+        if (
+            self._refuses_unchanged
+            and row.must_change
+            and row.state == "active"
+            and row.origin is None
+        ):
+            return UNCHANGED
+        return sys.intern(row.state)
 
     def voucher_accounts(self, codes: Collection[str]) -> dict[str, int]:
         """The accounts behind voucher codes that have been used; for accounting."""

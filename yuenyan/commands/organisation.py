@@ -110,6 +110,12 @@ def role_command() -> None:
     help="A role, group or policy by its name on the equipment, in the attribute of its make.",
 )
 @click.option("--egress-vlans", metavar="LIST", help="'20, 30, untagged 40': for trunk ports.")
+@click.option(
+    "--own-devices",
+    type=int,
+    metavar="N",
+    help="Devices without a login that each of its people may register alone; 0: none.",
+)
 @click.option("--hours", metavar="TEXT", help="'mon-fri 07:30-17:00; sat 08:00-12:00'; `always`.")
 @click.option(
     "--recoverable",
@@ -134,6 +140,7 @@ def role_set(
     /,
     role: str,
     hours: str | None,
+    own_devices: int | None,
     no_limit: tuple[str, ...],
     recoverable: str | None,
     live: str | None,
@@ -156,6 +163,9 @@ def role_set(
             session.flush()
             wanted = None if hours == "always" else hours
             roles.set_hours(session, office, role, wanted, context.actor)
+        if own_devices is not None:
+            session.flush()
+            roles.set_own_devices(session, office, role, own_devices, context.actor)
         if recoverable is not None:
             session.flush()
             kind = Recoverable(recoverable)
@@ -186,7 +196,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", "recoverable")
+    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", "own_devices", "recoverable")
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return

@@ -55,6 +55,7 @@ user_command.add_command(user_approver)
     help="What they are among the staff; may be repeated. See: yuenyan officer grant --help.",
 )
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--must-change", is_flag=True, help="They choose their own on the portal first.")
 @click.option(
     "--recoverable",
     type=click.Choice(["nt-hash", "password"]),
@@ -72,6 +73,7 @@ def user_add(
     expires_at: str | None,
     levels: tuple[str, ...],
     password_stdin: bool,
+    must_change: bool,
     recoverable: str | None,
 ) -> None:
     """Make an account for a person."""
@@ -92,6 +94,7 @@ def user_add(
         class_name=class_name,
         expires_at=importing.parse_expiry(expires_at, zone) if expires_at else None,
         levels=in_order(levels),
+        must_change=must_change,
     )
     with office.database.write() as session:
         account = people.add_user(session, office, new, context.actor)
@@ -118,8 +121,8 @@ def user_import(
     Columns: username,password,full_name,role,org,person_code,class_name,expires_at,contact,
     birth_date. Other columns are dropped. Without the column password people choose theirs when
     they register from the roster (yuenyan role registration); of a birth date only a keyed hash
-    is kept. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Exit code 1 when any row
-    was bad.
+    is kept. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Their owners change the
+    passwords at their first sign-in on the portal. Exit code 1 when any row was bad.
     """
     keep = _chosen(recoverable)
     office = context.office
@@ -292,10 +295,11 @@ def user_contact(context: Context, name: str, contact: str) -> None:
 @user_command.command("password")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--must-change", is_flag=True, help="They choose their own on the portal first.")
 @click.option("--recoverable", type=click.Choice(["nt-hash", "password"]), help="As for add.")
 @click.pass_obj
 def user_password(
-    context: Context, name: str, password_stdin: bool, recoverable: str | None
+    context: Context, name: str, password_stdin: bool, must_change: bool, recoverable: str | None
 ) -> None:
     """Replace the password of an account."""
     keep = _chosen(recoverable)
@@ -311,7 +315,15 @@ def user_password(
     with office.database.write() as session:
         if keep is not None:
             kept_secrets.choose(session, office, people.get(session, name), keep, context.actor)
-        people.set_password(session, office, name, hashed, context.actor, password=password)
+        people.set_password(
+            session,
+            office,
+            name,
+            hashed,
+            context.actor,
+            password=password,
+            must_change=must_change,
+        )
     click.echo(f"changed the password of {account.username}")
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ from common.clock import to_rfc3339
 from common.errors import UsageError
 from db.models import Account
 from identity.domain.registers import Register
-from identity.services import people, subjects
+from identity.services import people, subject_files, subjects
 from traffic.archive.kinds import ACCESS, SESSION
 from traffic.archive.tables import TableArchive
 from traffic.moments import from_milliseconds
@@ -61,22 +57,16 @@ def export(context: Context, name: str, out: Path, number: str | None) -> None:
         held = subjects.collect(session, office, account, context.actor)
         until = subjects.kept_until_of(session, office, account)
     held |= _archived(context, account)
-    zone = context.config.site.timezone
-    tree: dict[str, Any] = {
-        "about": account.username,
-        "made_at": to_rfc3339(office.clock(), zone),
-        "kept_until": None if until is None else to_rfc3339(until, zone),
-        "note": (
-            "Traffic records (flows) are kept by address, not by name: those of an address above"
-            " are listed by `yuenyan flows`. No content of communication is kept."
-        ),
-        "held": held,
-    }
-    octets = (
-        json.dumps(tree, ensure_ascii=False, indent=2).encode()
-        if out.suffix == ".json"
-        else _zipped(tree)
+    tree = subject_files.make_tree(
+        account.username,
+        office.clock(),
+        until,
+        held,
+        "Traffic records (flows) are kept by address, not by name: those of an address above"
+        " are listed by `yuenyan flows`. No content of communication is kept.",
+        context.config.site.timezone,
     )
+    octets = subject_files.as_json(tree) if out.suffix == ".json" else subject_files.as_zip(tree)
     write_new(out, octets)
     click.echo(f"{sum(len(rows) for rows in held.values())} rows are written to {out}")
 
@@ -127,24 +117,3 @@ def _archive_value(name: str, value: Any, zone: str) -> Any:
     if name in _TIMES and value is not None:
         return to_rfc3339(from_milliseconds(int(value)), zone)
     return value.hex() if isinstance(value, bytes) else value
-
-
-def _zipped(tree: dict[str, Any]) -> bytes:
-    """A CSV for each table, with the marks that let a spreadsheet read Thai."""
-    octets = io.BytesIO()
-    with zipfile.ZipFile(octets, "w", zipfile.ZIP_DEFLATED) as archive:
-        about = {name: value for name, value in tree.items() if name != "held"}
-        archive.writestr("about.json", json.dumps(about, ensure_ascii=False, indent=2))
-        for name, rows in tree["held"].items():
-            text = io.StringIO()
-            if rows:
-                writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows({key: _safe(value) for key, value in row.items()} for row in rows)
-            archive.writestr(f"{name}.csv", text.getvalue().encode("utf-8-sig"))
-    return octets.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets a mark before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

@@ -24,8 +24,9 @@ from db.models import (
 )
 from identity.domain.levels import Level
 from identity.domain.registers import Register
-from identity.services import notices, registers
+from identity.services import notices, published, registers
 from identity.services.officers import has_level
+from identity.services.published import Kind
 from identity.services.registers import Alarm
 from traffic.archive.kinds import ADMIN
 from traffic.archive.tables import TableArchive
@@ -245,12 +246,22 @@ def check_gaps(site: Site) -> Shown:
 def check_notice(site: Site) -> Shown:
     people = site.count(Account.state == "active", Account.kind.in_(("person", "guest")))
     untold = len(notices.find_untold(site.session))
+    rules = published.in_force(site.session, Kind.ACCEPTABLE_USE, "th")
+    silent = 0 if rules is None else published.count_not_accepted(site.session, rules)
+    if rules is None:
+        rules_en = "no rules of use are published (yuenyan notice publish)"
+        rules_th = "ยังไม่ได้ประกาศระเบียบการใช้งาน (yuenyan notice publish)"
+    else:
+        rules_en = f"rules of use {rules.version}: {silent} have not accepted them yet"
+        rules_th = f"ระเบียบการใช้งานฉบับ {rules.version} ยังไม่ยอมรับ {silent} คน"
     return _shown(
-        Status.ATTENTION if untold else Status.IN_PLACE,
+        Status.ATTENTION if untold or silent or rules is None else Status.IN_PLACE,
         f"{people - untold} of {people} active people accepted or were given a notice, with its"
-        f" version and hash; {untold} were not: hand it to them (yuenyan notice give)",
+        f" version and hash; {untold} were not: hand it to them (yuenyan notice give);"
+        f" {rules_en}",
         f"ผู้ใช้ {people - untold} จาก {people} คนรับทราบหรือได้รับประกาศความเป็นส่วนตัว มีรุ่นและค่าแฮชบันทึกไว้"
-        f" ยังไม่ได้รับ {untold} คน ต้องแจ้งให้ทราบ (yuenyan notice give)",
+        f" ยังไม่ได้รับ {untold} คน ต้องแจ้งให้ทราบ (yuenyan notice give)"
+        f" {rules_th}",
     )
 
 

@@ -68,6 +68,10 @@ ACTIVITIES: tuple[Activity, ...] = (
             "registration",
             "portal_token",
             "notice_given",
+            "text_accepted",
+            "verified_contact",
+            "mailed_code",
+            "device_name",
         ),
         kept="identity",
     ),
@@ -180,7 +184,8 @@ ACTIVITIES: tuple[Activity, ...] = (
 WITHOUT_PEOPLE = frozenset(
     {
         "organisation", "role", "nas_client", "unknown_nas", "nas_boot", "revision", "service_run",
-        "gap", "clock", "notice_text", "append_only", "archive_move", "role_registration",
+        "gap", "clock", "notice_text", "published_text", "append_only", "archive_move",
+        "role_registration",
     }
 )  # fmt: skip
 """Tables and kinds that hold equipment, places and the service's own state."""

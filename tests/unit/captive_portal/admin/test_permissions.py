@@ -120,6 +120,10 @@ ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
     ("GET", "/registers/incident/INC-2569-0001", REGISTERS),
     ("POST", "/registers/incident/INC-2569-0001/step", KEEPERS),
     ("GET", "/registers/", REGISTERS),
+    ("GET", "/texts/", STAFF),
+    ("GET", "/texts/new", {Level.ADMIN, Level.COORDINATOR}),
+    ("POST", "/texts/new", {Level.ADMIN, Level.COORDINATOR}),
+    ("GET", "/texts/999", STAFF),
 ]
 
 
@@ -225,6 +229,7 @@ def test_every_page_works_on_either_database(office_on: Office) -> None:
                 "/api/unlocks/999": 404,
                 "/registers/incident/INC-2569-0001": 404,
                 "/registers/": 302,
+                "/texts/999": 404,
             }.get(path, 200)
             assert officer.get(path).status_code == expected, path
     for path in ("/people/?q=ก&role=student&state=active&org=KRT1", "/registrations/?q=ก"):

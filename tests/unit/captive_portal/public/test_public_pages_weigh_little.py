@@ -20,6 +20,8 @@ PAGES = (
     "/status",
     "/guests",
     "/nowhere",
+    "/forgot",
+    "/reset",
 )
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from identity.domain.access import (
+    UNCHANGED,
     Denied,
     Granted,
     Method,
@@ -81,6 +82,7 @@ def test_an_unknown_user_costs_a_password_check_too() -> None:
     ("changes", "reason"),
     [
         pytest.param({"state": "suspended"}, Reason.SUSPENDED, id="suspended"),
+        pytest.param({"state": UNCHANGED}, Reason.PASSWORD_UNCHANGED, id="unchanged"),
         pytest.param({"state": "expired"}, Reason.EXPIRED, id="expired"),
         pytest.param({"expires_at": NOW}, Reason.EXPIRED, id="expires-now"),
         pytest.param({"kind": "device"}, Reason.NOT_A_LOGIN, id="device"),
@@ -152,6 +154,17 @@ def test_a_portal_token_is_spent_by_chap() -> None:
     alice = account()
     (
         Script(_chap("yt-secret"))
+        .asked(FindAccount("alice"), alice)
+        .asked(FindTokens("alice"), [token()])
+        .asked(SpendToken(3), True)
+        .decides(Granted(account=alice, method=Method.TOKEN))
+    )
+
+
+def test_a_token_tells_that_the_password_was_changed_before_the_worker_has_seen_it() -> None:
+    alice = account(state=UNCHANGED)
+    (
+        Script(request(password=b"yt-secret"))
         .asked(FindAccount("alice"), alice)
         .asked(FindTokens("alice"), [token()])
         .asked(SpendToken(3), True)

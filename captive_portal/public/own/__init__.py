@@ -1,0 +1,1 @@
+"""What somebody who is signed in does alone: sessions, devices, password, mailbox, their data."""
