@@ -105,7 +105,11 @@ def _fixed(kernel: GatewayKernel) -> Iterable[str]:
 
 
 def _forward(kernel: GatewayKernel) -> list[str]:
+    ways_out = _names((*kernel.inside, *kernel.outside))
     return [
+        # A line by PPPoE or a tunnel has less room than devices believe, and routers on the way
+        # that would tell them are often silenced.
+        f"oifname {ways_out} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu",
         f"iifname {_names(kernel.inside)} jump from_inside",
         f"oifname {_names(kernel.inside)} jump to_inside",
     ]
