@@ -61,6 +61,8 @@ class Machine:
         wanted = {
             "netfilter/nf_conntrack_acct": "1",
             "netfilter/nf_conntrack_timestamp": "1",
+            # Newer kernels (2) tell of the ends of those alone that began while somebody listened.
+            "netfilter/nf_conntrack_events": "1",
         }
         if 4 in versions:
             wanted["ipv4/ip_forward"] = "1"
