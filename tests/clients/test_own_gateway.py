@@ -52,7 +52,7 @@ from tests.conftest import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
 
-PAGES, TLS, ECHO, LINE, SINK = 80, 443, 9000, 9001, 9002
+PAGES, CLOCK, TLS, ECHO, LINE, SINK = 80, 123, 443, 9000, 9001, 9002
 BOTH = (ONE4, ONE6)
 LARGEST: list[int] = []
 """Segments that the far side may send, when it is asked."""
@@ -74,6 +74,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         for address in (FAR4, FAR6):
             lab.echo(lab.far, address, ECHO)
             lab.echo(lab.far, address, TLS)
+            lab.echo(lab.far, address, CLOCK)
         lab.start_helper()
         yield lab
 
@@ -133,6 +134,13 @@ def test_the_portal_and_the_garden_are_reached_by_everybody(clean: Lab) -> None:
     for address in (BEYOND4, "203.0.113.99"):
         assert said(clean.one, address, TLS) == f"::ffff:{OUTSIDE4}".encode()
         assert said(clean.one, address, PAGES) == f"::ffff:{OUTSIDE4}".encode()
+
+
+def test_clocks_may_be_set_before_a_login_and_nothing_else_goes_by_their_port(clean: Lab) -> None:
+    for far in (FAR4, FAR6):
+        assert echoed(clean.one, far, CLOCK, bytes(48), times=3) == 3
+        with pytest.raises(OSError, check=lambda error: error.errno in PROHIBITED):
+            echoed(clean.one, far, CLOCK, bytes(200))
 
 
 def test_who_is_admitted_passes_by_both_families_and_is_counted_to_the_octet(clean: Lab) -> None:
