@@ -17,6 +17,7 @@ from captive_portal.admin.forms import at_most, needed, offer, organisation_choi
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
+from captive_portal.vendors.settings import check_login_url
 from common.errors import BackendUnavailable, NetAccessError
 from db.models import NasClient
 from identity.domain.vendors import VENDORS
@@ -99,7 +100,7 @@ def add() -> ResponseReturnValue:
                     vendor=form.vendor.data,
                     organisation=form.organisation.data or None,
                     require_message_authenticator=not form.allow_missing.data,
-                    login_url=form.login_url.data or None,
+                    login_url=check_login_url(form.login_url.data or "") or None,
                 )
             flash(gettext("%(name)s is registered.", name=added.name), "done")
             return redirect(url_for("nas_clients.listing"))

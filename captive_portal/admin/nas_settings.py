@@ -25,7 +25,7 @@ blueprint = Blueprint("nas_settings", __name__, url_prefix="/nas")
 def show(nas_id: int) -> ResponseReturnValue:
     """One device with what may be changed of it."""
     with office().database.read() as session:
-        row = _nas(session, nas_id)
+        row = find_nas(session, nas_id)
         (hygiene,) = nas_hygiene.describe(session, office(), [row], officer().reach)
         signed = nas_hygiene.signed_in_a_row(session, office(), row)
         return render_template(
@@ -51,7 +51,7 @@ def set_policy(nas_id: int) -> ResponseReturnValue:
     required = request.form.get("required") == "1"
     confirmed = request.form.get("confirmed") == "1"
     with office().database.write() as session:
-        row = _nas(session, nas_id)
+        row = find_nas(session, nas_id)
         if row.require_message_authenticator == required:
             return _here(nas_id)
         signed = nas_hygiene.signed_in_a_row(session, office(), row)
@@ -73,7 +73,7 @@ def set_settings(nas_id: int) -> ResponseReturnValue:
     """Change make, place of orders, and what it says when it asks for a device."""
     try:
         with office().database.write() as session:
-            _change(session, _nas(session, nas_id))
+            _change(session, find_nas(session, nas_id))
     except BackendUnavailable:
         raise
     except NetAccessError as error:
@@ -112,7 +112,8 @@ def _here(nas_id: int) -> Response:
     return redirect(url_for("nas_settings.show", nas_id=nas_id))
 
 
-def _nas(session: Session, nas_id: int) -> NasClient:
+def find_nas(session: Session, nas_id: int) -> NasClient:
+    """The device with this number, where the officer may see it; else the page is not there."""
     row = session.get(NasClient, nas_id)
     if row is None or not officer().reach.covers(row.organisation_id):
         abort(404)

@@ -1,6 +1,6 @@
 """`/connect`: hand the gateway a one-time token for somebody this portal has proven.
 
-The school password never travels to an access point; the form's target is the address
+The school password never travels to an access point; where the browser or a call goes is
 registered for the NAS. After it the gateway sends the browser back to our status page.
 """
 
@@ -8,29 +8,41 @@ from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, make_response, redirect, render_template
+from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public import throttle
 from captive_portal.public.devices import may_join
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.sign_ins import holder, sign_in_text
-from captive_portal.public.site import page, portal, public_root, visit
+from captive_portal.public.site import (
+    StaleVisit,
+    client_address,
+    page,
+    portal,
+    public_root,
+    visit,
+)
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
-from captive_portal.vendors.profile import BrowserStep, Completion, Entry, ServerStep
+from captive_portal.vendors.profile import BrowserStep, Completion, Entry, Forged, ServerStep
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
-from db.models import Account
-from identity.domain.access import Denied, Method, Reason
+from db.models import PortalToken
+from identity.domain.access import Denied, Granted, Method, Reason
+from identity.services import hand_over
+from identity.services.login import record_decision
 from identity.services.tokens import mint
 
 pages = Blueprint("connect", __name__)
 
+_LOOKS = 5
+"""So often the page asks by itself for a device that a controller has not noticed yet."""
+
 
 @pages.get("/connect")
 def show() -> Response:
-    """The page whose one form posts a fresh token to the gateway.
+    """The page that takes a fresh token to the gateway, or what came of the call to it.
 
     `dst` is our status page, not the page first asked for: that one is mostly a phone's
     probe, and the status page links to it.
@@ -47,47 +59,96 @@ def show() -> Response:
         return make_response(render_template("connect.html", problem=wait), 429)
     portal().limits.count(*checks)
     office = portal().office
+    with office.database.read() as session:
+        decision = hand_over.admit(session, office, current.account, visit().mac)
+    if isinstance(decision, Denied):
+        return make_response(render_template("connect.html", problem=_why(decision)), 403)
     with office.database.write() as session:
         if not may_join(session, office, current.account.id, visit().mac):
             refusal = refusal_text(Denied(Reason.VOUCHER_DEVICES, Method.VOUCHER))
             return make_response(render_template("connect.html", problem=refusal), 403)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
-    entry = Entry(
+    try:
+        step = vendor_called(nas.vendor).step(
+            arrival_of_visit(), gateway_of(nas), _entry(decision, token)
+        )
+    except Forged as error:
+        raise StaleVisit from error
+    names_device = isinstance(step, ServerStep) or step.names_device
+    if names_device and visit().seen_from != client_address():
+        # Else the address of this page, opened by somebody who is signed in, would let in the
+        # device of whoever sent it. A gateway that sees the device itself needs no such care.
+        moved = gettext(
+            "This page was opened from another device or network. Switch Wi-Fi off and on again "
+            "on the device that is to go online."
+        )
+        return make_response(render_template("connect.html", problem=moved), 403)
+    if isinstance(step, BrowserStep):
+        return _follow(step)
+    completion = step.run()
+    if completion is Completion.GRANTED:
+        # Where the make asks no RADIUS nothing else says that this device was let in now.
+        record_decision(office, decision, current.account.username, visit().mac or None, nas.id)
+    return _tell(completion)
+
+
+def _entry(granted: Granted, token: PortalToken) -> Entry:
+    """What is left to the account, where the role alone would promise more."""
+    role, now = granted.account.role, portal().office.clock()
+    ends = [role.session_seconds]
+    if granted.expires_at is not None:
+        ends.append(max(1, int((granted.expires_at - now).total_seconds())))
+    return Entry(
         username=token.username,
         token=token.token,
         destination=public_root() + page("status.show", joined="1"),
-        **_limits(current.account),
+        session_seconds=min((one for one in ends if one is not None), default=None),
+        down_kbps=role.down_kbps,
+        up_kbps=role.up_kbps,
+        quota_octets=granted.octets_left,
     )
-    step = vendor_called(nas.vendor).step(arrival_of_visit(), gateway_of(nas), entry)
-    return _follow(step) if isinstance(step, BrowserStep) else _call(step)
 
 
-def _limits(account: Account) -> dict[str, int | None]:
-    role = account.role
-    return {
-        "session_seconds": role.session_seconds,
-        "down_kbps": role.down_kbps,
-        "up_kbps": role.up_kbps,
-    }
+def _why(denied: Denied) -> str:
+    if denied.reason is Reason.QUOTA:
+        return gettext("What this account may use is used up. The status page says when it renews.")
+    if denied.reason is Reason.OUTSIDE_HOURS:
+        return gettext("The network is closed for this account at this hour.")
+    if denied.reason is Reason.SIMULTANEOUS:
+        return gettext(
+            "This account is online on as many devices as it may be. Sign one of them out first."
+        )
+    return refusal_text(denied)
 
 
 def _follow(step: BrowserStep) -> Response:
     if step.method == "get":
+        # No redirect: the login form's policy would hold for it, and Chromium would stop it.
         query = urlencode(step.fields)
         joint = "&" if "?" in step.url else "?"
-        return redirect(f"{step.url}{joint}{query}" if query else step.url, 302)
-    parts = urlsplit(step.url)
-    allow_form_target(f"{parts.scheme}://{parts.netloc}")
+        link = f"{step.url}{joint}{query}" if query else step.url
+        return make_response(render_template("connect.html", link=link))
+    allow_form_target(_origin(step.url))
+    if urlsplit(public_root()).netloc != request.host:
+        # The gateway sends the browser on to our public address, and the policy holds there too.
+        allow_form_target(f"{_origin(step.url)} {_origin(public_root())}")
     return make_response(render_template("connect.html", target=step.url, fields=step.fields))
 
 
-def _call(step: ServerStep) -> Response:
-    completion = step.run()
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _tell(completion: Completion) -> Response:
     if completion is Completion.GRANTED:
         return redirect(page("status.show", joined="1", s=sign_in_text()), 303)
     if completion is Completion.NOT_YET:
-        again = page("connect.show", s=sign_in_text())
-        return make_response(render_template("connect.html", again=again), 200)
+        looks = request.args.get("looks", "")
+        count = int(looks) + 1 if len(looks) == 1 and looks in "0123456789" else 1
+        again = page("connect.show", s=sign_in_text(), looks=str(min(count, 9)))
+        values = {"again": again, "by_itself": count < _LOOKS}
+        return make_response(render_template("connect.html", **values), 200)
     problem = (
         gettext("The network did not accept the sign-in. Please sign in once more.")
         if completion is Completion.REFUSED

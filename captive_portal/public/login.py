@@ -7,7 +7,6 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from captive_portal.public import sign_ins, throttle
-from captive_portal.public.gateway_words import sent_back_text
 from captive_portal.public.messages import (
     has_thai_letters,
     is_wrong_password,
@@ -16,6 +15,7 @@ from captive_portal.public.messages import (
 )
 from captive_portal.public.site import form_is_ours, portal, visit
 from captive_portal.public.visits import nas_of_visit
+from captive_portal.vendors.profile import Outcome
 from captive_portal.web.i18n import gettext
 from common.errors import UsageError
 from db.models import Registration
@@ -32,8 +32,10 @@ _LONGEST = 253
 def form() -> Response:
     """The empty form; `u` fills in a user name somebody has just been given."""
     notice = ""
-    if request.args.get("refused"):
-        notice = sent_back_text()
+    if request.args.get("refused") == Outcome.SILENT:
+        notice = gettext("The network's controller does not answer. Please try again in a minute.")
+    elif request.args.get("refused"):
+        notice = gettext("The network did not accept the sign-in. Please sign in once more.")
     elif request.args.get("signed_out"):
         notice = gettext("You are signed out of this page.")
     return _page(200, username=request.args.get("u", "")[:_LONGEST], notice=notice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from captive_portal.web.csrf import FIELD, FormTokens
 from captive_portal.web.i18n import prefer_language
 from captive_portal.web.limits import FailureLimits
 from captive_portal.web.links import is_plain_name
-from captive_portal.web.tokens import Signer, Visit
+from captive_portal.web.tokens import LONGEST_TEXT, Signer, Visit
 from common.disk import Gate
 from common.secret import read_secret_file
 from identity.office import Office
@@ -95,9 +95,13 @@ def visit() -> Visit:
 
 
 def set_visit(new: Visit) -> None:
-    """Let the links of this answer carry `new`."""
+    """Let the links of this answer carry `new`; a page to go back to only where there is room."""
+    text = portal().signer.sign_visit(new)
+    if len(text) > LONGEST_TEXT:
+        new = replace(new, url="")
+        text = portal().signer.sign_visit(new)
     g.visit = new
-    g.visit_text = portal().signer.sign_visit(new)
+    g.visit_text = text
 
 
 def page(endpoint: str, **values: str) -> str:

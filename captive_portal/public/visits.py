@@ -8,18 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Blueprint, abort, redirect, request
+from flask import Blueprint, abort, redirect, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from captive_portal.public.site import StaleVisit, page, portal, safe_return_url, set_visit, visit
+from captive_portal.public.site import (
+    StaleVisit,
+    client_address,
+    page,
+    portal,
+    public_root,
+    safe_return_url,
+    set_visit,
+    visit,
+)
 from captive_portal.vendors.profile import Arrival, Forged, Gateway, Outcome
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.tokens import Visit
+from common.net import find_mac
 from db.models import NasClient
 from identity.services.nas_portal import portal_settings
 
 pages = Blueprint("visits", __name__)
+
+_UNIFI, _ONLY_SITE = "unifi", "default"
 
 
 def find_nas(name: str) -> NasClient | None:
@@ -44,6 +56,7 @@ def gateway_of(nas: NasClient) -> Gateway:
         vendor=nas.vendor,
         login_url=nas.login_url or "",
         settings=portal_settings(portal().office, nas),
+        portal_url=public_root() + url_for("visits.arrive", nas=nas.name),
     )
 
 
@@ -66,29 +79,67 @@ def arrive(nas: str) -> Response:
     found = find_nas(nas)
     if found is None:
         abort(404)
+    return arrive_from(found)
+
+
+@pages.get("/guest/s/<site>/")
+def arrive_at_site(site: str) -> Response:
+    """Where UniFi sends a phone: it knows our host only, and puts its own path after it."""
+    found = _unifi_of(site, find_mac(request.args.get("ap", "")) or "")
+    if found is None:
+        abort(404)
+    return arrive_from(found)
+
+
+def arrive_from(nas: NasClient) -> Response:
+    """Read the redirect of a registered gateway and go on."""
     try:
-        arrival = vendor_called(found.vendor).read(
-            _query(), request.query_string.decode("latin-1"), gateway_of(found)
+        arrival = vendor_called(nas.vendor).read(
+            _query(), request.query_string.decode("latin-1"), gateway_of(nas)
         )
     except Forged as error:
         raise StaleVisit from error
+    here = client_address()
+    if arrival.from_ip and arrival.ip not in ("", here):
+        raise StaleVisit
     set_visit(
         Visit(
-            nas=nas,
+            nas=nas.name,
             mac=arrival.mac,
-            ip=arrival.ip,
+            ip=arrival.ip or here if arrival.from_ip else arrival.ip,
             ap_mac=arrival.ap_mac,
             ssid=arrival.ssid,
             url=safe_return_url(arrival.url),
             language=arrival.language,
             carried=dict(arrival.carried),
+            seen_from=here,
         )
     )
     if arrival.outcome is Outcome.ALREADY:
         return redirect(page("status.show"), 302)
-    if arrival.outcome is Outcome.REFUSED:
-        return redirect(page("login.form", refused="1"), 302)
-    return redirect(page("login.form"), 302)
+    told = {Outcome.LEFT: {"signed_out": "1"}}.get(arrival.outcome, {})
+    if arrival.outcome in (Outcome.REFUSED, Outcome.SILENT):
+        told = {"refused": arrival.outcome}
+    return redirect(page("login.form", **told), 302)
+
+
+def _unifi_of(site: str, ap_mac: str) -> NasClient | None:
+    """The one console that has this access point registered, else the one that has this site.
+
+    Sites are mostly called `default`: of several consoles only the access point tells which.
+    """
+    by_site = []
+    with portal().office.database.read() as session:
+        rows = session.scalars(
+            select(NasClient).where(NasClient.vendor == _UNIFI, NasClient.enabled.is_(True))
+        ).all()
+    for row in rows:
+        settings = portal_settings(portal().office, row)
+        if ap_mac and ap_mac in settings.get("ap_macs", "").split(","):
+            return row
+        if settings.get("site", _ONLY_SITE) == site:
+            by_site.append(row)
+    return by_site[0] if len(by_site) == 1 else None
 
 
 def _query() -> Mapping[str, str]:

@@ -37,6 +37,8 @@ class Outcome(StrEnum):
     """The device is online."""
     REFUSED = "refused"
     """RADIUS or the gateway said no to the last try."""
+    SILENT = "silent"
+    """RADIUS did not answer the gateway, or too late."""
     LEFT = "left"
     """The device has been signed out."""
 
@@ -54,8 +56,10 @@ class Gateway:
     vendor: str
     login_url: str
     """Registered; empty where the make has another way or nobody has set it."""
-    settings: Mapping[str, str] = field(default_factory=_none)
+    settings: Mapping[str, str] = field(default_factory=_none, repr=False)
     """What an officer has set for it, such as keys and a controller's address."""
+    portal_url: str = ""
+    """Our own address of it, `…/p/NAME/`, to which it sends browsers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,9 @@ class Arrival:
     mac: str = ""
     """Twelve hex digits, or empty."""
     ip: str = ""
+    from_ip: bool = False
+    """Whether `ip` must be, and if empty is, the address the browser comes from: for makes that
+    let in an address which a redirect names that nobody signs."""
     ssid: str = ""
     ap_mac: str = ""
     url: str = ""
@@ -99,7 +106,9 @@ class BrowserStep:
     method: Literal["get", "post"]
     url: str
     """Built from registered settings only."""
-    fields: Sequence[tuple[str, str]] = ()
+    fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    names_device: bool = False
+    """Whether the fields say which device comes in, instead of the gateway seeing it."""
 
 
 class Completion(StrEnum):
@@ -119,6 +128,20 @@ class ServerStep:
     run: Callable[[], Completion]
 
 
+class Kind(StrEnum):
+    """What a setting may hold (captive_portal.vendors.settings checks it)."""
+
+    TEXT = "text"
+    """One line."""
+    URL = "url"
+    MACS = "macs"
+    """Addresses of access points, with commas between."""
+    PEM = "pem"
+    """Certificates of authorities."""
+    PIN = "pin"
+    """SHA-256 of one certificate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One thing an officer sets for a network device of this make."""
@@ -127,6 +150,12 @@ class Setting:
     is_secret: bool = False
     required: bool = False
     help: str = ""
+    kind: Kind = Kind.TEXT
+    choices: Sequence[str] = ()
+    """The words it may be; empty where it is free."""
+    default: str = ""
+    modes: Sequence[str] = ()
+    """Values of the setting `mode` it belongs to; empty for all."""
 
 
 class Vendor(Protocol):
@@ -153,5 +182,9 @@ class Vendor(Protocol):
         ...
 
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
-        """What lets the visitor in; `arrival` is as `read` made it, with only its carried part."""
+        """What lets the visitor in; `arrival` is as `read` made it, with only its carried part.
+
+        Raises:
+            Forged: nothing is carried of what the make needs back.
+        """
         ...

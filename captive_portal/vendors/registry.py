@@ -4,14 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from captive_portal.vendors.aruba import Aruba
+from captive_portal.vendors.cambium import Cambium
+from captive_portal.vendors.cisco import Cisco
+from captive_portal.vendors.coova import Coova
+from captive_portal.vendors.fortinet import Fortinet
 from captive_portal.vendors.generic import Generic
+from captive_portal.vendors.meraki import Meraki
+from captive_portal.vendors.mikrotik import Mikrotik
+from captive_portal.vendors.mist import Mist
+from captive_portal.vendors.omada import Omada
+from captive_portal.vendors.opnsense import Opnsense
+from captive_portal.vendors.pfsense import Pfsense
 from captive_portal.vendors.profile import Vendor
+from captive_portal.vendors.ruckus import Ruckus
+from captive_portal.vendors.unifi import Unifi
 from captive_portal.vendors.yuenyan import Yuenyan
 
 _GENERIC = Generic()
-_VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in (_GENERIC, Yuenyan())}
+_MAKES: tuple[Vendor, ...] = (
+    _GENERIC,
+    Aruba(),
+    Cambium(),
+    Cisco(),
+    Coova(),
+    Coova("chillispot"),
+    Fortinet(),
+    Meraki(),
+    Mikrotik(),
+    Mist(),
+    Omada(),
+    Opnsense(),
+    Pfsense(),
+    Ruckus(),
+    Unifi(),
+    Yuenyan(),
+)
+_VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in _MAKES}
 
 
 def vendor_called(name: str) -> Vendor:
     """The make called `name`; one without a module of its own is taken for generic."""
     return _VENDORS.get(name, _GENERIC)
+
+
+def every_vendor() -> tuple[Vendor, ...]:
+    """The makes that have a profile of their own."""
+    return tuple(_VENDORS.values())

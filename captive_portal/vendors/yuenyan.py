@@ -20,6 +20,9 @@ from common.errors import NotAuthentic
 from common.net import find_mac
 
 _KEY = "key"
+_UNDECIDED = frozenset({"timeout", "busy", "gateway"})
+"""Reasons of a failure that is nobody's refusal."""
+
 _OUTCOMES = {
     "notyet": Outcome.NEW,
     "already": Outcome.ALREADY,
@@ -55,13 +58,15 @@ class Yuenyan:
         mac = find_mac(caught.mac)
         if mac is None or caught.result not in _OUTCOMES:
             raise Forged("redirect_values")
+        outcome = _OUTCOMES[caught.result]
+        if outcome is Outcome.REFUSED and caught.reason in _UNDECIDED:
+            outcome = Outcome.SILENT
         return Arrival(
             mac=mac,
             ip=find_address(caught.ip),
             url=caught.url,
-            outcome=_OUTCOMES[caught.result],
+            outcome=outcome,
             reason=caught.reason,
-            carried={"reason": caught.reason} if caught.reason else {},
         )
 
     def can_hand_over(self, gateway: Gateway) -> bool:

@@ -22,6 +22,9 @@ VISIT_LIFETIME = timedelta(hours=2)
 SIGN_IN_LIFETIME = timedelta(hours=12)
 """One working day."""
 
+LONGEST_TEXT = 4096
+"""What is read; a request line has 8190 octets for two of them."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -39,6 +42,8 @@ class Visit:
     language: str = ""
     carried: Mapping[str, str] = field(default_factory=dict)
     """What the gateway's make needs back, such as a challenge."""
+    seen_from: str = ""
+    """Address of the browser that arrived; the one thing here that we saw ourselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,7 @@ class Signer:
 
 
 def _load(serializer: URLSafeTimedSerializer, text: str, lifetime: timedelta) -> Any:
-    if not text or len(text) > 4096:
+    if not text or len(text) > LONGEST_TEXT:
         return None
     try:
         return serializer.loads(text, max_age=int(lifetime.total_seconds()))

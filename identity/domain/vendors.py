@@ -23,6 +23,8 @@ VENDORS = (
     "huawei",
     "h3c",
     "yuenyan",
+    "cambium",
+    "mist",
 )
 """`generic` is whatever keeps to the RFCs, such as most switches."""
 

@@ -36,6 +36,7 @@ PAGES = {
     "nas": "/nas/",
     "nas-one": "/nas/1",
     "nas-unsafe": "/nas/2",
+    "nas-gateway": "/nas/2/gateway",
     "approver": "/people/7",
     "roles": "/roles/",
     "role": "/roles/1",

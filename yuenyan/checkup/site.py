@@ -29,6 +29,7 @@ from traffic.archive.manifest import Manifest
 from yuenyan.checkup.duties import check_duties
 from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
+from yuenyan.checkup.gateways import check_gateways
 from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
 
 FIRST_ADMIN_NOTE = "first-admin.txt"
@@ -178,6 +179,7 @@ def _check_nas(
             with database.read() as session:
                 hygiene = nas_hygiene.describe(session, office, clients)
             yield from check_equipment(clients, hygiene)
+            yield from check_gateways(office, clients)
     if unknown:
         yield warn(
             "equipment",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from sqlalchemy import func, select
 
+from captive_portal.vendors.settings import check_login_url
 from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from db.models import Account, Voucher, VoucherBatch
@@ -19,6 +20,7 @@ from yuenyan.commands.dynamic import (
     session_disconnect,
     session_requests,
 )
+from yuenyan.commands.nas_gateways import nas_portal, nas_snippet
 from yuenyan.commands.nas_table import nas_facts, print_nas
 from yuenyan.commands.options import NUMBER, secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
@@ -85,7 +87,7 @@ def nas_add(
             vendor=vendor,
             organisation=org,
             require_message_authenticator=not allow_missing_message_authenticator,
-            login_url=login_url,
+            login_url=check_login_url(login_url or "") or None,
             coa_port=coa_port,
             coa_address=coa_address,
             radsec_identity=radsec,
@@ -208,7 +210,8 @@ def _secret(from_stdin: bool) -> str:
     return secret
 
 
-nas_command.add_command(nas_set)
+for _command in (nas_set, nas_portal, nas_snippet):
+    nas_command.add_command(_command)
 
 
 @click.group("voucher")

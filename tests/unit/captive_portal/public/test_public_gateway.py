@@ -14,7 +14,7 @@ from captive_portal.web.tokens import Signer, Visit
 from db.models import NasClient, PortalToken
 from identity.office import Office
 from tests.conftest import add_person
-from tests.unit.captive_portal.public.conftest import LOGIN_URL, MAC, Visitor, open_session
+from tests.unit.captive_portal.public.conftest import HERE, LOGIN_URL, MAC, Visitor, open_session
 
 PASSWORD = "password of theirs"
 MIKROTIK = (
@@ -44,7 +44,9 @@ def visit_of(office: Office, location: str) -> Visit | None:
 def test_vendors_spellings_become_one_visit(visitor: Visitor, office: Office, query: str) -> None:
     url = "http://example.com/a?b=c"
     answer = visitor.get("/p/hall/?" + query.format(url=quote(url, safe="")))
-    assert visit_of(office, answer.location) == Visit(nas="hall", mac=MAC, ip="10.5.50.20", url=url)
+    assert visit_of(office, answer.location) == Visit(
+        nas="hall", mac=MAC, ip="10.5.50.20", url=url, seen_from=HERE
+    )
 
 
 def test_the_token_goes_to_the_registered_address_only(visitor: Visitor, office: Office) -> None:

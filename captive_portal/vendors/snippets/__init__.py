@@ -1,0 +1,1 @@
+"""What an officer enters into equipment of each make, ready to copy."""

@@ -1,0 +1,139 @@
+"""`yuenyan nas portal|snippet`: settings of a make, secrets that stay, configuration to copy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import select
+
+from db.models import AuditEvent
+from identity.office import Office
+from identity.services import nas
+from identity.services.nas_portal import portal_settings
+from tests.conftest import Site
+from yuenyan.checkup.gateways import check_gateways
+
+SECRET = 'a "shared" $ecret'
+
+
+def add(site: Site, make: str, name: str = "hall") -> None:
+    added = site.yuenyan(
+        *("nas", "add", name, "10.1.0.7/32", "--vendor", make, "--secret-stdin"),
+        stdin=SECRET + "\n",
+    )
+    assert added.exit_code == 0, added.stderr
+
+
+def test_settings_are_stored_and_secrets_are_never_shown(site: Site, office: Office) -> None:
+    add(site, "unifi")
+    done = site.yuenyan(
+        *("nas", "portal", "hall", "--set", "controller=https://10.0.0.2", "--set", "site_id=u"),
+        *("--secret-stdin", "api_key", "--login-url", "https://10.0.0.2:8843/login"),
+        stdin="key of the console\n",
+    )
+    assert (done.exit_code, done.stdout) == (0, "set hall\n")
+    with office.database.read() as session:
+        row = nas.get(session, "hall")
+        noted = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "nas:portal_set")
+        ).one()
+    assert portal_settings(office, row) == {
+        "controller": "https://10.0.0.2",
+        "site_id": "u",
+        "api_key": "key of the console",
+    }
+    assert row.login_url == "https://10.0.0.2:8843/login"
+    assert "key of the console" not in str(noted.detail)
+    shown = site.yuenyan("nas", "portal", "hall")
+    listed = json.loads(site.yuenyan("nas", "portal", "hall", "--json").stdout)
+    assert listed["settings"]["api_key"] == "set"
+    assert listed["tested"] == "fixture"
+    assert "key of the console" not in shown.stdout + json.dumps(listed)
+    assert b"key of the console" not in (site.data_dir / "yuenyan.db").read_bytes()
+    taken = site.yuenyan("nas", "portal", "hall", "--unset", "api_key", "--login-url", "")
+    assert taken.exit_code == 0
+    with office.database.read() as session:
+        row = nas.get(session, "hall")
+    assert "api_key" not in portal_settings(office, row) and row.login_url is None
+
+
+REFUSED = (
+    (("--set", "api_key=x"), "--secret-stdin api_key"),
+    (("--set", "nonsense=x"), "has no setting 'nonsense'"),
+    (("--set", "mode=other"), "mode is one of: api, legacy, radius"),
+    (("--set", "controller=ftp://10.0.0.2"), "https://10.0.0.2:8443"),
+    (("--set", "controller=https://a@10.0.0.2"), "https://10.0.0.2:8443"),
+    (("--set", "controller=http://169.254.169.254/"), "no gateway is at"),
+    (("--set", "tls_pin=abc"), "64 hex digits"),
+    (("--set", "ap_macs=aa"), "3c:22:fb:01:02:03"),
+    (("--set", "controller"), "KEY=VALUE"),
+    (("--file", "tls_ca=/nowhere.pem"), "cannot be read"),
+    (("--login-url", "javascript:alert(1)"), "login-url is an address"),
+    (("--login-url", "http://10.0.0.1/;x"), "login-url is an address"),
+)
+
+
+def test_what_cannot_be_a_setting_is_refused_with_advice(site: Site) -> None:
+    add(site, "unifi")
+    for arguments, advice in REFUSED:
+        refused = site.yuenyan("nas", "portal", "hall", *arguments)
+        assert (refused.exit_code, advice in refused.stderr) == (2, True), refused.stderr
+    assert site.yuenyan("nas", "portal", "nowhere").exit_code == 1
+
+
+def test_pages_for_the_equipment_are_written_and_the_secret_on_demand(
+    site: Site, office: Office, tmp_path: Path
+) -> None:
+    add(site, "mikrotik")
+    folder = tmp_path / "hall"
+    folder.mkdir()
+    arguments = ("nas", "snippet", "hall", "--out", str(folder), "--with-secret")
+    done = site.yuenyan(*arguments)
+    assert done.exit_code == 0
+    assert "mikrotik: tested with fixtures" in done.stderr
+    assert {path.name for path in folder.iterdir()} == {
+        *("configuration.txt", "login.html", "alogin.html", "redirect.html")
+    }
+    text = (folder / "configuration.txt").read_text()
+    assert r'secret="a \"shared\" \$ecret"' in text
+    assert (folder / "configuration.txt").stat().st_mode & 0o077 == 0
+    page = (folder / "login.html").read_text()
+    assert "<script" not in page
+    assert "/p/hall/?mac=$(mac-esc)&amp;ip=$(ip-esc)" in page and "$(if chap-id)" in page
+    with office.database.read() as session:
+        shown = select(AuditEvent).where(AuditEvent.action == "nas:secret_shown")
+        assert session.scalars(shown).one().target == "hall"
+    again = site.yuenyan(*arguments)
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+
+
+def test_doctor_names_gateways_that_hand_nobody_back_or_believe_too_much(
+    site: Site, office: Office
+) -> None:
+    def said(public_url: str = "") -> str:
+        portal = office.config.portal.model_copy(update={"public_url": public_url})
+        config = office.config.model_copy(update={"portal": portal})
+        with office.database.read() as session:
+            rows = nas.list_nas(session)
+        return " ".join(one.what for one in check_gateways(replace(office, config=config), rows))
+
+    add(site, "coova")
+    assert said() == ""  # it is no gateway of the portal
+    site.yuenyan("nas", "portal", "hall", "--set", "login=pap")
+    assert "hall hands nobody back: its sign-in address is not set" in said()
+    assert "nothing proves what hall tells" in said() and "its own address" in said()
+    site.yuenyan(
+        *("nas", "portal", "hall", "--login-url", "http://10.1.0.1:3990"),
+        *("--secret-stdin", "uamsecret"),
+        stdin="secret of chilli\n",
+    )
+    assert said("https://login.school.example") == "1 can hand visitors back"
+    site.yuenyan("nas", "set", "hall", "--vendor", "opnsense")
+    arguments = ("--set", "allow_http=yes", "--set", "check_address=no")
+    site.yuenyan("nas", "portal", "hall", *arguments)
+    assert "hands nobody back: controller, api_key, api_secret not set" in said()
+    assert "without TLS" in said() and "somebody else" in said()
+    told = site.yuenyan("doctor").stdout
+    assert "hall hands nobody back" in told and "yuenyan nas portal hall" in told

@@ -1,0 +1,102 @@
+"""A network device as a gateway: its make's settings, secrets that stay, what is to be copied."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from db.models import AuditEvent, NasClient
+from identity.office import Office
+from identity.services import nas
+from identity.services.nas_portal import portal_settings
+from tests.unit.captive_portal.admin.conftest import Officer
+
+
+@pytest.fixture
+def console(office: Office) -> str:
+    """The page of a UniFi console."""
+    with office.database.write() as session:
+        row = nas.add_nas(
+            session, office, "console", "10.0.0.2/32", "a very long secret", "test", vendor="unifi"
+        )
+        session.flush()
+        return f"/nas/{row.id}/gateway"
+
+
+def settings(office: Office) -> dict[str, str]:
+    with office.database.read() as session:
+        return dict(portal_settings(office, nas.get(session, "console")))
+
+
+def test_a_key_is_stored_and_never_shown_again(
+    admin: Officer, office: Office, console: str
+) -> None:
+    given = {"setting-controller": "https://10.0.0.2", "setting-site_id": "u"}
+    page = admin.follow(console, console, **given, **{"setting-api_key": "key of the console"})
+    assert "Changed. The portal follows" in page
+    assert 'value="https://10.0.0.2"' in page
+    assert "key of the console" not in page
+    field = re.search('<input id="setting-api_key"[^>]*>', page)
+    assert field is not None and 'value=""' in field[0] and "set; empty leaves it" in field[0]
+    admin.follow(console, console, **{"setting-site_id": "v", "setting-api_key": ""})
+    assert settings(office)["api_key"] == "key of the console"
+    assert settings(office)["site_id"] == "v"
+    admin.follow(console, console, **{"none-api_key": "1"})
+    assert "api_key" not in settings(office)
+    with office.database.read() as session:
+        noted = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "nas:portal_set")
+        ).all()
+    assert len(noted) == 3 and {one.actor for one in noted} == {"head"}
+    assert "key of the console" not in str([one.detail for one in noted])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"setting-controller": "javascript:alert(1)"},
+        {"setting-mode": "nonsense"},
+        {"setting-tls_ca": "no certificate"},
+        {"login_url": "http://a@10.0.0.1/"},
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_changed(
+    admin: Officer, office: Office, console: str, wrong: dict[str, str]
+) -> None:
+    page = admin.follow(console, console, **{"setting-site_id": "u", **wrong})
+    assert 'class="flash error"' in page
+    assert settings(office) == {}
+
+
+def test_only_the_settings_of_the_chosen_mode_are_asked_for(admin: Officer, console: str) -> None:
+    assert 'id="setting-password"' not in admin.get(console).text
+    page = admin.follow(console, console, **{"setting-mode": "legacy"})
+    assert 'id="setting-password"' in page and 'id="setting-api_key"' not in page
+
+
+def test_the_sign_in_address_is_changed(admin: Officer, office: Office, console: str) -> None:
+    admin.follow(console, console, login_url="https://10.0.0.2:8843/x")
+    with office.database.read() as session:
+        assert nas.get(session, "console").login_url == "https://10.0.0.2:8843/x"
+
+
+def test_pages_for_the_equipment_are_saved_and_never_shown_as_pages_of_ours(
+    admin: Officer, office: Office, console: str
+) -> None:
+    with office.database.write() as session:
+        session.scalars(select(NasClient)).one().vendor = "mikrotik"
+    page = admin.get(console).text
+    assert f'href="{console}/login.html"' in page
+    assert "/ip hotspot profile set" in page and "a very long secret" not in page
+    file = admin.get(f"{console}/login.html")
+    assert file.headers["Content-Disposition"] == 'attachment; filename="login.html"'
+    assert file.mimetype == "application/octet-stream"
+    assert "$(if chap-id)" in file.text
+    assert admin.get(f"{console}/../../etc").status_code == 404
+
+
+def test_thai_officers_read_it_in_thai(admin: Officer, console: str) -> None:
+    page = admin.client.get(console, headers={"Accept-Language": "th"}).text
+    assert "ค่าที่ต้องตั้งในอุปกรณ์" in page and "ที่อยู่ของคอนโทรลเลอร์" in page

@@ -1,0 +1,342 @@
+"""Handing a visitor over: by a link or by a call, with what is left to the account."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+from sqlalchemy import select
+
+from captive_portal.vendors import controller
+from captive_portal.web.tokens import Signer, SignIn
+from db.models import Account, AuthEvent, NasClient, PortalToken, Role
+from identity.office import Office
+from identity.services.nas import add_nas
+from identity.services.nas_portal import seal_portal_settings
+from tests.conftest import add_person
+from tests.unit.captive_portal.public.conftest import HERE, MAC, Visitor, open_session
+from tests.vectors.portal_fixtures import FOLDER, Told, load
+
+UNIFI = "ap=aa%3Abb%3Acc%3Add%3Aee%3A01&id=3c%3A22%3Afb%3A01%3A02%3A03&t=1764300000&ssid=School"
+ELSEWHERE = "192.0.2.99"
+
+
+@pytest.fixture
+def somchai(office: Office) -> int:
+    return add_person(office, "somchai")
+
+
+@pytest.fixture
+def signed_in(office: Office, somchai: int) -> str:
+    """The text of a sign-in, as a login gives it."""
+    signer = Signer.open(office.config.keys_dir / "portal-session.key")
+    return signer.sign_in(
+        SignIn(key="k", account_id=somchai, since=office.clock(), method="portal")
+    )
+
+
+def add_gateway(
+    office: Office, make: str, name: str = "hall", login_url: str = "", **settings: str
+) -> None:
+    """A registered network device of a make with its settings."""
+    with office.database.write() as session:
+        number = len(session.scalars(select(NasClient)).all()) + 1
+        row = add_nas(
+            session, office, name, f"10.5.50.{number}/32", "secret of it", "test",
+            vendor=make, login_url=login_url or None,
+        )  # fmt: skip
+        row.portal_settings_encrypted = seal_portal_settings(office, settings)
+
+
+@pytest.fixture
+def console(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Told]:
+    """Registers a UniFi console called `hall` that answers as one of the fixtures says."""
+
+    def make(fixture: str) -> Told:
+        written = load(FOLDER / "unifi" / f"{fixture}.json")
+        add_gateway(office, "unifi", **written["gateway"]["settings"])
+        told = Told([call["answer"] for call in written["calls"]] * 9)
+        monkeypatch.setattr(controller, "exchange", told.exchange)
+        return told
+
+    return make
+
+
+def connect(visitor: Visitor, path: str, signed_in: str, address: str = HERE) -> str:
+    """The address of /connect for somebody who came by `path` and has signed in."""
+    came = Visitor(visitor.app, address).get(path)
+    assert came.status_code == 302, came.text
+    return came.location.replace("/?", "/connect?") + f"&s={signed_in}&lang=en"
+
+
+def order_of(told: Told) -> dict[str, object]:
+    found: dict[str, object] = json.loads(told.asked[-1][1].body)
+    return found
+
+
+def test_a_controller_is_told_and_the_browser_goes_to_the_status_page(
+    visitor: Visitor,
+    office: Office,
+    console: Callable[[str], Told],
+    signed_in: str,
+    somchai: int,
+) -> None:
+    told = console("api")
+    answer = visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in))
+    assert answer.status_code == 303 and answer.location.startswith("/status?")
+    assert [call.method for _, call in told.asked] == ["GET", "POST"]
+    assert {where.url for where, _ in told.asked} == {"https://10.0.0.2"}
+    with office.database.read() as session:
+        noted = session.scalars(select(AuthEvent)).one()
+    assert (noted.user_name, noted.outcome) == ("somchai", "accept")
+    assert (noted.account_id, noted.calling_station_id, noted.nas_client_id) == (somchai, MAC, 1)
+
+
+def test_a_controller_is_told_what_is_left_and_not_what_the_role_promises(
+    visitor: Visitor,
+    office: Office,
+    console: Callable[[str], Told],
+    signed_in: str,
+    somchai: int,
+) -> None:
+    told = console("api")
+    with office.database.write() as session:
+        account = session.get_one(Account, somchai)
+        account.expires_at = office.clock() + timedelta(minutes=30, seconds=5)
+        role = session.scalars(select(Role).where(Role.id == account.role_id)).one()
+        role.session_seconds, role.down_kbps = 7200, 4000
+        role.quota_mb_day = 500
+    visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in))
+    order = order_of(told)
+    assert order["timeLimitMinutes"] in (30, 31)
+    assert (order["rxRateLimitKbps"], order["dataUsageLimitMBytes"]) == (4000, 500)
+    assert "txRateLimitKbps" not in order
+
+
+@pytest.mark.parametrize(
+    ("hours", "quota", "simultaneous", "sentence"),
+    [
+        pytest.param("another day", None, None, "closed for this account", id="hours"),
+        pytest.param("nonsense", None, None, "closed for this account", id="unreadable-hours"),
+        pytest.param(None, 0, None, "is used up", id="quota"),
+        pytest.param(None, None, 1, "on as many devices", id="simultaneous"),
+    ],
+)
+def test_who_may_not_come_in_is_told_why_and_no_controller_is_asked(
+    visitor: Visitor,
+    office: Office,
+    console: Callable[[str], Told],
+    signed_in: str,
+    somchai: int,
+    hours: str | None,
+    quota: int | None,
+    simultaneous: int | None,
+    sentence: str,
+) -> None:
+    told = console("api")
+    with office.database.write() as session:
+        role = session.get_one(Account, somchai).role
+        role.hours, role.quota_mb_day, role.simultaneous = hours, quota, simultaneous
+        if hours == "another day":
+            role.hours = f"{office.clock() + timedelta(days=3):%a} 08:00-09:00".lower()
+    row = open_session(office, somchai, address="192.0.2.50")
+    with office.database.write() as session:
+        session.merge(row).calling_station_id = "3c22fb0a0b0c"
+    answer = visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in))
+    assert answer.status_code == 403
+    assert sentence in answer.text
+    assert not told.asked
+    with office.database.read() as session:
+        assert not session.scalars(select(PortalToken)).all()
+
+
+def test_a_device_that_is_in_may_come_again(
+    visitor: Visitor,
+    office: Office,
+    console: Callable[[str], Told],
+    signed_in: str,
+    somchai: int,
+) -> None:
+    console("api")
+    with office.database.write() as session:
+        session.get_one(Account, somchai).role.simultaneous = 1
+    open_session(office, somchai)
+    answer = visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in))
+    assert answer.status_code == 303
+
+
+def test_a_device_that_is_not_seen_yet_is_looked_for_some_times_only(
+    visitor: Visitor, console: Callable[[str], Told], signed_in: str
+) -> None:
+    told = console("api-not-seen-yet")
+    path, pages = connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in), []
+    for _ in range(6):
+        page = visitor.get(path)
+        assert page.status_code == 200
+        pages.append('http-equiv="refresh"' in page.text)
+        again = re.search(r'<a href="(/connect[^"]+)"', page.text)
+        assert again is not None
+        path = html.unescape(again[1])
+    assert pages == [True] * 4 + [False] * 2
+    assert len(told.asked) == 6
+
+
+@pytest.mark.parametrize(
+    ("fixture", "status", "sentence"),
+    [("api-wrong-key", 503, "did not accept"), ("legacy-unifi-os", 503, "did not accept")],
+)
+def test_a_controller_that_refuses_is_told_of(
+    visitor: Visitor,
+    console: Callable[[str], Told],
+    signed_in: str,
+    fixture: str,
+    status: int,
+    sentence: str,
+) -> None:
+    console(fixture)
+    path = "/p/hall/" if fixture == "legacy-unifi-os" else "/guest/s/default/"
+    answer = visitor.get(connect(visitor, f"{path}?{UNIFI}", signed_in))
+    assert answer.status_code == status
+    assert sentence in answer.text
+
+
+def test_a_visit_of_another_device_lets_that_device_in_for_nobody(
+    visitor: Visitor, console: Callable[[str], Told], signed_in: str
+) -> None:
+    """Somebody sends the address of his own sign-in page to somebody who then signs in."""
+    told = console("api")
+    sent = connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in, address=ELSEWHERE)
+    for claimed in ({}, {"X-Forwarded-For": ELSEWHERE}, {"Forwarded": f"for={ELSEWHERE}"}):
+        answer = visitor.get(sent, headers=claimed)
+        assert answer.status_code == 403 and "from another device" in answer.text
+    assert not told.asked
+
+
+def test_a_gateway_that_sees_the_device_itself_takes_a_browser_that_has_moved(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "mikrotik", login_url="http://10.5.50.1/login")
+    moved = connect(visitor, f"/p/hall/?mac={MAC}", signed_in, address=ELSEWHERE)
+    assert 'action="http://10.5.50.1/login"' in visitor.get(moved).text
+
+
+def test_a_signed_link_that_names_the_device_is_not_given_to_another_browser(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "mist", wlan_id="w", secret="s")
+    path = f"/p/hall/?client_mac={MAC}&ap_mac=aabbccddee01"
+    own = visitor.get(connect(visitor, path, signed_in))
+    assert "https://portal.mist.com/authorize?signature=" in own.text
+    sent = visitor.get(connect(visitor, path, signed_in, address=ELSEWHERE))
+    assert sent.status_code == 403 and "mist.com" not in sent.text
+
+
+def test_a_link_is_followed_without_a_script_and_without_a_redirect(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    """Chromium holds the policy of the login form for where its redirects lead, too."""
+    add_gateway(office, "coova", login_url="http://10.1.0.1:3990")
+    path = f"/p/hall/?res=notyet&challenge={'0' * 32}&mac=3C-22-FB-01-02-03&ip=10.1.0.20"
+    page = visitor.get(connect(visitor, path, signed_in))
+    assert page.status_code == 200
+    link = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', page.text)
+    assert link is not None and link[1].startswith("http://10.1.0.1:3990/logon?username=somchai&")
+    assert f'<a class="button" href="{link[1]}">' in page.text
+    assert "form-action 'self';" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("address", [HERE, ELSEWHERE])
+def test_an_address_in_an_unsigned_redirect_must_be_the_browsers_own(
+    visitor: Visitor, office: Office, address: str
+) -> None:
+    settings = {"controller": "https://192.168.1.1", "api_key": "k", "api_secret": "s"}
+    add_gateway(office, "opnsense", **settings)
+    answer = visitor.get(f"/p/hall/?zone=0&ip={address}")
+    assert answer.status_code == (302 if address == HERE else 400)
+
+
+def test_the_console_is_found_by_its_access_point_else_by_its_site(
+    visitor: Visitor, office: Office
+) -> None:
+    for name, site, macs in (
+        ("a", "default", "aabbccddee01"),
+        ("b", "default", ""),
+        ("c", "x", ""),
+    ):
+        add_gateway(office, "unifi", name=name, site=site, ap_macs=macs)
+
+    def nas_of(path: str) -> str | int:
+        answer = visitor.get(path)
+        if answer.status_code != 302:
+            return answer.status_code
+        signer = Signer.open(office.config.keys_dir / "portal-session.key")
+        visit = signer.read_visit(answer.location.partition("visit=")[2])
+        assert visit is not None
+        return visit.nas
+
+    assert nas_of(f"/guest/s/default/?{UNIFI}") == "a"
+    assert nas_of("/guest/s/x/?ap=aa:bb:cc:dd:ee:77") == "c"
+    assert nas_of("/guest/s/default/?ap=aa:bb:cc:dd:ee:77") == 404
+    assert nas_of("/guest/s/unknown/") == 404
+
+
+def test_a_forged_signature_is_refused_with_advice(visitor: Visitor, office: Office) -> None:
+    add_gateway(office, "coova", login_url="http://10.1.0.1:3990", uamsecret="secret")
+    answer = visitor.get(f"/p/hall/?res=notyet&mac={MAC}&md={'0' * 32}&lang=en")
+    assert answer.status_code == 400
+    assert "Switch Wi-Fi off and on again" in answer.text
+
+
+def test_the_policy_lets_the_gateway_send_the_browser_on_to_our_public_address(
+    make_visitor: Callable[..., Visitor], office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "mikrotik", login_url="http://10.5.50.1/login")
+    visitor = make_visitor(public_url="https://login.school.example/")
+    page = visitor.get(connect(visitor, f"/p/hall/?mac={MAC}", signed_in))
+    wanted = "form-action 'self' http://10.5.50.1 https://login.school.example;"
+    assert wanted in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ("res=failed&reason=reject", "did not accept the sign-in"),
+        ("res=failed&reason=timeout", "does not answer"),
+        ("res=logoff", "You are signed out"),
+    ],
+)
+def test_what_the_gateway_tells_of_the_last_try_is_said(
+    visitor: Visitor, office: Office, told: str, sentence: str
+) -> None:
+    add_gateway(office, "coova", login_url="http://10.1.0.1:3990")
+    page = visitor.follow(visitor.get(f"/p/hall/?{told}&mac={MAC}&lang=en"))
+    assert sentence in page.text
+
+
+@pytest.mark.parametrize("make", ["fortinet", "cambium", "meraki"])
+def test_a_device_that_became_another_make_meanwhile_starts_again(
+    visitor: Visitor, office: Office, signed_in: str, make: str
+) -> None:
+    add_gateway(office, "generic", login_url="http://10.1.0.1:3990")
+    path = connect(visitor, f"/p/hall/?mac={MAC}", signed_in)
+    with office.database.write() as session:
+        session.scalars(select(NasClient)).one().vendor = make
+    answer = visitor.get(path)
+    assert (answer.status_code, "Switch Wi-Fi off and on" in answer.text) == (400, True)
+
+
+def test_a_page_to_go_back_to_that_is_too_long_to_carry_is_left_out(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "meraki")
+    noise = secrets.token_urlsafe(3000)
+    login = f"https://n143.network-auth.com/splash/login?mauth={noise[:600]}"
+    query = urlencode({"login_url": login, "continue_url": f"http://a.test/{noise[600:2500]}"})
+    page = visitor.get(connect(visitor, f"/p/hall/?{query}", signed_in))
+    assert f'action="{login}"' in page.text

@@ -1,0 +1,105 @@
+"""What is entered into equipment: all that it needs, of every make and mode, and no secret."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from captive_portal.admin import language
+from captive_portal.vendors.profile import Tested as Mark
+from captive_portal.vendors.registry import every_vendor, vendor_called
+from captive_portal.vendors.snippets.facts import Facts
+from captive_portal.vendors.snippets.registry import mark_of, snippet_for
+from identity.domain.vendors import VENDORS
+
+ROOT = Path(__file__).parents[4]
+WITHOUT_RADIUS = {
+    *("unifi api", "unifi legacy", "omada portal", "opnsense", "mist", "meraki click-through"),
+    # The dashboard asks for it under its own name, on the page of the WLAN.
+}
+
+
+def ways() -> list[str]:
+    """Every make with every mode it has."""
+    found = []
+    for name in VENDORS:
+        modes = [one.choices for one in vendor_called(name).settings if one.name == "mode"]
+        is_own = vendor_called(name).name == name
+        found += [f"{name} {mode}" for mode in modes[0]] if modes and is_own else [name]
+    return found
+
+
+def facts(way: str, **more: str) -> Facts:
+    name, _, mode = way.partition(" ")
+    return Facts(
+        name="hall",
+        vendor=name,
+        portal_url="https://login.school.example/p/hall/",
+        server="10.7.0.1",
+        auth_port=1812,
+        acct_port=1813,
+        settings={"mode": mode, "api_key": "KEY-OF-IT", "uamsecret": "KEY-OF-IT"},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("way", ways())
+def test_every_make_and_mode_is_told_where_portal_and_radius_are(way: str) -> None:
+    snippet = snippet_for(facts(way, secret="OUR-SECRET"))
+    everything = "\n".join((snippet.text, *snippet.files.values()))
+    assert "login.school.example" in everything
+    assert "KEY-OF-IT" not in everything
+    if way not in WITHOUT_RADIUS:
+        assert "10.7.0.1" in snippet.text and "OUR-SECRET" in snippet.text
+        assert "1812" in snippet.text and "1813" in snippet.text
+    assert max(len(line) for line in snippet.text.splitlines()) <= 100
+
+
+def test_modes_of_one_make_differ() -> None:
+    texts = {way: snippet_for(facts(way)).text for way in ways() if " " in way}
+    assert len(set(texts.values())) == len(texts)
+
+
+@pytest.mark.parametrize("way", ["mikrotik", "pfsense", "opnsense"])
+def test_pages_for_equipment_need_no_script_and_load_nothing(way: str) -> None:
+    files = snippet_for(facts(way)).files
+    assert files
+    for page in files.values():
+        assert 'http-equiv="refresh"' in page and "<a href=" in page
+        assert not re.search("<script|<link|<img|src=", page)
+
+
+def test_the_coa_port_is_the_registered_one() -> None:
+    assert "coaport 3799" in snippet_for(facts("coova")).text
+    other = snippet_for(facts("coova", coa_port=3800)).text  # type: ignore[arg-type]
+    assert "coaport 3800" in other
+    assert " port 1700" in snippet_for(facts("cisco 9800")).text
+
+
+def test_secrets_do_not_break_out_of_their_place() -> None:
+    secret = 'a" ; /system reset-configuration ; "$x\\'
+    text = snippet_for(facts("mikrotik", secret=secret)).text
+    assert r'secret="a\" ; /system reset-configuration ; \"\$x\\"' in text
+
+
+def test_the_table_of_makes_tells_how_each_is_proven() -> None:
+    page = (ROOT / "docs/gateways.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([a-z, ]+) \|.*\| ([a-z ]+) \|$", page, re.MULTILINE))
+    marks = {name: mark for names, mark in rows.items() for name in names.split(", ")}
+    words = {Mark.FIXTURE: "fixture", Mark.PROGRAM: "program", Mark.UNTESTED: "untested"}
+    for vendor in every_vendor():
+        assert marks.get(vendor.name) == words[vendor.tested], vendor.name
+        assert mark_of(vendor.name)
+
+
+def test_the_help_of_every_setting_has_a_thai_text() -> None:
+    path = Path(language.__file__).parent / "translations/th/LC_MESSAGES/gateways.po"
+    with path.open("rb") as stream:
+        catalogue = read_po(stream, locale="th")
+    helps = {one.help for vendor in every_vendor() for one in vendor.settings if one.help}
+    assert len(helps) >= 30
+    for text in helps:
+        assert text in catalogue and re.search("[ก-๙]", str(catalogue[text].string)), text
