@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from captive_portal.gateway.redirects import Caught, read_redirect
+from captive_portal.gateway.redirects import read_redirect
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
@@ -20,14 +20,15 @@ from common.errors import NotAuthentic
 from common.net import find_mac
 
 _KEY = "key"
+_UNDECIDED = frozenset({"timeout", "busy", "gateway"})
+"""Reasons of a failure that is nobody's refusal."""
+
 _OUTCOMES = {
     "notyet": Outcome.NEW,
     "already": Outcome.ALREADY,
     "failed": Outcome.REFUSED,
     "logoff": Outcome.LEFT,
 }
-_AWAY = frozenset({"timeout", "busy", "gateway"})
-"""Reasons of a failure where nobody has decided; nothing is wrong with the sign-in then."""
 
 
 class Yuenyan:
@@ -57,11 +58,14 @@ class Yuenyan:
         mac = find_mac(caught.mac)
         if mac is None or caught.result not in _OUTCOMES:
             raise Forged("redirect_values")
+        outcome = _OUTCOMES[caught.result]
+        if outcome is Outcome.REFUSED and caught.reason in _UNDECIDED:
+            outcome = Outcome.SILENT
         return Arrival(
             mac=mac,
             ip=find_address(caught.ip),
             url=caught.url,
-            outcome=_outcome(caught),
+            outcome=outcome,
             reason=caught.reason,
         )
 
@@ -80,8 +84,3 @@ class Yuenyan:
                 ("dst", entry.destination),
             ),
         )
-
-
-def _outcome(caught: Caught) -> Outcome:
-    outcome = _OUTCOMES[caught.result]
-    return Outcome.SILENT if outcome is Outcome.REFUSED and caught.reason in _AWAY else outcome

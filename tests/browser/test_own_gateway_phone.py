@@ -29,7 +29,6 @@ from common import config as configuration
 from common.net import find_mac
 from identity.office import Office
 from identity.services.nas import get as get_nas
-from identity.services.nas_portal import seal_portal_settings
 from identity.services.people import get as get_person
 from identity.services.tokens import mint
 from tests.browser.conftest import CHROMIUM_OPTIONS, SCREENSHOTS
@@ -203,15 +202,11 @@ def register(site: Site) -> None:
              "--login-url", f"{GATEWAY}/login", "--secret-stdin"),
             SECRET,
         ),
+        (("nas", "portal", "hall", "--secret-stdin", "key"), KEY),
         (("role", "set", "guest", "--down-kbps", str(SLOW_KBPS)), ""),
     ):  # fmt: skip
         done = site.yuenyan(*arguments, stdin=text + "\n")
         assert done.exit_code == 0, done
-    office = Office.open(site.config)
-    with office.database.write() as session:
-        nas = get_nas(session, "hall")
-        nas.portal_settings_encrypted = seal_portal_settings(office, {"key": KEY})
-    office.database.dispose()
 
 
 def _shown(lab: Lab) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from captive_portal.vendors.profile import Tested
 from captive_portal.vendors.registry import vendor_called
-from captive_portal.vendors.snippets import controllers, gateways
+from captive_portal.vendors.snippets import controllers, gateways, own
 from captive_portal.vendors.snippets.facts import Facts, Snippet
 
 _SNIPPETS: Mapping[str, Callable[[Facts], Snippet]] = {
@@ -24,6 +24,7 @@ _SNIPPETS: Mapping[str, Callable[[Facts], Snippet]] = {
     "pfsense": gateways.pfsense,
     "ruckus": controllers.ruckus,
     "unifi": controllers.unifi,
+    "yuenyan": own.yuenyan,
 }
 
 MARKS: Mapping[Tested, str] = {

@@ -88,6 +88,21 @@ def test_the_portal_takes_the_signed_device_and_outcome(result: str, outcome: Ou
     assert (arrival.url, arrival.reason) == (CAUGHT.url, "reject")
 
 
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [
+        ("timeout", Outcome.SILENT),
+        ("gateway", Outcome.SILENT),
+        ("busy", Outcome.SILENT),
+        ("token", Outcome.REFUSED),
+        ("E-LIMIT", Outcome.REFUSED),
+    ],
+)
+def test_a_failure_that_nobody_decided_is_no_refusal(reason: str, outcome: Outcome) -> None:
+    query = write_redirect(replace(CAUGHT, result="failed", reason=reason), KEY)
+    assert vendor_called("yuenyan").read({}, query, _gateway()).outcome is outcome
+
+
 @pytest.mark.parametrize("change", [{"mac": ""}, {"mac": "x"}, {"result": "maybe"}])
 def test_signed_nonsense_is_refused(change: dict[str, str]) -> None:
     query = write_redirect(replace(CAUGHT, **change), KEY)
