@@ -9,6 +9,7 @@ from captive_portal.public import (
     detection,
     login,
     notice,
+    opennds,
     registration,
     status,
     visits,
@@ -26,7 +27,7 @@ from identity.office import Office
 MAXIMUM_FORM_OCTETS = 64 << 10
 """The largest form here is the registration, some hundreds of octets."""
 
-_PARTS = (visits, login, voucher, registration, notice, connect, status, detection)
+_PARTS = (visits, login, voucher, registration, notice, connect, status, detection, opennds)
 
 
 def create_app(office: Office) -> Flask:
@@ -42,6 +43,7 @@ def create_app(office: Office) -> Flask:
     portal = Portal.open(office)
     app.extensions[EXTENSION] = portal
     zone = office.config.site.timezone
+    opennds.init_reports(app)
     init_input_checks(app)
     init_languages(app, office.config.site.languages, zone)
     init_security_headers(app)

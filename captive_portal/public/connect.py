@@ -17,12 +17,19 @@ from captive_portal.public.messages import refusal_text
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import page, portal, public_root, visit
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
-from captive_portal.vendors.profile import BrowserStep, Completion, Entry, ServerStep
+from captive_portal.vendors.profile import (
+    BrowserStep,
+    Completion,
+    Entry,
+    FetchStep,
+    ServerStep,
+)
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
 from db.models import Account
 from identity.domain.access import Denied, Method, Reason
+from identity.services import gateway_requests
 from identity.services.tokens import mint
 
 pages = Blueprint("connect", __name__)
@@ -59,6 +66,8 @@ def show() -> Response:
         **_limits(current.account),
     )
     step = vendor_called(nas.vendor).step(arrival_of_visit(), gateway_of(nas), entry)
+    if isinstance(step, FetchStep):
+        return _await(step, nas.id)
     return _follow(step) if isinstance(step, BrowserStep) else _call(step)
 
 
@@ -81,8 +90,28 @@ def _follow(step: BrowserStep) -> Response:
     return make_response(render_template("connect.html", target=step.url, fields=step.fields))
 
 
+def _await(step: FetchStep, nas_id: int) -> Response:
+    """Lay the grant ready, and look every two seconds whether the gateway has taken it."""
+    office = portal().office
+    now = office.clock()
+    with office.database.write() as session:
+        grant = gateway_requests.find_grant(session, nas_id, step.key)
+        if grant is None or grant.created_at < now - gateway_requests.GRANT_LIFETIME:
+            here = visit()
+            gateway_requests.offer(session, nas_id, step.key, step.carried, here.mac, here.ip, now)
+        elif grant.acknowledged_at is not None:
+            return _completed(Completion.GRANTED)
+        elif grant.decided == "":
+            session.delete(grant)
+            return _completed(Completion.REFUSED)
+    return _completed(Completion.NOT_YET)
+
+
 def _call(step: ServerStep) -> Response:
-    completion = step.run()
+    return _completed(step.run())
+
+
+def _completed(completion: Completion) -> Response:
     if completion is Completion.GRANTED:
         return redirect(page("status.show", joined="1", s=sign_in_text()), 303)
     if completion is Completion.NOT_YET:

@@ -120,6 +120,16 @@ class ServerStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchStep:
+    """The gateway asks us every few seconds whom to let in; the page waits meanwhile."""
+
+    key: str
+    """By which it knows the visitor."""
+    carried: str
+    """What it brings back about this session ever after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One thing an officer sets for a network device of this make."""
 
@@ -127,6 +137,10 @@ class Setting:
     is_secret: bool = False
     required: bool = False
     help: str = ""
+
+
+Step = BrowserStep | ServerStep | FetchStep
+"""What lets a visitor in."""
 
 
 class Vendor(Protocol):
@@ -152,6 +166,6 @@ class Vendor(Protocol):
         """Whether `gateway` has all that `step` needs."""
         ...
 
-    def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
+    def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> Step:
         """What lets the visitor in; `arrival` is as `read` made it, with only its carried part."""
         ...
