@@ -14,6 +14,9 @@ needed=(
   faketime:faketime
   ip:iproute2
   nft:nftables
+  iptables-legacy:iptables
+  opennds:opennds
+  curl:curl
   conntrack:conntrack
   dnsmasq:dnsmasq-base
   rsyslogd:rsyslog

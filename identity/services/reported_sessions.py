@@ -31,6 +31,7 @@ SEEN_EVERY = timedelta(seconds=30)
 ABSENT_AFTER = timedelta(seconds=60)
 """What a gateway let in a moment ago need not be on its list yet."""
 
+_GROWN = 10
 _LONGEST_SECONDS = 400 * 86400
 _SOURCE = "report"
 
@@ -166,8 +167,9 @@ def _joined(place: Place, reported: Iterable[Reported]) -> Mapping[str, Reported
 def _is_news(before: NetworkSession, one: Reported, now: datetime) -> bool:
     if before.last_heard_at <= now - KEPT_EVERY:
         return True
-    # The first octets are worth a row: who is told to be online wants to see it.
-    return before.input_octets + before.output_octets == 0 < one.sent_octets + one.received_octets
+    # Somebody new on the line wants to see their octets soon; later ones may wait the minute.
+    octets = before.input_octets + before.output_octets
+    return one.sent_octets + one.received_octets >= _GROWN * max(octets, 1)
 
 
 def _known(office: Office, place: Place) -> Mapping[str, NetworkSession]:
