@@ -10,6 +10,7 @@ from captive_portal.public import (
     login,
     notice,
     opennds,
+    opennds_authmon,
     registration,
     status,
     visits,
@@ -27,7 +28,18 @@ from identity.office import Office
 MAXIMUM_FORM_OCTETS = 64 << 10
 """The largest form here is the registration, some hundreds of octets."""
 
-_PARTS = (visits, login, voucher, registration, notice, connect, status, detection, opennds)
+_PARTS = (
+    visits,
+    login,
+    voucher,
+    registration,
+    notice,
+    connect,
+    status,
+    detection,
+    opennds,
+    opennds_authmon,
+)
 
 
 def create_app(office: Office) -> Flask:

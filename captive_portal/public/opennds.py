@@ -24,7 +24,7 @@ from common.errors import BackendUnavailable
 from common.logging import get_logger
 from common.net import format_mac
 from db.models import NasClient
-from identity.domain.access import Denied, Granted, Method, Reason
+from identity.domain.access import Decision, Denied, Granted, Method, Reason, Unavailable
 from identity.domain.dynamic import Kind, State
 from identity.office import Office
 from identity.services import gateway_requests, outbox
@@ -105,41 +105,39 @@ def _taken(office: Office, nas: NasClient, told: Report) -> Sequence[str]:
 
 
 def admit(office: Office, place: Place, ask: Ask) -> str:
-    """Decide on one client by the token it presents; the line that says so.
-
-    Raises:
-        BackendUnavailable: nobody knows, so nobody is let in.
-    """
-    custom = Custom.decode(ask.custom)
-    name = custom.username if custom else ""
-    if custom is None:
-        decision: Granted | Denied = Denied(Reason.BAD_REQUEST, Method.TOKEN)
-    else:
-        decided = present(
-            office,
-            custom.token,
-            custom.username,
-            Entrance(
-                nas_client_id=place.nas_client_id,
-                mac=ask.mac,
-                has_room=not portal().gate.is_closed(),
-            ),
-        )
-        if not isinstance(decided, Granted | Denied):
-            raise BackendUnavailable(decided.backend, "no decision")
-        decision = decided
-    entering = Reported(
-        acct_session_id=session_id(custom) if custom else "",
-        user_name=name,
-        mac=ask.mac,
-        ip=ask.ip,
-        octets=f"ask {ask.mac} {ask.ip} {name}".encode(),
-    )
-    store_entrance(office, place, decision, entering, entering.acct_session_id)
+    """The line that says whether one client may come in; raises as `decide`."""
+    decision = decide(office, place, ask.mac, ask.ip, ask.custom)
     mac = format_mac(ask.mac)
     if isinstance(decision, Denied):
         return f"refuse {mac} {decision.reason}"
     return f"allow {mac} {' '.join(map(str, limits_of(office, decision)))}"
+
+
+def decide(office: Office, place: Place, mac: str, ip: str, carried: str) -> Granted | Denied:
+    """Decide on one client by the token that is carried for it, and write it down.
+
+    Raises:
+        BackendUnavailable: nobody knows, so nobody is let in.
+    """
+    custom = Custom.decode(carried)
+    decision: Decision = Denied(Reason.BAD_REQUEST, Method.TOKEN)
+    if custom is not None:
+        entrance = Entrance(
+            nas_client_id=place.nas_client_id, mac=mac, has_room=not portal().gate.is_closed()
+        )
+        decision = present(office, custom.token, custom.username, entrance)
+    if isinstance(decision, Unavailable):
+        raise BackendUnavailable(decision.backend, "no decision")
+    name = custom.username if custom else ""
+    entering = Reported(
+        acct_session_id=session_id(custom) if custom else "",
+        user_name=name,
+        mac=mac,
+        ip=ip,
+        octets=f"ask {mac} {ip} {name}".encode(),
+    )
+    store_entrance(office, place, decision, entering, entering.acct_session_id)
+    return decision
 
 
 def limits_of(office: Office, granted: Granted) -> tuple[int, int, int, int, int]:

@@ -2,8 +2,8 @@
 
 Facts: openNDS documentation "fas", and version 9.10 as Debian has it. Levels 1 to 4 are its
 `fas_secure_enabled`. At 1 and 2 the browser goes back to the router; at 3 and 4 the router
-fetches whom to let in (captive_portal.public.opennds). A router's word about its sessions is
-captive_portal.vendors.opennds_report's.
+fetches whom to let in (captive_portal.public.opennds_authmon). What it then tells of its clients
+is read by captive_portal.vendors.opennds_report.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from common.net import find_mac
 HID = "hid"
 KEY_SETTING = "faskey"
 LEVEL_SETTING = "level"
-GATEWAY_NAME = "gatewayname"
+HASH_SETTING = "gatewayhash"
 LEVELS = ("1", "2", "3", "4")
 _ENCRYPTED = ("2", "3")
 _FETCHED = ("3", "4")
@@ -84,8 +84,9 @@ class Opennds:
             help="fas_secure_enabled of the router: 1, 2, 3 or 4; without it 1",
         ),
         Setting(
-            name=GATEWAY_NAME,
-            help="levels 3 and 4: the gateway name as `ndsctl status` shows it in brackets",
+            name=HASH_SETTING,
+            help="levels 3 and 4: SHA-256 of its gateway name, by which the router calls itself "
+            "when it asks; without it its address alone says who asks",
         ),
     )
 

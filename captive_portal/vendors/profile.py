@@ -127,6 +127,8 @@ class FetchStep:
     """By which it knows the visitor."""
     carried: str
     """What it brings back about this session ever after."""
+    names_device: bool = True
+    """The key is of one device, whoever opens the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,3 +83,12 @@ def acknowledge(session: Session, nas_client_id: int, keys: Collection[str], now
     )
     for grant in rows:
         grant.acknowledged_at = grant.acknowledged_at or now
+
+
+def withdraw(session: Session, nas_client_id: int) -> None:
+    """Forget what a gateway has not acknowledged: it has started anew, and pages offer again."""
+    session.execute(
+        delete(GatewayGrant).where(
+            GatewayGrant.nas_client_id == nas_client_id, GatewayGrant.acknowledged_at.is_(None)
+        )
+    )
