@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.certificates import Issued
 from tests.clients.namespaces import inside, ip
 from tests.conftest import wait_until
 from tests.programs import require
@@ -26,6 +27,9 @@ from tests.programs import require
 AGENT = Path(__file__).parents[2] / "deploy" / "opennds" / "yuenyan-opennds"
 FASKEY = "0123456789abcdef0123456789abcdef0123456789abcdef"
 ROUTER, ROUTER_PORT = "10.77.0.1", 2050
+UPLINK = "198.51.100.7"
+"""From which address the portal sees the router."""
+
 PORTAL = "203.0.113.20:8080"
 FAR_SIDE = "203.0.113.10"
 PHONE_MAC = "3c:22:fb:01:02:03"
@@ -41,7 +45,7 @@ mount -t tmpfs none /tmp
 mount -t tmpfs none /run
 mkdir -p /run/tmpfiles.d /var/lib/misc
 mount -t tmpfs none /var/lib/misc
-export PATH=/mnt/bin:$PATH YUENYAN_OPENNDS_CONF=/mnt/yuenyan-opennds.conf
+export PATH=/mnt/bin:$PATH YUENYAN_OPENNDS_CONF=/mnt/yuenyan-opennds.conf SSL_CERT_FILE=/mnt/ca.pem
 dnsmasq -k --conf-file=/dev/null --user=root --interface=inside --bind-interfaces --port=0 \\
   --dhcp-range=10.77.0.100,10.77.0.150,1h --dhcp-authoritative --no-ping \\
   --pid-file=/run/dnsmasq.pid &
@@ -54,13 +58,15 @@ _OPENNDS = """
 use_outdated_mhd 1
 gatewayinterface inside
 gatewayname School
-fasport 8080
+fasport {port}
 fasremoteip 203.0.113.20
+fasremotefqdn {host}
 faspath /p/gate/
 fas_secure_enabled {level}
 faskey {key}
 binauth /mnt/bin/yuenyan-opennds
-{more}
+# The daemon of version 9.10 knows no nat_traversal_poll_interval 1
+# but authmon finds it in any line.
 FirewallRuleSet authenticated-users {{
   FirewallRule allow all
 }}
@@ -96,6 +102,41 @@ print("ready", flush=True)
 server.serve_forever()
 """
 
+_TLS = """
+import http.client, http.server, ssl, sys
+address, certificate, key, behind = sys.argv[1:]
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name: value for name, value in self.headers.items()}
+        headers.update({"X-Forwarded-For": self.client_address[0], "X-Forwarded-Proto": "https"})
+        link = http.client.HTTPConnection(behind, timeout=30)
+        link.request(self.command, self.path, body, headers)
+        answer = link.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "content-length", "date", "server"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_GET = do_POST = pass_on
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer((address, 443), Proxy)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+_APPLETS = (
+    "awk", "cat", "cp", "cut", "date", "find", "grep", "head", "mkdir", "mv", "od", "rm", "rmdir",
+    "sed", "sh", "sha256sum", "sleep", "tr",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class School:
@@ -112,7 +153,7 @@ class School:
     def is_caught(self) -> bool:
         """Whether the phone is sent to the portal instead of the far side."""
         told = self.fetch("-o", "/dev/null", "-w", "%{redirect_url}", f"http://{FAR_SIDE}/")
-        return f"http://{PORTAL}/p/gate/" in told
+        return "/p/gate/?fas=" in told
 
     def is_through(self) -> bool:
         """Whether the phone reaches the far side."""
@@ -163,7 +204,7 @@ def school() -> Iterator[School]:
         ip("link", "add", "uplink", "netns", made.router, "type", "veth",
             "peer", "name", "wan", "netns", made.server)  # fmt: skip
         for name, address, device in (
-            (made.router, f"{ROUTER}/24", "inside"), (made.router, "198.51.100.7/24", "uplink"),
+            (made.router, f"{ROUTER}/24", "inside"), (made.router, f"{UPLINK}/24", "uplink"),
             (made.server, "198.51.100.1/24", "wan"), (made.server, f"{FAR_SIDE}/32", "lo"),
             (made.server, f"{PORTAL.partition(':')[0]}/32", "lo"),
         ):  # fmt: skip
@@ -174,7 +215,7 @@ def school() -> Iterator[School]:
         ):  # fmt: skip
             ip("-n", name, "link", "set", device, "up")
         ip("-n", made.router, "route", "add", "default", "via", "198.51.100.1")
-        ip("-n", made.server, "route", "add", "10.77.0.0/24", "via", "198.51.100.7")
+        ip("-n", made.server, "route", "add", "10.77.0.0/24", "via", UPLINK)
         inside(made.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         yield made
     finally:
@@ -186,8 +227,22 @@ def school() -> Iterator[School]:
 @contextmanager
 def far_side(net: School) -> Iterator[None]:
     """A web server of somebody else's."""
+    with _serving(net, _FAR_SIDE, FAR_SIDE):
+        yield
+
+
+@contextmanager
+def encrypted(net: School, issued: Issued) -> Iterator[None]:
+    """What stands before the portal and speaks TLS, on port 443."""
+    address = PORTAL.partition(":")[0]
+    with _serving(net, _TLS, address, str(issued.chain), str(issued.key), PORTAL):
+        yield
+
+
+@contextmanager
+def _serving(net: School, script: str, *arguments: str) -> Iterator[None]:
     running = subprocess.Popen(
-        ["ip", "netns", "exec", net.server, sys.executable, "-c", _FAR_SIDE, FAR_SIDE],
+        ["ip", "netns", "exec", net.server, sys.executable, "-c", script, *arguments],
         stdout=subprocess.PIPE, text=True, cwd="/",
     )  # fmt: skip
     assert running.stdout is not None
@@ -201,34 +256,59 @@ def far_side(net: School) -> Iterator[None]:
 
 
 @contextmanager
-def router(net: School, folder: Path, level: int = 1, more: str = "") -> Iterator[None]:
-    """openNDS and our agent on the router, until the block ends."""
+def router(
+    net: School, folder: Path, *, level: int = 1, host: str = "", ca: Path | None = None
+) -> Iterator[None]:
+    """openNDS and our agent on the router, until the block ends.
+
+    Args:
+        host: the portal's name, where it speaks TLS on port 443.
+        ca: who vouches for it. The agent then has nothing but busybox, as on OpenWrt.
+    """
     require("opennds", "opennds")
     legacy = require("iptables-legacy", "iptables")
     require("dnsmasq", "dnsmasq-base")
+    address, _, port = PORTAL.partition(":")
     (folder / "etc").mkdir(parents=True)
     (folder / "bin").mkdir()
-    for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "opennds", "alternatives"):
+    for name in (
+        "passwd",
+        "group",
+        "nsswitch.conf",
+        "ld.so.cache",
+        "opennds",
+        "php",
+        "alternatives",
+    ):
         source = Path("/etc") / name
         if source.is_dir():
             shutil.copytree(source, folder / "etc" / name, symlinks=True)
         elif source.exists():
             shutil.copy(source, folder / "etc" / name)
-    (folder / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
+    (folder / "etc" / "hosts").write_text(f"127.0.0.1 localhost\n{address} {host}\n")
     (folder / "etc" / "opennds" / "opennds.conf").write_text(
-        _OPENNDS.format(level=level, key=FASKEY, more=more)
+        _OPENNDS.format(level=level, key=FASKEY, host=host or address, port="443" if host else port)
     )
-    (folder / "yuenyan-opennds.conf").write_text(
-        f"PORTAL=http://{PORTAL}/opennds/gate\nKEY={FASKEY}\nSTATE=/mnt/state\nINTERVAL=1\n"
-    )
+    settings = f"PORTAL=http://{PORTAL}/opennds/gate\nKEY={FASKEY}\nSTATE=/mnt/state\nINTERVAL=1\n"
+    agent = AGENT.read_text()
+    if ca is not None:
+        shutil.copy(ca, folder / "ca.pem")
+        _only_busybox(folder)
+        agent = agent.replace("#!/bin/sh", "#!/mnt/busybox/sh", 1)
+        settings += "PATH=/mnt/bin:/mnt/busybox\n"
+    (folder / "yuenyan-opennds.conf").write_text(settings)
     # This kernel need not have what iptables-nft makes REJECT of.
     (folder / "bin" / "iptables").symlink_to(legacy)
     (folder / "bin" / "ip6tables").symlink_to(legacy.replace("iptables", "ip6tables"))
-    for name, does in (("systemctl", "exit 0"), ("logger", 'echo "$*" >>/mnt/router.log')):
+    programs = {
+        "yuenyan-opennds": agent,
         # There is neither systemd nor a system log.
-        (folder / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        "systemctl": "#!/bin/sh\nexit 0\n",
+        "logger": '#!/bin/sh\necho "$*" >>/mnt/router.log\n',
+    }
+    for name, text in programs.items():
+        (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
-    shutil.copy(AGENT, folder / "bin" / "yuenyan-opennds")
     log = folder / "router.log"
     with log.open("ab") as stream:
         running = subprocess.Popen(
@@ -252,3 +332,13 @@ def router(net: School, folder: Path, level: int = 1, more: str = "") -> Iterato
             os.killpg(running.pid, signal.SIGKILL)
         running.wait(_LIMIT_SECONDS)
         running.stdin.close()
+
+
+def _only_busybox(folder: Path) -> None:
+    program = require("busybox", "busybox")
+    (folder / "busybox").mkdir()
+    for name in _APPLETS:
+        (folder / "busybox" / name).symlink_to(program)
+    # That of Debian 12's busybox ends with a fault when it is to post.
+    (folder / "busybox" / "wget").symlink_to(require("wget", "wget"))
+    (folder / "busybox" / "ndsctl").symlink_to(require("ndsctl", "opennds"))

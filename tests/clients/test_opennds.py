@@ -17,11 +17,12 @@ from common import config as configuration
 from identity.office import Office
 from identity.services import nas as nas_service
 from identity.services.nas_portal import seal_portal_settings
+from tests.certificates import Authority
 from tests.clients import opennds
 from tests.clients.opennds import FAR_SIDE, FASKEY, PHONE_MAC, PORTAL, School
 from tests.conftest import Site, wait_until
 from tests.integration.radius_site import LiveSite, live_site
-from tests.programs import require_root
+from tests.programs import require, require_root
 
 pytestmark = [
     pytest.mark.real,
@@ -31,6 +32,7 @@ pytestmark = [
 ]
 
 PASSWORD = "seven green elephants"
+NAME = "portal.school.example"
 _CHROMIUM_OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -41,7 +43,7 @@ _SOON_SECONDS = 15
 def at_school(live: LiveSite, level: str) -> None:
     """Register the router as an officer does, with the key that openNDS has."""
     live.add_nas(
-        "gate", f"{opennds.ROUTER}/32", "--vendor", "opennds",
+        "gate", f"{opennds.UPLINK}/32", "--vendor", "opennds",
         "--login-url", f"http://{opennds.ROUTER}:{opennds.ROUTER_PORT}/opennds_auth/",
     )  # fmt: skip
     office = Office.open(live.site.config)
@@ -77,16 +79,19 @@ def portal_beyond(net: School, site: Site) -> Iterator[None]:
         assert running.wait(30) == 0, log.read_text()
 
 
-@pytest.fixture
-def beyond(_made_site: Path, tmp_path: Path) -> LiveSite:
+def site_beyond(template: Path, folder: Path, public_url: str) -> LiveSite:
     """A site whose portal is at an address of the server's."""
-    live = live_site(tmp_path, _made_site)
+    live = live_site(folder, template)
     path = live.site.config_file
     text = path.read_text(encoding="utf-8")
     old = f'[portal]\nlisten = "{live.site.config.portal.listen}"'
     assert old in text
     path.write_text(
-        text.replace(old, f'[portal]\nlisten = "{PORTAL}"\npublic_url = "http://{PORTAL}"'),
+        text.replace(
+            old,
+            f'[portal]\nlisten = "{PORTAL}"\npublic_url = "{public_url}"\n'
+            f'trusted_proxies = ["{PORTAL.partition(":")[0]}/32"]',
+        ),
         encoding="utf-8",
     )
     return LiveSite(Site(path, configuration.load(path)), 0, 0, 0)
@@ -98,19 +103,21 @@ def sessions(live: LiveSite) -> list[dict[str, Any]]:
     return listed
 
 
-def sign_in(page: Page, username: str, password: str) -> None:
+def sign_in(page: Page, portal: str, username: str, password: str) -> None:
     page.goto(f"http://{FAR_SIDE}/")
-    page.wait_for_url(f"http://{PORTAL}/?visit=**")
+    page.wait_for_url(f"{portal}/?visit=**")
     page.fill("#username", username)
     page.fill("#password", password)
     page.locator("form button").click()
-    page.wait_for_url(f"http://{PORTAL}/status**")
+    page.wait_for_url(f"{portal}/status**")
 
 
 def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
-    beyond: LiveSite, tmp_path: Path
+    _made_site: Path, tmp_path: Path
 ) -> None:
     require_root()
+    portal = f"http://{PORTAL}"
+    beyond = site_beyond(_made_site, tmp_path, portal)
     at_school(beyond, "1")
     beyond.add_person("somying", PASSWORD)
     made = beyond.yuenyan("voucher", "create", "--count", "1", "--role", "guest", "--json").stdout
@@ -130,7 +137,7 @@ def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
         )
         page = browser.new_context(locale="th-TH").new_page()
 
-        sign_in(page, "somying", PASSWORD)
+        sign_in(page, portal, "somying", PASSWORD)
         assert net.is_through()
         (row,) = sessions(beyond)
         assert (row["account"], row["nas"], row["mac"], row["active"]) == (
@@ -173,4 +180,46 @@ def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
         )
         assert sessions(beyond)[0]["terminate_cause"] == 1
         assert len(sessions(beyond)) == 2
+        browser.close()
+
+
+@pytest.mark.matrix
+def test_over_tls_the_router_fetches_whom_to_let_in_and_busybox_is_enough_for_the_rest(
+    _made_site: Path, tmp_path: Path
+) -> None:
+    require_root()
+    require("php", "php-cli")
+    portal = f"https://{NAME}"
+    beyond = site_beyond(_made_site, tmp_path, portal)
+    at_school(beyond, "3")
+    beyond.add_person("somying", PASSWORD)
+    authority = Authority(tmp_path)
+    folder = tmp_path / "router"
+    folder.mkdir()
+    with (
+        opennds.school() as net,
+        opennds.far_side(net),
+        portal_beyond(net, beyond.site),
+        opennds.encrypted(net, authority.issue(NAME, [NAME])),
+        opennds.router(net, folder, level=3, host=NAME, ca=authority.ca),
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(
+            executable_path=net.chromium(tmp_path),
+            args=(*_CHROMIUM_OPTIONS, f"--host-resolver-rules=MAP {NAME} {PORTAL[:-5]}"),
+        )
+        page = browser.new_context(locale="th-TH", ignore_https_errors=True).new_page()
+        sign_in(page, portal, "somying", PASSWORD)
+        assert net.is_through()
+        assert net.fetch("-o", "/dev/null", "-w", "%{size_download}",
+                         f"http://{FAR_SIDE}/big") == "2000000"  # fmt: skip
+        (row,) = sessions(beyond)
+        assert (row["account"], row["mac"], row["active"]) == ("somying", PHONE_MAC, True)
+        beyond.yuenyan("session", "disconnect", row["session_id"])
+        wait_until(net.is_caught, _SOON_SECONDS, "put out by the officer, and still in")
+        wait_until(
+            lambda: sessions(beyond)[0]["terminate_cause"] == 6, _SOON_SECONDS,
+            f"no stop came: {sessions(beyond)}",
+        )  # fmt: skip
+        assert sessions(beyond)[0]["output_octets"] >= 2_000_000
         browser.close()
