@@ -40,6 +40,9 @@ from identity.services.reported_sessions import (
 pages = Blueprint("opennds", __name__)
 
 _FORGED = Limit.of("opennds-forged", "60 per 1 minute")
+LONGEST_SECONDS = 8 * 3600
+"""Of a session whose role has no limit: a router whose agent has died cannot be told to end it."""
+
 _ORDERS_AT_ONCE = 20
 _NOT_FOUND = 503
 """Error-Cause Session-Context-Not-Found, RFC 5176 section 3.5."""
@@ -147,12 +150,10 @@ def limits_of(office: Office, granted: Granted) -> tuple[int, int, int, int, int
     the housekeeping of quotas here ends the session when the sum is used up.
     """
     role = granted.account.role
-    seconds = role.session_seconds or 0
+    seconds = role.session_seconds or LONGEST_SECONDS
     if granted.expires_at is not None:
         left = max(1, int((granted.expires_at - office.clock()).total_seconds()))
-        # An account that "never" ends, in the year 9999, is more than openNDS can hold.
-        left = min(left, 2**31 - 1)
-        seconds = min(seconds, left) if seconds else left
+        seconds = min(seconds, left)
     kilobytes = 0 if granted.octets_left is None else max(1, granted.octets_left // 1024)
     return seconds, role.up_kbps or 0, role.down_kbps or 0, kilobytes, kilobytes
 

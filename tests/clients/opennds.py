@@ -24,7 +24,8 @@ from tests.clients.namespaces import inside, ip
 from tests.conftest import wait_until
 from tests.programs import require
 
-AGENT = Path(__file__).parents[2] / "deploy" / "opennds" / "yuenyan-opennds"
+_DEPLOY = Path(__file__).parents[2] / "deploy" / "opennds"
+AGENT, CONFIGURATION = _DEPLOY / "yuenyan-opennds", _DEPLOY / "opennds.conf"
 FASKEY = "0123456789abcdef0123456789abcdef0123456789abcdef"
 ROUTER, ROUTER_PORT = "10.77.0.1", 2050
 UPLINK = "198.51.100.7"
@@ -52,28 +53,6 @@ dnsmasq -k --conf-file=/dev/null --user=root --interface=inside --bind-interface
 opennds -f -d 1 -c /etc/opennds/opennds.conf &
 yuenyan-opennds run &
 read -r _ || true
-"""
-
-_OPENNDS = """
-use_outdated_mhd 1
-gatewayinterface inside
-gatewayname School
-fasport {port}
-fasremoteip 203.0.113.20
-fasremotefqdn {host}
-faspath /p/gate/
-fas_secure_enabled {level}
-faskey {key}
-binauth /mnt/bin/yuenyan-opennds
-# The daemon of version 9.10 knows no nat_traversal_poll_interval 1
-# but authmon finds it in any line.
-FirewallRuleSet authenticated-users {{
-  FirewallRule allow all
-}}
-FirewallRuleSet users-to-router {{
-  FirewallRule allow udp port 53
-  FirewallRule allow udp port 67
-}}
 """
 
 _LEASED = """#!/bin/sh
@@ -287,7 +266,7 @@ def router(
             shutil.copy(source, folder / "etc" / name)
     (folder / "etc" / "hosts").write_text(f"127.0.0.1 localhost\n{address} {host}\n")
     (folder / "etc" / "opennds" / "opennds.conf").write_text(
-        _OPENNDS.format(level=level, key=FASKEY, host=host or address, port="443" if host else port)
+        _configuration(level, host or address, "443" if host else port)
     )
     settings = f"PORTAL=http://{PORTAL}/opennds/gate\nKEY={FASKEY}\nSTATE=/mnt/state\nINTERVAL=1\n"
     agent = AGENT.read_text()
@@ -332,6 +311,26 @@ def router(
             os.killpg(running.pid, signal.SIGKILL)
         running.wait(_LIMIT_SECONDS)
         running.stdin.close()
+
+
+def _configuration(level: int, host: str, port: str) -> str:
+    """deploy/opennds/opennds.conf, with what a school has to change."""
+    changes = {
+        "gatewayinterface INSIDE": "gatewayinterface inside",
+        "fas_secure_enabled 1": f"fas_secure_enabled {level}",
+        "fasport 80": f"fasport {port}",
+        "fasremotefqdn portal.school.example": f"fasremotefqdn {host}",
+        "faspath /p/GATE/": "faspath /p/gate/",
+        "faskey KEY": f"faskey {FASKEY}",
+        "binauth /usr/local/sbin/": "binauth /mnt/bin/",
+    }
+    text = CONFIGURATION.read_text()
+    for old, new in changes.items():
+        assert f"\n{old}" in text, old
+        text = text.replace(f"\n{old}", f"\n{new}")
+    # authmon asks every ten seconds. The daemon of version 9.10 knows no option for that, but
+    # authmon looks for it in every line.
+    return f"{text}\n# nat_traversal_poll_interval 1\n"
 
 
 def _only_busybox(folder: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_router_fetches_the_visitor_and_the_page_goes_on(
     waits = sign_in(visitor)
     (line,) = lines(authmon(visitor, "view", post=post))
     key, *limits, custom = line.split(" ")
-    assert (key, limits) == (rhid(), ["0", "0", "0", "0", "0"])
+    assert (key, limits) == (rhid(), ["480", "0", "0", "0", "0"])
     decoded = Custom.decode(custom)
     assert decoded is not None and decoded.username == "somchai"
     with office.database.read() as session:
