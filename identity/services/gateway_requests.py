@@ -92,3 +92,9 @@ def withdraw(session: Session, nas_client_id: int) -> None:
             GatewayGrant.nas_client_id == nas_client_id, GatewayGrant.acknowledged_at.is_(None)
         )
     )
+
+
+def drop_old(session: Session, now: datetime) -> None:
+    """Delete grants and nonces that mean nothing any more."""
+    session.execute(delete(GatewayGrant).where(GatewayGrant.created_at < now - GRANT_LIFETIME))
+    session.execute(delete(GatewayNonce).where(GatewayNonce.at < now - NONCES_KEPT))

@@ -19,7 +19,7 @@ from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
 from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
-from identity.services import audit, dynamic, outbox, registrations
+from identity.services import audit, dynamic, gateway_requests, outbox, registrations
 from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
@@ -115,7 +115,8 @@ def expire_accounts(session: Session, now: datetime) -> int:
 
 
 def drop_tokens(session: Session, now: datetime) -> int:
-    """Delete portal tokens that have been dead for a day."""
+    """Delete portal tokens that have been dead for a day, and what gateways did not fetch."""
+    gateway_requests.drop_old(session, now)
     return _changed(session, delete(PortalToken).where(PortalToken.expires_at <= now - TOKEN_KEPT))
 
 

@@ -65,6 +65,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "voucher_device",
             "registration",
             "portal_token",
+            "gateway_grant",
             "notice_given",
         ),
         kept="identity",
@@ -148,7 +149,7 @@ ACTIVITIES: tuple[Activity, ...] = (
 WITHOUT_PEOPLE = frozenset(
     {
         "organisation", "role", "nas_client", "unknown_nas", "nas_boot", "revision", "service_run",
-        "gap", "clock", "notice_text", "append_only", "archive_move",
+        "gap", "clock", "notice_text", "append_only", "archive_move", "gateway_nonce",
     }
 )  # fmt: skip
 """Tables and kinds that hold equipment, places and the service's own state."""

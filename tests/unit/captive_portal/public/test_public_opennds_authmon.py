@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from captive_portal.vendors.opennds import Custom, return_hash
 from db.models import Account, AuthEvent, GatewayGrant, NasClient, NetworkSession
 from identity.office import Office
+from identity.services.housekeeping import run_once
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
 from tests.conftest import add_person
@@ -207,3 +208,15 @@ def test_nobody_else_is_told_who_comes_in(
 def test_asking_without_end_is_slowed_down(visitor: Visitor, lab: NasClient) -> None:
     codes = {authmon(visitor, "view", address="192.0.2.99").status_code for _ in range(31)}
     assert codes == {403, 429}
+
+
+def test_the_housekeeper_drops_what_was_never_fetched(
+    visitor: Visitor, office: Office, lab: NasClient
+) -> None:
+    sign_in(visitor)
+    run_once(office)
+    with office.database.write() as session:
+        session.scalars(select(GatewayGrant)).one().created_at -= timedelta(minutes=3)
+    run_once(office)
+    with office.database.read() as session:
+        assert session.scalars(select(GatewayGrant)).all() == []
