@@ -14,6 +14,11 @@ needed=(
   faketime:faketime
   ip:iproute2
   nft:nftables
+  iptables-legacy:iptables
+  opennds:opennds
+  curl:curl
+  wget:wget
+  busybox:busybox
   conntrack:conntrack
   dnsmasq:dnsmasq-base
   rsyslogd:rsyslog
@@ -43,6 +48,8 @@ needed=(
 # A domain controller takes half a minute of every run, so only `make test-all` has one.
 if [ -n "${YUENYAN_TEST_ALL:-}" ]; then
   needed+=(samba:samba-ad-dc samba-tool:samba ntlm_auth:winbind)
+  # At level 3 openNDS encrypts with PHP.
+  needed+=(php:php-cli)
 fi
 # chrony takes the place of systemd-timesyncd: not on a machine that keeps its time by it.
 [ -d /run/systemd/system ] || needed+=(chronyd:chrony)

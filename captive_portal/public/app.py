@@ -13,6 +13,8 @@ from captive_portal.public import (
     join_certificates,
     login,
     notice,
+    opennds,
+    opennds_authmon,
     registration,
     registration_steps,
     released,
@@ -56,6 +58,8 @@ _PARTS = (
     password,
     mailbox,
     data,
+    opennds,
+    opennds_authmon,
     detection,
 )
 
@@ -73,6 +77,7 @@ def create_app(office: Office) -> Flask:
     portal = Portal.open(office)
     app.extensions[EXTENSION] = portal
     zone = office.config.site.timezone
+    opennds.init_reports(app)
     init_input_checks(app)
     init_languages(app, office.config.site.languages, zone)
     init_security_headers(app)

@@ -24,13 +24,20 @@ from captive_portal.public.site import (
     visit,
 )
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
-from captive_portal.vendors.profile import BrowserStep, Completion, Entry, Forged, ServerStep
+from captive_portal.vendors.profile import (
+    BrowserStep,
+    Completion,
+    Entry,
+    FetchStep,
+    Forged,
+    ServerStep,
+)
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
 from db.models import PortalToken
 from identity.domain.access import Denied, Granted, Reason
-from identity.services import hand_over
+from identity.services import gateway_requests, hand_over
 from identity.services.login import record_decision
 from identity.services.tokens import mint
 from identity.services.voucher_terms import place_of
@@ -94,7 +101,7 @@ def show() -> Response:
         return make_response(render_template("connect.html", problem=moved), 403)
     if isinstance(step, BrowserStep):
         return _follow(step)
-    completion = step.run()
+    completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)
     if completion is Completion.GRANTED:
         # Where the make asks no RADIUS nothing else says that this device was let in now.
         record_decision(office, decision, current.account.username, visit().mac or None, nas.id)
@@ -147,6 +154,23 @@ def _follow(step: BrowserStep) -> Response:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _await(step: FetchStep, nas_id: int) -> Completion:
+    """Lay the grant ready, and look every two seconds whether the gateway has taken it."""
+    office = portal().office
+    now = office.clock()
+    with office.database.write() as session:
+        grant = gateway_requests.find_grant(session, nas_id, step.key)
+        if grant is None or grant.created_at < now - gateway_requests.GRANT_LIFETIME:
+            here = visit()
+            gateway_requests.offer(session, nas_id, step.key, step.carried, here.mac, here.ip, now)
+        elif grant.acknowledged_at is not None:
+            return Completion.GRANTED
+        elif grant.decided == "":
+            session.delete(grant)
+            return Completion.REFUSED
+    return Completion.NOT_YET
 
 
 def _tell(completion: Completion) -> Response:

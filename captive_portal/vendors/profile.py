@@ -143,6 +143,18 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchStep:
+    """The gateway asks us every few seconds whom to let in; the page waits meanwhile."""
+
+    key: str
+    """By which it knows the visitor."""
+    carried: str
+    """What it brings back about this session ever after."""
+    names_device: bool = True
+    """The key is of one device, whoever opens the page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One thing an officer sets for a network device of this make."""
 
@@ -156,6 +168,10 @@ class Setting:
     default: str = ""
     modes: Sequence[str] = ()
     """Values of the setting `mode` it belongs to; empty for all."""
+
+
+Step = BrowserStep | ServerStep | FetchStep
+"""What lets a visitor in."""
 
 
 class Vendor(Protocol):
@@ -181,7 +197,7 @@ class Vendor(Protocol):
         """Whether `gateway` has all that `step` needs."""
         ...
 
-    def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
+    def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> Step:
         """What lets the visitor in; `arrival` is as `read` made it, with only its carried part.
 
         Raises:

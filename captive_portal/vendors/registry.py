@@ -14,6 +14,7 @@ from captive_portal.vendors.meraki import Meraki
 from captive_portal.vendors.mikrotik import Mikrotik
 from captive_portal.vendors.mist import Mist
 from captive_portal.vendors.omada import Omada
+from captive_portal.vendors.opennds import Opennds
 from captive_portal.vendors.opnsense import Opnsense
 from captive_portal.vendors.pfsense import Pfsense
 from captive_portal.vendors.profile import Vendor
@@ -34,6 +35,7 @@ _MAKES: tuple[Vendor, ...] = (
     Mikrotik(),
     Mist(),
     Omada(),
+    Opennds(),
     Opnsense(),
     Pfsense(),
     Ruckus(),

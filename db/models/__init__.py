@@ -12,6 +12,7 @@ from db.models.certificates import Certificate
 from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
+from db.models.gateways import GatewayGrant, GatewayNonce
 from db.models.ledger import (
     AccountingEvent,
     AddressInterval,
@@ -58,6 +59,8 @@ __all__ = [
     "Exhibit",
     "Gap",
     "Hold",
+    "GatewayGrant",
+    "GatewayNonce",
     "MailedCode",
     "Message",
     "NasBoot",

@@ -63,8 +63,11 @@ CHANGEABLE: dict[str, frozenset[str]] = {
 """What a CoA-Request can change of a live session, by make; the fields of Change. A make that
 is not here, such as hostapd, knows Disconnect only."""
 
-UNREACHABLE = frozenset({"opennds", "opnsense", "pfsense"})
+UNREACHABLE = frozenset({"opnsense", "pfsense"})
 """Makes that take no requests at all."""
+
+POLLING = frozenset({"opennds"})
+"""Makes that are never spoken to: their requests wait until the gateway comes and fetches them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from identity.office import Office
 from identity.services import (
     audit,
     dynamic,
+    gateway_requests,
     mailed_codes,
     message_queue,
     open_visits,
@@ -138,7 +139,8 @@ def expire_accounts(session: Session, now: datetime) -> int:
 
 
 def drop_tokens(session: Session, now: datetime) -> int:
-    """Delete portal tokens that have been dead for a day."""
+    """Delete portal tokens that have been dead for a day, and what gateways did not fetch."""
+    gateway_requests.drop_old(session, now)
     return _changed(session, delete(PortalToken).where(PortalToken.expires_at <= now - TOKEN_KEPT))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from common.errors import BackendUnavailable
 from common.logging import get_logger
 from db.models import CoaRequest, NasClient, NetworkSession
-from identity.domain.dynamic import Change, Kind, State
+from identity.domain.dynamic import POLLING, Change, Kind, State
 from identity.domain.sessions import CloseCause
 from identity.office import Office
 from identity.services import nas
@@ -28,7 +28,8 @@ LEASE = timedelta(seconds=40)
 
 MAXIMUM_ROUNDS = 3
 ABSENT = timedelta(seconds=90)
-"""A NAS that is asked over its own connection, and has none anywhere for so long, is given up."""
+"""A NAS that is asked over its own connection, or comes and asks, and is not heard of for so long,
+is given up."""
 
 BACK_OFF = (timedelta(seconds=15), timedelta(seconds=60))
 """After the first and the second round without an answer: an access point that restarts."""
@@ -121,7 +122,9 @@ def is_due(session: Session, now: datetime, present: Collection[int] | None = No
 
 def _is_due(now: datetime, present: Collection[int] | None) -> tuple[ColumnElement[bool], ...]:
     reverse = CoaRequest.nas_client_id.in_(
-        select(NasClient.id).where(NasClient.coa_address == nas.OVER_RADSEC)
+        select(NasClient.id).where(
+            or_(NasClient.coa_address == nas.OVER_RADSEC, NasClient.vendor.in_(POLLING))
+        )
     )
     queued = CoaRequest.state == State.QUEUED
     if present is None:
@@ -132,7 +135,9 @@ def _is_due(now: datetime, present: Collection[int] | None) -> tuple[ColumnEleme
 
 def _is_reverse(session: Session, nas_client_id: int) -> bool:
     client = session.get(NasClient, nas_client_id)
-    return client is not None and client.coa_address == nas.OVER_RADSEC
+    return client is not None and (
+        client.coa_address == nas.OVER_RADSEC or client.vendor in POLLING
+    )
 
 
 def finish(

@@ -67,6 +67,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "voucher_device",
             "registration",
             "portal_token",
+            "gateway_grant",
             "notice_given",
             "text_accepted",
             "verified_contact",
@@ -185,7 +186,7 @@ WITHOUT_PEOPLE = frozenset(
     {
         "organisation", "role", "nas_client", "unknown_nas", "nas_boot", "revision", "service_run",
         "gap", "clock", "notice_text", "published_text", "append_only", "archive_move",
-        "role_registration",
+        "role_registration", "gateway_nonce",
     }
 )  # fmt: skip
 """Tables and kinds that hold equipment, places and the service's own state."""

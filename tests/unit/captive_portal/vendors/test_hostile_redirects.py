@@ -21,7 +21,7 @@ from flask import Flask
 
 from captive_portal.vendors import controller
 from captive_portal.vendors.controller import Call, Controller
-from captive_portal.vendors.profile import BrowserStep, Entry, Forged, Outcome
+from captive_portal.vendors.profile import BrowserStep, Entry, Forged, Outcome, ServerStep
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.tokens import Signer, SignIn
 from common import config as configuration
@@ -99,6 +99,7 @@ def way(fixture: Mapping[str, Any], make: str, query: Mapping[str, str], raw: st
         parts = urlsplit(step.url)
         place = (step.method, parts.scheme, parts.netloc, parts.path)
         return Way((place,), (step.url, *(text for pair in step.fields for text in pair)))
+    assert isinstance(step, ServerStep)
     answers = [call["answer"] for call in fixture.get("calls", ())]
     told = Told(answers or [{"status": 500}])
     with pytest.MonkeyPatch.context() as patch:
