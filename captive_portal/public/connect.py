@@ -57,8 +57,8 @@ def show() -> Response:
                 render_template("connect.html", problem=refusal_text(refused)), 403
             )
         limits = _limits(session, current.account)
+        close_open_visit(session)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
-    close_open_visit()
     entry = Entry(
         username=token.username,
         token=token.token,
