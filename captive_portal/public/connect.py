@@ -82,8 +82,8 @@ def show() -> Response:
             return make_response(
                 render_template("connect.html", problem=refusal_text(refused)), 403
             )
+        close_open_visit(session)
         token = mint(session, office, current.account, visit().mac or None, nas.id)
-    close_open_visit()
     try:
         step = vendor_called(nas.vendor).step(
             arrival_of_visit(), gateway_of(nas), _entry(decision, token)

@@ -4,7 +4,7 @@ The camera's browser has no page of ours, so it knows of no visit. Two ways lead
 gateway:
 
 * the gateway has sent this phone here a moment ago: the visit is remembered by the client's
-  address (identity.services.open_visits);
+  address (arrivals);
 * otherwise the browser is sent to a plain http address that nobody answers (`portal.capture_url`).
   A gateway catches it as it catches a probe, and sends the browser here with a fresh visit and with
   that address, which carries the code.
@@ -15,37 +15,31 @@ from __future__ import annotations
 from urllib.parse import parse_qs, quote, urlsplit
 
 from flask import g
+from sqlalchemy.orm import Session
 
 from captive_portal.public.site import VISIT_FIELD, client_address, portal, set_visit, visit
 from identity.domain.admission import find_code
-from identity.services import open_visits
 
 _PATH = "/v"
 
 
 def remember_open_visit() -> None:
     """Keep the visit that has just begun; its phone may scan a slip next."""
-    office = portal().office
-    with office.database.write() as session:
-        open_visits.remember(
-            session, client_address(), visit().mac, g.get(f"{VISIT_FIELD}_text", ""), office.clock()
-        )
+    text = g.get(f"{VISIT_FIELD}_text", "")
+    portal().arrivals.remember(portal().office, client_address(), visit().mac, text)
 
 
 def adopt_open_visit() -> None:
     """Go on with the visit that was begun from this address, when there is one and only one."""
-    office = portal().office
-    with office.database.read() as session:
-        found = open_visits.recall(session, client_address(), office.clock())
+    found = portal().arrivals.recall(portal().office, client_address())
     known = portal().signer.read_visit(found) if found else None
     if known is not None:
         set_visit(known)
 
 
-def close_open_visit() -> None:
+def close_open_visit(session: Session) -> None:
     """Forget the visit: its phone is being handed over."""
-    with portal().office.database.write() as session:
-        open_visits.close(session, client_address(), visit().mac)
+    portal().arrivals.close(session, client_address(), visit().mac)
 
 
 def detour_address(code: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import current_app, g, request, url_for
 from werkzeug.exceptions import BadRequest
 
+from captive_portal.public.arrivals import Arrivals
 from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.csrf import FIELD, FormTokens
 from captive_portal.web.i18n import prefer_language
@@ -42,6 +43,7 @@ class Portal:
     proxies: TrustedProxies
     gate: Gate
     """Closed while the disk is full and the site lets nobody new in then."""
+    arrivals: Arrivals
 
     @classmethod
     def open(cls, office: Office) -> Portal:
@@ -55,6 +57,7 @@ class Portal:
             limits=FailureLimits(),
             proxies=TrustedProxies.of(office.config.portal.trusted_proxies),
             gate=Gate(office.config.data_dir, office.config.archive.disk_full),
+            arrivals=Arrivals(),
         )
 
     def page_values(self) -> dict[str, object]:

@@ -26,8 +26,6 @@ whoever makes visits up fills no table."""
 
 def remember(session: Session, address: str, mac: str, visit: str, now: datetime) -> None:
     """Keep the signed visit of a phone that a gateway has just sent here."""
-    if not address or not mac:
-        return
     known = session.scalar(
         select(func.count()).select_from(OpenVisit).where(OpenVisit.address == address)
     )
@@ -44,14 +42,14 @@ def remember(session: Session, address: str, mac: str, visit: str, now: datetime
     )
 
 
-def recall(session: Session, address: str, now: datetime) -> str:
-    """The visit of the one phone that was sent here from this address; empty when it is not one."""
-    found = session.scalars(
-        select(OpenVisit.visit)
+def recall(session: Session, address: str, now: datetime) -> dict[str, str]:
+    """The visits begun from this address, by MAC address; two are enough to be told apart by."""
+    rows = session.execute(
+        select(OpenVisit.mac, OpenVisit.visit)
         .where(OpenVisit.address == address, OpenVisit.at > now - LIFETIME)
         .limit(2)
-    ).all()
-    return found[0] if len(found) == 1 else ""
+    )
+    return {mac: visit for mac, visit in rows}
 
 
 def close(session: Session, address: str, mac: str) -> None:

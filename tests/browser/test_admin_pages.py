@@ -30,6 +30,7 @@ PAGES = {
     "vouchers": "/vouchers/",
     "voucher-batch": "/vouchers/1",
     "voucher-new": "/vouchers/new",
+    "voucher-one": "/vouchers/1/voucher/1",
     "sessions": "/sessions/?show=all",
     "logins": "/logins/",
     "login": "/logins/7",
