@@ -140,7 +140,10 @@ def _to_everybody(kernel: GatewayKernel) -> list[str]:
         for ip, address in _resolvers(kernel)
     ]
     if kernel.ntp:
-        rules.append(f"{_clock('dport')} limit rate {_CLOCKS_A_SECOND}/second accept")
+        rules.append(
+            f"{_clock('dport')} limit rate {_CLOCKS_A_SECOND}/second"
+            f" burst {_CLOCKS_A_SECOND} packets accept"
+        )
     return rules
 
 
