@@ -101,8 +101,8 @@ class Worker:
         self._siblings = siblings or Siblings(None, 0)
         self._delivered: deque[Delivered] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
+        for end in (self._wake_in, self._wake_out):
+            end.setblocking(False)
         self._questions = Questions(
             self._store,
             self._directory,
@@ -145,8 +145,7 @@ class Worker:
         self._next_collection = time.monotonic() + COLLECT_SECONDS
         self._received = 0
         """Datagrams of this second."""
-        self._is_blind = False
-        """The database did not answer when it was last asked."""
+        self._is_blind = False  # the database did not answer when it was last asked
         self._rejects = config.radius.backend_failure == "reject"
         self._gate = Gate(config.data_dir, config.archive.disk_full)
         self._no_room = False
