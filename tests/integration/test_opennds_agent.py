@@ -22,7 +22,7 @@ from identity.office import Office
 from identity.services import dynamic, tokens
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
-from tests.conftest import add_person, free_port
+from tests.conftest import add_person, free_port, wait_until
 from tests.programs import require
 
 pytestmark = pytest.mark.real
@@ -98,13 +98,21 @@ class Router:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [AGENT, *arguments],
-            env={
-                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
-                "YUENYAN_OPENNDS_CONF": str(self.folder / "conf"),
-                "YUENYAN_TEST": str(self.folder),
-            },
-            capture_output=True, text=True, timeout=40, check=False,
+            env=self._environment(), capture_output=True, text=True, timeout=40, check=False,
         )  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(
+            [AGENT, *arguments], env=self._environment(), stdout=nowhere, stderr=nowhere
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+            "YUENYAN_OPENNDS_CONF": str(self.folder / "conf"),
+            "YUENYAN_TEST": str(self.folder),
+        }
 
     def asks(self, custom: str, mac: str = MAC) -> subprocess.CompletedProcess[str]:
         """As openNDS calls BinAuth: custom with its padding encoded."""
@@ -258,3 +266,21 @@ def test_an_order_is_carried_out_and_its_outcome_told(
     with router.office.database.read() as session:
         request = session.get(CoaRequest, number)
     assert request is not None and (request.state, request.error_cause) == (state, cause)
+
+
+def test_what_a_killed_agent_had_in_its_hands_is_told_by_the_next(router: Router) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    now = int(router.office.clock().timestamp())
+    state = router.folder / "state"
+    (state / "lock").mkdir()
+    (state / "sending.999").write_text(
+        f"out {MAC} timeout_deauth 34e6 {now - 20} {now} 777 0 {custom}\n"
+    )
+    running = router.start("run")
+    try:
+        wait_until(lambda: router.session().stop_seen, 20, "nobody told it")
+    finally:
+        running.kill()
+        running.wait(10)
+    assert (router.session().terminate_cause, router.session().output_octets) == (5, 777)
