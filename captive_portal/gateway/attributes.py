@@ -112,7 +112,7 @@ def read_grant(settings: Gateway, username: str, accept: Packet) -> Grant:
         MalformedPacket: a number has other than four octets.
     """
     grant = Grant(
-        user_name=accept.text(Attribute.USER_NAME) or username,
+        user_name=_name(accept) or username,
         class_values=tuple(accept.all(Attribute.CLASS)),
         session_seconds=settings.session_seconds,
         idle_seconds=settings.idle_seconds,
@@ -122,6 +122,14 @@ def read_grant(settings: Gateway, username: str, accept: Packet) -> Grant:
         ),
     )
     return change_grant(grant, accept)
+
+
+def _name(accept: Packet) -> str:
+    """The name accounting is to use, where it can go back octet for octet (RFC 2865 5.1)."""
+    try:
+        return accept.values.get(Attribute.USER_NAME, b"").decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def change_grant(grant: Grant, packet: Packet) -> Grant:
