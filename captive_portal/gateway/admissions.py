@@ -174,7 +174,7 @@ class Admissions:
         addresses = self._checked(verb, now)
         before = self._devices.get(verb.mac)
         if before is None and len(self._devices) >= MOST_DEVICES:
-            raise Refused(f"there are {MOST_DEVICES} devices already; remove some")
+            self._make_room(now)
         self._take_over(verb.mac, addresses)
         gone = [one for one in before.addresses if one not in addresses] if before else []
         if before is not None and gone:
@@ -190,6 +190,13 @@ class Admissions:
         if before is not None and before.minor is not None and device.minor is None:
             self._unrate(before.minor)
         return Answer()
+
+    def _make_room(self, now: float) -> None:
+        """Forget whose time has been over longest; random addresses come and do not return."""
+        over = [one for one in self._devices.values() if one.until <= now]
+        if not over:
+            raise Refused(f"there are {MOST_DEVICES} devices already; remove some")
+        self._forget(min(over, key=lambda one: one.until))
 
     def _checked(self, verb: Admit, now: float) -> tuple[str, ...]:
         """The addresses of `verb`; Refused when one cannot be this device's."""

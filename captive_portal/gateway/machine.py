@@ -23,6 +23,13 @@ _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _QUEUES = ("fq_codel", "sfq perturb 10", "pfifo limit 64")
 """Of what waits in a device's class; the first that this kernel has. The last is about a second
 at one megabit."""
+_LEAST = {
+    f"{version}/neigh/default/gc_thresh{number}": least
+    for version in ("ipv4", "ipv6")
+    for number, least in ((3, 32_768), (2, 16_384), (1, 4_096))
+} | {"netfilter/nf_conntrack_max": 262_144}
+"""Linux is made for a desk: beyond 1,024 neighbours it forgets some, and a phone holds a hundred
+connections. They are the whole machine's, not a namespace's. Some 80 MB when all are used."""
 
 
 class Machine:
@@ -35,12 +42,18 @@ class Machine:
         self._log = get_logger(__name__)
 
     def start(self) -> None:
-        """Find the programs; ConfigError when one is missing or an interface is not there."""
+        """Find the programs.
+
+        Raises:
+            ConfigError: one is missing.
+            BackendUnavailable: an interface is not there.
+        """
         self._programs = {name: _find(name, package) for name, package in _PROGRAMS.items()}
         for interface in (*self._settings.inside, *self._settings.outside):
             # Not every namespace has a sysfs of its own.
             if not Path(f"/proc/sys/net/ipv4/conf/{interface}").is_dir():
-                raise ConfigError(f"this machine has no interface {interface}", "gateway.kernel")
+                # It may come in a moment, with a cable or a driver.
+                raise BackendUnavailable(f"the interface {interface}", "this machine has none such")
 
     def forward(self) -> None:
         """Let the kernel route, count connections and note their times."""
@@ -48,6 +61,8 @@ class Machine:
         wanted = {
             "netfilter/nf_conntrack_acct": "1",
             "netfilter/nf_conntrack_timestamp": "1",
+            # Newer kernels (2) tell of the ends of those alone that began while somebody listened.
+            "netfilter/nf_conntrack_events": "1",
         }
         if 4 in versions:
             wanted["ipv4/ip_forward"] = "1"
@@ -57,6 +72,10 @@ class Machine:
                 if _sysctl(f"ipv6/conf/{interface}/accept_ra") == "1":
                     wanted[f"ipv6/conf/{interface}/accept_ra"] = "2"
             wanted["ipv6/conf/all/forwarding"] = "1"
+        for name, least in _LEAST.items():
+            present = _sysctl(name)
+            if present.isdigit() and int(present) < least:
+                wanted[name] = str(least)
         for name, value in wanted.items():
             if _sysctl(name) == value:
                 continue

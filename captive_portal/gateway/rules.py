@@ -25,6 +25,8 @@ _GARDEN_LASTS = "1d"
 """Addresses of names change hands; dnsmasq tells those in use again."""
 _QUESTIONS_A_SECOND = 30
 """Of one device to our resolver: a page with many names, and no tunnel worth its while."""
+_LONGEST_CLOCK = 8 + 48 + 20 + 16
+"""Octets of UDP: a message of RFC 5905 with its digest, and a little."""
 _CLOCKS_A_SECOND = 64
 """Of all devices without a login together: enough to set clocks, too few to tunnel a lesson."""
 
@@ -105,7 +107,11 @@ def _fixed(kernel: GatewayKernel) -> Iterable[str]:
 
 
 def _forward(kernel: GatewayKernel) -> list[str]:
+    ways_out = _names((*kernel.inside, *kernel.outside))
     return [
+        # A line by PPPoE or a tunnel has less room than devices believe, and routers on the way
+        # that would tell them are often silenced.
+        f"oifname {ways_out} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu",
         f"iifname {_names(kernel.inside)} jump from_inside",
         f"oifname {_names(kernel.inside)} jump to_inside",
     ]
@@ -134,7 +140,10 @@ def _to_everybody(kernel: GatewayKernel) -> list[str]:
         for ip, address in _resolvers(kernel)
     ]
     if kernel.ntp:
-        rules.append(f"udp dport 123 limit rate {_CLOCKS_A_SECOND}/second accept")
+        rules.append(
+            f"{_clock('dport')} limit rate {_CLOCKS_A_SECOND}/second"
+            f" burst {_CLOCKS_A_SECOND} packets accept"
+        )
     return rules
 
 
@@ -159,7 +168,7 @@ def _to_inside(kernel: GatewayKernel) -> list[str]:
         for ip, address in _resolvers(kernel)
     ]
     if kernel.ntp:
-        rules.append(f"{known} udp sport 123 accept")
+        rules.append(f"{known} {_clock('sport')} accept")
     return [*rules, *_refuse()]
 
 
@@ -207,6 +216,11 @@ def _hide(kernel: GatewayKernel) -> list[str]:
 def _refuse() -> list[str]:
     """At once and aloud: a packet that only disappears keeps a phone's portal page away."""
     return ["meta l4proto tcp reject with tcp reset", "reject with icmpx admin-prohibited"]
+
+
+def _clock(port: str) -> str:
+    """A question about the time or its answer, and nothing longer that only looks like one."""
+    return f"udp {port} 123 udp length <= {_LONGEST_CLOCK}"
 
 
 def _resolvers(kernel: GatewayKernel) -> list[tuple[str, str]]:

@@ -90,7 +90,9 @@ class VerbServer:
         self._user, group = _ids(self._settings)
         self._group = group
         path = self._settings.socket
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o755)  # whatever the umask
         self._lock = _only_one(path.with_suffix(".lock"))
         with suppress(FileNotFoundError):
             path.unlink()

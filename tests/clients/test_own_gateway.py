@@ -52,8 +52,10 @@ from tests.conftest import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(180)]
 
-PAGES, TLS, ECHO, LINE, SINK = 80, 443, 9000, 9001, 9002
+PAGES, CLOCK, TLS, ECHO, LINE, SINK = 80, 123, 443, 9000, 9001, 9002
 BOTH = (ONE4, ONE6)
+LARGEST: list[int] = []
+"""Segments that the far side may send, when it is asked."""
 PROHIBITED = (errno.EHOSTUNREACH, errno.EACCES)
 """What Linux makes of an ICMP "administratively prohibited", of IPv4 and of IPv6."""
 
@@ -72,6 +74,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         for address in (FAR4, FAR6):
             lab.echo(lab.far, address, ECHO)
             lab.echo(lab.far, address, TLS)
+            lab.echo(lab.far, address, CLOCK)
         lab.start_helper()
         yield lab
 
@@ -89,6 +92,8 @@ def clean(gate: Lab) -> Iterator[Lab]:
 def _repeat(wire: socket.socket) -> None:
     """Send back what comes, or as much as a first line of digits asks for."""
     while octets := wire.recv(65_536):
+        if octets == b"largest":
+            LARGEST.append(wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
         if octets.strip().isdigit():
             wire.sendall(bytes(int(octets)))
             return
@@ -129,6 +134,13 @@ def test_the_portal_and_the_garden_are_reached_by_everybody(clean: Lab) -> None:
     for address in (BEYOND4, "203.0.113.99"):
         assert said(clean.one, address, TLS) == f"::ffff:{OUTSIDE4}".encode()
         assert said(clean.one, address, PAGES) == f"::ffff:{OUTSIDE4}".encode()
+
+
+def test_clocks_may_be_set_before_a_login_and_nothing_else_goes_by_their_port(clean: Lab) -> None:
+    for far in (FAR4, FAR6):
+        assert echoed(clean.one, far, CLOCK, bytes(48), times=3) == 3
+        with pytest.raises(OSError, check=lambda error: error.errno in PROHIBITED):
+            echoed(clean.one, far, CLOCK, bytes(200))
 
 
 def test_who_is_admitted_passes_by_both_families_and_is_counted_to_the_octet(clean: Lab) -> None:
@@ -289,6 +301,19 @@ def test_nobody_outside_begins_a_connection(clean: Lab) -> None:
     clean.do(Admit(mac=ONE, addresses=BOTH, seconds=60))
     with pytest.raises(OSError, check=lambda error: error.errno in PROHIBITED):
         connect(clean.far, ONE6, LINE).close()
+
+
+@pytest.mark.parametrize(("far", "headers"), [(FAR4, 40), (FAR6, 60)], ids=["IPv4", "IPv6"])
+def test_segments_are_made_to_fit_a_narrow_line(clean: Lab, far: str, headers: int) -> None:
+    clean.do(Admit(mac=ONE, addresses=BOTH, seconds=60))
+    ip("-n", clean.gate, "link", "set", "outside", "mtu", "1400")
+    try:
+        with connect(clean.one, far, LINE) as wire:
+            wire.sendall(b"largest")
+            assert wire.recv(100) == b"largest"
+            assert LARGEST.pop() <= 1400 - headers
+    finally:
+        ip("-n", clean.gate, "link", "set", "outside", "mtu", "1500")
 
 
 def test_neighbours_are_devices_of_the_inside(clean: Lab) -> None:

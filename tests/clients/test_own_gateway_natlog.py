@@ -188,6 +188,7 @@ def test_a_public_port_of_our_gateway_leads_to_its_client(
                 assert len(seen) == 6
                 # Both families: the kernel would tell of their end in a minute or more.
                 inside(lab.gate, "conntrack", "-D", "-p", "udp", "--dport", str(ECHO))
+                inside(lab.gate, "conntrack", "-D", "-p", "tcp", "--dport", str(LINE))
                 time.sleep(1.5)
                 log.terminate()
                 assert log.wait(20) == 0, natlog_log.read_text()
@@ -202,6 +203,8 @@ def test_a_public_port_of_our_gateway_leads_to_its_client(
     used = {public for _, public in seen}
     unused = next(one for one in range(20_000, 60_000) if one not in used)
     assert who(live, at, unused, "tcp")["outcome"] in ("none", "gap")
+    over = [one for one in flows(live, ONE4, began) if one["protocol"] in (6, "tcp")]
+    assert sum(one["octets"] > 150 for one in over) == 3, over
     for address, octets in ((ONE4, 7 * (20 + 8 + 100)), (ONE6, 5 * (40 + 8 + 100))):
         of_it = [one for one in flows(live, address, began) if one["protocol"] in (17, "udp")]
         assert [one for one in of_it if one["octets"] == octets], of_it

@@ -289,6 +289,19 @@ def test_a_device_of_yesterday_is_forgotten(gate: Admissions, kernel: Kernel) ->
     assert octets(gate) == {} and not any(kernel.sets.values()) and kernel.rates == {}
 
 
+def test_a_full_house_forgets_whose_time_is_over_and_nobody_else(
+    gate: Admissions, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captive_portal.gateway.admissions.MOST_DEVICES", 2)
+    admit(gate, ONE, "10.7.0.5", seconds=5)
+    admit(gate, OTHER, "10.7.0.6")
+    assert "2 devices already" in admit(gate, "02aa00000007", "10.7.0.7").error
+    kernel.now += 6
+    assert admit(gate, "02aa00000007", "10.7.0.7").error == ""
+    assert set(octets(gate)) == {OTHER, "02aa00000007"}
+    assert admit(gate, OTHER, "10.7.0.6").error == ""
+
+
 def test_neighbours_are_what_could_be_admitted(gate: Admissions, kernel: Kernel) -> None:
     def entry(dst: str, lladdr: str, dev: str = "eth1", state: str = "STALE") -> dict[str, Any]:
         return {"dst": dst, "dev": dev, "lladdr": lladdr, "state": [state]}

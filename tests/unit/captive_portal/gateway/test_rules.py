@@ -78,7 +78,10 @@ def test_this_machine_shows_the_inside_its_named_ports_alone() -> None:
 
 
 def test_clocks_and_connections_from_outside_are_choices() -> None:
-    assert any("dport 123" in rule for rule in rules()["to_everybody"])
+    assert (
+        "udp dport 123 udp length <= 92 limit rate 64/second burst 64 packets accept"
+        in rules()["to_everybody"]
+    )
     assert not any("dport 123" in rule for rule in rules(ntp=False).get("to_everybody", []))
     assert any("ct state new reject" in rule for rule in rules()["to_inside"])
     assert not any("ct state new" in rule for rule in rules(from_outside=True)["to_inside"])
