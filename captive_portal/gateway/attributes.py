@@ -34,6 +34,8 @@ _QUOTAS = {
 """Octets and their gigawords, by the field of Grant."""
 
 _SHORTEST_INTERIM = 60
+_FASTEST_KBPS = 100_000_000
+"""What the helper takes; beyond it no line is a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,14 +156,17 @@ def change_grant(grant: Grant, packet: Packet) -> Grant:
     ):
         # Where a server says both, CoovaChilli takes its own.
         if kilobits in numbers:
-            changes[field] = numbers[kilobits] or None
+            changes[field] = _rate(numbers[kilobits])
         elif bits in numbers:
-            rate = numbers[bits]
-            changes[field] = max(1, rate // 1000) if rate else None
+            changes[field] = _rate(-(-numbers[bits] // 1000))
     for field, (low, high) in _QUOTAS.items():
         if low in numbers or high in numbers:
             changes[field] = (numbers.get(high, 0) << 32) + numbers.get(low, 0)
     return replace(grant, **changes)
+
+
+def _rate(kbps: int) -> int | None:
+    return kbps if 0 < kbps <= _FASTEST_KBPS else None
 
 
 def vendor_numbers(packet: Packet) -> dict[tuple[int, int], int]:
