@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from captive_portal.gateway import pages
-from captive_portal.gateway.doorkeeper import Doorkeeper, Entered
+from captive_portal.gateway.doorkeeper import Doorkeeper, Entered, Failed
 from captive_portal.gateway.redirects import Caught, write_redirect
 from captive_portal.gateway.reporting import Reporter
 from common.config_gateway import Gateway
@@ -33,7 +33,8 @@ START_SECONDS = 1.5
 """The visitor's next page shows the session; until its Accounting-Start is in, it cannot."""
 
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(?::\d{1,5})?\Z|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?\Z")
-_LONGEST_FIELD = 500
+_LONGEST_FIELD = 253
+"""Octets of an attribute, RFC 2865 section 5."""
 
 
 class _Request(Request):
@@ -109,9 +110,10 @@ class Capture:
 
     def _log_in(self, request: Request, address: str, mac: str) -> Response:
         """A one-time token from the portal's page, good for the device that posts it alone."""
-        username = request.form.get("username", "")[:_LONGEST_FIELD]
-        token = request.form.get("password", "")[:_LONGEST_FIELD]
-        outcome = self._keeper.log_in(address, username, token)
+        username, token = request.form.get("username", ""), request.form.get("password", "")
+        outcome: Entered | Failed = Failed("token")
+        if all(0 < len(text.encode()) <= _LONGEST_FIELD for text in (username, token)):
+            outcome = self._keeper.log_in(address, username, token)
         if not isinstance(outcome, Entered):
             reason = outcome.text or outcome.reason
             return _redirect(self._portal(address, mac, "failed", reason=reason), 303)

@@ -187,6 +187,12 @@ def test_a_password_is_no_token(hall: Hall) -> None:
     assert hall.radius.asked == []
 
 
+@pytest.mark.parametrize("name", ["", "ก" * 85], ids=["none", "longer than an attribute"])
+def test_a_name_that_radius_cannot_carry_is_not_asked_about(hall: Hall, name: str) -> None:
+    assert told(hall.log_in(username=name), 303).result == "failed"
+    assert hall.radius.asked == []
+
+
 def test_a_form_for_another_host_is_not_a_login(hall: Hall) -> None:
     answer = hall.ask("http://evil.example/login", "POST", V4, username="x", password=TOKEN)
     assert answer.status_code == 511
