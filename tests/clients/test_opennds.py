@@ -119,7 +119,8 @@ def holds_limits(known: Callable[[str], dict[str, str]]) -> bool:
     client = known(PHONE_MAC)
     lasts = int(client["session_end"]) - int(client["session_start"])
     told = {name: client[name] for name in LIMITS}
-    return lasts == 3600 and told == LIMITS
+    # Its two moments are taken one after the other, in whole seconds.
+    return abs(lasts - 3600) <= 2 and told == LIMITS
 
 
 def sign_in(page: Page, portal: str, username: str, password: str) -> None:
@@ -193,12 +194,16 @@ def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
         assert net.is_through()
 
         # The router's own page signs the phone out.
-        net.fetch(f"http://{opennds.ROUTER}:{opennds.ROUTER_PORT}/opennds_deny/")
+        left = net.fetch(
+            "-o", "/dev/null", "-w", "%{http_code}",
+            f"http://{opennds.ROUTER}:{opennds.ROUTER_PORT}/opennds_deny/",
+        )  # fmt: skip
+        assert left in ("200", "307"), left
         wait_until(net.is_caught, _SOON_SECONDS, "signed out, and still in")
         wait_until(
             lambda: not sessions(beyond)[0]["active"], _SOON_SECONDS, "no stop of the guest came"
         )
-        assert sessions(beyond)[0]["terminate_cause"] == 1
+        assert sessions(beyond)[0]["terminate_cause"] == 1, sessions(beyond)
         assert len(sessions(beyond)) == 2
         browser.close()
 
