@@ -38,7 +38,12 @@ def change_portal_settings(
     settings = {**portal_settings(office, nas), **changes}
     nas.portal_settings_encrypted = seal_portal_settings(office, settings)
     audit.record(
-        session, office.clock(), actor, "nas:portal_set", nas.name, settings=", ".join(sorted(changes))
+        session,
+        office.clock(),
+        actor,
+        "nas:portal_set",
+        nas.name,
+        settings=", ".join(sorted(changes)),
     )
 
 
