@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import time
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 START_SECONDS = 1.5
 """The visitor's next page shows the session; until its Accounting-Start is in, it cannot."""
 
+_COMPLAIN_SECONDS = 60.0
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(?::\d{1,5})?\Z|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?\Z")
 _LONGEST_FIELD = 253
 """Octets of an attribute, RFC 2865 section 5."""
@@ -61,6 +63,7 @@ class Capture:
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
             f"base-uri 'none'; form-action 'self' {portal.scheme}://{portal.netloc}"
         )
+        self._complained_at: float | None = None
         self._log = get_logger(__name__)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -68,7 +71,7 @@ class Capture:
         try:
             response = self._answer(request)
         except BackendUnavailable as error:
-            self._log.warning("browser_not_answered", reason=str(error))
+            self._complain(error)
             response = _html(pages.page(pages.UNAVAILABLE), 503)
             response.headers["Retry-After"] = "30"
         except HTTPException as error:
@@ -78,6 +81,13 @@ class Capture:
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response(environ, start_response)
+
+    def _complain(self, error: BackendUnavailable) -> None:
+        """Once a minute: a hundred phones ask again each second while something is down."""
+        now = time.monotonic()
+        if self._complained_at is None or now - self._complained_at >= _COMPLAIN_SECONDS:
+            self._complained_at = now
+            self._log.warning("browsers_not_answered", reason=str(error))
 
     def _answer(self, request: Request) -> Response:
         address = _peer(request)
