@@ -64,9 +64,6 @@ def init_reports(app: Flask) -> None:
 @pages.post("/opennds/<nas>/report")
 def report(nas: str) -> Response:
     """Take a report; answer what was asked, and which clients are to be put out."""
-    check = (_FORGED, site_of(client_address()))
-    if portal().limits.wait_seconds(check):
-        abort(429)
     found = find_nas(nas)
     known = found is not None and found.vendor == Opennds.name
     key = gateway_of(found).settings.get(KEY_SETTING, "") if found and known else ""
@@ -75,6 +72,10 @@ def report(nas: str) -> Response:
             key, request.args.get("n", ""), request.args.get("s", ""), request.get_data()
         )
     except Forged as error:
+        # Only what is forged is counted: phones behind the router may have its address.
+        check = (_FORGED, site_of(client_address()))
+        if portal().limits.wait_seconds(check):
+            abort(429)
         portal().limits.count(check)
         get_logger(__name__).warning("report_refused", nas=nas, why=str(error))
         abort(403)
