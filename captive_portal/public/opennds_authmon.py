@@ -1,8 +1,9 @@
 """`/p/<nas>/` with `auth_get`: authmon of openNDS at levels 3 and 4 asks whom to let in.
 
 Facts: openNDS documentation "fas", and authmon.sh of version 9.10. It proves nothing but that it
-knows the hash of its own name, so only the registered addresses of the router are answered. What
-it is told lets in clients of that router alone, and each only with a token that is good there.
+knows the hash of its own name, which every phone behind it is told, so only the registered
+addresses of the router are answered. Where phones have one of those addresses too, each of them
+could ask in its place: nobody is signed in there.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import quote
 
-from flask import Blueprint, abort, make_response, request
+from flask import Blueprint, abort, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public.opennds import decide, limits_of
 from captive_portal.public.site import client_address, portal
 from captive_portal.public.visits import find_nas, gateway_of
-from captive_portal.vendors.opennds import HASH_SETTING, Opennds
+from captive_portal.vendors.opennds import FETCHED, HASH_SETTING, Opennds, level_of
+from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Limit, site_of
 from common.errors import BackendUnavailable
 from common.logging import get_logger
@@ -38,15 +40,50 @@ LONGEST = 1000
 """Characters of an answer; authmon cuts at 1024."""
 
 _STRANGER = Limit.of("authmon-stranger", "30 per 1 minute")
+_TOLD = Limit.of("authmon-unsafe", "1 per 1 hour")
+"""Each phone that comes there is refused; the log says so once."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @pages.before_app_request
 def divert() -> Response | None:
     """Level 4 asks by GET, at the address where browsers arrive."""
-    if request.endpoint == "visits.arrive" and "auth_get" in request.args:
-        return _answer((request.view_args or {}).get("nas", ""))
-    return None
+    if request.endpoint != "visits.arrive":
+        return None
+    name = (request.view_args or {}).get("nas", "")
+    if "auth_get" in request.args:
+        return _answer(name)
+    nas = find_nas(name) if "fas" in request.args else None
+    return _refused(nas) if nas is not None and _could_be_asked_for(nas) else None
+
+
+def _could_be_asked_for(nas: NasClient) -> bool:
+    """Whether a phone that arrives from here could fetch what is laid ready for others.
+
+    Nothing that phones do not see tells them from the router: authmon asks at the very address
+    that they are sent to. Later pages hand over from the address of the arrival alone.
+    """
+    return (
+        nas.vendor == Opennds.name and level_of(gateway_of(nas)) in FETCHED and _is_of_router(nas)
+    )
+
+
+def _refused(nas: NasClient) -> Response:
+    told = (_TOLD, nas.name)
+    if not portal().limits.wait_seconds(told):
+        portal().limits.count(told)
+        get_logger(__name__).warning(
+            "authmon_unsafe", nas=nas.name, address=client_address(), advice="set level 1"
+        )
+    text = render_template(
+        "error.html",
+        title=gettext("This Wi-Fi cannot sign anybody in"),
+        advice=gettext(
+            "Its router is not set up safely for this. Please tell the staff: the openNDS level "
+            "must be 1 here."
+        ),
+    )
+    return make_response(text, 503)
 
 
 @pages.post("/p/<nas>/")
@@ -56,11 +93,11 @@ def ask(nas: str) -> Response:
 
 
 def _answer(name: str) -> Response:
-    check = (_STRANGER, site_of(client_address()))
-    if portal().limits.wait_seconds(check):
-        abort(429)
     nas = find_nas(name)
     if nas is None or not _is_the_router(nas):
+        check = (_STRANGER, site_of(client_address()))
+        if portal().limits.wait_seconds(check):
+            abort(429)
         portal().limits.count(check)
         get_logger(__name__).warning("authmon_refused", nas=name, address=client_address())
         abort(403)
@@ -72,12 +109,16 @@ def _answer(name: str) -> Response:
 
 
 def _is_the_router(nas: NasClient) -> bool:
-    network, told = nas.network, request.values.get("gatewayhash", "")
-    if nas.vendor != Opennds.name or network is None or not _HASH.fullmatch(told):
+    told = request.values.get("gatewayhash", "")
+    if nas.vendor != Opennds.name or not _is_of_router(nas) or not _HASH.fullmatch(told):
         return False
-    registered = gateway_of(nas).settings.get(HASH_SETTING, "")
+    return gateway_of(nas).settings.get(HASH_SETTING, "") in ("", told)
+
+
+def _is_of_router(nas: NasClient) -> bool:
+    """Whether who asks has an address that is registered as the router's."""
     here = client_address()
-    return bool(here) and ip_address(here) in network and registered in ("", told)
+    return bool(here) and nas.network is not None and ip_address(here) in nas.network
 
 
 def _payload() -> str:

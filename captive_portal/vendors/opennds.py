@@ -39,7 +39,8 @@ LEVEL_SETTING = "level"
 HASH_SETTING = "gatewayhash"
 LEVELS = ("1", "2", "3", "4")
 _ENCRYPTED = ("2", "3")
-_FETCHED = ("3", "4")
+FETCHED = ("3", "4")
+"""The router asks whom to let in."""
 _LONGEST = 4000
 """Characters of what a redirect carries; some 600 are usual."""
 
@@ -81,7 +82,8 @@ class Opennds:
         ),
         Setting(
             name=LEVEL_SETTING,
-            help="fas_secure_enabled of the router: 1, 2, 3 or 4; without it 1",
+            help="fas_secure_enabled of the router: 1, 2, 3 or 4; without it 1. Not 3 or 4 where "
+            "phones reach the portal with the router's address",
         ),
         Setting(
             name=HASH_SETTING,
@@ -128,7 +130,7 @@ class Opennds:
         """
         rhid = return_hash(arrival.carried.get(HID, ""), gateway.settings[KEY_SETTING])
         custom = Custom(entry.token, entry.username).encode()
-        if level_of(gateway) in _FETCHED:
+        if level_of(gateway) in FETCHED:
             return FetchStep(key=rhid, carried=custom)
         # Version 9.10 ends when `redir` is missing: never leave it out.
         fields = (("tok", rhid), ("redir", entry.destination), ("custom", custom))

@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import unquote, urlencode
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -208,6 +209,33 @@ def test_nobody_else_is_told_who_comes_in(
 def test_asking_without_end_is_slowed_down(visitor: Visitor, lab: NasClient) -> None:
     codes = {authmon(visitor, "view", address="192.0.2.99").status_code for _ in range(31)}
     assert codes == {403, 429}
+
+
+def test_whoever_shares_its_address_does_not_lock_the_router_out(
+    visitor: Visitor, lab: NasClient
+) -> None:
+    sign_in(visitor)
+    codes = [authmon(visitor, "view", told="0" * 64).status_code for _ in range(31)]
+    assert codes == [403] * 30 + [429]
+    assert len(lines(authmon(visitor, "view"))) == 1
+
+
+@pytest.mark.parametrize("network", [f"{ROUTER}/32", "10.78.0.0/24"])
+def test_where_phones_have_an_address_of_the_router_nobody_is_signed_in(
+    app: Flask, office: Office, lab: NasClient, network: str
+) -> None:
+    phone = Visitor(app, ROUTER if network.endswith("32") else "10.78.0.100")
+    with office.database.write() as session:
+        nas = session.get(NasClient, lab.id)
+        assert nas is not None
+        nas.prefix = network
+    answer = phone.get(fas())
+    assert answer.status_code == 503 and "level must be 1" in answer.text
+    with office.database.write() as session:
+        nas = session.get(NasClient, lab.id)
+        assert nas is not None
+        nas.portal_settings_encrypted = seal_portal_settings(office, {"faskey": KEY, "level": "1"})
+    assert phone.get(fas()).status_code == 302, "at level 1 what the router tells is signed"
 
 
 def test_the_housekeeper_drops_what_was_never_fetched(
