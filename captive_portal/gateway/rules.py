@@ -24,7 +24,8 @@ _ASKING_LASTS = "1m"
 _GARDEN_LASTS = "1d"
 """Addresses of names change hands; dnsmasq tells those in use again."""
 _QUESTIONS_A_SECOND = 30
-"""Of one device to our resolver: a page with many names, and no tunnel worth its while."""
+"""Of one device, to ours or before the login: a page with many names, and no tunnel worth its
+while."""
 _LONGEST_CLOCK = 8 + 48 + 20 + 16
 """Octets of UDP: a message of RFC 5905 with its digest, and a little."""
 _CLOCKS_A_SECOND = 64
@@ -130,7 +131,9 @@ def _from_inside(kernel: GatewayKernel) -> list[str]:
 
 
 def _to_everybody(kernel: GatewayKernel) -> list[str]:
-    rules = [
+    # First of all: a resolver may stand in the garden, too.
+    rules = [_few_questions()]
+    rules += [
         f"{ip} daddr @{name}{number} accept"
         for number, ip, _ in _FAMILIES
         for name in ("fixed", "garden")
@@ -175,15 +178,22 @@ def _to_inside(kernel: GatewayKernel) -> list[str]:
 def _to_us(kernel: GatewayKernel) -> list[str]:
     ports = sorted({53, kernel.capture_port, *kernel.open_ports})
     return [
-        "meta l4proto { tcp, udp } th dport 53 update @asking"
-        f" {{ ether saddr limit rate over {_QUESTIONS_A_SECOND}/second"
-        f" burst {2 * _QUESTIONS_A_SECOND} packets }} drop",
+        _few_questions(),
         "ct state established,related accept",
         "meta l4proto { icmp, ipv6-icmp } accept",
         "udp dport { 53, 67, 547 } accept",
         f"tcp dport {{ {', '.join(map(str, ports))} }} accept",
         *_refuse(),
     ]
+
+
+def _few_questions() -> str:
+    """Drops what one device asks beyond that; goes before whatever would let it through."""
+    return (
+        "meta l4proto { tcp, udp } th dport 53 update @asking"
+        f" {{ ether saddr limit rate over {_QUESTIONS_A_SECOND}/second"
+        f" burst {2 * _QUESTIONS_A_SECOND} packets }} drop"
+    )
 
 
 def _catch(kernel: GatewayKernel) -> list[str]:

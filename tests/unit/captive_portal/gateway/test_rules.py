@@ -65,6 +65,20 @@ def test_questions_of_whoever_is_not_admitted_are_led_to_our_resolver() -> None:
     assert found["catch"][order[0]].endswith("@admitted4 return")
 
 
+def test_before_the_login_no_resolver_is_asked_without_end() -> None:
+    limit = "update @asking { ether saddr limit rate over 30/second burst 60 packets } drop"
+    for dns in ([], ["192.0.2.53"]):
+        found = rules(dns=dns)
+        for chain in ("to_everybody", "to_us"):
+            first = found[chain][0]
+            assert first == f"meta l4proto {{ tcp, udp }} th dport 53 {limit}"
+    asked = [rule for rule in found["to_everybody"] if "192.0.2.53" in rule]
+    assert asked and asked[0].endswith("accept")
+    chain = found["from_inside"]
+    admitted = [at for at, rule in enumerate(chain) if rule.endswith("return")]
+    assert max(admitted) < chain.index("jump to_everybody"), "who is signed in is not slowed down"
+
+
 def test_addresses_are_hidden_only_where_it_is_asked_for() -> None:
     assert rules()["hide"] == ['oifname { "eth0" } ip saddr { 10.7.0.0/24 } masquerade']
     assert "hide" not in rules(nat=False)
