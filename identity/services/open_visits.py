@@ -7,6 +7,7 @@ when it is the only one (behind a gateway that translates, many phones share one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -19,21 +20,42 @@ from db.models import OpenVisit
 LIFETIME = timedelta(minutes=15)
 """From joining the Wi-Fi to scanning the slip; an address may be another phone's afterwards."""
 
-_AT_ONE_ADDRESS = 64
+AT_ONE_ADDRESS = 64
 """More are not kept: one that shares its address with so many is not told apart anyhow, and
 whoever makes visits up fills no table."""
 
+_AT_ALL = 20_000
+"""As many phones as a whole district brings in `LIFETIME`; 20 MB, whoever makes them up."""
 
-def remember(session: Session, address: str, mac: str, visit: str, now: datetime) -> None:
-    """Keep the signed visit of a phone that a gateway has just sent here."""
-    known = session.scalar(
-        select(func.count()).select_from(OpenVisit).where(OpenVisit.address == address)
-    )
-    if (known or 0) >= _AT_ONE_ADDRESS:
+Visits = Mapping[tuple[str, str], str]
+"""The signed visit by the client's address and the device's."""
+
+
+def remember(session: Session, visits: Visits, now: datetime) -> None:
+    """Keep the signed visits of phones that gateways have just sent here, in one go."""
+    addresses = {address for address, _ in visits}
+    known = {
+        address: count
+        for address, count in session.execute(
+            select(OpenVisit.address, func.count())
+            .where(OpenVisit.address.in_(addresses))
+            .group_by(OpenVisit.address)
+        )
+    }
+    room = _AT_ALL - (session.scalar(select(func.count()).select_from(OpenVisit)) or 0)
+    rows = []
+    # In one order always: two workers that write at once do not wait for each other in a circle.
+    for (address, mac), visit in sorted(visits.items()):
+        if len(rows) >= room:
+            break
+        known[address] = known.get(address, 0) + 1
+        if known[address] <= AT_ONE_ADDRESS:
+            rows.append({"address": address, "mac": mac, "visit": visit, "at": now})
+    if not rows:
         return
     on_postgresql = session.get_bind().dialect.name == "postgresql"
     insert: Any = postgresql.insert if on_postgresql else sqlite.insert
-    statement = insert(OpenVisit).values(address=address, mac=mac, visit=visit, at=now)
+    statement = insert(OpenVisit).values(rows)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[OpenVisit.address, OpenVisit.mac],

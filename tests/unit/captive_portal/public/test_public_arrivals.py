@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import func, select
 
 from captive_portal.public.arrivals import Arrivals
@@ -68,7 +69,52 @@ def test_old_visits_are_not_found_and_dropped(office: Office) -> None:
 
 def test_one_address_fills_no_table(office: Office) -> None:
     now = office.clock()
-    with office.database.write() as session:
-        for number in range(100):
-            open_visits.remember(session, "192.0.2.1", f"3c22fb{number:06x}", "visit", now)
+    for start in (0, 50):
+        some = {("192.0.2.1", f"3c22fb{start + at:06x}"): "visit" for at in range(50)}
+        with office.database.write() as session:
+            open_visits.remember(session, some, now)
     assert written(office) == 64
+
+
+def test_one_ipv6_network_does_not_fill_the_table_with_addresses_it_makes_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("captive_portal.public.arrivals._OF_ONE_SITE", 10)
+    ticks = Ticks()
+    arrivals = Arrivals(ticks)
+    for number in range(30):
+        arrivals.remember(office, f"2001:db8::{number:x}", f"3c22fb{number:06x}", "made up")
+        ticks.now += 1.0
+    assert written(office) == 10
+    arrivals.remember(office, "2001:db8::1", "3c22fb000001", "a known phone again")
+    assert Arrivals().recall(office, "2001:db8::1") == "a known phone again"
+    ticks.now += 1.0
+    arrivals.remember(office, "2001:db8:0:1::1", "3c22fb000001", "next door")
+    assert Arrivals().recall(office, "2001:db8:0:1::1") == "next door"
+
+
+def test_a_flood_from_everywhere_is_written_in_small_parts_up_to_a_limit(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_visits, "_AT_ALL", 700)
+    ticks = Ticks()
+    arrivals = Arrivals(ticks)
+    found = []
+    for second in range(3):
+        for number in range(600):
+            arrivals.remember(
+                office, f"10.{second}.{number >> 8}.{number & 255}", "3c22fb010203", "v"
+            )
+        ticks.now += 1.0
+        found.append(written(office))
+    assert found == [1, 501, 700], "one, then what a second may leave, then what the table may hold"
+
+
+def test_visits_are_kept_and_kept_anew_on_both_kinds_of_database(office_on: Office) -> None:
+    now = office_on.clock()
+    for text in ("first", "second"):
+        some = {(f"192.0.2.{number}", "3c22fb010203"): text for number in range(3)}
+        with office_on.database.write() as session:
+            open_visits.remember(session, some, now)
+    with office_on.database.read() as session:
+        assert open_visits.recall(session, "192.0.2.2", now) == {"3c22fb010203": "second"}
