@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from captive_portal.public import sign_ins, throttle
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.messages import refusal_text
+from captive_portal.public.own.desk import form_is_mine
 from captive_portal.public.sign_ins import holder, sign_in_text
 from captive_portal.public.site import form_is_ours, page, portal
 from captive_portal.web.i18n import gettext
@@ -66,7 +67,7 @@ def agree(reference: str) -> Response:
     host, stay = _host(), request.form.get("stay", "")
     if host is None:
         return _sign_in_page(403, reference)
-    if not form_is_ours():
+    if not form_is_mine():
         return _one(400, reference, problem=stale_form_text())
     if stay not in STAYS:
         return _one(422, reference, errors={"stay": gettext("Choose how long.")})
@@ -87,7 +88,7 @@ def refuse(reference: str) -> Response:
     host, reason = _host(), request.form.get("reason", "").strip()[:500]
     if host is None:
         return _sign_in_page(403, reference)
-    if not form_is_ours():
+    if not form_is_mine():
         return _one(400, reference, problem=stale_form_text())
     if not reason:
         wrong = gettext("Give a reason; the visitor reads it.")

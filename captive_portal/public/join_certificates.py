@@ -13,8 +13,9 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public import join
 from captive_portal.public.login import stale_form_text
+from captive_portal.public.own.desk import form_is_mine
 from captive_portal.public.sign_ins import Holder, holder, sign_in_text
-from captive_portal.public.site import form_is_ours, page, portal, public_root
+from captive_portal.public.site import page, portal, public_root
 from captive_portal.web import qr
 from captive_portal.web.i18n import gettext
 from captive_portal.web.join_tokens import JoinToken
@@ -41,7 +42,7 @@ def show() -> Response:
 def issue() -> Response:
     """Make a certificate and tell its file's password, this once."""
     current = _holder()
-    if not form_is_ours():
+    if not form_is_mine():
         return _page(400, problem=stale_form_text())
     key = request.form.get("key", "")
     if len(key) not in _KEY_LETTERS:
@@ -78,7 +79,7 @@ def issue() -> Response:
 def revoke() -> Response:
     """Take back one of one's own."""
     current = _holder()
-    if not form_is_ours():
+    if not form_is_mine():
         return _page(400, problem=stale_form_text())
     try:
         own_certificates.revoke_own(

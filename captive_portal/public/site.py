@@ -143,7 +143,13 @@ def form_token() -> str:
 
 
 def form_is_ours() -> bool:
-    """Whether the form that was sent came from a page made for this device."""
+    """Whether the form that was sent came from a page of ours, made for this device.
+
+    Many may share its address, and then each gets tokens that are good for all of them. So a
+    browser that says that another site's page sends the form is believed.
+    """
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return False
     return portal().form_tokens.is_good(request.form.get(FIELD, ""), client_address())
 
 

@@ -290,6 +290,18 @@ def certificates_page(visitor: Visitor) -> str:
     return link(open_page(visitor, personal(visitor)), "/join/certificates")
 
 
+def test_a_certificate_is_made_and_revoked_from_the_holders_own_page_alone(
+    joining: Visitor,
+) -> None:
+    page = certificates_page(joining)
+    anybody = re.search(r'name="form_token" value="([^"]+)"', joining.get("/").text)
+    mine = re.search(r'name="s" value="([^"]+)"', joining.get(page).text)
+    assert anybody is not None and mine is not None
+    fields = {"form_token": anybody[1], "s": mine[1], "key": "k" * 24, "serial": "1"}
+    for path in ("/join/certificates", "/join/certificates/revoke"):
+        assert joining.post(path, **fields).status_code == 400
+
+
 def test_a_certificate_comes_with_a_password_that_is_shown_once(joining: Visitor) -> None:
     page = certificates_page(joining)
     made = joining.fill(page, action="/join/certificates")

@@ -127,6 +127,18 @@ def test_a_form_without_or_with_a_strangers_token_is_refused(
         assert 'value="somchai"' in answer.text and PASSWORD not in answer.text
 
 
+def test_a_form_that_another_sites_page_sends_is_refused(app: Flask, somchai: int) -> None:
+    client = app.test_client(use_cookies=False)
+    here = {"REMOTE_ADDR": HERE}
+    token = re.search(r'name="form_token" value="([^"]+)"', client.get("/", environ_base=here).text)
+    assert token is not None
+    fields = {"form_token": token[1], "username": "somchai", "password": PASSWORD}
+    for site, status in (("cross-site", 400), ("same-origin", 303), ("none", 303)):
+        headers = {"Sec-Fetch-Site": site}
+        answer = client.post("/", data=fields, environ_base=here, headers=headers)
+        assert answer.status_code == status, site
+
+
 def test_guessing_is_stopped_before_the_password_is_looked_at(
     visitor: Visitor, app: Flask, somchai: int
 ) -> None:

@@ -275,6 +275,15 @@ def test_a_refusal_needs_a_reason_and_the_visitor_reads_it(
     location = register(phone, sponsor_name="somsri")
     reference = location.partition("?")[0].rpartition("/")[2]
     page = sign_in(phone, f"/guests/{reference}?lang=en").location
+    # The token of a page for everybody behind this address is none of the host's.
+    anybody = re.search(r'name="form_token" value="([^"]+)"', phone.get("/").text)
+    mine = re.search(r'name="s" value="([^"]+)"', phone.get(page).text)
+    assert anybody is not None and mine is not None
+    fields = {"form_token": anybody[1], "s": mine[1]}
+    for action, value in (("agree", {"stay": "1h"}), ("refuse", {"reason": "x"})):
+        path = f"/guests/{reference}/{action}"
+        assert phone.post(path, **fields, **value).status_code == 400
+    assert only(able).state == "pending"
     empty = phone.fill(page, "/refuse", reason=" ")
     assert empty.status_code == 422 and empty.text.count("the visitor reads it.") == 2
     check(empty.text)
