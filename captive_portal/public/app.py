@@ -26,6 +26,7 @@ from captive_portal.public import (
 )
 from captive_portal.public.own import data, desk, devices, mailbox, password, sessions
 from captive_portal.public.site import EXTENSION, Portal, StaleVisit
+from captive_portal.vendors.controller import share_threads
 from captive_portal.web.dates import format_data, format_date, format_duration, format_moment
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.i18n import current_language, gettext, init_languages
@@ -77,6 +78,7 @@ def create_app(office: Office) -> Flask:
     portal = Portal.open(office)
     app.extensions[EXTENSION] = portal
     zone = office.config.site.timezone
+    share_threads(office.config.portal.threads)
     opennds.init_reports(app)
     init_input_checks(app)
     init_languages(app, office.config.site.languages, zone)

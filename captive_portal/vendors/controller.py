@@ -14,7 +14,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -32,8 +33,7 @@ TOTAL_SECONDS = 8.0
 """Of one request; a visitor waits for it, and one of the portal's few threads."""
 MAXIMUM_OCTETS = 256 << 10
 """A controller's longest answer here is a list of one device."""
-AT_ONCE = 4
-"""Calls to one controller at a time, so that a slow one leaves threads for everybody else."""
+_USUAL_THREADS = 8
 ASK_AGAIN_SECONDS = 5.0
 """One that did not answer is left alone for this time."""
 
@@ -42,6 +42,10 @@ _log = get_logger(__name__)
 
 class Unreachable(Exception):  # noqa: N818 - what it says of the controller
     """No usable answer came; the message is for the log and holds nothing of the request."""
+
+
+class Busy(Unreachable):
+    """As many calls are under way as may be; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +155,16 @@ def form_call(path: str, fields: Sequence[tuple[str, str]]) -> Call:
 
 
 def server_step(gateway: Gateway, run: Callable[[], Completion]) -> ServerStep:
-    """`run` as a step; what fails on the way is `UNREACHABLE`, and in the log."""
+    """`run` as a step; what fails on the way is `UNREACHABLE`, and in the log.
+
+    Where too many ask at once the page asks again by itself, and holds no thread until then.
+    """
 
     def guarded() -> Completion:
         try:
             return run()
+        except Busy:
+            return Completion.NOT_YET
         except Unreachable as error:
             _log.warning("controller_unreachable", nas=gateway.name, reason=str(error))
             return Completion.UNREACHABLE
@@ -170,25 +179,40 @@ def refused(gateway: Gateway, why: str) -> Completion:
 
 
 class _Lines:
-    """How many calls each controller is in, and which are left alone."""
+    """How many calls are under way, to each controller and to all, and which are left alone.
+
+    A call holds one of the portal's threads for seconds. All of them together have half the
+    threads, and one controller not all of that half: else one school's slow controller, or its
+    several addresses, would keep everybody's login page away.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._free: dict[str, threading.BoundedSemaphore] = {}
+        self._under_way: Counter[str] = Counter()
         self._silent_until: dict[str, float] = {}
+        self.share_threads(_USUAL_THREADS)
+
+    def share_threads(self, threads: int) -> None:
+        self._of_all = max(1, threads // 2)
+        self._of_one = max(1, self._of_all - 1)
 
     @contextmanager
-    def to(self, url: str) -> Any:
+    def to(self, url: str) -> Iterator[None]:
+        host = urlsplit(url).netloc
         with self._lock:
-            free = self._free.setdefault(url, threading.BoundedSemaphore(AT_ONCE))
             if self._silent_until.get(url, 0.0) > time.monotonic():
                 raise Unreachable("it did not answer a moment ago")
-        if not free.acquire(timeout=CONNECT_SECONDS):
-            raise Unreachable("it is busy with earlier calls")
+            is_full = self._under_way.total() >= self._of_all
+            if is_full or self._under_way[host] >= self._of_one:
+                raise Busy("as many calls as may be are under way")
+            self._under_way[host] += 1
         try:
             yield
         finally:
-            free.release()
+            with self._lock:
+                self._under_way[host] -= 1
+                if not self._under_way[host]:
+                    del self._under_way[host]
 
     def silent(self, url: str) -> None:
         with self._lock:
@@ -196,6 +220,11 @@ class _Lines:
 
 
 _lines = _Lines()
+
+
+def share_threads(threads: int) -> None:
+    """Tell how many threads answer visitors: calls take half of them at most."""
+    _lines.share_threads(threads)
 
 
 def exchange(controller: Controller, call: Call) -> Answer:
