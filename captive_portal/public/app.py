@@ -21,6 +21,7 @@ from captive_portal.public import (
     roster,
     rules,
     status,
+    throttle,
     visits,
     voucher,
 )
@@ -78,6 +79,7 @@ def create_app(office: Office) -> Flask:
     portal = Portal.open(office)
     app.extensions[EXTENSION] = portal
     zone = office.config.site.timezone
+    throttle.init_limits(app)
     share_threads(office.config.portal.threads)
     opennds.init_reports(app)
     init_input_checks(app)

@@ -11,7 +11,7 @@ import secrets
 from flask import Blueprint, abort, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from captive_portal.public import join
+from captive_portal.public import join, throttle
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.own.desk import form_is_mine
 from captive_portal.public.sign_ins import Holder, holder, sign_in_text
@@ -48,7 +48,7 @@ def issue() -> Response:
     if len(key) not in _KEY_LETTERS:
         return _page(400, problem=stale_form_text())
     office, checks = portal().office, ((_EACH_DAY, str(current.account.id)),)
-    if portal().limits.wait_seconds(*checks):
+    if throttle.wait_text(checks):
         return _page(429, problem=gettext("That were enough certificates for one day."))
     try:
         made = own_certificates.issue_own(office, current.account, key)

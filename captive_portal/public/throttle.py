@@ -6,9 +6,11 @@ site stands behind each of them. Voucher codes are counted elsewhere (voucher_gu
 
 from __future__ import annotations
 
+from flask import Flask, g
+
 from captive_portal.public.site import client_address, portal
 from captive_portal.web.i18n import gettext
-from captive_portal.web.limits import Limit, site_of
+from captive_portal.web.limits import Check, Limit, site_of
 
 _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes")
 """High, because a whole school may share one address behind a gateway that translates."""
@@ -32,7 +34,9 @@ _FORGOT_NAME = Limit.of("forgot-name", "3 per 1 hour")
 _FORGOT_SITE = Limit.of("forgot-site", "200 per 1 hour")
 _HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")
 
-Checks = tuple[tuple[Limit, str], ...]
+_TAKEN = "limits_taken"
+
+Checks = tuple[Check, ...]
 
 
 def login_checks(username: str) -> Checks:
@@ -85,10 +89,25 @@ def hand_off_checks(account_id: int) -> Checks:
     return ((_HAND_OFF, str(account_id)),)
 
 
+def init_limits(app: Flask) -> None:
+    """Give back with each answer what was taken for it."""
+
+    def give_back(_error: BaseException | None) -> None:
+        portal().limits.give_back(*g.pop(_TAKEN, ()))
+
+    app.teardown_request(give_back)
+
+
 def wait_text(checks: Checks) -> str:
-    """What to tell somebody who must wait, or the empty text."""
-    seconds = portal().limits.wait_seconds(*checks)
+    """What to tell somebody who must wait, or the empty text: this request is an attempt.
+
+    It fills room under `checks` until it is answered. The caller counts it when it fails.
+    """
+    taken: Checks = g.setdefault(_TAKEN, ())
+    fresh = tuple(check for check in checks if check not in taken)
+    seconds = portal().limits.take(*fresh)
     if not seconds:
+        setattr(g, _TAKEN, (*taken, *fresh))
         return ""
     return gettext(
         "Too many attempts. Please wait %(minutes)s minutes, then try again.",

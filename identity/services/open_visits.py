@@ -43,7 +43,7 @@ def remember(session: Session, visits: Visits, now: datetime) -> None:
         )
     }
     room = _AT_ALL - (session.scalar(select(func.count()).select_from(OpenVisit)) or 0)
-    rows = []
+    rows: list[dict[str, object]] = []
     # In one order always: two workers that write at once do not wait for each other in a circle.
     for (address, mac), visit in sorted(visits.items()):
         if len(rows) >= room:

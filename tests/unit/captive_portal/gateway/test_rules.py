@@ -74,9 +74,9 @@ def test_before_the_login_no_resolver_is_asked_without_end() -> None:
             assert first == f"meta l4proto {{ tcp, udp }} th dport 53 {limit}"
     asked = [rule for rule in found["to_everybody"] if "192.0.2.53" in rule]
     assert asked and asked[0].endswith("accept")
-    chain = found["from_inside"]
-    admitted = [at for at, rule in enumerate(chain) if rule.endswith("return")]
-    assert max(admitted) < chain.index("jump to_everybody"), "who is signed in is not slowed down"
+    ways = found["from_inside"]
+    admitted = [at for at, rule in enumerate(ways) if rule.endswith("return")]
+    assert max(admitted) < ways.index("jump to_everybody"), "who is signed in is not slowed down"
 
 
 def test_addresses_are_hidden_only_where_it_is_asked_for() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +17,7 @@ from sqlalchemy import select
 from captive_portal.public import create_app
 from common.errors import BackendUnavailable, ConfigError
 from db.models import AuthEvent, Credential
+from identity.domain.access import Denied, Method, Reason
 from identity.office import Office
 from identity.services import people
 from tests.conftest import add_person
@@ -149,6 +153,38 @@ def test_guessing_is_stopped_before_the_password_is_looked_at(
     assert re.search(r"Please wait [45] minutes", answer.text)
     elsewhere = Visitor(app, "192.0.2.8")
     assert elsewhere.fill("/", username="somchai", password=PASSWORD).status_code == 303
+
+
+def test_guesses_at_the_same_moment_are_no_more_than_those_one_after_the_other(
+    visitor: Visitor, somchai: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is stopped inside the check of the password until all have been sent."""
+    arrived, go = threading.Semaphore(0), threading.Event()
+
+    def slowly(*_arguments: object) -> Denied:
+        arrived.release()
+        assert go.wait(20)
+        return Denied(Reason.WRONG_PASSWORD, Method.PORTAL)
+
+    monkeypatch.setattr("captive_portal.public.login.check_password", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        guesses = [
+            pool.submit(visitor.fill, "/", username="somchai", password=f"guess {number}")
+            for number in range(8)
+        ]
+        for _ in range(5):
+            assert arrived.acquire(timeout=20)
+        wait(guesses, timeout=20, return_when=FIRST_COMPLETED)
+        go.set()
+        codes = Counter(guess.result(20).status_code for guess in guesses)
+    assert codes == {422: 5, 429: 3}
+    monkeypatch.undo()
+    assert visitor.fill("/", username="somchai", password=PASSWORD).status_code == 429
+
+
+def test_right_passwords_use_nothing_up(visitor: Visitor, somchai: int) -> None:
+    for _ in range(7):
+        assert visitor.fill("/", username="somchai", password=PASSWORD).status_code == 303
 
 
 def test_a_database_that_does_not_answer_is_not_the_visitors_fault(

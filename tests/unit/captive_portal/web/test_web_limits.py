@@ -17,3 +17,28 @@ def test_attempts_are_refused_once_the_failures_are_used_up() -> None:
     assert 590 <= limits.wait_seconds(*checks) <= 601
     assert limits.wait_seconds((THREE, "somying"), (MANY, "site")) == 0
     assert limits.wait_seconds((MANY, "site")) == 0
+
+
+def test_attempts_made_at_the_same_moment_do_not_find_the_same_room() -> None:
+    limits = FailureLimits()
+    check = (THREE, "somchai")
+    assert [limits.take(check) for _ in range(5)] == [0, 0, 0, 1, 1]
+    limits.give_back(check)  # it was right
+    assert limits.take(check) == 0
+    limits.count(check)
+    limits.give_back(check)  # it was wrong
+    assert limits.take(check) == 1
+    limits.give_back(check)
+    limits.give_back(check)
+    limits.count(check)
+    limits.count(check)
+    assert limits.take(check) > 500, "used up by failures alone"
+
+
+def test_an_attempt_that_has_to_wait_takes_no_room_elsewhere() -> None:
+    limits = FailureLimits()
+    for _ in range(3):
+        limits.count((THREE, "somchai"))
+    for _ in range(100):
+        assert limits.take((THREE, "somchai"), (MANY, "site"))
+    assert limits.take((MANY, "site")) == 0
