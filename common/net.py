@@ -83,6 +83,17 @@ def parse_address(text: str) -> IpAddress:
     return address
 
 
+def site_of(address: str) -> str:
+    """What an address is counted as: one IPv6 site is one /64, whatever address it picks."""
+    try:
+        parsed = parse_address(address)
+    except UsageError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((parsed, 64), strict=False))
+    return str(parsed)
+
+
 def parse_prefix(text: str) -> IpNetwork:
     """An IPv4 or IPv6 prefix; raises UsageError when host bits are set or `text` is none."""
     try:

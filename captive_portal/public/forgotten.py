@@ -62,7 +62,7 @@ def choose() -> Response:
     if not form_is_ours():
         return _reset_page(400, problem=stale_form_text(), code=code)
     checks = throttle.code_checks()
-    wait = throttle.wait_text(checks)
+    wait = throttle.flood_text(checks)
     if wait:
         return _reset_page(429, problem=wait, code=code)
     password = request.form.get("password", "")
@@ -81,7 +81,9 @@ def choose() -> Response:
         with office.database.write() as session:
             account = forgotten.choose(session, office, code, hashed, password, ends)
     if account is None:
-        portal().limits.count(*checks)
+        wait = throttle.miss_text(checks)
+        if wait:
+            return _reset_page(429, problem=wait, code=code)
         problem = gettext("This code is not right or too old. Please check the letter.")
         return _reset_page(422, errors={"code": problem}, code=code)
     return redirect(page("login.form", u=account.username, changed="1"), 303)

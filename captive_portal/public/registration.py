@@ -149,14 +149,14 @@ def find() -> Response:
 def show(reference: str) -> Response:
     """State of one application. The reference number is what proves it is one's own."""
     checks = throttle.reference_checks()
-    wait = throttle.wait_text(checks)
+    wait = throttle.flood_text(checks)
     if wait:
         return not_found(429, reference, wait)
     with portal().office.database.read() as session:
         found = registrations.find(session, reference)
     if found is None:
-        portal().limits.count(*checks)
-        return not_found(404, reference)
+        wait = throttle.miss_text(checks)
+        return not_found(429 if wait else 404, reference, wait)
     return show_registration(200, found)
 
 

@@ -59,14 +59,14 @@ def minutes(reference: str) -> Response:
 
 def _step(reference: str, act: Callable[[Registration], Response]) -> Response:
     checks = throttle.reference_checks()
-    wait = throttle.wait_text(checks)
+    wait = throttle.flood_text(checks)
     if wait:
         return not_found(429, reference, wait)
     with portal().office.database.read() as session:
         found = registrations.find(session, reference)
     if found is None:
-        portal().limits.count(*checks)
-        return not_found(404, reference)
+        wait = throttle.miss_text(checks)
+        return not_found(429 if wait else 404, reference, wait)
     if not form_is_ours():
         return show_registration(400, found, problem=stale_form_text())
     return act(found)

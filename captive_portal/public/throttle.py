@@ -1,7 +1,9 @@
 """Which failures are counted, and how many are too many (spec: portal, threats).
 
-Addresses and MAC addresses are free to change, so a count over the account or the whole
-site stands behind each of them. Voucher codes are counted elsewhere (voucher_guesses).
+Addresses and MAC addresses are free to change, so a count over the account or the whole site
+stands behind each of them. What a few strangers can fill shuts out nobody else: a full count of the
+site makes the room of each address smaller, and is in the log; a right reference or code passes
+whatever others have tried from its address. Voucher codes are counted elsewhere (voucher_guesses).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from flask import Flask, g
 from captive_portal.public.site import client_address, portal
 from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Check, Limit, site_of
+from common.logging import get_logger
 
 _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes")
 """High, because a whole school may share one address behind a gateway that translates."""
@@ -20,18 +23,27 @@ _BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes")
 _REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour")
 """A parents' evening behind one address still gets in."""
 _REGISTER_SITE = Limit.of("register-site", "300 per 1 hour")
+_REGISTER_RUSH = Limit.of("register-rush", "20 per 1 hour")
+"""Of one address while the site's count is full."""
 _REFERENCE_ADDRESS = Limit.of("reference-address", "20 per 10 minutes")
+_REFERENCE_SITE = Limit.of("reference-site", "2000 per 1 hour")
+"""At 39 bits, a year of this against a hundred live references finds one in five hundred."""
 _OWN_ENDING = Limit.of("own-ending", "20 per 10 minutes")
 """Each waits some seconds for the equipment in one of a few threads."""
 _MAILBOX = Limit.of("own-mailbox", "5 per 1 hour")
 _CODE_ADDRESS = Limit.of("code-address", "20 per 10 minutes")
 _CODE_SITE = Limit.of("code-site", "500 per 1 hour")
-"""At 59 bits, half a year of this against a hundred live codes hits once in a billion."""
+"""At 59 bits, half a year of this against a hundred live codes hits once in a billion. Room of a
+thousand addresses beyond it makes that once in some thousands."""
 
 _FORGOT_ADDRESS = Limit.of("forgot-address", "30 per 1 hour")
 """A class behind one address has some who forgot; each name is counted as well."""
-_FORGOT_NAME = Limit.of("forgot-name", "3 per 1 hour")
+_FORGOT_NAME = Limit.of("forgot-name-address", "3 per 1 hour")
+"""Of one address: a stranger elsewhere does not use up the owner's. Letters are counted as well."""
 _FORGOT_SITE = Limit.of("forgot-site", "200 per 1 hour")
+_FORGOT_RUSH = Limit.of("forgot-rush", "10 per 1 hour")
+"""Of one address while the site's count is full."""
+_RUSH_TOLD = Limit.of("rush-told", "1 per 1 hour")
 _HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")
 
 _TAKEN = "limits_taken"
@@ -51,12 +63,12 @@ def login_checks(username: str) -> Checks:
 
 def registration_checks() -> Checks:
     """What an application is counted under, whether it is taken or not."""
-    return ((_REGISTER_ADDRESS, site_of(client_address())), (_REGISTER_SITE, "site"))
+    return _by_address(_REGISTER_ADDRESS, _REGISTER_SITE, _REGISTER_RUSH)
 
 
 def reference_checks() -> Checks:
-    """What asking for an unknown reference number is counted under."""
-    return ((_REFERENCE_ADDRESS, site_of(client_address())),)
+    """What asking for an unknown reference number is counted under; for `flood_text`."""
+    return ((_REFERENCE_ADDRESS, site_of(client_address())), (_REFERENCE_SITE, "site"))
 
 
 def own_ending_checks(account_id: int) -> Checks:
@@ -70,18 +82,29 @@ def mailbox_checks(account_id: int) -> Checks:
 
 
 def code_checks() -> Checks:
-    """What a wrong code from a letter is counted under."""
+    """What a wrong code from a letter is counted under; for `flood_text`."""
     return ((_CODE_ADDRESS, site_of(client_address())), (_CODE_SITE, "site"))
 
 
 def forgotten_checks(typed: str) -> Checks:
     """What asking for a new password is counted under, whether there is such an account or not."""
-    name = typed.strip().casefold()[:253]
+    name, address = typed.strip().casefold()[:253], site_of(client_address())
     return (
-        (_FORGOT_ADDRESS, site_of(client_address())),
-        (_FORGOT_NAME, name),
-        (_FORGOT_SITE, "site"),
+        *_by_address(_FORGOT_ADDRESS, _FORGOT_SITE, _FORGOT_RUSH),
+        (_FORGOT_NAME, f"{name} {address}"),
     )
+
+
+def _by_address(usual: Limit, site: Limit, rush: Limit) -> Checks:
+    """An address and the site; once the site's count is full the address alone, with less room."""
+    address = site_of(client_address())
+    if not portal().limits.wait_seconds((site, "site")):
+        return ((usual, address), (site, "site"))
+    told = (_RUSH_TOLD, site.name)
+    if not portal().limits.wait_seconds(told):
+        portal().limits.count(told)
+        get_logger(__name__).warning("portal_rush", limit=site.name, rate=str(site.rate))
+    return ((usual, address), (rush, address))
 
 
 def hand_off_checks(account_id: int) -> Checks:
@@ -108,6 +131,27 @@ def wait_text(checks: Checks) -> str:
     seconds = portal().limits.take(*fresh)
     if not seconds:
         setattr(g, _TAKEN, (*taken, *fresh))
+    return _text(seconds)
+
+
+def flood_text(checks: Checks) -> str:
+    """What to tell somebody before what they bring is looked up, or the empty text.
+
+    Not before each of `checks` is full: what is right passes where others have only tried a lot
+    from the same address, and where others elsewhere have.
+    """
+    return _text(min(portal().limits.wait_seconds(check) for check in checks))
+
+
+def miss_text(checks: Checks) -> str:
+    """Count what was not found; what to tell instead of that, once the first check is full."""
+    seconds = portal().limits.wait_seconds(checks[0])
+    portal().limits.count(*checks)
+    return _text(seconds)
+
+
+def _text(seconds: int) -> str:
+    if not seconds:
         return ""
     return gettext(
         "Too many attempts. Please wait %(minutes)s minutes, then try again.",

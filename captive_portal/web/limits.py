@@ -11,14 +11,12 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_network
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from common.errors import UsageError
-from common.net import parse_address
+from common.net import site_of as site_of  # what addresses are counted as here
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +34,6 @@ class Limit:
 
 Check = tuple[Limit, str]
 """A limit, and the key that is counted under it."""
-
-
-def site_of(address: str) -> str:
-    """What an address is counted as: one IPv6 site is one /64, whatever address it picks."""
-    try:
-        parsed = parse_address(address)
-    except UsageError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 class FailureLimits:

@@ -5,12 +5,13 @@ Whoever asks learns nothing: not whether there is such an account, nor whether i
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from common.errors import Refused
+from common.net import site_of
 from db.models import Account, Credential, VerifiedContact
 from identity.domain.dynamic import Cause
 from identity.office import Office
@@ -18,8 +19,11 @@ from identity.services import audit, dynamic, letters, mailed_codes, people
 from identity.services.mailed_codes import Purpose
 from identity.services.snapshots import snapshot
 
-CODES_A_DAY = 3
+CODES_A_DAY = 12
 """For one account: a mailbox that somebody floods hides the letter that matters."""
+
+CODES_A_DAY_FROM_ONE_PLACE = 3
+"""So that one stranger, who only has to know the name, does not use up the owner's."""
 
 _NOBODY = "nobody"
 
@@ -70,8 +74,7 @@ def _ask_for(session: Session, office: Office, account: Account, client_address:
             return "told_where"
         if session.get(Credential, account.id) is None:
             return "no_password"
-        since = now - timedelta(days=1)
-        if mailed_codes.made_since(session, account.id, Purpose.RESET, since) >= CODES_A_DAY:
+        if _has_had_enough(session, account, client_address, now - timedelta(days=1)):
             return "too_many"
         code = mailed_codes.make(
             session, office, account.id, Purpose.RESET, contact.mailbox, client_address
@@ -81,6 +84,14 @@ def _ask_for(session: Session, office: Office, account: Account, client_address:
     except Refused:
         return "no_mail_server"
     return "mailed"
+
+
+def _has_had_enough(
+    session: Session, account: Account, client_address: str, since: datetime
+) -> bool:
+    askers = mailed_codes.askers_since(session, account.id, Purpose.RESET, since)
+    from_here = [one for one in askers if site_of(one) == site_of(client_address)]
+    return len(askers) >= CODES_A_DAY or len(from_here) >= CODES_A_DAY_FROM_ONE_PLACE
 
 
 def where_kept(office: Office, account: Account) -> str:

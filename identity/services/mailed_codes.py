@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
@@ -78,6 +79,19 @@ def made_since(session: Session, account_id: int, purpose: Purpose, since: datet
         )
     )
     return found or 0
+
+
+def askers_since(
+    session: Session, account_id: int, purpose: Purpose, since: datetime
+) -> Sequence[str]:
+    """From which address each code since then was asked for."""
+    return session.scalars(
+        select(MailedCode.client_address).where(
+            MailedCode.account_id == account_id,
+            MailedCode.purpose == purpose,
+            MailedCode.created_at > since,
+        )
+    ).all()
 
 
 def find(session: Session, office: Office, purpose: Purpose, typed: str) -> MailedCode | None:

@@ -78,7 +78,7 @@ def _begin() -> Response:
 def _confirm() -> Response:
     """Keep the mailbox whose code came back."""
     checks = throttle.code_checks()
-    wait = throttle.wait_text(checks)
+    wait = throttle.flood_text(checks)
     if wait:
         return _page(429, problem=wait, asks_code=True)
     office = portal().office
@@ -87,7 +87,9 @@ def _confirm() -> Response:
             session, office, current().account, request.form.get("code", "")[:60]
         )
     if not is_good:
-        portal().limits.count(*checks)
+        wait = throttle.miss_text(checks)
+        if wait:
+            return _page(429, problem=wait, asks_code=True)
         return _page(
             422,
             errors={"code": gettext("This code is not right or too old. Please check the letter.")},

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from db.models import Account, AuditEvent, CoaRequest, Credential, MailedCode, NasClient
 from identity.office import Office
-from identity.services import contacts, housekeeping, people
+from identity.services import contacts, forgotten, housekeeping, people
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import HERE, Visitor, make_app
 from tests.unit.captive_portal.public.own import (
@@ -169,6 +169,32 @@ def test_one_account_gets_three_codes_a_day_and_one_name_three_wishes_an_hour(
     answer = visitor.fill("/forgot?lang=en", "/forgot", username="no such name")
     assert answer.status_code == 429, "a wait must not tell that there is such an account"
     assert len(letters(mailing)) == 3
+
+
+def test_a_stranger_who_asks_again_and_again_does_not_use_up_the_owners_codes(
+    mailing: Office,
+) -> None:
+    owner = visitor_of(mailing)
+    for number in range(6):
+        fresh = visitor_of(mailing)  # no process remembers: what the database counts
+        ask(Visitor(fresh.app, f"2001:db8:0:1::{number}"), "somchai")
+    assert len(letters(mailing)) == 3, "one /64 is one place"
+    ask(owner, "somchai")
+    assert len(letters(mailing)) == 4
+    for number in range(20):
+        ask(Visitor(owner.app, f"198.51.100.{number}"), "somchai")
+    assert len(letters(mailing)) == forgotten.CODES_A_DAY, "no mailbox is flooded"
+
+
+def test_a_right_code_passes_what_others_have_tried_from_its_address(mailing: Office) -> None:
+    visitor = visitor_of(mailing)
+    ask(visitor, "somchai")
+    code = code_in(letters(mailing)[0][1])
+    for _ in range(21):
+        wrong = visitor.fill("/reset?lang=en", "/reset", code="ABCD-EFGH-JKMN", **NEW_FIELDS)
+    assert wrong.status_code == 429
+    right = visitor.fill("/reset?lang=en", "/reset", code=code, **NEW_FIELDS)
+    assert right.status_code == 303
 
 
 def test_codes_are_not_guessed_without_end(mailing: Office) -> None:

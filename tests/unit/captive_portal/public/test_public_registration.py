@@ -194,6 +194,36 @@ def test_applications_and_unknown_references_are_counted(
     assert answer.status_code == 429 and "Please wait 10 minutes" in answer.text
 
 
+def test_strangers_who_fill_the_count_of_the_site_shut_out_nobody_else(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "_REGISTER_SITE", Limit.of("site", "3 per 1 hour"))
+    monkeypatch.setattr(throttle, "_REGISTER_RUSH", Limit.of("rush", "2 per 1 hour"))
+    stranger = Visitor(visitor.app, "198.51.100.9")
+    codes = [
+        stranger.fill("/register", **{**GOOD, "username": f"made.up{number}"}).status_code
+        for number in range(6)
+    ]
+    assert codes == [303] * 5 + [429], "three of the site, then two more from one address"
+    apply_as(visitor, "honest")
+
+
+def test_a_right_reference_passes_what_others_have_tried_from_its_address(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = apply_as(visitor, "somying.k")
+    for _ in range(21):
+        last = visitor.get("/registration/AAAA-BBBB")
+    assert last.status_code == 429
+    assert visitor.get(mine).status_code == 200
+    monkeypatch.setattr(throttle, "_REFERENCE_SITE", Limit.of("tried", "2 per 1 hour"))
+    for _ in range(3):
+        visitor.get("/registration/AAAA-BBBB")
+    assert visitor.get(mine).status_code == 429, "guessing has an end"
+    elsewhere = Visitor(visitor.app, "198.51.100.9")
+    assert elsewhere.get(mine).status_code == 200
+
+
 def test_a_form_without_its_token_is_shown_again(visitor: Visitor) -> None:
     answer = visitor.post("/register?lang=en", **GOOD)
     assert answer.status_code == 400 and 'value="081-234-5678"' in answer.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from captive_portal.web.limits import FailureLimits, Limit
+from captive_portal.web.limits import FailureLimits, Limit, site_of
 
 THREE = Limit.of("three", "3 per 10 minutes")
 MANY = Limit.of("many", "100 per 1 hour")
@@ -42,3 +42,10 @@ def test_an_attempt_that_has_to_wait_takes_no_room_elsewhere() -> None:
     for _ in range(100):
         assert limits.take((THREE, "somchai"), (MANY, "site"))
     assert limits.take((MANY, "site")) == 0
+
+
+def test_one_ipv6_network_is_one_place_and_an_ipv4_address_is_its_own() -> None:
+    assert site_of("2001:db8::1") == site_of("2001:db8::ffff") == "2001:db8::/64"
+    assert site_of("2001:db8:0:1::1") != site_of("2001:db8::1")
+    assert site_of("::ffff:192.0.2.1") == site_of("192.0.2.1") == "192.0.2.1"
+    assert site_of("unknown") == "unknown"
