@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from captive_portal.public.belongings import belongings
+from captive_portal.public.leaving import leave_network, leaves_network, sign_out_address
 from captive_portal.public.sign_ins import COOKIE, Holder, end, holder, sign_in_text
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
 from captive_portal.public.visits import can_hand_over, nas_of_visit
@@ -70,6 +71,8 @@ def show() -> Response:
             "is_shared": mine is not None and mine.is_shared,
             "account_left": _account_left(current, now),
             "receives_guests": receives_guests,
+            "leaves": leaves_network(this, current.account),
+            "gateway_sign_out": sign_out_address(),
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))
@@ -77,9 +80,13 @@ def show() -> Response:
 
 @pages.post("/sign-out")
 def sign_out() -> Response:
-    """End the sign-in to this page. The network itself is left by the device."""
+    """End the sign-in to this page; behind our own gateway the device's session as well.
+
+    Other networks are left by the device.
+    """
     current = holder()
     if current is not None and form_is_ours():
+        leave_network(current.account)
         end(current)
         response = redirect(page("login.form", signed_out="1"), 303)
     elif current is not None:
