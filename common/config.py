@@ -127,6 +127,10 @@ class Portal(Web):
     """The role of devices without a login that people register for themselves (role
     own_devices); their own role would bring its quotas and hours to a printer."""
 
+    controller_networks: tuple[Prefix, ...] = ()
+    """Where controllers are, beside each network device's own address: officers of one school
+    register none elsewhere. An address of this server itself is called only when it is in here."""
+
     @field_validator("capture_url")
     @classmethod
     def _caught(cls, value: str) -> str:

@@ -16,6 +16,25 @@ REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"^(?P<name>[\w-]+) is an address such as",
             _("%(name)s is an address such as https://10.0.0.2:8443, without a user name in it."),
         ),
+        (
+            r"^controller: (?P<host>\S+) is this server itself",
+            _(
+                "%(host)s is an address of this server. Where the controller runs on it, whoever "
+                "runs the server names the address in [portal] controller_networks."
+            ),
+        ),
+        (
+            r"^controller: an officer of one school",
+            _(
+                "An officer of one school enters the controller as the IP address of this network "
+                "device, or one in the networks for controllers. For another place ask the area "
+                "office."
+            ),
+        ),
+        (
+            r"^allow_http: an officer of one school",
+            _("Calling a controller without TLS is for the area office to allow."),
+        ),
         (r"^(?P<name>[\w-]+): no gateway is at", _("%(name)s: no gateway has such an address.")),
         (
             r"^(?P<name>\w+) is one line of at most (?P<count>\d+)",

@@ -10,6 +10,7 @@ from captive_portal.admin.desk import office, officer
 from captive_portal.admin.nas_settings import find_nas
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
+from captive_portal.vendors.places import check_controller, secrets_to_give_anew
 from captive_portal.vendors.profile import Tested
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.vendors.settings import MODE, check_changes, check_login_url
@@ -74,6 +75,16 @@ def change(nas_id: int) -> ResponseReturnValue:
                 if text is not None:
                     form[one.name] = text.replace("\r\n", "\n")
             checked = check_changes(make, form)
+            check_controller(
+                make,
+                before,
+                checked,
+                prefix=row.prefix,
+                networks=office().config.portal.controller_networks,
+                is_whole=officer().reach.is_whole,
+            )
+            dropped = secrets_to_give_anew(make, before, checked)
+            checked = {**checked, **dict.fromkeys(dropped, "")}
             new = {name: text for name, text in checked.items() if text != before.get(name, "")}
             if new:
                 change_portal_settings(session, office(), row, new, officer().username)
@@ -86,6 +97,15 @@ def change(nas_id: int) -> ResponseReturnValue:
         flash(explain(error), "error")
         return here
     flash(gettext("Changed. The portal follows with the next visitor."), "done")
+    if dropped:
+        flash(
+            gettext(
+                "The controller is another one now, so what was secret for the old one was taken "
+                "away: %(names)s. Enter it anew.",
+                names=", ".join(dropped),
+            ),
+            "error",
+        )
     return here
 
 

@@ -1,7 +1,8 @@
-"""`/voucher/devices`: whoever holds a code takes one of its devices off it, once a day.
+"""`/voucher/devices`: whoever holds a code for one device takes that device off it, once a day.
 
 Both steps are forms that carry the code, because it proves who asks; nothing of it is in an
-address. Devices are shown by the end of their address and when they came, no more.
+address. Devices are shown by the end of their address and when they came, no more. The holders
+of a code for several devices are several people: whoever gave it out takes one off.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from common.errors import NotFound, Refused
 from identity.domain.access import Denied, Method, Reason
 from identity.domain.admission import find_code
 from identity.services import voucher_changes, vouchers
+from identity.services.shared_vouchers import is_for_several
 
 pages = Blueprint("released", __name__)
 
@@ -63,6 +65,14 @@ def release() -> Response:
     return _page(code, problem, status)
 
 
+def offers_release(code: str) -> bool:
+    """Whether the holder of this code may take a device off it without asking anybody."""
+    office = portal().office
+    with office.database.read() as session:
+        voucher = vouchers.find(session, office, code)
+        return voucher is not None and not is_for_several(session, voucher)
+
+
 def _read() -> tuple[str, str, int]:
     """The code of this form when it may be asked about, else why not, and the status for it."""
     typed = request.form.get("code", "").strip()[:_LONGEST]
@@ -73,10 +83,18 @@ def _read() -> tuple[str, str, int]:
         examine_here(code) if code is not None else Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
     )
     if decision is None or decision.reason is Reason.VOUCHER_DEVICES:
+        if not offers_release(code or ""):
+            return "", _ask_the_issuer(), 403
         return code or "", "", 200
     if decision.reason is Reason.THROTTLED:
         return "", wait_text(code or ""), 429
     return "", refusal_text(decision), 422
+
+
+def _ask_the_issuer() -> str:
+    return gettext(
+        "This code is for several devices. Ask whoever gave it to you to take one of them off."
+    )
 
 
 def _release(code: str, choice: str) -> None:

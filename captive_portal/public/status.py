@@ -9,6 +9,8 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from captive_portal.public.belongings import belongings
+from captive_portal.public.leaving import leave_network, leaves_network, sign_out_address
 from captive_portal.public.sign_ins import COOKIE, Holder, end, holder, sign_in_text
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
 from captive_portal.public.visits import can_hand_over, nas_of_visit
@@ -41,6 +43,7 @@ def show() -> Response:
     now, here = office.clock(), client_address()
     with office.database.read() as session:
         this = session_of(session, here) if here else None
+        mine = belongings(session, current.account) if current else None
         sessions = open_sessions(session, current.account.id) if current else ()
         whose = current.account if current else _account_of(session, this)
         left = allowance(session, office, whose) if whose else None
@@ -56,13 +59,20 @@ def show() -> Response:
         "return_url": visit().url,
     }
     if current is not None:
-        devices = [_device(one, now, here) for one in sessions]
+        devices = [
+            _device(one, now, here)
+            for one in sessions
+            if mine is not None and mine.covers_session(one.session_key, one.mac)
+        ]
         values |= {
             "holder": current,
             "s": sign_in_text(),
             "devices": devices,
+            "is_shared": mine is not None and mine.is_shared,
             "account_left": _account_left(current, now),
             "receives_guests": receives_guests,
+            "leaves": leaves_network(this, current.account),
+            "gateway_sign_out": sign_out_address(),
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))
@@ -70,9 +80,13 @@ def show() -> Response:
 
 @pages.post("/sign-out")
 def sign_out() -> Response:
-    """End the sign-in to this page. The network itself is left by the device."""
+    """End the sign-in to this page; behind our own gateway the device's session as well.
+
+    Other networks are left by the device.
+    """
     current = holder()
     if current is not None and form_is_ours():
+        leave_network(current.account)
         end(current)
         response = redirect(page("login.form", signed_out="1"), 303)
     elif current is not None:

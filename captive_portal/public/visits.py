@@ -58,6 +58,7 @@ def gateway_of(nas: NasClient) -> Gateway:
         login_url=nas.login_url or "",
         settings=portal_settings(portal().office, nas),
         portal_url=public_root() + url_for("visits.arrive", nas=nas.name),
+        controller_networks=portal().office.config.portal.controller_networks,
     )
 
 

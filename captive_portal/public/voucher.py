@@ -9,6 +9,7 @@ from captive_portal.public import sign_ins
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.messages import has_thai_letters, keyboard_hint, refusal_text
 from captive_portal.public.open_visits import adopt_open_visit, detour_address
+from captive_portal.public.released import offers_release
 from captive_portal.public.site import form_is_ours, page, portal, visit
 from captive_portal.public.visits import nas_of_visit
 from captive_portal.public.voucher_guesses import redeem_here, wait_text
@@ -80,7 +81,7 @@ def submit() -> Response:
         422,
         code=typed,
         problem=refusal_text(decision),
-        can_release=decision.reason is Reason.VOUCHER_DEVICES,
+        can_release=decision.reason is Reason.VOUCHER_DEVICES and offers_release(code),
     )
 
 

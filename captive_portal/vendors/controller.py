@@ -24,6 +24,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from captive_portal.vendors.places import lies_in, plain_address
 from captive_portal.vendors.profile import Completion, Gateway, Kind, ServerStep, Setting
 from captive_portal.vendors.settings import NO, YES, setting_of
 from common.logging import get_logger
@@ -56,6 +57,8 @@ class Controller:
     pin: str = ""
     ca: str = field(default="", repr=False)
     allow_http: bool = False
+    networks: Sequence[str] = ()
+    """Where this server's own addresses may be called: a controller may run beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,7 @@ def controller_of(settings: Sequence[Setting], gateway: Gateway) -> Controller:
         pin=setting_of(settings, gateway, "tls_pin"),
         ca=setting_of(settings, gateway, "tls_ca"),
         allow_http=setting_of(settings, gateway, "allow_http") == YES,
+        networks=gateway.controller_networks,
     )
 
 
@@ -253,7 +257,7 @@ def _exchange(controller: Controller, call: Call) -> Answer:
     parts = urlsplit(controller.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    address = _address(host, port)
+    address = _address(host, port, controller.networks)
     if not secure and not (controller.allow_http and ip_address(address).is_private):
         raise Unreachable("a call without TLS is not allowed")
     plain = socket.create_connection((address, port), timeout=CONNECT_SECONDS)
@@ -271,12 +275,35 @@ def _exchange(controller: Controller, call: Call) -> Answer:
         plain.close()
 
 
-def _address(host: str, port: int) -> str:
+def _address(host: str, port: int, networks: Sequence[str]) -> str:
+    """The one address that is called: looked at here, so that no second look-up tells another."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     address = str(found[0][4][0])
-    if ip_address(address.partition("%")[0]).is_link_local:
+    bare = plain_address(address.partition("%")[0])
+    if bare.is_link_local:
         raise Unreachable("its name leads to a link-local address")
+    if bare.is_unspecified or bare.is_multicast:
+        raise Unreachable("its name leads nowhere")
+    if not lies_in(bare, networks) and (bare.is_loopback or _is_ours(address)):
+        raise Unreachable(
+            "it is an address of this server itself; where the controller runs beside it, name the"
+            " address in [portal] controller_networks"
+        )
     return address
+
+
+def _is_ours(address: str) -> bool:
+    """Whether this machine has the address: then it is what the machine itself would send from.
+
+    Connecting a datagram socket asks the routing table and sends nothing.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError:
+            return False  # No way leads there: the call says so itself.
+        return str(probe.getsockname()[0]).partition("%")[0] == address.partition("%")[0]
 
 
 def _shut(plain: socket.socket) -> None:

@@ -60,6 +60,8 @@ class Gateway:
     """What an officer has set for it, such as keys and a controller's address."""
     portal_url: str = ""
     """Our own address of it, `…/p/NAME/`, to which it sends browsers."""
+    controller_networks: Sequence[str] = ()
+    """Where controllers are, as the configuration says: this server's own addresses only there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

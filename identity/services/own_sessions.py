@@ -88,24 +88,52 @@ class OwnSession:
     """What came of the newest wish to end it, while that says anything."""
 
 
-def _of_own(session: Session, account_id: int) -> ColumnElement[bool]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneDevice:
+    """The one device whose sessions are its holder's, where several people share an account."""
+
+    session_key: str
+    """Of its open session."""
+    mac: str
+    """Empty when the network has not told it."""
+
+    def covers(self, session_key: str, mac: str) -> bool:
+        """Whether a session is this device's; `mac` as accounting wrote it."""
+        if session_key == self.session_key:
+            return True
+        return bool(self.mac) and find_mac(mac) == self.mac
+
+
+def _of_own(
+    session: Session, account_id: int, only: OneDevice | None = None
+) -> ColumnElement[bool]:
     """Holds for sessions of this account and of the devices it answers for.
 
     Numbers and no subquery, so that the index on the account is used.
     """
     devices = session.scalars(select(Account.id).where(Account.owner_id == account_id))
-    return NetworkSession.account_id.in_([account_id, *devices])
+    own = NetworkSession.account_id.in_([account_id, *devices])
+    if only is None:
+        return own
+    is_its = NetworkSession.session_key == only.session_key
+    if only.mac:
+        is_its = or_(is_its, NetworkSession.calling_station_id == only.mac)
+    return and_(own, is_its)
 
 
 def list_own(
-    session: Session, account_id: int, since: datetime, limit: int = 100
+    session: Session,
+    account_id: int,
+    since: datetime,
+    limit: int = 100,
+    only: OneDevice | None = None,
 ) -> Sequence[OwnSession]:
     """The open ones, then those heard of since that moment; each part the newest first."""
     is_open = and_(*dynamic.open_conditions())
     rows = session.scalars(
         select(NetworkSession)
         .where(
-            _of_own(session, account_id),
+            _of_own(session, account_id, only),
             or_(is_open, NetworkSession.last_heard_at >= since),
         )
         .order_by(is_open.desc(), NetworkSession.first_heard_at.desc())
@@ -135,7 +163,13 @@ def list_own(
     ]
 
 
-def end_own(session: Session, office: Office, account: Account, session_key: str) -> int:
+def end_own(
+    session: Session,
+    office: Office,
+    account: Account,
+    session_key: str,
+    only: OneDevice | None = None,
+) -> int:
     """Let one of the own sessions end because its owner says so; the number of the request.
 
     Raises:
@@ -144,7 +178,7 @@ def end_own(session: Session, office: Office, account: Account, session_key: str
     """
     row = session.scalar(
         select(NetworkSession).where(
-            NetworkSession.session_key == session_key, _of_own(session, account.id)
+            NetworkSession.session_key == session_key, _of_own(session, account.id, only)
         )
     )
     if row is None:

@@ -59,6 +59,20 @@ def test_settings_are_stored_and_secrets_are_never_shown(site: Site, office: Off
     assert "api_key" not in portal_settings(office, row) and row.login_url is None
 
 
+def test_a_changed_controller_takes_the_secrets_along_and_says_which(
+    site: Site, office: Office
+) -> None:
+    add(site, "unifi")
+    first = ("--set", "controller=https://10.0.0.2", "--secret-stdin", "api_key")
+    site.yuenyan("nas", "portal", "hall", *first, stdin="key of the console\n")
+    moved = site.yuenyan("nas", "portal", "hall", "--set", "controller=https://10.0.0.3")
+    assert moved.exit_code == 0
+    assert "api_key; give them anew with --secret-stdin" in moved.stderr
+    with office.database.read() as session:
+        found = portal_settings(office, nas.get(session, "hall"))
+    assert found == {"controller": "https://10.0.0.3"}
+
+
 REFUSED = (
     (("--set", "api_key=x"), "--secret-stdin api_key"),
     (("--set", "nonsense=x"), "has no setting 'nonsense'"),
@@ -66,6 +80,7 @@ REFUSED = (
     (("--set", "controller=ftp://10.0.0.2"), "https://10.0.0.2:8443"),
     (("--set", "controller=https://a@10.0.0.2"), "https://10.0.0.2:8443"),
     (("--set", "controller=http://169.254.169.254/"), "no gateway is at"),
+    (("--set", "controller=http://127.0.0.1:8081"), "[portal] controller_networks"),
     (("--set", "tls_pin=abc"), "64 hex digits"),
     (("--set", "ap_macs=aa"), "3c:22:fb:01:02:03"),
     (("--set", "controller"), "KEY=VALUE"),

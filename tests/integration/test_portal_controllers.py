@@ -43,6 +43,8 @@ ENTRY = Entry(
 )
 ARRIVAL = Arrival(mac="3c22fb010203", ap_mac="aabbccddee01", ssid="School", carried={"radio": "0"})
 GET = Call(method="GET", path="/x")
+HERE = ("127.0.0.0/8", "::1/128")
+"""As an office says whose controller runs on this very server."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def running(console: Console, tls: Tls) -> Iterator[Running]:
 
 
 def run(make: str, settings: dict[str, str]) -> Completion:
-    gateway = Gateway(id=1, name="hall", vendor=make, login_url="", settings=settings)
+    gateway = Gateway(
+        id=1, name="hall", vendor=make, login_url="", settings=settings, controller_networks=HERE
+    )
     step = vendor_called(make).step(ARRIVAL, gateway, ENTRY)
     assert isinstance(step, ServerStep)
     return step.run()
@@ -144,7 +148,7 @@ def test_a_certificate_is_known_by_its_authority_or_by_its_pin(
     running: Running, tls: Tls, kept: str
 ) -> None:
     known = {"ca": tls.ca} if kept == "authority" else {"pin": tls.pin}
-    assert exchange(Controller(url=running.url, **known), GET).status == 401  # type: ignore[arg-type]
+    assert exchange(Controller(networks=HERE, url=running.url, **known), GET).status == 401  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("known", ["nothing", "another pin", "another authority", "another name"])
@@ -152,10 +156,14 @@ def test_a_certificate_that_is_not_the_registered_one_gets_no_key(
     running: Running, tls: Tls, known: str, tmp_path: Path
 ) -> None:
     where = {
-        "nothing": Controller(url=running.url),
-        "another pin": Controller(url=running.url, pin="0" * 64),
-        "another authority": Controller(url=running.url, ca=Authority(tmp_path).ca.read_text()),
-        "another name": Controller(url=running.url.replace("127.0.0.1", "localhost"), ca=tls.ca),
+        "nothing": Controller(networks=HERE, url=running.url),
+        "another pin": Controller(networks=HERE, url=running.url, pin="0" * 64),
+        "another authority": Controller(
+            networks=HERE, url=running.url, ca=Authority(tmp_path).ca.read_text()
+        ),
+        "another name": Controller(
+            networks=HERE, url=running.url.replace("127.0.0.1", "localhost"), ca=tls.ca
+        ),
     }[known]
     with pytest.raises(Unreachable):
         exchange(where, GET)
@@ -166,7 +174,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     with serving(lambda _: told(200, {})) as inner:
         away = {"Location": inner.url + "/latest/meta-data/"}
         with serving(lambda _: (302, away, b"")) as outer:
-            answer = exchange(Controller(url=outer.url, allow_http=True), GET)
+            answer = exchange(Controller(networks=HERE, url=outer.url, allow_http=True), GET)
     assert answer.status == 302
     assert not inner.asked
 
@@ -174,9 +182,11 @@ def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
 def test_without_tls_nobody_is_called_unless_an_officer_says_so() -> None:
     with serving(lambda _: told(200, {})) as plain:
         with pytest.raises(Unreachable, match="without TLS"):
-            exchange(Controller(url=plain.url), GET)
+            exchange(Controller(networks=HERE, url=plain.url), GET)
         assert not plain.asked
-        assert exchange(Controller(url=plain.url, allow_http=True), GET).status == 200
+        assert (
+            exchange(Controller(networks=HERE, url=plain.url, allow_http=True), GET).status == 200
+        )
 
 
 @pytest.mark.parametrize(
@@ -185,6 +195,11 @@ def test_without_tls_nobody_is_called_unless_an_officer_says_so() -> None:
         ("http://198.51.99.1:80", "without TLS"),
         ("http://169.254.169.254", "link-local"),
         ("https://[fe80::1]:8443", "link-local"),
+        ("http://0.0.0.0:8081", "nowhere"),
+        ("http://127.0.0.1:8081", "of this server itself"),
+        ("http://localhost:8081", "of this server itself"),
+        ("https://[::1]:5432", "of this server itself"),
+        ("https://[::ffff:127.0.0.1]:5432", "of this server itself"),
     ],
 )
 def test_some_places_are_never_called(url: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,13 +211,18 @@ def test_some_places_are_never_called(url: str, why: str, monkeypatch: pytest.Mo
         exchange(Controller(url=url, allow_http=True), GET)
 
 
+def test_an_address_of_this_machine_is_known_on_whichever_interface_it_is() -> None:
+    assert controller._is_ours("127.0.0.1")
+    assert not controller._is_ours("192.0.2.1") and not controller._is_ours("2001:db8::1")
+
+
 def test_an_answer_without_end_is_cut_off() -> None:
     size = controller.MAXIMUM_OCTETS + 1
     with (
         serving(lambda _: (200, {}, b"x" * size)) as endless,
         pytest.raises(Unreachable, match="too large"),
     ):
-        exchange(Controller(url=endless.url, allow_http=True), GET)
+        exchange(Controller(networks=HERE, url=endless.url, allow_http=True), GET)
 
 
 def test_who_sends_an_octet_now_and_then_does_not_hold_the_portal(
@@ -225,7 +245,12 @@ def test_who_sends_an_octet_now_and_then_does_not_hold_the_portal(
         thread.start()
         begun = time.monotonic()
         with pytest.raises(Unreachable):
-            exchange(Controller(url=f"http://127.0.0.1:{_port(listener)}", allow_http=True), GET)
+            exchange(
+                Controller(
+                    networks=HERE, url=f"http://127.0.0.1:{_port(listener)}", allow_http=True
+                ),
+                GET,
+            )
         assert time.monotonic() - begun < 3
         done.set()
         thread.join()
@@ -239,7 +264,7 @@ def _port(listener: socket.socket) -> int:
 def test_a_controller_that_is_down_is_left_alone_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    where = Controller(url=f"http://127.0.0.1:{free_port()}", allow_http=True)
+    where = Controller(networks=HERE, url=f"http://127.0.0.1:{free_port()}", allow_http=True)
     with pytest.raises(Unreachable, match="refused"):
         exchange(where, GET)
     with pytest.raises(Unreachable, match="a moment ago"):
@@ -271,7 +296,7 @@ def test_what_is_no_json_is_no_answer(tls: Tls) -> None:
         settings = {"mode": "smartzone", "controller": one.url, "tls_pin": tls.pin}
         gateway = Gateway(
             id=1, name="hall", vendor="ruckus", login_url="",
-            settings=settings | {"nbi_password": "p"},
+            settings=settings | {"nbi_password": "p"}, controller_networks=HERE,
         )  # fmt: skip
         step = vendor_called("ruckus").step(ARRIVAL, gateway, ENTRY)
         assert isinstance(step, ServerStep)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from captive_portal.vendors.places import check_controller, secrets_to_give_anew
 from captive_portal.vendors.profile import Setting
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.vendors.settings import check_changes, check_login_url
@@ -82,11 +83,22 @@ def nas_portal(
     url = None if login_url is None else check_login_url(login_url)
     with office.database.write() as session:
         row = nas.get(session, name)
+        before = portal_settings(office, row)
+        networks = office.config.portal.controller_networks
+        check_controller(make, before, checked, prefix=row.prefix, networks=networks, is_whole=True)
+        dropped = secrets_to_give_anew(make, before, checked)
+        checked = {**checked, **dict.fromkeys(dropped, "")}
         if checked:
             change_portal_settings(session, office, row, checked, context.actor)
         if url is not None:
             set_login_url(session, office, row, url, context.actor)
     click.echo(f"set {name}")
+    if dropped:
+        click.echo(
+            f"the controller is another one now, so these secrets were taken away:"
+            f" {', '.join(dropped)}; give them anew with --secret-stdin",
+            err=True,
+        )
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

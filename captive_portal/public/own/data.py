@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from captive_portal.public.belongings import belongings
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.own.desk import (
     came_by_voucher,
@@ -55,6 +56,8 @@ def submit() -> Response:
 
 def _copy() -> Response:
     """The copy as a file; the password is needed, and it is on record."""
+    if _is_shared():
+        return _page(403, problem=_not_for_one_holder())
     wrong = prove_again(request.form.get("copy_password", ""))
     if wrong:
         return _page(422, errors={"copy_password": wrong})
@@ -119,6 +122,18 @@ def _ask() -> Response:
     return redirect(own_page("own_data.show", asked=entry.number), 303)
 
 
+def _is_shared() -> bool:
+    with portal().office.database.read() as session:
+        return belongings(session, current().account).is_shared
+
+
+def _not_for_one_holder() -> str:
+    return gettext(
+        "Several people may use this code, so what is kept of it is shown to none of them here. "
+        "Ask the office below; it finds out what is yours."
+    )
+
+
 def _page(
     status: int,
     *,
@@ -130,7 +145,8 @@ def _page(
     office, account = portal().office, current().account
     days = office.config.archive.retention_days
     with office.database.read() as session:
-        held = my_data.held(session, account)
+        shared = belongings(session, account).is_shared
+        held = () if shared else my_data.held(session, account)
         requests = [
             {
                 "number": entry.number,
@@ -148,10 +164,10 @@ def _page(
                 "means": str(MEANS.get(row.means, row.means)),
                 "recipient": row.recipient,
             }
-            for row in disclosures.told_to(session, account.id, office.clock())
+            for row in (() if shared else disclosures.told_to(session, account.id, office.clock()))
         ]
-        accepted = published.accepted_by(session, account.id)
-        given = notices.given_to(session, account)
+        accepted = () if shared else published.accepted_by(session, account.id)
+        given = () if shared else notices.given_to(session, account)
     kept = {
         Kept.IDENTITY: gettext("until 90 days after the account ends, then deleted"),
         Kept.TRAFFIC: gettext("%(days)s days (Computer-Related Crime Act s.26)", days=days),
@@ -162,7 +178,8 @@ def _page(
     text = render_template(
         "own/data.html",
         held=[(str(KINDS[one.kind]), one.rows, kept[one.kept]) for one in held],
-        requests=requests,
+        shared=_not_for_one_holder() if shared else "",
+        requests=() if shared else requests,
         asked=next((one for one in requests if one["number"] == asked), None),
         disclosures=shown,
         accepted=accepted,

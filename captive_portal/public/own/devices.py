@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flask import Blueprint, make_response, redirect, render_template, request
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from captive_portal.public.belongings import belongings
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.own.desk import current, form_is_mine, need_sign_in, own_page
 from captive_portal.public.site import client_address, portal, visit
@@ -48,7 +50,7 @@ def _rename() -> Response:
                 session,
                 office,
                 current().account,
-                request.form.get("mac", "")[:_LONGEST],
+                _named(session),
                 name,
                 office.clock() - SHOWN_DAYS,
             )
@@ -69,12 +71,18 @@ def _remove() -> Response:
     office = portal().office
     try:
         with office.database.write() as session:
-            own_devices.remove(
-                session, office, current().account, request.form.get("mac", "")[:_LONGEST]
-            )
+            own_devices.remove(session, office, current().account, _named(session))
     except NotFound:
         return _page(404, problem=_not_mine())
     return redirect(own_page("own_devices.show", done="removed"), 303)
+
+
+def _named(session: Session) -> str:
+    """The device the form names; NotFound when another holder of the account has it."""
+    mac = request.form.get("mac", "")[:_LONGEST]
+    if not belongings(session, current().account).covers_mac(mac):
+        raise NotFound("that is a device of another holder of this code")
+    return mac
 
 
 def _add() -> Response:
@@ -122,7 +130,9 @@ def _page(
 ) -> Response:
     office, account = portal().office, current().account
     with office.database.read() as session:
-        devices = own_devices.list_devices(session, account.id, office.clock() - SHOWN_DAYS)
+        mine = belongings(session, account)
+        found = own_devices.list_devices(session, account.id, office.clock() - SHOWN_DAYS)
+        devices = [one for one in found if mine.covers_mac(one.mac)]
         room = own_devices.room(session, account)
         address = client_address()
         this = session_of(session, address) if address else None
@@ -142,5 +152,6 @@ def _page(
         errors=errors or {},
         typed=typed,
         name=name,
+        is_shared=mine.is_shared,
     )
     return make_response(text, status)

@@ -8,6 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public import throttle
+from captive_portal.public.belongings import belongings
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.own.desk import current, form_is_mine, need_sign_in, own_page
 from captive_portal.public.own.words import OUTCOMES, describe_end
@@ -49,7 +50,13 @@ def end() -> Response:
     key = request.form.get("session", "")[:200]
     try:
         with office.database.write() as session:
-            number = own_sessions.end_own(session, office, current().account, key)
+            number = own_sessions.end_own(
+                session,
+                office,
+                current().account,
+                key,
+                belongings(session, current().account).only,
+            )
     except NotFound:
         return _page(404, gettext("This connection is not in your list."))
     except Refused:
@@ -71,10 +78,13 @@ def _wait_for(number: int) -> None:
 
 def _page(status: int, problem: str = "") -> Response:
     office, here = portal().office, client_address()
-    account_id = current().account.id
+    account = current().account
     with office.database.read() as session:
-        found = own_sessions.list_own(session, account_id, office.clock() - SHOWN_DAYS)
-        names = names_of(session, account_id)
+        mine = belongings(session, account)
+        found = own_sessions.list_own(
+            session, account.id, office.clock() - SHOWN_DAYS, only=mine.only
+        )
+        names = names_of(session, account.id)
     rows = [
         {
             "key": one.session_key,
@@ -100,5 +110,6 @@ def _page(status: int, problem: str = "") -> Response:
         past=[row for row in rows if row["until"] is not None],
         days=SHOWN_DAYS.days,
         problem=problem,
+        is_shared=mine.is_shared,
     )
     return make_response(text, status)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
 
 from db.models import AuditEvent, NasClient
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import nas
+from identity.services import nas, people, roles
 from identity.services.nas_portal import portal_settings
+from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
 
@@ -105,3 +108,46 @@ def test_pages_for_the_equipment_are_saved_and_never_shown_as_pages_of_ours(
 def test_thai_officers_read_it_in_thai(admin: Officer, console: str) -> None:
     page = admin.client.get(console, headers={"Accept-Language": "th"}).text
     assert "ค่าที่ต้องตั้งในอุปกรณ์" in page and "ที่อยู่ของคอนโทรลเลอร์" in page
+
+
+def test_a_new_controller_gets_no_key_of_the_old_one(
+    admin: Officer, office: Office, console: str
+) -> None:
+    given = {"setting-controller": "https://10.0.0.2", "setting-api_key": "key of the console"}
+    admin.follow(console, console, **given)
+    page = admin.follow(console, console, **{"setting-controller": "https://10.0.0.3"})
+    assert "was taken away: api_key. Enter it anew." in page
+    assert settings(office) == {"controller": "https://10.0.0.3"}
+    again = {"setting-controller": "https://10.0.0.2", "setting-api_key": "key of the console"}
+    assert "taken away" not in admin.follow(console, console, **again)
+    assert settings(office)["api_key"] == "key of the console"
+
+
+def test_a_schools_officer_turns_this_server_on_no_other_machine(
+    office: Office, signed_in: Callable[[str], Officer], console: str
+) -> None:
+    with office.database.write() as session:
+        school = roles.add_organisation(session, office, "ALPHA", "โรงเรียนอัลฟา", "test")
+        session.flush()
+        nas.get(session, "console").organisation_id = school.id
+        new = people.NewUser(
+            username="admin.alpha",
+            full_name="ผู้ดูแลอัลฟา",
+            password_hash=office.passwords.hash(seed.OFFICER_PASSWORD),
+            role="staff",
+            organisation="ALPHA",
+            levels=(Level.ADMIN,),
+        )
+        people.add_user(session, office, new, "test")
+    officer = signed_in("admin.alpha")
+    for url, sentence in (
+        ("http://127.0.0.1:8081", "is an address of this server"),
+        ("https://evil.example", "An officer of one school enters the controller"),
+        ("https://10.0.0.9", "An officer of one school enters the controller"),
+    ):
+        assert sentence in officer.follow(console, console, **{"setting-controller": url})
+    page = officer.follow(console, console, **{"setting-allow_http": "yes"})
+    assert "for the area office to allow" in page
+    assert settings(office) == {}
+    officer.follow(console, console, **{"setting-controller": "https://10.0.0.2"})
+    assert settings(office) == {"controller": "https://10.0.0.2"}
