@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from db.models import Account, AuditEvent, CoaRequest, Credential, MailedCode, NasClient
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import contacts, housekeeping, people
+from identity.services import contacts, housekeeping, officers, people
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import HERE, Visitor, make_app
 from tests.unit.captive_portal.public.own import (
@@ -116,6 +117,24 @@ def test_a_suspended_account_gets_no_code_and_an_old_code_does_not_lift_it(
     assert answer.status_code == 422
     ask(visitor, "somchai")
     assert len(letters(mailing)) == 1
+
+
+def test_an_officer_gets_no_code_and_cannot_use_one_from_before(mailing: Office) -> None:
+    visitor = visitor_of(mailing)
+    nobody = ask(visitor, "no such name")
+    ask(visitor, "somchai")
+    code = code_in(letters(mailing)[0][1])
+    with mailing.database.write() as session:
+        officers.grant(session, mailing, "somchai", Level.HELP_DESK, "test")
+    used = visitor.fill("/reset?lang=en", "/reset", code=code, **NEW_FIELDS)
+    assert used.status_code == 422
+    assert ask(visitor, "somchai") == nobody
+    assert len(letters(mailing)) == 1
+    with mailing.database.read() as session:
+        details = session.scalars(
+            select(AuditEvent.detail).where(AuditEvent.action == "account:reset_asked")
+        ).all()
+    assert "officer" in details[-1]
 
 
 def test_a_code_dies_after_half_an_hour_with_the_next_one_and_with_the_password(
