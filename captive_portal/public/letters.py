@@ -18,7 +18,7 @@ from common.errors import Refused
 from db.models import Account, Registration
 from identity.domain.admission import format_code
 from identity.domain.registering import CODE_LIFETIME, Way
-from identity.services import contact_codes, hosts, messages
+from identity.services import contact_codes, hosting, hosts, messages
 from identity.services.contact_codes import Text
 from identity.services.messages import Bounds, TooManyMessages
 
@@ -60,8 +60,13 @@ def tell_host(session: Session, stored: Registration) -> None:
     """Queue a letter to the host, when there is one who can be written to.
 
     Whoever cannot be written to sees the visitor on the page of their guests all the same, so
-    nothing here stops an application, and nothing tells who is a host.
+    nothing here stops an application but that too many from one address wait for one host, and
+    nothing tells who is a host.
+
+    Raises:
+        TooManyMessages: so many wait from this address.
     """
+    hosting.refuse_too_many(session, stored)
     office = portal().office
     host = session.get(Account, stored.host_id) if stored.host_id is not None else None
     mailbox = hosts.mailbox_of(host) if host is not None else None
