@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
+from captive_portal.public import forgotten
 from db.models import Account, AuditEvent, CoaRequest, Credential, MailedCode, NasClient
 from identity.domain.levels import Level
 from identity.office import Office
@@ -31,8 +33,9 @@ NEW_FIELDS = {"password": NEW, "password_again": NEW}
 
 
 @pytest.fixture
-def mailing(office: Office, nas: NasClient) -> Office:
+def mailing(office: Office, nas: NasClient, monkeypatch: pytest.MonkeyPatch) -> Office:
     """The office with a mail server; somchai has proven a mailbox, malee has none."""
+    monkeypatch.setattr(forgotten, "ANSWER_SECONDS", 0.0)
     assert nas.id == 1
     somchai = add_person(office, "somchai", PASSWORD)
     add_person(office, "malee", PASSWORD)
@@ -117,6 +120,20 @@ def test_a_suspended_account_gets_no_code_and_an_old_code_does_not_lift_it(
     assert answer.status_code == 422
     ask(visitor, "somchai")
     assert len(letters(mailing)) == 1
+
+
+def test_the_time_of_an_answer_does_not_tell_who_has_a_mailbox(
+    mailing: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(forgotten, "ANSWER_SECONDS", 60.0)
+    monkeypatch.setattr(forgotten.time, "sleep", waits.append)
+    started = time.monotonic()
+    for name in ("somchai", "nobody"):
+        ask(visitor_of(mailing), name)
+    # Each waits for what is left of the same time, counted from before it looked.
+    assert len(letters(mailing)) == 1 and len(waits) == 2
+    assert all(60 - (time.monotonic() - started) <= wait < 60 for wait in waits)
 
 
 def test_an_officer_gets_no_code_and_cannot_use_one_from_before(mailing: Office) -> None:
