@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from sqlalchemy import select
 
 from db.models import Credential, Registration
@@ -35,6 +36,25 @@ def test_a_host_refuses_everybody_on_the_list_but_nobody_who_came_later(
     with able.database.read() as session:
         rows = session.scalars(select(Registration).order_by(Registration.id)).all()
     assert [row.state for row in rows] == ["rejected", "rejected", "pending"]
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("ดร.สมหญิง ใจดี", "ดร.สมหญิง ใจดี"),
+        ("น.ส. J.R. Smith-Jones", "น.ส. J.R. Smith-Jones"),
+        ("Reset now: https://evil.example/x ครู", "Reset … … ครู"),
+        ("Open evil.example today", "Open … today"),
+        ("ask boss@evil.example", "ask …"),
+    ],
+)
+def test_no_stranger_writes_a_link_into_a_letter_of_the_office(
+    able: Office, phone: Visitor, host: str, name: str, read: str
+) -> None:
+    register(phone, sponsor_name="somsri", full_name=name, purpose="see https://evil.example/p")
+    ((_receiver, _subject, body),) = ways.sent(able)
+    assert f"Name: {read}\n" in body and "evil" not in body
+    assert "nobody has checked it" in body and "ยังไม่มีผู้ใดตรวจสอบ" in body
 
 
 def test_whoever_still_has_the_printed_password_lets_nobody_in(
