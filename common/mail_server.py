@@ -18,8 +18,11 @@ TIMEOUT_SECONDS = 20.0
 """For each answer of the server."""
 
 
-def send_letter(mail: Mail, letter: EmailMessage) -> None:
+def send_letter(mail: Mail, letter: EmailMessage, recipient: str) -> None:
     """Return when the server has taken `letter`; it may be on its way or in a spam folder then.
+
+    Args:
+        recipient: the one mailbox it goes to, as it is: no header is read for that.
 
     Raises:
         BackendUnavailable: not now: it does not answer, asks to wait, or takes no password of
@@ -40,7 +43,7 @@ def send_letter(mail: Mail, letter: EmailMessage) -> None:
             if mail.user and mail.password_file is not None:
                 password = read_secret_file(mail.password_file, "put the password there")
                 server.login(mail.user, password.reveal().decode().strip())
-            server.send_message(letter)
+            server.send_message(letter, to_addrs=[recipient])
         finally:
             # A farewell that goes wrong must not have a letter sent again that was taken.
             with contextlib.suppress(OSError, smtplib.SMTPException):

@@ -20,6 +20,7 @@ from captive_portal.admin.endings import ending_warnings
 from captive_portal.admin.integrity import integrity_warnings
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.presentation import since
+from captive_portal.admin.roster_alarms import roster_warnings
 from captive_portal.admin.voucher_alarms import guess_warnings
 from common.disk import Level as DiskLevel
 from common.disk import Room, room_of
@@ -106,6 +107,7 @@ def show() -> ResponseReturnValue:
         overview = read_overview(session, office().clock(), officer().reach)
         due = duty_warnings(session, office().clock())
         due += guess_warnings(session, office().clock())
+        due += roster_warnings(session, office().clock())
     archive = read_archive()
     clock = clock_line(office().config, office().clock())
     if clock.alarm is not None:

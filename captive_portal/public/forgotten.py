@@ -6,6 +6,8 @@ nothing up: programs that check letters open it too.
 
 from __future__ import annotations
 
+import time
+
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -17,6 +19,10 @@ from captive_portal.web.i18n import gettext
 from identity.services import forgotten, mailed_codes
 
 pages = Blueprint("forgotten", __name__)
+
+ANSWER_SECONDS = 0.1
+"""Every answer to a wish takes this long: writing a letter takes some milliseconds, and finding
+nobody none, so that the time told who has a mailbox here."""
 
 _LONGEST = 253
 _LONGEST_CODE = 60
@@ -43,9 +49,10 @@ def send() -> Response:
     if wait:
         return _ask_page(429, problem=wait, username=typed)
     portal().limits.count(*checks)
-    office = portal().office
+    office, began = portal().office, time.monotonic()
     with office.database.write() as session:
         forgotten.ask(session, office, typed, client_address())
+    time.sleep(max(0.0, ANSWER_SECONDS - (time.monotonic() - began)))
     return redirect(page("forgotten.form", sent="1"), 303)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from captive_portal.public import sign_ins, throttle
+from captive_portal.public import sign_ins, steps, throttle
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.own.desk import form_is_mine
@@ -56,6 +56,8 @@ def sign_in() -> Response:
     if not isinstance(decision, Granted):
         portal().limits.count(*checks)
         return _sign_in_page(422, reference, username, refusal_text(decision))
+    if steps.still_asked(decision.account.account_id):
+        return sign_ins.begin(decision)
     if reference:
         return sign_ins.begin(decision, "guests.show", reference=reference)
     return sign_ins.begin(decision, "guests.listing")
@@ -104,17 +106,41 @@ def refuse(reference: str) -> Response:
     return redirect(page("guests.listing", s=sign_in_text(), done="refused"), 303)
 
 
+@pages.post("/guests/refuse-all")
+def refuse_all() -> Response:
+    """Refuse everybody who was on the list; the reason is what they read."""
+    host, reason = _host(), request.form.get("reason", "").strip()[:500]
+    if host is None:
+        return _sign_in_page(403, "")
+    if not form_is_ours():
+        return _listing(400, problem=stale_form_text())
+    newest = request.form.get("newest", "")
+    if not reason or not newest.isascii() or not newest.isdigit() or len(newest) > 18:
+        wrong = gettext("Give a reason; the visitor reads it.")
+        return _listing(422, errors={"reason": wrong})
+    office = portal().office
+    try:
+        with office.database.write() as session:
+            hosting.decline_all(session, office, host, int(newest), reason)
+    except (NotFound, Refused):
+        return _listing(409, problem=_why_not())
+    return redirect(page("guests.listing", s=sign_in_text(), done="refused"), 303)
+
+
 def _host() -> Account | None:
-    """Whoever is signed in and may receive guests."""
+    """Whoever is signed in, may receive guests, and has nothing else to do first.
+
+    A password that somebody else printed proves no host (steps.py).
+    """
     current, office = holder(), portal().office
-    if current is None:
+    if current is None or steps.still_asked(current.account.id) is not None:
         return None
     with office.database.read() as session:
         may = hosts.may_receive(session, current.account, office.clock())
     return current.account if may else None
 
 
-def _listing(status: int) -> Response:
+def _listing(status: int, **values: object) -> Response:
     host = _host()
     if host is None:
         return _sign_in_page(status, "")
@@ -122,11 +148,16 @@ def _listing(status: int) -> Response:
         waiting = hosting.waiting_for(session, host)
     text = render_template(
         "guests.html",
-        waiting=waiting,
-        printed=format_code,
-        host=host,
-        s=sign_in_text(),
-        done=request.args.get("done", ""),
+        **{
+            "waiting": waiting,
+            "newest": max((row.id for row in waiting), default=0),
+            "printed": format_code,
+            "host": host,
+            "s": sign_in_text(),
+            "done": request.args.get("done", ""),
+            "errors": {},
+            **values,
+        },
     )
     return make_response(text, status)
 
@@ -161,6 +192,9 @@ def _why_not() -> str:
 
 def _sign_in_page(status: int, reference: str, username: str = "", problem: str = "") -> Response:
     current = holder()
+    waiting = steps.still_asked(current.account.id) if current is not None else None
+    if waiting is not None and not problem:
+        return redirect(page(waiting, s=sign_in_text()), 303)
     if current is not None and not problem:
         problem = gettext("With this account you cannot receive guests. Please ask the staff.")
     text = render_template(

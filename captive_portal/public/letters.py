@@ -5,6 +5,7 @@ Only composes and queues. The housekeeper sends.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from flask_babel import force_locale
@@ -17,13 +18,18 @@ from captive_portal.web.limits import site_of
 from common.errors import Refused
 from db.models import Account, Registration
 from identity.domain.admission import format_code
+from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.registering import CODE_LIFETIME, Way
-from identity.services import contact_codes, hosts, messages
+from identity.services import contact_codes, hosting, hosts, messages
 from identity.services.contact_codes import Text
 from identity.services.messages import Bounds, TooManyMessages
 
 _HOST_LETTERS = 50
 """A day to one host: an open day of one teacher, and no more from a joker."""
+
+_LONGEST_NAME = 80
+_LINK = re.compile(r"\S*(?:[:/\\@]|[A-Za-z0-9-]\.[A-Za-z0-9-]{2,})\S*")
+"""What a mail program makes a link of; `ดร.สมชาย` and `J.R.` are none."""
 
 _MINUTES = int(CODE_LIFETIME.total_seconds()) // 60
 
@@ -60,8 +66,13 @@ def tell_host(session: Session, stored: Registration) -> None:
     """Queue a letter to the host, when there is one who can be written to.
 
     Whoever cannot be written to sees the visitor on the page of their guests all the same, so
-    nothing here stops an application, and nothing tells who is a host.
+    nothing here stops an application but that too many from one address wait for one host, and
+    nothing tells who is a host.
+
+    Raises:
+        TooManyMessages: so many wait from this address.
     """
+    hosting.refuse_too_many(session, stored)
     office = portal().office
     host = session.get(Account, stored.host_id) if stored.host_id is not None else None
     mailbox = hosts.mailbox_of(host) if host is not None else None
@@ -134,15 +145,22 @@ def _code_by_sms(code: str) -> Text:
     return Text("", gettext("%(code)s is your Wi-Fi code for %(site)s", code=code, site=site))
 
 
+def _plain(name: str) -> str:
+    """A visitor's name for a letter: no stranger writes links under the office's name."""
+    return _LINK.sub("…", name)[:_LONGEST_NAME]
+
+
 def _host_body(stored: Registration) -> str:
+    """What the host reads. The purpose is left to the page: it is free text of a stranger."""
     printed = format_code(stored.reference)
     text = gettext(
-        "Somebody who wants to use the Wi-Fi of %(site)s has named you as their host:\n\n"
-        "Name: %(name)s\nContact: %(contact)s\nPurpose: %(purpose)s\nNumber: %(number)s\n",
+        "Somebody who wants to use the Wi-Fi of %(site)s has named you as their host. The visitor "
+        "wrote this; nobody has checked it:\n\n"
+        "Name: %(name)s\nContact: %(contact)s\nNumber: %(number)s\n\n"
+        "What they need it for stands on the page.\n",
         site=portal().office.config.site.name,
-        name=stored.full_name,
-        contact=stored.contact,
-        purpose=stored.purpose,
+        name=_plain(stored.full_name),
+        contact=find_mailbox(stored.contact) or find_number(stored.contact) or "–",
         number=printed,
     )
     root = portal().office.config.portal.public_url.rstrip("/")

@@ -26,13 +26,16 @@ _THAI_MOBILE = re.compile(r"\+66[689][0-9]{8}")
 def find_mailbox(text: str) -> str | None:
     """The mailbox in `text` with its domain in lower case, or None.
 
-    One that needs quotes or SMTPUTF8 is none here: most servers would turn it down.
+    One that needs quotes or SMTPUTF8 is none here: most servers would turn it down. Nor is one
+    with an encoded word (RFC 2047): a library would decode it, and the letter go to another.
     """
     local, at, domain = text.strip().rpartition("@")
     mailbox = f"{local}{at}{domain.casefold()}"
     if len(mailbox) > _LONGEST_MAILBOX or not mailbox.isascii() or not mailbox.isprintable():
         return None
     if not _MAILBOX.fullmatch(mailbox) or local.startswith((".", "-")) or ".." in mailbox:
+        return None
+    if "=?" in local or "?=" in local:
         return None
     return mailbox
 

@@ -17,6 +17,12 @@ CODE_ATTEMPTS = 5
 ROSTER_TRIES = 5
 """A day and pupil: a birth date of a known class has some 400 values."""
 
+ROSTER_MISSES_SCHOOL = 30
+"""A day: more honest slips than a class makes, and a guesser hits once in two weeks of them."""
+
+ROSTER_MISSES_SITE = 60
+"""A day, all schools together: who goes on to the next school gets no further."""
+
 STAYS: dict[str, timedelta] = {
     "1h": timedelta(hours=1),
     "3h": timedelta(hours=3),

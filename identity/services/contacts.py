@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
 from db.models import Account, VerifiedContact
+from identity.domain.contacts import find_mailbox
 from identity.office import Office
 from identity.services import audit, letters, mailed_codes
 from identity.services.mailed_codes import Purpose
 
 CODES_A_DAY = 5
-_LONGEST = 200
-_MAILBOX = re.compile(r"[^@\s\"(),:;<>\[\]\\]+@[^@\s\"(),:;<>\[\]\\]+\.[^@\s\"(),:;<>\[\]\\.]{2,}")
 
 
 def clean_mailbox(text: str) -> str:
     """One mailbox, trimmed; UsageError when it is none, or more than one."""
-    mailbox = text.strip()
-    if len(mailbox) > _LONGEST or not _MAILBOX.fullmatch(mailbox) or not mailbox.isprintable():
+    mailbox = find_mailbox(text)
+    if mailbox is None:
         raise UsageError("that is no e-mail address; write it like name@example.com")
     return mailbox
 

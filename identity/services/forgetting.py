@@ -30,6 +30,7 @@ from db.models import (
     Person,
     PortalToken,
     Registration,
+    TextAccepted,
     UnlockRequest,
     VerifiedContact,
     Voucher,
@@ -174,6 +175,12 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         .where(Certificate.account_id == number)
         .values(name=name, subject="", names="", der=b"")
     )
+    # That somebody accepted stays; from which device told whose it was.
+    session.execute(
+        update(TextAccepted)
+        .where(TextAccepted.account_id == number)
+        .values(client_address="", client_mac=None)
+    )
     for registration in session.scalars(
         select(Registration).where(Registration.account_id == number)
     ).unique():
@@ -209,6 +216,7 @@ def _forget_person(session: Session, person: Person) -> None:
     if session.scalar(others.limit(1)) is None:
         person.full_name = ""
         person.person_code = person.class_name = person.contact = None
+        person.birth_hmac = None
 
 
 def _pieces(numbers: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -1,6 +1,7 @@
 """A forgotten password: a code to the proven mailbox, and with it another password.
 
 Whoever asks learns nothing: not whether there is such an account, nor whether it has a mailbox.
+An officer's password is no mailbox's to give: another administrator resets it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from common.net import site_of
 from db.models import Account, Credential, VerifiedContact
 from identity.domain.dynamic import Cause
 from identity.office import Office
-from identity.services import audit, dynamic, letters, mailed_codes, people
+from identity.services import audit, dynamic, letters, mailed_codes, officers, people
 from identity.services.mailed_codes import Purpose
 from identity.services.snapshots import snapshot
 
@@ -63,6 +64,8 @@ def _find(session: Session, typed: str) -> Account | None:
 
 
 def _ask_for(session: Session, office: Office, account: Account, client_address: str) -> str:
+    if officers.levels_of(session, account.id):
+        return "officer"
     contact = session.get(VerifiedContact, account.id)
     now = office.clock()
     if contact is None or snapshot(session, account).refusal(now) is not None:
@@ -120,6 +123,8 @@ def choose(
         return None
     account = session.get(Account, row.account_id)
     if account is None or account.origin is not None:
+        return None
+    if officers.levels_of(session, account.id):  # made one after the code was mailed
         return None
     if snapshot(session, account).refusal(office.clock()) is not None:
         return None

@@ -7,8 +7,9 @@ because filters of mail servers open every link.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
@@ -17,27 +18,56 @@ from identity.domain.admission import RegistrationState, advance
 from identity.domain.registering import STAYS, Way
 from identity.office import Office
 from identity.services import audit, hosts, registration_ways, registrations
+from identity.services.messages import TooManyMessages
+
+LISTED = 100
+OPEN_FROM_ADDRESS = 30
+"""Unanswered, to one host: fewer than a list holds, and a parents' evening to a class teacher."""
+
+_UNDECIDED = (RegistrationState.DRAFT, RegistrationState.PENDING)
 
 
 def waiting_for(session: Session, host: Account) -> Sequence[Registration]:
     """Visitors who named this host and have no answer yet, oldest first."""
     return session.scalars(
         select(Registration)
-        .where(
-            Registration.host_id == host.id,
-            Registration.way == Way.SPONSOR,
-            Registration.host_decided_at.is_(None),
-            Registration.state.in_((RegistrationState.DRAFT, RegistrationState.PENDING)),
-        )
+        .where(Registration.host_id == host.id, *_unanswered())
         .order_by(Registration.created_at)
-        .limit(100)
+        .limit(LISTED)
     ).all()
 
 
 def find_waiting(session: Session, host: Account, reference: str) -> Registration | None:
     """One of them, or None; whose it is not learns nothing."""
     wanted = registrations.clean_reference(reference)
-    return next((row for row in waiting_for(session, host) if row.reference == wanted), None)
+    return session.scalar(
+        select(Registration).where(
+            Registration.reference == wanted, Registration.host_id == host.id, *_unanswered()
+        )
+    )
+
+
+def refuse_too_many(session: Session, row: Registration) -> None:
+    """Raise TooManyMessages when as many from one address wait for the same host already.
+
+    Counted by what was typed, so that nothing tells who is a host.
+    """
+    if not row.client_address:
+        return
+    others = session.scalar(
+        select(func.count())
+        .select_from(Registration)
+        .where(
+            Registration.id != row.id,
+            Registration.client_address == row.client_address,
+            func.lower(Registration.sponsor_name) == row.sponsor_name.lower(),
+            *_unanswered(),
+        )
+    )
+    if (others or 0) >= OPEN_FROM_ADDRESS:
+        raise TooManyMessages(
+            f"{others} visitors from this address wait for this host", timedelta(days=1)
+        )
 
 
 def agree(session: Session, office: Office, reference: str, host: Account, stay: str) -> None:
@@ -79,6 +109,21 @@ def decline(session: Session, office: Office, reference: str, host: Account, rea
     registrations.close(session, office, row, host.username, reason)
 
 
+def decline_all(session: Session, office: Office, host: Account, newest: int, reason: str) -> int:
+    """Refuse everybody on the list up to the application `newest`; how many.
+
+    Who came after the host looked is not refused unseen.
+
+    Raises: as `decline`.
+    """
+    if not reason.strip():
+        raise UsageError("give a reason; the visitor reads it")
+    seen = [row.reference for row in waiting_for(session, host) if row.id <= newest]
+    for reference in seen:
+        decline(session, office, reference, host, reason)
+    return len(seen)
+
+
 def name_host(session: Session, office: Office, reference: str, text: str) -> Registration:
     """Let a visitor name somebody else while nobody has answered.
 
@@ -87,8 +132,7 @@ def name_host(session: Session, office: Office, reference: str, text: str) -> Re
         Refused: it is decided, or its way has no host.
     """
     row = registrations.locked(session, reference)
-    undecided = (RegistrationState.DRAFT, RegistrationState.PENDING)
-    if row.way != Way.SPONSOR or row.host_decided_at is not None or row.state not in undecided:
+    if row.way != Way.SPONSOR or row.host_decided_at is not None or row.state not in _UNDECIDED:
         raise Refused(f"registration {row.reference} waits for no host")
     row.sponsor_name = text.strip()[:200]
     host = hosts.find_host(session, office, row.sponsor_name)
@@ -104,9 +148,16 @@ def _locked(session: Session, office: Office, reference: str, host: Account) -> 
     if found is None:
         raise NotFound("no such visitor waits for your answer")
     row = registrations.locked(session, found.reference)
-    undecided = (RegistrationState.DRAFT, RegistrationState.PENDING)
-    if row.host_id != host.id or row.host_decided_at or row.state not in undecided:
+    if row.host_id != host.id or row.host_decided_at or row.state not in _UNDECIDED:
         raise Refused("this visitor was answered before")
     if not hosts.may_receive(session, host, office.clock()):
         raise Refused(f"{host.username} may not receive guests")
     return row
+
+
+def _unanswered() -> tuple[ColumnElement[bool], ...]:
+    return (
+        Registration.way == Way.SPONSOR,
+        Registration.host_decided_at.is_(None),
+        Registration.state.in_(_UNDECIDED),
+    )

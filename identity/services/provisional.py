@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import Refused
@@ -22,14 +22,19 @@ from identity.office import Office
 from identity.services import audit, dynamic, people, registration_ways, roles
 
 ONCE_IN = timedelta(days=1)
+
+OPEN_AT_ONCE, A_DAY = 20, 100
+"""At one school: a meeting's guests come one after another, and none needs it for longer than
+its code takes. Devices and contacts are free to invent, so something must end it."""
+OPEN_AT_SITE, A_DAY_AT_SITE = 60, 300
 _KEPT = timedelta(days=2)
 
 
 def minutes_for(session: Session, office: Office, registration: Registration, mac: str) -> int:
     """How many minutes this visitor may have now on this device; 0 is none.
 
-    Once for each device and each contact in a day, and only while something is awaited that
-    they might have to read.
+    Once for each device and each contact in a day, only while something is awaited that they
+    might have to read, and as long as the school and the site have not had their fill.
     """
     if not mac or registration.state not in (
         RegistrationState.DRAFT,
@@ -46,6 +51,11 @@ def minutes_for(session: Session, office: Office, registration: Registration, ma
     if registration_ways.answerable_for(session, choice, now) is None:
         return 0
     if people.find(session, _name(registration)) is not None:
+        return 0
+    # For hosts nothing of the kind: it would tell who is one.
+    if way.has_code and not _has_code(session, registration):
+        return 0
+    if _is_full(session, now, registration):
         return 0
     had = session.scalar(
         select(ProvisionalGrant.id)
@@ -65,8 +75,12 @@ def grant(session: Session, office: Office, registration: Registration, mac: str
     """The account of some minutes; the caller has locked the registration.
 
     Raises:
-        Refused: this device or contact has had its minutes today, or there are none.
+        Refused: this device or contact has had its minutes today, the school or the site has
+            given as many as it may, or there are none.
     """
+    if session.get_bind().dialect.name == "postgresql":
+        # Fifty at once are not all to find room for one; SQLite has one writer anyway.
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtext("provisional"))))
     minutes = minutes_for(session, office, registration, mac)
     choice = registration_ways.choice_of(session, office, registration.role)
     now = office.clock()
@@ -138,7 +152,40 @@ def _name(registration: Registration) -> str:
     return f"provisional-{registration.id}"
 
 
+def _has_code(session: Session, registration: Registration) -> bool:
+    """Whether a code was ever sent: without one there is nothing to read."""
+    sent = select(ContactCode.id).where(ContactCode.registration_id == registration.id).limit(1)
+    return session.scalar(sent) is not None
+
+
+def _is_full(session: Session, now: datetime, registration: Registration) -> bool:
+    """Whether the school of this application, or the site, has given as many as it may."""
+
+    def count(*conditions: ColumnElement[bool]) -> int:
+        found = session.scalar(
+            select(func.count())
+            .select_from(ProvisionalGrant)
+            .join(Account, Account.id == ProvisionalGrant.account_id)
+            .join(Registration, Registration.id == ProvisionalGrant.registration_id)
+            .where(ProvisionalGrant.granted_at > now - ONCE_IN, *conditions)
+        )
+        return found or 0
+
+    is_open = (Account.state == "active", Account.expires_at > now)
+    here = Registration.organisation_id == registration.organisation_id
+    return (
+        count(here, *is_open) >= OPEN_AT_ONCE
+        or count(here) >= A_DAY
+        or count(*is_open) >= OPEN_AT_SITE
+        or count() >= A_DAY_AT_SITE
+    )
+
+
 def _hash(office: Office, contact: str) -> str:
-    """Of the contact however it was written."""
-    spelling = find_mailbox(contact) or find_number(contact) or contact
+    """Of the contact however it was written; `a+b@c.example` is the mailbox `a@c.example`."""
+    mailbox = find_mailbox(contact)
+    if mailbox is not None:
+        local, _at, domain = mailbox.rpartition("@")
+        mailbox = f"{local.partition('+')[0] or local}@{domain}"
+    spelling = mailbox or find_number(contact) or contact
     return office.vault.lookup_hash(f"provisional {spelling.casefold().strip()}")

@@ -10,22 +10,20 @@ from __future__ import annotations
 import hmac
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.errors import Refused, UsageError
-from db.models import Account, AuditEvent, Credential, Organisation, Person, Registration, Role
+from db.models import Account, Credential, Organisation, Person, Registration, Role
 from identity.domain.admission import RegistrationState, advance, new_reference
 from identity.domain.birth_dates import read_birth_date
-from identity.domain.registering import ROSTER_TRIES, Way
+from identity.domain.registering import Way
 from identity.office import Office
-from identity.services import audit, registration_ways, registrations
+from identity.services import audit, registration_ways, registrations, roster_guard
 
-_MISSED = "registration:roster_missed"
-_DAY = timedelta(days=1)
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
 
 
@@ -48,7 +46,7 @@ class Claim:
     """Who somebody says to be."""
 
     organisation: str
-    """Its code; empty: the roster knows only one organisation, or none."""
+    """Its code; empty: the person belongs to none."""
     person_code: str
     birth_date: str = field(default="", repr=False)
     class_name: str = ""
@@ -79,35 +77,35 @@ def apply(
         raise UsageError("a number is needed, and a birth date or a class")
     born = read_birth_date(claim.birth_date) if claim.birth_date.strip() else None
     now = office.clock()
-    target = f"{claim.organisation}/{number}"[:200]
-    if session.get_bind().dialect.name == "postgresql":
-        # Fifty tries at once are not to find the count at four.
-        session.execute(select(func.pg_advisory_xact_lock(func.hashtext(target))))
-    tries = session.scalar(
-        select(func.count())
-        .select_from(AuditEvent)
-        .where(
-            AuditEvent.at > now - _DAY, AuditEvent.action == _MISSED, AuditEvent.target == target
-        )
-    )
-    if (tries or 0) >= ROSTER_TRIES:
+    school = session.scalar(select(Organisation).where(Organisation.code == claim.organisation))
+    target = roster_guard.target_of(office, school, number)
+    roster_guard.lock(session)
+    if roster_guard.is_used_up(session, now, target):
         return TooManyTries()
-    account = _find(session, office, claim, number, born)
+    account = _find(session, office, claim, school, number, born)
     if account is None:
-        address = claim.client_address or ""
-        audit.record(session, now, "roster", _MISSED, target, address=address)
+        roster_guard.record_miss(session, now, target, claim.client_address or "")
         return NotOnRoster()
-    return _store(session, office, claim, account, password_hash, proven=born is not None)
+    guessed = roster_guard.is_guessed(session, now, school)
+    return _store(
+        session, office, claim, account, password_hash, proven=born is not None, guessed=guessed
+    )
 
 
 def _find(
-    session: Session, office: Office, claim: Claim, number: str, born: date | None
+    session: Session,
+    office: Office,
+    claim: Claim,
+    school: Organisation | None,
+    number: str,
+    born: date | None,
 ) -> Account | None:
     """The one account without a password of the one person who fits, or None."""
-    statement = select(Person).where(Person.person_code == number)
-    if claim.organisation:
-        statement = statement.join(Organisation, Person.organisation_id == Organisation.id)
-        statement = statement.where(Organisation.code == claim.organisation)
+    # Each person under one school only, or each could be tried under several.
+    statement = select(Person).where(
+        Person.person_code == number,
+        Person.organisation_id == (school.id if school is not None else None),
+    )
     found = session.scalars(statement.limit(2)).all()
     person = found[0] if len(found) == 1 else None
     if born is not None:
@@ -138,6 +136,7 @@ def _store(
     password_hash: str,
     *,
     proven: bool,
+    guessed: bool,
 ) -> Registration | NotOnRoster:
     person = account.person
     assert person is not None, "only people's accounts are found"
@@ -176,10 +175,12 @@ def _store(
         registration.reference,
         name=person.full_name,
         proven_by="birth date" if proven else "class",
+        guessed=guessed,
     )
     session.refresh(registration)
     choice = registration_ways.choice_of(session, office, account.role)
-    if proven and not choice.needs_approval:
+    # While somebody guesses, a birth date that fits may be a guess that hit.
+    if proven and not guessed and not choice.needs_approval:
         registrations.admit(
             session,
             office,

@@ -24,15 +24,21 @@ from db.models import (
     Certificate,
     DeviceName,
     DirectoryEntry,
+    MailedCode,
+    Message,
     NetworkSession,
     NoticeGiven,
+    ProvisionalGrant,
     RegisterEntry,
     Registration,
     TextAccepted,
     UsageDay,
     VerifiedContact,
     Voucher,
+    VoucherBatch,
+    VoucherDevice,
 )
+from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.keeping import kept_until
 from identity.office import Office
 from identity.services import audit
@@ -42,7 +48,7 @@ Table = list[dict[str, Any]]
 _SECRET = frozenset(
     {
         "password_hash", "recoverable", "code_hmac", "code_encrypted", "token", "verifier",
-        "trace", "octets",
+        "trace", "octets", "content_encrypted", "contact_hmac", "birth_hmac", "asked_from",
     }
 )  # fmt: skip
 _LOOK_UPS = ("lookup:run", "flows:read", "sessions:searched", "register:people_read")
@@ -57,15 +63,25 @@ def collect(session: Session, office: Office, account: Account, actor: str) -> d
         found: Sequence[Base] = session.scalars(select(model).where(*where)).unique().all()
         return [_row(one, zone) for one in found]
 
+    # One that many share is nobody's own: whose the other devices are, its holder must not learn.
+    own_vouchers = (
+        select(Voucher.id)
+        .join(VoucherBatch, VoucherBatch.id == Voucher.batch_id)
+        .where(Voucher.account_id == account.id, VoucherBatch.devices == 1)
+    )
     held = {
         "account": [_row(account, zone) | {"role": account.role.name}],
         "person": [_row(account.person, zone)] if account.person else [],
         "devices": rows(Account, Account.owner_id == account.id),
-        "guests": rows(Account, Account.sponsor_id == account.id),
+        "guests": _without_names(rows(Account, Account.sponsor_id == account.id)),
         "registrations": rows(Registration, Registration.account_id == account.id),
         "certificates": rows(Certificate, Certificate.account_id == account.id),
         "directory": rows(DirectoryEntry, DirectoryEntry.account_id == account.id),
         "vouchers": rows(Voucher, Voucher.account_id == account.id),
+        "voucher_devices": rows(VoucherDevice, VoucherDevice.voucher_id.in_(own_vouchers)),
+        "minutes_before": rows(ProvisionalGrant, ProvisionalGrant.account_id == account.id),
+        "messages": rows(Message, func.lower(Message.recipient).in_(_reached_at(session, account))),
+        "mailed_codes": rows(MailedCode, MailedCode.account_id == account.id),
         "mailbox": rows(VerifiedContact, VerifiedContact.account_id == account.id),
         "device_names": rows(DeviceName, DeviceName.account_id == account.id),
         "texts_accepted": rows(TextAccepted, TextAccepted.account_id == account.id),
@@ -108,6 +124,24 @@ def kept_until_of(session: Session, office: Office, account: Account) -> datetim
     ]
     last = max((moment for moment in newest if moment is not None), default=None)
     return kept_until(account.ended_at, last, office.config.archive.retention_days)
+
+
+def _without_names(guests: Table) -> Table:
+    """Guests are people of their own: their host gets to know how many and when, not who."""
+    kept = ("id", "kind", "state", "created_at", "expires_at", "ended_at")
+    return [{name: row[name] for name in kept} for row in guests]
+
+
+def _reached_at(session: Session, account: Account) -> set[str]:
+    """Mailboxes and telephones of the account, as messages name them, in small letters."""
+    proven = session.get(VerifiedContact, account.id)
+    known = (
+        proven.mailbox if proven is not None else None,
+        account.contact,
+        account.person.contact if account.person is not None else None,
+    )
+    found = (find_mailbox(text) or find_number(text) for text in known if text)
+    return {one.lower() for one in found if one}
 
 
 def _row(one: Base, zone: str) -> dict[str, Any]:

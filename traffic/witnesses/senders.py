@@ -119,7 +119,7 @@ class MailSender:
             site.name, site.timezone, mail.sender, self.mailbox, seals[since:], since + 1
         )
         try:
-            send_letter(mail, letter)
+            send_letter(mail, letter, self.mailbox)
         except Refused as error:
             # A witness is asked again: its administrator may set the mailbox right.
             raise BackendUnavailable(f"mail server {mail.host}", str(error)) from error

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 
@@ -138,7 +140,7 @@ def deliver(config: Config, message: Outgoing) -> None:
     if message.channel == "sms":
         send_sms(config.sms, message.recipient, message.body)
     else:
-        send_letter(config.mail, make_letter(config, message))
+        send_letter(config.mail, make_letter(config, message), message.recipient)
 
 
 def make_letter(config: Config, message: Outgoing) -> EmailMessage:
@@ -146,11 +148,12 @@ def make_letter(config: Config, message: Outgoing) -> EmailMessage:
 
     Raises:
         ValueError: a line break stands where it would begin another header.
+        Refused: a header would read the recipient as another mailbox than it is.
     """
     sender = config.mail.sender
     letter = EmailMessage()
     letter["From"] = formataddr((" ".join(config.site.name.split()), sender))
-    letter["To"] = message.recipient
+    letter["To"] = _address(message.recipient)
     letter["Subject"] = message.subject
     letter["Date"] = format_datetime(message.created_at)
     made = int(message.created_at.timestamp() * 1000)
@@ -158,3 +161,14 @@ def make_letter(config: Config, message: Outgoing) -> EmailMessage:
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday note comes back
     letter.set_content(message.body)
     return letter
+
+
+def _address(recipient: str) -> Address:
+    """The recipient for a header. What was counted and proven is this mailbox and no other."""
+    try:
+        address = Address(addr_spec=recipient)
+    except (HeaderParseError, ValueError, IndexError) as error:
+        raise Refused("the recipient is no mailbox that a letter can be sent to") from error
+    if address.addr_spec != recipient:
+        raise Refused("the recipient is no mailbox that a letter can be sent to")
+    return address

@@ -14,6 +14,7 @@ from common.errors import Refused, UsageError
 from identity.domain.contacts import find_mailbox, find_number, hidden, local_form, mobile_number
 from identity.office import Office
 from identity.services import messages
+from identity.services.contacts import clean_mailbox
 
 
 @pytest.mark.parametrize(
@@ -69,10 +70,18 @@ def test_a_short_message_goes_to_mobiles_of_the_countries_allowed() -> None:
         ("a..b@c.example", None),
         ("a" * 65 + "@b.example", None),
         ("-v@b.example", None),
+        ("=?utf-8?q?v=69ctim?=@home.example", None),
+        ("a=b?c@home.example", "a=b?c@home.example"),
     ],
 )
 def test_a_mailbox_is_one_mailbox_and_no_header(typed: str, found: str | None) -> None:
     assert find_mailbox(typed) == found
+
+
+def test_the_mailbox_of_an_account_is_judged_by_the_same_rule() -> None:
+    assert clean_mailbox(" Somchai@School.EXAMPLE ") == "Somchai@school.example"
+    with pytest.raises(UsageError, match="e-mail"):
+        clean_mailbox("=?utf-8?q?v=69ctim?=@home.example")
 
 
 def test_a_contact_is_shown_so_that_its_owner_alone_knows_it() -> None:

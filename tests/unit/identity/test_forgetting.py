@@ -23,6 +23,7 @@ from db.models import (
     Person,
     Registration,
     Role,
+    TextAccepted,
     Voucher,
     VoucherBatch,
     VoucherDevice,
@@ -33,7 +34,10 @@ from tests.conftest import add_person
 
 NOW = datetime(2027, 6, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=200)
-PERSONAL = ("สมชาย", "somchai", "0812345678", "3c22fb010203", "4711", "secret-hash")
+PERSONAL = (
+    "สมชาย", "somchai", "0812345678", "3c22fb010203", "4711", "secret-hash", "birth-hash",
+    "10.5.0.77",
+)  # fmt: skip
 """What must not be found anywhere after it."""
 
 
@@ -57,6 +61,19 @@ def fill(office: Office) -> tuple[int, int, int]:
         assert account.person is not None
         account.person.full_name, account.person.person_code = "สมชาย ใจดี", "4711"
         account.person.contact, account.contact = "0812345678", "0812345678"
+        account.person.birth_hmac = "birth-hash"
+        writing.add(
+            TextAccepted(
+                account_id=person,
+                kind="acceptable-use",
+                version="1",
+                language="th",
+                sha256="x",
+                at=LONG_AGO,
+                client_address="10.5.0.77",
+                client_mac="3c22fb010203",
+            )
+        )
         writing.add(
             OfficerLevel(
                 account_id=person, level="approver", granted_at=LONG_AGO, granted_by="test"

@@ -22,6 +22,7 @@ from identity.services import (
     people,
     registrations,
 )
+from identity.services.messages import TooManyMessages
 from tests.conftest import ADMIN, add_person
 from tests.unit.identity.visitors import (
     NOW,
@@ -169,3 +170,46 @@ def test_a_hosts_word_is_not_enough_any_more_when_the_way_was_changed(
     with timed.database.write() as session:
         hosting.agree(session, timed, reference, host, "1h")
     assert found(timed, reference).state == "pending"
+
+
+def test_a_hundred_false_visitors_cut_nobody_off_and_are_refused_at_once(
+    timed: Office, host: Account
+) -> None:
+    choose(timed, way=Way.SPONSOR)
+    for number in range(hosting.LISTED):
+        submit(timed, f"joker{number}", sponsor_name="somsri")
+    honest = submit(timed, "honest", sponsor_name="somsri")
+    with timed.database.write() as session:
+        waiting = hosting.waiting_for(session, host)
+        assert honest not in [row.reference for row in waiting]
+        row = hosting.find_waiting(session, host, honest)
+        assert row is not None
+        with pytest.raises(UsageError, match="reason"):
+            hosting.decline_all(session, timed, host, row.id, " ")
+        newest = waiting[-2].id
+        assert hosting.decline_all(session, timed, host, newest, "a joke") == hosting.LISTED - 1
+        left = [row.username for row in hosting.waiting_for(session, host)]
+        assert left == [f"joker{hosting.LISTED - 1}", "honest"]
+        hosting.agree(session, timed, honest, host, "1h")
+    assert found(timed, honest).state == "active"
+
+
+def test_so_many_from_one_address_wait_for_one_host_whether_there_is_one_or_not(
+    timed: Office, host: Account
+) -> None:
+    choose(timed, way=Way.SPONSOR)
+    for name in ("somsri", "nobody"):
+        for number in range(hosting.OPEN_FROM_ADDRESS + 1):
+            reference = submit(
+                timed, f"{name}{number}", sponsor_name=name, client_address="10.0.0.1"
+            )
+            row = found(timed, reference)
+            with timed.database.read() as session:
+                if number < hosting.OPEN_FROM_ADDRESS:
+                    hosting.refuse_too_many(session, row)
+                    continue
+                with pytest.raises(TooManyMessages):
+                    hosting.refuse_too_many(session, row)
+    elsewhere = submit(timed, "elsewhere", sponsor_name="somsri", client_address="10.0.0.2")
+    with timed.database.read() as session:
+        hosting.refuse_too_many(session, found(timed, elsewhere))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -12,6 +13,7 @@ from common.errors import Refused
 from db.models import (
     Account,
     CoaRequest,
+    ContactCode,
     Credential,
 )
 from identity.domain.registering import Way
@@ -34,8 +36,8 @@ from tests.unit.identity.visitors import (
     grant,
     open_session,
     reachable,
-    submit,
 )
+from tests.unit.identity.visitors import submit as submit_only
 
 
 @pytest.fixture
@@ -52,6 +54,25 @@ def timed(office: Office, clock: Clock) -> Iterator[Office]:
 @pytest.fixture
 def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
     yield reachable(office_on, clock)
+
+
+def submit(office: Office, name: str = "visitor", **fields: Any) -> str:
+    """An application whose visitor was sent a code."""
+    reference = submit_only(office, name, **fields)
+    now = office.clock()
+    with office.database.write() as session:
+        code = ContactCode(
+            registration_id=registrations.locked(session, reference).id,
+            code_hmac="x",
+            created_at=now,
+            expires_at=now + timedelta(minutes=30),
+        )
+        session.add(code)
+    return reference
+
+
+def mac_of(number: int) -> str:
+    return f"a2b4c602{number:04x}"
 
 
 @pytest.fixture
@@ -132,3 +153,55 @@ def test_a_refusal_ends_the_minutes_at_once(timed: Office, host: Account) -> Non
     with timed.database.read() as session:
         assert session.get_one(Account, account.id).state == "suspended"
         assert session.scalars(select(CoaRequest.kind)).one() == "disconnect"
+
+
+def test_there_are_no_minutes_before_a_code_was_sent(timed: Office) -> None:
+    choose(timed, way=Way.MAIL_CODE, answerable=ADMIN)
+    with pytest.raises(Refused):
+        grant(timed, submit_only(timed))
+
+
+def test_a_mailbox_with_a_tag_is_the_same_mailbox(timed: Office) -> None:
+    choose(timed, way=Way.MAIL_CODE, answerable=ADMIN)
+    grant(timed, submit(timed, contact="joker+1@home.example"))
+    with pytest.raises(Refused, match="today"):
+        grant(timed, submit(timed, "visitor2", contact="joker+2@home.example"), mac_of(2))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the ceilings, in the same proportions."""
+    bounds = {"OPEN_AT_ONCE": 2, "A_DAY": 4, "OPEN_AT_SITE": 6, "A_DAY_AT_SITE": 8}
+    for name, number in bounds.items():
+        monkeypatch.setattr(provisional, name, number)
+
+
+@pytest.mark.usefixtures("small")
+def test_invented_devices_and_contacts_get_minutes_only_up_to_a_ceiling(
+    timed_on: Office, clock: Clock
+) -> None:
+    choose(timed_on, way=Way.MAIL_CODE, answerable=ADMIN)
+    with timed_on.database.write() as session:
+        added = [roles.add_organisation(session, timed_on, code, code, "test") for code in "ABCD"]
+        session.flush()
+        schools = [one.id for one in added]
+
+    def granted(number: int, school: int) -> bool:
+        fields = {"contact": f"x{number}@home.example", "organisation_id": schools[school]}
+        try:
+            grant(timed_on, submit(timed_on, f"visitor{number}", **fields), mac_of(number))
+        except Refused:
+            return False
+        return True
+
+    assert [granted(number, 0) for number in range(3)] == [True, True, False]
+    assert [granted(number, 1) for number in range(10, 13)] == [True, True, False]
+    assert [granted(number, 2) for number in range(20, 23)] == [True, True, False]
+    assert not granted(30, 3), "six are open at the site"
+    clock.now += timedelta(minutes=11)
+    assert [granted(number, 0) for number in range(40, 43)] == [True, True, False]
+    clock.now += timedelta(minutes=11)
+    assert not granted(50, 0), "four a day at one school"
+    assert not granted(51, 3), "eight a day at the site"
+    clock.now += timedelta(days=1)
+    assert granted(60, 0)

@@ -12,6 +12,8 @@ from sqlalchemy import func, select
 from common.errors import UsageError
 from db.models import (
     Account,
+    AuditEvent,
+    Organisation,
     Person,
 )
 from identity.domain.access import Granted
@@ -24,6 +26,7 @@ from identity.services import (
     registrations,
     roles,
     roster,
+    roster_guard,
 )
 from tests.conftest import ADMIN
 from tests.unit.identity.visitors import (
@@ -152,6 +155,50 @@ def test_a_number_is_tried_five_times_a_day(timed_on: Office, clock: Clock) -> N
     assert isinstance(claim(school, person_code="1002", class_name="x"), roster.NotOnRoster)
     clock.now += timedelta(days=1, seconds=1)
     assert claim(school, birth_date="31/12/2552").state == "active"
+
+
+def test_nobody_gets_more_tries_by_leaving_the_school_out(school: Office) -> None:
+    for day in range(1, 6):
+        claim(school, birth_date=f"{day}/12/2552")
+    for organisation in ("", "S2", "no such school"):
+        found_there = claim(school, organisation=organisation, birth_date="31/12/2552")
+        assert isinstance(found_there, roster.NotOnRoster)
+    assert isinstance(claim(school, birth_date="31/12/2552"), roster.TooManyTries)
+
+
+def test_after_thirty_misses_at_a_school_a_birth_date_waits_for_an_officer(
+    timed_on: Office, clock: Clock
+) -> None:
+    school = make_school(timed_on)
+    for number in range(30):
+        claim(school, person_code=f"9{number}", birth_date="31/12/2552")
+    with school.database.read() as session:
+        assert [one.code for one in roster_guard.guessed_schools(session, clock.now)] == ["S1"]
+        assert not roster_guard.is_site_guessed(session, clock.now)
+        other = session.scalar(select(Organisation).where(Organisation.code == "S2"))
+        assert not roster_guard.is_guessed(session, clock.now, other)
+    row = claim(school, birth_date="31/12/2552")
+    assert (row.state, row.birth_proven, row.account_id) == ("pending", True, None)
+    assert not isinstance(login.check_password(school, "s1001", PASSWORD), Granted)
+    clock.now += timedelta(days=1, seconds=1)
+    with school.database.read() as session:
+        assert not roster_guard.guessed_schools(session, clock.now)
+
+
+def test_who_goes_on_to_other_schools_meets_the_bound_of_the_site(school: Office) -> None:
+    for number in range(60):
+        organisation = "S2" if number % 3 == 0 else "nowhere" if number % 3 == 1 else "S1"
+        claim(school, organisation=organisation, person_code=f"9{number}", class_name="x")
+    assert claim(school, birth_date="31/12/2552").state == "pending"
+
+
+def test_what_was_tried_as_a_number_is_not_kept(school: Office) -> None:
+    claim(school, person_code="1103700123456", birth_date="31/12/2552")
+    with school.database.read() as session:
+        kept = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == roster_guard.MISSED)
+        ).one()
+    assert "1103700123456" not in f"{kept.target}{kept.detail}"
 
 
 @pytest.mark.parametrize(

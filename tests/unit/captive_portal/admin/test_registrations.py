@@ -11,8 +11,9 @@ import pytest
 
 from db.models import Account, Registration
 from identity.domain.admission import format_code
+from identity.domain.registering import ROSTER_MISSES_SCHOOL
 from identity.office import Office
-from identity.services import people, registrations
+from identity.services import people, registrations, roles, roster_guard
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -161,3 +162,18 @@ def test_a_role_that_is_not_offered_is_refused(admin: Officer, office: Office) -
     text = admin.follow(f"{page}/approve", page, role="device", expiry="7")
     assert "There is no role device." in text
     assert find(office, reference).state == "pending"
+
+
+def test_the_first_page_warns_when_somebody_guesses_at_the_roster(
+    admin: Officer, office: Office
+) -> None:
+    with office.database.write() as session:
+        school = roles.add_organisation(session, office, "R9", "Roster School", "test")
+        target = roster_guard.target_of(office, school, "1001")
+        for _ in range(ROSTER_MISSES_SCHOOL - 1):
+            roster_guard.record_miss(session, office.clock(), target, "10.0.0.1")
+    assert "birth dates of the roster" not in admin.get("/").text
+    with office.database.write() as session:
+        roster_guard.record_miss(session, office.clock(), target, "10.0.0.1")
+    assert "birth dates of the roster of Roster School" in admin.get("/").text
+    assert "Roster School คำขอของนักเรียน" in admin.get("/?lang=th").text

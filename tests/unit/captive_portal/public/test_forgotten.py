@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
+from captive_portal.public import forgotten
 from db.models import Account, AuditEvent, CoaRequest, Credential, MailedCode, NasClient
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import contacts, forgotten, housekeeping, people
+from identity.services import contacts, housekeeping, officers, people
+from identity.services import forgotten as forgotten_service
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import HERE, Visitor, make_app
 from tests.unit.captive_portal.public.own import (
@@ -30,8 +34,9 @@ NEW_FIELDS = {"password": NEW, "password_again": NEW}
 
 
 @pytest.fixture
-def mailing(office: Office, nas: NasClient) -> Office:
+def mailing(office: Office, nas: NasClient, monkeypatch: pytest.MonkeyPatch) -> Office:
     """The office with a mail server; somchai has proven a mailbox, malee has none."""
+    monkeypatch.setattr(forgotten, "ANSWER_SECONDS", 0.0)
     assert nas.id == 1
     somchai = add_person(office, "somchai", PASSWORD)
     add_person(office, "malee", PASSWORD)
@@ -118,6 +123,38 @@ def test_a_suspended_account_gets_no_code_and_an_old_code_does_not_lift_it(
     assert len(letters(mailing)) == 1
 
 
+def test_the_time_of_an_answer_does_not_tell_who_has_a_mailbox(
+    mailing: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(forgotten, "ANSWER_SECONDS", 60.0)
+    monkeypatch.setattr(time, "sleep", waits.append)
+    started = time.monotonic()
+    for name in ("somchai", "nobody"):
+        ask(visitor_of(mailing), name)
+    # Each waits for what is left of the same time, counted from before it looked.
+    assert len(letters(mailing)) == 1 and len(waits) == 2
+    assert all(60 - (time.monotonic() - started) <= wait < 60 for wait in waits)
+
+
+def test_an_officer_gets_no_code_and_cannot_use_one_from_before(mailing: Office) -> None:
+    visitor = visitor_of(mailing)
+    nobody = ask(visitor, "no such name")
+    ask(visitor, "somchai")
+    code = code_in(letters(mailing)[0][1])
+    with mailing.database.write() as session:
+        officers.grant(session, mailing, "somchai", Level.HELP_DESK, "test")
+    used = visitor.fill("/reset?lang=en", "/reset", code=code, **NEW_FIELDS)
+    assert used.status_code == 422
+    assert ask(visitor, "somchai") == nobody
+    assert len(letters(mailing)) == 1
+    with mailing.database.read() as session:
+        details = session.scalars(
+            select(AuditEvent.detail).where(AuditEvent.action == "account:reset_asked")
+        ).all()
+    assert "officer" in details[-1]
+
+
 def test_a_code_dies_after_half_an_hour_with_the_next_one_and_with_the_password(
     mailing: Office,
 ) -> None:
@@ -183,7 +220,7 @@ def test_a_stranger_who_asks_again_and_again_does_not_use_up_the_owners_codes(
     assert len(letters(mailing)) == 4
     for number in range(20):
         ask(Visitor(owner.app, f"198.51.100.{number}"), "somchai")
-    assert len(letters(mailing)) == forgotten.CODES_A_DAY, "no mailbox is flooded"
+    assert len(letters(mailing)) == forgotten_service.CODES_A_DAY, "no mailbox is flooded"
 
 
 def test_a_right_code_passes_what_others_have_tried_from_its_address(mailing: Office) -> None:
