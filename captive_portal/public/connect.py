@@ -31,6 +31,7 @@ from captive_portal.vendors.profile import (
     FetchStep,
     Forged,
     ServerStep,
+    names_device,
 )
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
@@ -39,7 +40,7 @@ from db.models import PortalToken
 from identity.domain.access import Denied, Granted, Reason
 from identity.services import gateway_requests, hand_over
 from identity.services.login import record_decision
-from identity.services.tokens import mint
+from identity.services.tokens import prepare
 from identity.services.voucher_terms import place_of
 from identity.services.vouchers import may_join
 
@@ -75,23 +76,14 @@ def show() -> Response:
         decision = hand_over.admit(session, office, current.account, visit().mac)
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
-    with office.database.write() as session:
-        place = place_of(session, nas.id, visit().ssid)
-        refused = may_join(session, office, current.account.id, visit().mac, place)
-        if refused is not None:
-            return make_response(
-                render_template("connect.html", problem=refusal_text(refused)), 403
-            )
-        close_open_visit(session)
-        token = mint(session, office, current.account, visit().mac or None, nas.id)
+    token = prepare(office, current.account, visit().mac or None, nas.id)
     try:
         step = vendor_called(nas.vendor).step(
             arrival_of_visit(), gateway_of(nas), _entry(decision, token)
         )
     except Forged as error:
         raise StaleVisit from error
-    names_device = isinstance(step, ServerStep) or step.names_device
-    if names_device and visit().seen_from != client_address():
+    if names_device(step) and visit().seen_from != client_address():
         # Else the address of this page, opened by somebody who is signed in, would let in the
         # device of whoever sent it. A gateway that sees the device itself needs no such care.
         moved = gettext(
@@ -99,6 +91,16 @@ def show() -> Response:
             "on the device that is to go online."
         )
         return make_response(render_template("connect.html", problem=moved), 403)
+    with office.database.write() as session:
+        # Only now: whoever is refused above has used up no place of a voucher.
+        place = place_of(session, nas.id, visit().ssid)
+        refused = may_join(session, office, current.account.id, visit().mac, place)
+        if refused is not None:
+            return make_response(
+                render_template("connect.html", problem=refusal_text(refused)), 403
+            )
+        close_open_visit(session)
+        session.add(token)
     if isinstance(step, BrowserStep):
         return _follow(step)
     completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)

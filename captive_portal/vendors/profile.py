@@ -174,6 +174,11 @@ Step = BrowserStep | ServerStep | FetchStep
 """What lets a visitor in."""
 
 
+def names_device(step: Step) -> bool:
+    """Whether the step says which device comes in, so that it matters who opens its page."""
+    return isinstance(step, ServerStep) or step.names_device
+
+
 class Vendor(Protocol):
     """One make. Its name is its name in identity.domain.vendors."""
 

@@ -15,11 +15,12 @@ from sqlalchemy import select
 
 from captive_portal.vendors import controller
 from captive_portal.web.tokens import Signer, SignIn
-from db.models import Account, AuthEvent, NasClient, PortalToken, Role
+from db.models import Account, AuthEvent, NasClient, PortalToken, Role, VoucherDevice
 from identity.office import Office
+from identity.services import vouchers
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
-from tests.conftest import add_person
+from tests.conftest import ADMIN, add_person
 from tests.unit.captive_portal.public.conftest import HERE, MAC, Visitor, open_session
 from tests.vectors.portal_fixtures import FOLDER, Told, load
 
@@ -340,3 +341,32 @@ def test_a_page_to_go_back_to_that_is_too_long_to_carry_is_left_out(
     query = urlencode({"login_url": login, "continue_url": f"http://a.test/{noise[600:2500]}"})
     page = visitor.get(connect(visitor, f"/p/hall/?{query}", signed_in))
     assert f'action="{login}"' in page.text
+
+
+@pytest.fixture
+def voucher(office: Office) -> str:
+    """A code for one device."""
+    with office.database.write() as session:
+        _, codes = vouchers.create_batch(
+            session, office, count=1, role="guest", minutes=60, devices=1, issuer=ADMIN
+        )
+    return codes[0]
+
+
+def sign_in_with(visitor: Visitor, code: str, path: str = "/voucher") -> str:
+    """The address that a good code sends the browser on to."""
+    answer = visitor.fill(path, code=code)
+    assert answer.status_code == 303
+    return answer.location
+
+
+def test_a_hand_over_that_is_refused_takes_no_place_of_a_voucher(
+    visitor: Visitor, office: Office, console: Callable[[str], Told], voucher: str
+) -> None:
+    console("api")
+    sign_in = sign_in_with(visitor, voucher).partition("s=")[2].partition("&")[0]
+    sent = connect(visitor, f"/guest/s/default/?{UNIFI}", sign_in, address=ELSEWHERE)
+    assert visitor.get(sent).status_code == 403
+    with office.database.read() as session:
+        assert not session.scalars(select(VoucherDevice)).all()
+        assert not session.scalars(select(PortalToken)).all()
