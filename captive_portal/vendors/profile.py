@@ -109,6 +109,8 @@ class BrowserStep:
     fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     names_device: bool = False
     """Whether the fields say which device comes in, instead of the gateway seeing it."""
+    granted_to: str | None = None
+    """As of a `ServerStep`."""
 
 
 class Completion(StrEnum):
@@ -126,6 +128,9 @@ class ServerStep:
     """Our server calls the controller, whose address is registered. `run` blocks for seconds."""
 
     run: Callable[[], Completion]
+    granted_to: str | None = None
+    """The device that is let in where the make asks nobody else: the portal counts and records it.
+    None where RADIUS is asked, which does both."""
 
 
 class Kind(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from db.models import Account, PortalToken
@@ -48,3 +49,8 @@ def mint(
     token = prepare(office, account, client_mac, nas_client_id)
     session.add(token)
     return token
+
+
+def withdraw(session: Session, token_id: int) -> None:
+    """Forget a token that came to nothing; its device counts no more."""
+    session.execute(delete(PortalToken).where(PortalToken.id == token_id))

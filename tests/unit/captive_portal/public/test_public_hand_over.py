@@ -11,13 +11,13 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from captive_portal.vendors import controller
 from captive_portal.web.tokens import Signer, SignIn
 from db.models import Account, AuthEvent, NasClient, PortalToken, Role, VoucherDevice
 from identity.office import Office
-from identity.services import vouchers
+from identity.services import tokens, vouchers
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
 from tests.conftest import ADMIN, add_person
@@ -370,3 +370,112 @@ def test_a_hand_over_that_is_refused_takes_no_place_of_a_voucher(
     with office.database.read() as session:
         assert not session.scalars(select(VoucherDevice)).all()
         assert not session.scalars(select(PortalToken)).all()
+
+
+MERAKI = urlencode({"base_grant_url": "https://n143.network-auth.com/splash/grant"})
+
+
+def arriving(make: str, device: str) -> str:
+    """What each make's redirect says of a device; for OPNsense that is its address."""
+    return {
+        "unifi": f"/p/hall/?id={device}&ap=aabbccddee01",
+        "mist": f"/p/hall/?client_mac={device}&ap_mac=aabbccddee01",
+        "meraki": f"/p/hall/?{MERAKI}&client_mac={device}",
+        "opnsense": f"/p/hall/?zone=0&mac={MAC}",
+    }[make]
+
+
+def add_make_without_radius(office: Office, make: str) -> None:
+    settings = {
+        "unifi": load(FOLDER / "unifi" / "api.json")["gateway"]["settings"],
+        "mist": {"wlan_id": "w", "secret": "s"},
+        "meraki": {"mode": "click-through"},
+        "opnsense": {"controller": "https://10.0.0.2", "api_key": "k", "api_secret": "s"},
+    }[make]
+    add_gateway(office, make, **settings)
+
+
+@pytest.fixture
+def obedient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Controllers that do what they are told."""
+    of_unifi = [call["answer"] for call in load(FOLDER / "unifi" / "api.json")["calls"]]
+    unifi = Told(of_unifi * 9)
+    opnsense = Told([{"status": 200, "json": {"clientState": "AUTHORIZED"}}] * 9)
+
+    def exchange(where: controller.Controller, call: controller.Call) -> controller.Answer:
+        told = opnsense if "/captiveportal/" in call.path else unifi
+        return told.exchange(where, call)
+
+    monkeypatch.setattr(controller, "exchange", exchange)
+
+
+@pytest.mark.usefixtures("obedient")
+@pytest.mark.parametrize("make", ["unifi", "mist", "meraki", "opnsense"])
+def test_a_make_that_asks_no_radius_is_held_to_the_number_of_devices_and_written_down(
+    visitor: Visitor, office: Office, signed_in: str, somchai: int, make: str
+) -> None:
+    add_make_without_radius(office, make)
+    with office.database.write() as session:
+        session.get_one(Account, somchai).role.simultaneous = 1
+    answers = []
+    for number, device in enumerate((MAC, "3c22fb010204", MAC)):
+        address = HERE if device == MAC else ELSEWHERE
+        visitor.address = address
+        path = connect(visitor, arriving(make, device), signed_in, address)
+        answers.append(visitor.get(path).status_code)
+        with office.database.write() as session:
+            if number == 0:  # the two minutes of the first hand-over are over
+                session.execute(delete(PortalToken))
+    went = 200 if make in ("mist", "meraki") else 303
+    assert answers == [went, 403, went]
+    with office.database.read() as session:
+        events = session.scalars(select(AuthEvent)).all()
+    device = HERE if make == "opnsense" else MAC
+    assert {(one.calling_station_id, one.trace, one.outcome) for one in events} == {
+        (device, f"portal:granted={device}", "accept")
+    }
+    assert len(events) == 2
+
+
+def test_two_devices_that_are_let_in_at_one_moment_are_two(
+    visitor: Visitor, office: Office, signed_in: str, somchai: int
+) -> None:
+    """The first is still on its way: nothing but its token tells."""
+    add_gateway(office, "mist", wlan_id="w", secret="s")
+    with office.database.write() as session:
+        account = session.get_one(Account, somchai)
+        account.role.simultaneous = 1
+        session.add(tokens.prepare(office, account, "3c22fb010204", 1))
+    answer = visitor.get(connect(visitor, arriving("mist", MAC), signed_in))
+    assert answer.status_code == 403 and "on as many devices" in answer.text
+
+
+def test_a_hand_over_that_came_to_nothing_counts_no_device(
+    visitor: Visitor, office: Office, console: Callable[[str], Told], signed_in: str
+) -> None:
+    console("api-wrong-key")
+    path = connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in)
+    assert visitor.get(path).status_code == 503
+    with office.database.read() as session:
+        assert not session.scalars(select(PortalToken)).all()
+        assert not session.scalars(select(AuthEvent)).all()
+
+
+def test_a_voucher_lets_in_as_many_addresses_as_devices_where_the_redirect_names_no_device(
+    visitor: Visitor, office: Office, obedient: None, voucher: str
+) -> None:
+    add_make_without_radius(office, "opnsense")
+    sign_in = sign_in_with(visitor, voucher).partition("s=")[2].partition("&")[0]
+    answers = []
+    for address in (HERE, ELSEWHERE):
+        visitor.address = address
+        answers.append(visitor.get(connect(visitor, "/p/hall/?zone=0", sign_in, address)))
+    assert [answer.status_code for answer in answers] == [303, 403]
+
+
+def test_a_grant_by_the_browser_needs_the_device_in_the_redirect(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "meraki", mode="click-through")
+    answer = visitor.get(connect(visitor, f"/p/hall/?{MERAKI}", signed_in))
+    assert answer.status_code == 403 and "which device this is" in answer.text
