@@ -103,11 +103,14 @@ def arrive_from(nas: NasClient) -> Response:
     here = client_address()
     if arrival.from_ip and arrival.ip not in ("", here):
         raise StaleVisit
+    ip = arrival.ip or here if arrival.from_ip else arrival.ip
+    if arrival.ip_if_own and ip != here:
+        ip = ""
     set_visit(
         Visit(
             nas=nas.name,
             mac=arrival.mac,
-            ip=arrival.ip or here if arrival.from_ip else arrival.ip,
+            ip=ip,
             ap_mac=arrival.ap_mac,
             ssid=arrival.ssid,
             url=safe_return_url(arrival.url),

@@ -72,6 +72,8 @@ class Arrival:
     from_ip: bool = False
     """Whether `ip` must be, and if empty is, the address the browser comes from: for makes that
     let in an address which a redirect names that nobody signs."""
+    ip_if_own: bool = False
+    """Whether `ip` is dropped unless the browser comes from it: for makes that do without."""
     ssid: str = ""
     ap_mac: str = ""
     url: str = ""

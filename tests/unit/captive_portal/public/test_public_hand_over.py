@@ -479,3 +479,15 @@ def test_a_grant_by_the_browser_needs_the_device_in_the_redirect(
     add_gateway(office, "meraki", mode="click-through")
     answer = visitor.get(connect(visitor, f"/p/hall/?{MERAKI}", signed_in))
     assert answer.status_code == 403 and "which device this is" in answer.text
+
+
+def test_a_form_carries_only_the_address_of_the_browser_that_sends_it(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "ruckus", login_url="http://10.0.0.9:9997")
+    own = connect(visitor, f"/p/hall/?client_mac={MAC}&uip={HERE}", signed_in)
+    assert f'name="ip" value="{HERE}"' in visitor.get(own).text
+    assert Visitor(visitor.app, ELSEWHERE).get(own).status_code == 403
+    another = connect(visitor, f"/p/hall/?client_mac={MAC}&uip={ELSEWHERE}", signed_in)
+    page = visitor.get(another).text
+    assert 'name="password"' in page and 'name="ip"' not in page
