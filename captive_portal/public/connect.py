@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from captive_portal.public import steps, throttle
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.open_visits import close_open_visit
-from captive_portal.public.sign_ins import holder, sign_in_text
+from captive_portal.public.sign_ins import FIELD, holder, sign_in_text
 from captive_portal.public.site import (
     StaleVisit,
     client_address,
@@ -59,7 +59,10 @@ def show() -> Response:
     probe, and the status page links to it.
     """
     current = holder()
-    if current is None:
+    if current is None or not request.args.get(FIELD):
+        # By the cookie alone a link from anywhere would do, with anybody's visit in it.
+        return redirect(page("login.form"), 302)
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
         return redirect(page("login.form"), 302)
     nas = nas_of_visit()
     if nas is None or not can_hand_over(nas):
@@ -92,6 +95,11 @@ def show() -> Response:
             "on the device that is to go online."
         )
         return make_response(render_template("connect.html", problem=moved), 403)
+    sign_in = current.sign_in
+    if names_device(step) and (sign_in.nas, sign_in.mac) != (nas.name, visit().mac):
+        # Behind a router that translates, all devices have one address: the password says that
+        # this very one is meant.
+        return redirect(page("login.form", again="1"), 302)
     device = None if isinstance(step, FetchStep) else step.granted_to
     if device == "":
         unnamed = gettext(

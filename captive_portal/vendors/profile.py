@@ -101,6 +101,10 @@ class Entry:
     quota_octets: int | None = None
 
 
+NOBODY = Entry(username="", token="", destination="")
+"""For a step that is only looked at: making one asks nobody anything."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserStep:
     """The browser goes to the gateway, by a link or a form."""

@@ -36,10 +36,17 @@ def somchai(office: Office) -> int:
 @pytest.fixture
 def signed_in(office: Office, somchai: int) -> str:
     """The text of a sign-in, as a login gives it."""
+    return signed(office, somchai)
+
+
+def signed(office: Office, account_id: int, mac: str = MAC) -> str:
+    """A sign-in that was proven on a visit to `hall`; no visit without a device."""
     signer = Signer.open(office.config.keys_dir / "portal-session.key")
-    return signer.sign_in(
-        SignIn(key="k", account_id=somchai, since=office.clock(), method="portal")
-    )
+    here = SignIn(
+        key="k", account_id=account_id, since=office.clock(), method="portal",
+        nas="hall" if mac else "", mac=mac,
+    )  # fmt: skip
+    return signer.sign_in(here)
 
 
 def add_gateway(
@@ -421,7 +428,8 @@ def test_a_make_that_asks_no_radius_is_held_to_the_number_of_devices_and_written
     for number, device in enumerate((MAC, "3c22fb010204", MAC)):
         address = HERE if device == MAC else ELSEWHERE
         visitor.address = address
-        path = connect(visitor, arriving(make, device), signed_in, address)
+        s = signed_in if make == "opnsense" else signed(office, somchai, device)
+        path = connect(visitor, arriving(make, device), s, address)
         answers.append(visitor.get(path).status_code)
         with office.database.write() as session:
             if number == 0:  # the two minutes of the first hand-over are over
@@ -465,10 +473,11 @@ def test_a_voucher_lets_in_as_many_addresses_as_devices_where_the_redirect_names
     visitor: Visitor, office: Office, obedient: None, voucher: str
 ) -> None:
     add_make_without_radius(office, "opnsense")
-    sign_in = sign_in_with(visitor, voucher).partition("s=")[2].partition("&")[0]
     answers = []
     for address in (HERE, ELSEWHERE):
         visitor.address = address
+        form = visitor.get("/p/hall/?zone=0").location.replace("/?", "/voucher?")
+        sign_in = sign_in_with(visitor, voucher, form).partition("s=")[2].partition("&")[0]
         answers.append(visitor.get(connect(visitor, "/p/hall/?zone=0", sign_in, address)))
     assert [answer.status_code for answer in answers] == [303, 403]
 
@@ -491,3 +500,50 @@ def test_a_form_carries_only_the_address_of_the_browser_that_sends_it(
     another = connect(visitor, f"/p/hall/?client_mac={MAC}&uip={ELSEWHERE}", signed_in)
     page = visitor.get(another).text
     assert 'name="password"' in page and 'name="ip"' not in page
+
+
+def test_a_sign_in_lets_in_no_other_device_than_the_one_it_was_proven_on(
+    visitor: Visitor, console: Callable[[str], Told], office: Office, somchai: int
+) -> None:
+    """Behind a router that translates, the visit of another comes from the same address."""
+    told = console("api")
+    for elsewhere in (signed(office, somchai, "3c22fb010204"), signed(office, somchai, "")):
+        answer = visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", elsewhere))
+        assert answer.status_code == 302 and answer.location.startswith("/?")
+        assert "s=" not in answer.location.split("visit=")[0]
+        assert "sign in once more for this device" in visitor.follow(answer).text
+    assert not told.asked
+
+
+def test_who_signs_in_on_a_visit_is_handed_over(
+    visitor: Visitor, office: Office, console: Callable[[str], Told], voucher: str
+) -> None:
+    told = console("api")
+    form = visitor.get(f"/guest/s/default/?{UNIFI}").location.replace("/?", "/voucher?")
+    handed = visitor.get(sign_in_with(visitor, voucher, form))
+    assert handed.status_code == 303 and len(told.asked) == 2
+
+
+@pytest.mark.parametrize("sent", ["by cookie alone", "from another site"])
+def test_a_link_hands_nobody_over(
+    visitor: Visitor, office: Office, signed_in: str, sent: str
+) -> None:
+    add_gateway(office, "mikrotik", login_url="http://10.5.50.1/login")
+    path, headers = connect(visitor, f"/p/hall/?mac={MAC}", signed_in), {}
+    if sent == "by cookie alone":
+        path = path.replace(f"&s={signed_in}", "")
+        headers = {"Cookie": f"yuenyan_portal={signed_in}"}
+    else:
+        headers = {"Sec-Fetch-Site": "cross-site"}
+    answer = visitor.get(path, headers=headers)
+    assert answer.status_code == 302 and answer.location.startswith("/?")
+
+
+def test_a_scanned_slip_takes_no_visit_that_lets_in_the_device_it_names(
+    visitor: Visitor, console: Callable[[str], Told], voucher: str
+) -> None:
+    """It may be of a stranger behind the same router, who waits for this."""
+    console("api")
+    visitor.get(f"/guest/s/default/?{UNIFI}")
+    scanned = visitor.get(f"/v?c={voucher}&lang=en")
+    assert "visit=" not in scanned.location and "scanned=1" in scanned.location
