@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.errors import UsageError
+from common.net import find_mac
 from db.models import Account, AuthEvent, NetworkSession, PortalToken, Voucher, VoucherBatch
 from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.limits import hold
@@ -80,7 +81,8 @@ def full_for(session: Session, office: Office, account: Account, device: str) ->
     session.get(Account, account.id, with_for_update=True)
     facts = snapshot(session, account)
     limits = [facts.role.simultaneous]
-    if is_of_voucher(facts.kind, facts.username):
+    if is_of_voucher(facts.kind, facts.username) and find_mac(device) is None:
+        # A MAC address has its place among the devices of the voucher, which can be taken off it.
         limits += session.scalars(
             select(VoucherBatch.devices)
             .join(Voucher, Voucher.batch_id == VoucherBatch.id)

@@ -547,3 +547,19 @@ def test_a_scanned_slip_takes_no_visit_that_lets_in_the_device_it_names(
     visitor.get(f"/guest/s/default/?{UNIFI}")
     scanned = visitor.get(f"/v?c={voucher}&lang=en")
     assert "visit=" not in scanned.location and "scanned=1" in scanned.location
+
+
+def test_a_device_that_was_taken_off_a_voucher_leaves_its_place_where_no_radius_is_asked(
+    visitor: Visitor, office: Office, voucher: str
+) -> None:
+    add_make_without_radius(office, "mist")
+
+    def come(mac: str) -> int:
+        form = visitor.get(arriving("mist", mac)).location.replace("/?", "/voucher?")
+        answer = visitor.fill(form, code=voucher)
+        return visitor.get(answer.location).status_code if answer.status_code == 303 else 422
+
+    assert (come(MAC), come("3c22fb010204")) == (200, 422)
+    with office.database.write() as session:
+        session.scalars(select(VoucherDevice)).one().released_at = office.clock()
+    assert come("3c22fb010204") == 200
