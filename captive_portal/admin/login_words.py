@@ -53,6 +53,7 @@ STEPS: Mapping[str, LazyString] = {
     "teap:cryptobinding": _("What was proven inside is bound to the tunnel; nobody is in between"),
     "teap:peer_refused": _("The device ended the login itself: %(value)s"),
     "teap:unknown_tlv": _("The device demanded something the server does not know: %(value)s"),
+    "portal:granted": _("The portal told the gateway to let %(value)s in"),
     "proxy:realm": _("The name belongs to the institution %(value)s"),
     "proxy:server": _("The server %(value)s was asked"),
     "proxy:accept": _("The other institution accepted the login"),

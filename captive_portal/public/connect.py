@@ -6,6 +6,7 @@ registered for the NAS. After it the gateway sends the browser back to our statu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, make_response, redirect, render_template, request
@@ -14,7 +15,7 @@ from werkzeug.wrappers import Response
 from captive_portal.public import steps, throttle
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.open_visits import close_open_visit
-from captive_portal.public.sign_ins import holder, sign_in_text
+from captive_portal.public.sign_ins import FIELD, holder, sign_in_text
 from captive_portal.public.site import (
     StaleVisit,
     client_address,
@@ -31,15 +32,16 @@ from captive_portal.vendors.profile import (
     FetchStep,
     Forged,
     ServerStep,
+    names_device,
 )
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
-from db.models import PortalToken
+from db.models import Account, PortalToken
 from identity.domain.access import Denied, Granted, Reason
 from identity.services import gateway_requests, hand_over
 from identity.services.login import record_decision
-from identity.services.tokens import mint
+from identity.services.tokens import prepare, withdraw
 from identity.services.voucher_terms import place_of
 from identity.services.vouchers import may_join
 
@@ -57,7 +59,10 @@ def show() -> Response:
     probe, and the status page links to it.
     """
     current = holder()
-    if current is None:
+    if current is None or not request.args.get(FIELD):
+        # By the cookie alone a link from anywhere would do, with anybody's visit in it.
+        return redirect(page("login.form"), 302)
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
         return redirect(page("login.form"), 302)
     nas = nas_of_visit()
     if nas is None or not can_hand_over(nas):
@@ -75,23 +80,14 @@ def show() -> Response:
         decision = hand_over.admit(session, office, current.account, visit().mac)
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
-    with office.database.write() as session:
-        place = place_of(session, nas.id, visit().ssid)
-        refused = may_join(session, office, current.account.id, visit().mac, place)
-        if refused is not None:
-            return make_response(
-                render_template("connect.html", problem=refusal_text(refused)), 403
-            )
-        close_open_visit(session)
-        token = mint(session, office, current.account, visit().mac or None, nas.id)
+    token = prepare(office, current.account, visit().mac or None, nas.id)
     try:
         step = vendor_called(nas.vendor).step(
             arrival_of_visit(), gateway_of(nas), _entry(decision, token)
         )
     except Forged as error:
         raise StaleVisit from error
-    names_device = isinstance(step, ServerStep) or step.names_device
-    if names_device and visit().seen_from != client_address():
+    if names_device(step) and visit().seen_from != client_address():
         # Else the address of this page, opened by somebody who is signed in, would let in the
         # device of whoever sent it. A gateway that sees the device itself needs no such care.
         moved = gettext(
@@ -99,13 +95,56 @@ def show() -> Response:
             "on the device that is to go online."
         )
         return make_response(render_template("connect.html", problem=moved), 403)
+    sign_in = current.sign_in
+    if names_device(step) and (sign_in.nas, sign_in.mac) != (nas.name, visit().mac):
+        # Behind a router that translates, all devices have one address: the password says that
+        # this very one is meant.
+        return redirect(page("login.form", again="1"), 302)
+    device = None if isinstance(step, FetchStep) else step.granted_to
+    if device == "":
+        unnamed = gettext(
+            "The Wi-Fi did not say which device this is. Switch Wi-Fi off and on again and use "
+            "the page that then opens."
+        )
+        return make_response(render_template("connect.html", problem=unnamed), 403)
+    full = _take_place(nas.id, current.account, device, token)
+    if full is not None:
+        return make_response(render_template("connect.html", problem=_why(full)), 403)
+    if device is not None:
+        decision = replace(decision, step=f"{hand_over.GRANTED}{device}")
+    station = device or visit().mac or None
     if isinstance(step, BrowserStep):
+        if device is not None:
+            record_decision(office, decision, current.account.username, station, nas.id)
         return _follow(step)
     completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)
     if completion is Completion.GRANTED:
         # Where the make asks no RADIUS nothing else says that this device was let in now.
-        record_decision(office, decision, current.account.username, visit().mac or None, nas.id)
+        record_decision(office, decision, current.account.username, station, nas.id)
+    elif device is not None and completion is not Completion.NOT_YET:
+        with office.database.write() as session:
+            withdraw(session, token.id)
     return _tell(completion)
+
+
+def _take_place(
+    nas_id: int, account: Account, device: str | None, token: PortalToken
+) -> Denied | None:
+    """Keep the token; why not, if the voucher or the account has no room for the device."""
+    office, here = portal().office, visit()
+    with office.database.write() as session:
+        if device is not None:
+            full = hand_over.full_for(session, office, account, device)
+            if full is not None:
+                return full
+            token.client_mac = device
+        place = place_of(session, nas_id, here.ssid)
+        refused = may_join(session, office, account.id, here.mac, place)
+        if refused is not None:
+            return refused
+        close_open_visit(session)
+        session.add(token)
+    return None
 
 
 def _entry(granted: Granted, token: PortalToken) -> Entry:

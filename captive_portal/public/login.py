@@ -38,6 +38,8 @@ def form() -> Response:
         notice = gettext("The network did not accept the sign-in. Please sign in once more.")
     elif request.args.get("signed_out"):
         notice = gettext("You are signed out of this page.")
+    elif request.args.get("again"):
+        notice = gettext("Please sign in once more for this device.")
     elif request.args.get("changed"):
         notice = gettext("The new password is set. Sign in with it.")
     return _page(200, username=request.args.get("u", "")[:_LONGEST], notice=notice)

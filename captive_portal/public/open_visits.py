@@ -12,12 +12,14 @@ gateway:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qs, quote, urlsplit
 
 from flask import g
 from sqlalchemy.orm import Session
 
 from captive_portal.public.site import VISIT_FIELD, client_address, portal, set_visit, visit
+from captive_portal.web.tokens import Visit
 from identity.domain.admission import find_code
 
 _PATH = "/v"
@@ -29,11 +31,16 @@ def remember_open_visit() -> None:
     portal().arrivals.remember(portal().office, client_address(), visit().mac, text)
 
 
-def adopt_open_visit() -> None:
-    """Go on with the visit that was begun from this address, when there is one and only one."""
+def adopt_open_visit(lets_in: Callable[[Visit], bool]) -> None:
+    """Go on with the visit that was begun from this address, when there is one and only one.
+
+    Args:
+        lets_in: whether going on with a visit lets in the device that it names, whoever goes on:
+            such a visit may be a stranger's behind the same router, and is not taken.
+    """
     found = portal().arrivals.recall(portal().office, client_address())
     known = portal().signer.read_visit(found) if found else None
-    if known is not None:
+    if known is not None and not lets_in(known):
         set_visit(known)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from captive_portal.public import steps
-from captive_portal.public.site import page, portal
+from captive_portal.public.site import page, portal, visit
 from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
@@ -58,6 +58,8 @@ def begin_again(account_id: int, method: str, target: str = "", **values: str) -
             account_id=account_id,
             since=portal().office.clock(),
             method=method,
+            nas=visit().nas,
+            mac=visit().mac,
         )
     )
     target = target or steps.next_page(account_id)

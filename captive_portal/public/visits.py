@@ -23,7 +23,14 @@ from captive_portal.public.site import (
     set_visit,
     visit,
 )
-from captive_portal.vendors.profile import Arrival, Forged, Gateway, Outcome
+from captive_portal.vendors.profile import (
+    NOBODY,
+    Arrival,
+    Forged,
+    Gateway,
+    Outcome,
+    names_device,
+)
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.tokens import Visit
 from common.net import find_mac
@@ -69,7 +76,22 @@ def can_hand_over(nas: NasClient | None) -> bool:
 
 def arrival_of_visit() -> Arrival:
     """What the redirect of this visit told, as far as it was kept."""
-    kept = visit()
+    return _arrival_of(visit())
+
+
+def lets_in_by_name(kept: Visit) -> bool:
+    """Whether handing this visit over lets in the device it names, whoever does it."""
+    nas = find_nas(kept.nas)
+    if nas is None or not can_hand_over(nas):
+        return False
+    try:
+        step = vendor_called(nas.vendor).step(_arrival_of(kept), gateway_of(nas), NOBODY)
+    except Forged:
+        return True
+    return names_device(step)
+
+
+def _arrival_of(kept: Visit) -> Arrival:
     return Arrival(
         mac=kept.mac, ip=kept.ip, ap_mac=kept.ap_mac, ssid=kept.ssid, carried=kept.carried
     )
@@ -104,11 +126,14 @@ def arrive_from(nas: NasClient) -> Response:
     here = client_address()
     if arrival.from_ip and arrival.ip not in ("", here):
         raise StaleVisit
+    ip = arrival.ip or here if arrival.from_ip else arrival.ip
+    if arrival.ip_if_own and ip != here:
+        ip = ""
     set_visit(
         Visit(
             nas=nas.name,
             mac=arrival.mac,
-            ip=arrival.ip or here if arrival.from_ip else arrival.ip,
+            ip=ip,
             ap_mac=arrival.ap_mac,
             ssid=arrival.ssid,
             url=safe_return_url(arrival.url),

@@ -11,7 +11,7 @@ from captive_portal.public.messages import has_thai_letters, keyboard_hint, refu
 from captive_portal.public.open_visits import adopt_open_visit, detour_address
 from captive_portal.public.released import offers_release
 from captive_portal.public.site import form_is_ours, page, portal, visit
-from captive_portal.public.visits import nas_of_visit
+from captive_portal.public.visits import lets_in_by_name, nas_of_visit
 from captive_portal.public.voucher_guesses import redeem_here, wait_text
 from captive_portal.web.i18n import gettext
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
@@ -33,7 +33,7 @@ def scan() -> Response:
     """
     code = request.args.get("c", "")[:_LONGEST]
     if not visit().nas:
-        adopt_open_visit()
+        adopt_open_visit(lets_in_by_name)
     return redirect(page("voucher.form", c=code, scanned="" if visit().nas else "1"), 302)
 
 

@@ -158,7 +158,9 @@ def form_call(path: str, fields: Sequence[tuple[str, str]]) -> Call:
     return Call(method="POST", path=path, headers=kind, body=urlencode(fields).encode())
 
 
-def server_step(gateway: Gateway, run: Callable[[], Completion]) -> ServerStep:
+def server_step(
+    gateway: Gateway, run: Callable[[], Completion], granted_to: str | None = None
+) -> ServerStep:
     """`run` as a step; what fails on the way is `UNREACHABLE`, and in the log.
 
     Where too many ask at once the page asks again by itself, and holds no thread until then.
@@ -173,7 +175,7 @@ def server_step(gateway: Gateway, run: Callable[[], Completion]) -> ServerStep:
             _log.warning("controller_unreachable", nas=gateway.name, reason=str(error))
             return Completion.UNREACHABLE
 
-    return ServerStep(run=guarded)
+    return ServerStep(run=guarded, granted_to=granted_to)
 
 
 def refused(gateway: Gateway, why: str) -> Completion:

@@ -109,4 +109,4 @@ class Meraki:
         grant = [("continue_url", entry.destination)]
         if entry.session_seconds is not None:
             grant.append(("duration", str(entry.session_seconds)))
-        return BrowserStep(method="get", url=url, fields=tuple(grant))
+        return BrowserStep(method="get", url=url, fields=tuple(grant), granted_to=arrival.mac)

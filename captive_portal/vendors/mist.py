@@ -86,4 +86,5 @@ class Mist:
                 ("forward", entry.destination),
             ),
             names_device=True,
+            granted_to=arrival.mac,
         )

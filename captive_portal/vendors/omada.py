@@ -122,7 +122,11 @@ class Omada:
         if setting_of(self.settings, gateway, MODE) == RADIUS:
             return server_step(gateway, lambda: _by_radius(where, arrival, gateway, entry))
         unit = _A_SECOND[setting_of(self.settings, gateway, "time_unit")]
-        return server_step(gateway, lambda: _by_operator(where, arrival, gateway, entry, unit))
+        return server_step(
+            gateway,
+            lambda: _by_operator(where, arrival, gateway, entry, unit),
+            granted_to=arrival.mac,
+        )
 
 
 def _by_operator(

@@ -80,7 +80,9 @@ class Opnsense:
         """Connect the address."""
         where = controller_of(self.settings, gateway)
         zone = quote(setting_of(self.settings, gateway, "zone"), safe="")
-        return server_step(gateway, lambda: _connect(where, arrival, gateway, entry, zone))
+        return server_step(
+            gateway, lambda: _connect(where, arrival, gateway, entry, zone), granted_to=arrival.ip
+        )
 
 
 def _connect(

@@ -74,6 +74,8 @@ class Arrival:
     from_ip: bool = False
     """Whether `ip` must be, and if empty is, the address the browser comes from: for makes that
     let in an address which a redirect names that nobody signs."""
+    ip_if_own: bool = False
+    """Whether `ip` is dropped unless the browser comes from it: for makes that do without."""
     ssid: str = ""
     ap_mac: str = ""
     url: str = ""
@@ -101,6 +103,10 @@ class Entry:
     quota_octets: int | None = None
 
 
+NOBODY = Entry(username="", token="", destination="")
+"""For a step that is only looked at: making one asks nobody anything."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserStep:
     """The browser goes to the gateway, by a link or a form."""
@@ -111,6 +117,8 @@ class BrowserStep:
     fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     names_device: bool = False
     """Whether the fields say which device comes in, instead of the gateway seeing it."""
+    granted_to: str | None = None
+    """As of a `ServerStep`."""
 
 
 class Completion(StrEnum):
@@ -128,6 +136,9 @@ class ServerStep:
     """Our server calls the controller, whose address is registered. `run` blocks for seconds."""
 
     run: Callable[[], Completion]
+    granted_to: str | None = None
+    """The device that is let in where the make asks nobody else: the portal counts and records it.
+    None where RADIUS is asked, which does both."""
 
 
 class Kind(StrEnum):
@@ -174,6 +185,11 @@ class Setting:
 
 Step = BrowserStep | ServerStep | FetchStep
 """What lets a visitor in."""
+
+
+def names_device(step: Step) -> bool:
+    """Whether the step says which device comes in, so that it matters who opens its page."""
+    return isinstance(step, ServerStep) or step.names_device
 
 
 class Vendor(Protocol):

@@ -72,7 +72,8 @@ class Ruckus:
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """The names of both; `mac` is the access point's."""
         carried = {}
-        if setting_of(self.settings, gateway, MODE) == SMARTZONE:
+        is_called = setting_of(self.settings, gateway, MODE) == SMARTZONE
+        if is_called:
             address = query.get("uip", "")
             if not _ENCRYPTED.fullmatch(address):
                 address = find_address(address)
@@ -80,6 +81,7 @@ class Ruckus:
         return Arrival(
             mac=mac_of(query.get("client_mac", "")),
             ip=find_address(query.get("uip", "")),
+            ip_if_own=not is_called,
             ssid=plain_text(query.get("ssid", "")),
             ap_mac=mac_of(query.get("mac", "")),
             url=first(query, ("url", "startUrl", "StartURL")),
@@ -95,7 +97,7 @@ class Ruckus:
         return not missing(self.settings, gateway)
 
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
-        """The form, with the device's address for what lies behind a router, or the call."""
+        """The form, with the device's address where it is what the portal sees, or the call."""
         if setting_of(self.settings, gateway, MODE) == SMARTZONE:
             where = controller_of(self.settings, gateway)
             return server_step(gateway, lambda: _log_in(where, arrival, gateway, entry))
@@ -103,7 +105,10 @@ class Ruckus:
         if arrival.ip:
             fields.append(("ip", arrival.ip))
         return BrowserStep(
-            method="post", url=target_of(gateway.login_url, "/login"), fields=tuple(fields)
+            method="post",
+            url=target_of(gateway.login_url, "/login"),
+            fields=tuple(fields),
+            names_device=bool(arrival.ip),
         )
 
 

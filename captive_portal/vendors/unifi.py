@@ -117,7 +117,9 @@ class Unifi:
             return BrowserStep(method="post", url=gateway.login_url, fields=fields)
         where = controller_of(self.settings, gateway)
         let_in = self._by_key if mode == API else self._by_account
-        return server_step(gateway, lambda: let_in(where, arrival, gateway, entry))
+        return server_step(
+            gateway, lambda: let_in(where, arrival, gateway, entry), granted_to=arrival.mac
+        )
 
     def _prefix(self, gateway: Gateway) -> str:
         prefix = setting_of(self.settings, gateway, "prefix")

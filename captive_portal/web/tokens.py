@@ -54,6 +54,10 @@ class SignIn:
     account_id: int
     since: datetime
     method: str
+    nas: str = ""
+    mac: str = ""
+    """Of the visit it was proven on; empty outside one. For no other device is it asked to count
+    where the page says which device comes in."""
 
 
 class Signer:
@@ -88,20 +92,25 @@ class Signer:
             sign_in.account_id,
             (sign_in.since - _EPOCH) // _MICROSECOND,
             sign_in.method,
+            sign_in.nas,
+            sign_in.mac,
         ]
         return str(self._sign_ins.dumps(fields))
 
     def read_sign_in(self, text: str) -> SignIn | None:
         """The sign-in in `text`, or None when it is forged, broken or too old."""
         fields = _load(self._sign_ins, text, SIGN_IN_LIFETIME)
-        if not isinstance(fields, list) or len(fields) != 4:
+        if not isinstance(fields, list) or len(fields) not in (4, 6):
             return None
-        key, account_id, since, method = fields
+        # Four until the release that bound it to a device; they live for hours after an update.
+        key, account_id, since, method, nas, mac = fields if len(fields) == 6 else [*fields, "", ""]
         return SignIn(
             key=key,
             account_id=account_id,
             since=_EPOCH + since * _MICROSECOND,
             method=method,
+            nas=nas,
+            mac=mac,
         )
 
 

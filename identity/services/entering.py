@@ -20,7 +20,7 @@ from identity.domain.access import Decision, Denied, Granted, Method, Reason, Un
 from identity.domain.limits import hold
 from identity.domain.quota import first_day, has_quota
 from identity.office import Office
-from identity.services import dynamic
+from identity.services import dynamic, vouchers
 from identity.services.snapshots import snapshot
 from identity.services.usage import usage_of
 
@@ -64,6 +64,9 @@ def _present(
         refusal = Reason.TOKEN_SPENT
     if refusal is not None:
         return Denied(refusal, Method.TOKEN, account.id)
+    beyond = vouchers.count_device(session, office, account.id, entrance.mac)
+    if beyond is not None:
+        return beyond
     facts = snapshot(session, account)
     refusal = facts.refusal(now)
     if refusal is not None:

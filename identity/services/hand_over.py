@@ -7,13 +7,15 @@ from the gateway with nothing but a refusal.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.errors import UsageError
-from db.models import Account, NetworkSession
+from common.net import find_mac
+from db.models import Account, AuthEvent, NetworkSession, PortalToken, Voucher, VoucherBatch
 from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.limits import hold
 from identity.domain.quota import first_day, has_quota
@@ -21,6 +23,14 @@ from identity.office import Office
 from identity.services.dynamic import open_conditions
 from identity.services.snapshots import snapshot
 from identity.services.usage import usage_of
+from identity.services.voucher_terms import is_of_voucher
+
+GRANTED = "portal:granted="
+"""Begins the trace of a hand-over that asked no RADIUS; the device follows."""
+
+_SECONDS = 8 * 3600
+"""How long a device that was let in so counts, where its role has no session time: a school day.
+Nobody tells when it leaves."""
 
 
 def admit(session: Session, office: Office, account: Account, mac: str) -> Granted | Denied:
@@ -56,3 +66,56 @@ def admit(session: Session, office: Office, account: Account, mac: str) -> Grant
     if mac not in inside and len(inside) >= facts.role.simultaneous:
         return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
     return held
+
+
+def full_for(session: Session, office: Office, account: Account, device: str) -> Denied | None:
+    """Why `device` may not come in where no RADIUS counts; None when there is room.
+
+    Whom the portal has let in counts for a session's time, and whom it is letting in, too: the
+    caller adds the token of this hand-over in the same transaction.
+
+    Args:
+        device: as the make names it to the gateway, a MAC address or an address.
+    """
+    # Locked, so that hand-overs of one account count one after the other.
+    session.get(Account, account.id, with_for_update=True)
+    facts = snapshot(session, account)
+    limits = [facts.role.simultaneous]
+    if is_of_voucher(facts.kind, facts.username) and find_mac(device) is None:
+        # A MAC address has its place among the devices of the voucher, which can be taken off it.
+        limits += session.scalars(
+            select(VoucherBatch.devices)
+            .join(Voucher, Voucher.batch_id == VoucherBatch.id)
+            .where(Voucher.account_id == account.id)
+        )
+    most = min((one for one in limits if one is not None), default=None)
+    if most is None:
+        return None
+    now = office.clock()
+    lasting = timedelta(seconds=facts.role.session_seconds or _SECONDS)
+    inside = {
+        *session.scalars(
+            select(NetworkSession.calling_station_id).where(
+                NetworkSession.account_id == account.id, *open_conditions()
+            )
+        ),
+        *session.scalars(
+            select(AuthEvent.calling_station_id).where(
+                AuthEvent.account_id == account.id,
+                AuthEvent.at > now - lasting,
+                AuthEvent.outcome == "accept",
+                AuthEvent.trace.startswith(GRANTED),
+            )
+        ),
+        *session.scalars(
+            select(PortalToken.client_mac).where(
+                PortalToken.account_id == account.id,
+                PortalToken.consumed_at.is_(None),
+                PortalToken.expires_at > now,
+                PortalToken.client_mac.is_not(None),
+            )
+        ),
+    }
+    if device not in inside and len(inside) >= most:
+        return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
+    return None

@@ -263,6 +263,29 @@ def may_join(
     return None
 
 
+def count_device(session: Session, office: Office, account_id: int, mac: str) -> Denied | None:
+    """Take a place of the account's voucher for the device a gateway tells; why not, if not.
+
+    The redirect to the portal may have named none, or another. An account that did not come of a
+    voucher has no places.
+    """
+    voucher = session.scalar(
+        select(Voucher).where(Voucher.account_id == account_id).with_for_update(of=Voucher)
+    )
+    if voucher is None:
+        return None
+    if _is_beyond(session, voucher, mac):
+        return Denied(Reason.VOUCHER_DEVICES, Method.TOKEN, account_id)
+    _bind(session, voucher, mac, office.clock())
+    return None
+
+
+def _is_beyond(session: Session, voucher: Voucher, mac: str) -> bool:
+    device = _device(session, voucher, mac)
+    is_new = device is None or device.released_at is not None
+    return is_new and len(devices_of(session, voucher.id)) >= voucher.batch.devices
+
+
 def _refusal(
     session: Session,
     office: Office,
@@ -300,8 +323,7 @@ def _refusal(
         and is_new_use(device.last_used_at if device else None, now)
     ):
         return Reason.VOUCHER_EXHAUSTED
-    is_new = mac is not None and (device is None or device.released_at is not None)
-    if is_new and len(devices_of(session, voucher.id)) >= batch.devices:
+    if mac is not None and _is_beyond(session, voucher, mac):
         return Reason.VOUCHER_DEVICES
     return None
 

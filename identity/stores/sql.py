@@ -45,8 +45,8 @@ from identity.domain.sessions import SessionState
 from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import directory_login, login, nas, recoverable
-from identity.services.voucher_terms import is_of_voucher, profiles_by_account
+from identity.services import directory_login, login, nas, recoverable, vouchers
+from identity.services.voucher_terms import USERNAME_PREFIX, is_of_voucher, profiles_by_account
 from identity.stores.patience import Patience
 
 
@@ -405,15 +405,25 @@ class SqlStore:
             found[account_id].append(DayUsage(day, int(octets), int(seconds)))
         return {account_id: tuple(days) for account_id, days in found.items()}
 
-    def spend_token(self, token_id: int) -> bool:
-        """Use up a token; False when it was spent before."""
+    def spend_token(self, token_id: int, station: str | None = None) -> bool | Denied:
+        """Use up a token; False when it was spent before, Denied when its voucher has no room.
+
+        A gateway whose redirect names no device is the first to tell which one it is.
+        """
         with self._database.write() as session:
-            result = session.execute(
+            spent = session.execute(
                 update(PortalToken)
                 .where(PortalToken.id == token_id, PortalToken.consumed_at.is_(None))
                 .values(consumed_at=self._office.clock())
-            )
-            return bool(result.rowcount == 1)  # type: ignore[attr-defined]
+                .returning(PortalToken.account_id, PortalToken.username)
+            ).first()
+            if spent is None:
+                return False
+            if station is not None and spent.username.startswith(USERNAME_PREFIX):
+                return (
+                    vouchers.count_device(session, self._office, spent.account_id, station) or True
+                )
+            return True
 
     def redeem_voucher(
         self, code: str, station: str | None, nas_client_id: int | None = None, ssid: str = ""

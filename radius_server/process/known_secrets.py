@@ -156,8 +156,8 @@ def spend(request: AccessRequest, account: AccountSnapshot | None, facts: TokenF
     )
     if elsewhere:
         return Denied(Reason.TOKEN_ELSEWHERE, Method.TOKEN, account.account_id)
-    spent = yield SpendToken(facts.token_id)
-    if isinstance(spent, Unavailable):
+    spent = yield SpendToken(facts.token_id, request.station)
+    if isinstance(spent, Unavailable | Denied):
         return spent
     if not spent:
         return Denied(Reason.TOKEN_SPENT, Method.TOKEN, account.account_id)

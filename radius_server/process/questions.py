@@ -95,9 +95,13 @@ class AskDirectory:
 
 @dataclass(slots=True)
 class SpendToken:
-    """Answer: bool, False when somebody else spent it first."""
+    """Answer: True, False when somebody else spent it first, or Denied.
+
+    A voucher counts the station, when there is one.
+    """
 
     token_id: int
+    station: str | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)

@@ -421,8 +421,8 @@ class Questions:
             case AskDirectory(account, _, proof):
                 name = self._directory.stored(asked_name(question))
                 return self._store.ask_directory(account, name, proof)
-            case SpendToken(token_id):
-                return self._store.spend_token(token_id)
+            case SpendToken(token_id, station):
+                return self._store.spend_token(token_id, station)
             case RedeemVoucher(code, station, nas_client_id, ssid):
                 return self._store.redeem_voucher(code, station, nas_client_id, ssid)
             case Compute(work):

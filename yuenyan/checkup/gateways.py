@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from captive_portal.vendors.profile import Gateway
+from sqlalchemy import func, select
+
+from captive_portal.vendors.profile import NOBODY, Arrival, Forged, Gateway, names_device
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.vendors.settings import MODE, NO, YES, missing, setting_of
-from db.models import NasClient
+from db.models import NasClient, OpenVisit
 from identity.office import Office
 from identity.services.nas_portal import portal_settings
+from identity.services.open_visits import LIFETIME
 from yuenyan.checkup.finding import Finding, ok, warn
 
 _CHECK = "gateways"
+
+_PHONES_AT_ONE_ADDRESS = 3
+"""In a quarter of an hour; one phone may come under two addresses of its own."""
+
+_ANY_DEVICE = "020000000001"
 
 
 def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Finding]:
@@ -39,10 +47,44 @@ def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Findin
                 'set [portal] public_url = "https://…"',
             )
         )
+    problems += _where_translated(office, gateways)
     if problems:
         yield from problems
     else:
         yield ok(_CHECK, f"{len(gateways)} can hand visitors back")
+
+
+def _where_translated(office: Office, gateways: Sequence[Gateway]) -> Iterator[Finding]:
+    """Makes that let in the device a page names, where the portal cannot tell devices apart."""
+    naming = sorted(one.name for one in gateways if _names_device(one))
+    if not naming:
+        return
+    with office.database.read() as session:
+        shared = session.scalar(
+            select(OpenVisit.address)
+            .where(OpenVisit.at > office.clock() - LIFETIME)
+            .group_by(OpenVisit.address)
+            .having(func.count() >= _PHONES_AT_ONE_ADDRESS)
+            .limit(1)
+        )
+    if shared is not None:
+        yield warn(
+            _CHECK,
+            f"{', '.join(naming)}: the device that a page names is let in, and many devices reach"
+            f" the portal from one address ({shared}), so one can be let in by another's sign-in",
+            "let nothing translate addresses on the way to the portal, or let the make ask RADIUS"
+            " (docs/gateways.md)",
+        )
+
+
+def _names_device(gateway: Gateway) -> bool:
+    make = vendor_called(gateway.vendor)
+    if missing(make.settings, gateway) or not make.can_hand_over(gateway):
+        return False
+    try:
+        return names_device(make.step(Arrival(mac=_ANY_DEVICE), gateway, NOBODY))
+    except Forged:
+        return False  # it wants back what its own redirect brought
 
 
 def _problems(gateway: Gateway) -> Iterator[Finding]:

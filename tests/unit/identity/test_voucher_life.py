@@ -11,13 +11,23 @@ import pytest
 from sqlalchemy import select
 
 from common.errors import NotFound, Refused, UsageError
-from db.models import Account, AuditEvent, CoaRequest, NetworkSession, Voucher, VoucherBatch
-from identity.domain.access import Decision, Denied, Granted, Reason
+from db.models import (
+    Account,
+    AuditEvent,
+    CoaRequest,
+    NetworkSession,
+    PortalToken,
+    Voucher,
+    VoucherBatch,
+    VoucherDevice,
+)
+from identity.domain.access import Decision, Denied, Granted, Method, Reason
 from identity.domain.vouchers import Place, Terms, Validity
 from identity.office import Office
-from identity.services import housekeeping, login, voucher_changes, vouchers
+from identity.services import housekeeping, login, tokens, voucher_changes, vouchers
 from identity.services.allowance import allowance
 from identity.services.enforcement import Enforcement
+from identity.services.entering import Entrance, present
 from identity.services.nas import add_nas
 from identity.services.voucher_changes import Extension
 from identity.stores.sql import SqlStore
@@ -338,3 +348,28 @@ def test_a_code_of_digits_is_nobody_s_user_name(timed: Office, monkeypatch: Any)
     drawn = iter(["6501023456", "1234567890"])
     monkeypatch.setattr(vouchers, "new_code", lambda *_form: next(drawn))
     assert issue(timed, digits_only=True) == ["1234567890"]
+
+
+def mint(office: Office, account_id: int) -> PortalToken:
+    """A token bound to no device, as after a redirect that names none."""
+    with office.database.write() as session:
+        return tokens.mint(session, office, session.get_one(Account, account_id))
+
+
+def test_a_token_that_names_no_device_takes_the_place_of_the_device_that_brings_it(
+    timed: Office,
+) -> None:
+    (code,) = issue(timed)
+    assert use(timed, code, mac=None) is Reason.OK
+    account_id, store = account_of(timed, code), SqlStore(timed)
+    assert store.spend_token(mint(timed, account_id).id, ONE) is True
+    assert store.spend_token(mint(timed, account_id).id, ONE) is True
+    refused = store.spend_token(mint(timed, account_id).id, TWO)
+    assert refused == Denied(Reason.VOUCHER_DEVICES, Method.TOKEN, account_id)
+    with timed.database.write() as session:
+        nas = add_nas(session, timed, "hall", "10.5.50.1/32", "secret of hall", "test")
+    made = mint(timed, account_id)
+    here = Entrance(nas_client_id=nas.id, mac=TWO)
+    assert present(timed, made.token, made.username, here) == refused
+    with timed.database.read() as session:
+        assert session.scalars(select(VoucherDevice.mac)).all() == [ONE]

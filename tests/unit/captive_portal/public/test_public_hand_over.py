@@ -11,15 +11,16 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from captive_portal.vendors import controller
 from captive_portal.web.tokens import Signer, SignIn
-from db.models import Account, AuthEvent, NasClient, PortalToken, Role
+from db.models import Account, AuthEvent, NasClient, PortalToken, Role, VoucherDevice
 from identity.office import Office
+from identity.services import tokens, vouchers
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
-from tests.conftest import add_person
+from tests.conftest import ADMIN, add_person
 from tests.unit.captive_portal.public.conftest import HERE, MAC, Visitor, open_session
 from tests.vectors.portal_fixtures import FOLDER, Told, load
 
@@ -35,10 +36,17 @@ def somchai(office: Office) -> int:
 @pytest.fixture
 def signed_in(office: Office, somchai: int) -> str:
     """The text of a sign-in, as a login gives it."""
+    return signed(office, somchai)
+
+
+def signed(office: Office, account_id: int, mac: str = MAC) -> str:
+    """A sign-in that was proven on a visit to `hall`; no visit without a device."""
     signer = Signer.open(office.config.keys_dir / "portal-session.key")
-    return signer.sign_in(
-        SignIn(key="k", account_id=somchai, since=office.clock(), method="portal")
-    )
+    here = SignIn(
+        key="k", account_id=account_id, since=office.clock(), method="portal",
+        nas="hall" if mac else "", mac=mac,
+    )  # fmt: skip
+    return signer.sign_in(here)
 
 
 def add_gateway(
@@ -340,3 +348,218 @@ def test_a_page_to_go_back_to_that_is_too_long_to_carry_is_left_out(
     query = urlencode({"login_url": login, "continue_url": f"http://a.test/{noise[600:2500]}"})
     page = visitor.get(connect(visitor, f"/p/hall/?{query}", signed_in))
     assert f'action="{login}"' in page.text
+
+
+@pytest.fixture
+def voucher(office: Office) -> str:
+    """A code for one device."""
+    with office.database.write() as session:
+        _, codes = vouchers.create_batch(
+            session, office, count=1, role="guest", minutes=60, devices=1, issuer=ADMIN
+        )
+    return codes[0]
+
+
+def sign_in_with(visitor: Visitor, code: str, path: str = "/voucher") -> str:
+    """The address that a good code sends the browser on to."""
+    answer = visitor.fill(path, code=code)
+    assert answer.status_code == 303
+    return answer.location
+
+
+def test_a_hand_over_that_is_refused_takes_no_place_of_a_voucher(
+    visitor: Visitor, office: Office, console: Callable[[str], Told], voucher: str
+) -> None:
+    console("api")
+    sign_in = sign_in_with(visitor, voucher).partition("s=")[2].partition("&")[0]
+    sent = connect(visitor, f"/guest/s/default/?{UNIFI}", sign_in, address=ELSEWHERE)
+    assert visitor.get(sent).status_code == 403
+    with office.database.read() as session:
+        assert not session.scalars(select(VoucherDevice)).all()
+        assert not session.scalars(select(PortalToken)).all()
+
+
+MERAKI = urlencode({"base_grant_url": "https://n143.network-auth.com/splash/grant"})
+
+
+def arriving(make: str, device: str) -> str:
+    """What each make's redirect says of a device; for OPNsense that is its address."""
+    return {
+        "unifi": f"/p/hall/?id={device}&ap=aabbccddee01",
+        "mist": f"/p/hall/?client_mac={device}&ap_mac=aabbccddee01",
+        "meraki": f"/p/hall/?{MERAKI}&client_mac={device}",
+        "opnsense": f"/p/hall/?zone=0&mac={MAC}",
+    }[make]
+
+
+def add_make_without_radius(office: Office, make: str) -> None:
+    settings = {
+        "unifi": load(FOLDER / "unifi" / "api.json")["gateway"]["settings"],
+        "mist": {"wlan_id": "w", "secret": "s"},
+        "meraki": {"mode": "click-through"},
+        "opnsense": {"controller": "https://10.0.0.2", "api_key": "k", "api_secret": "s"},
+    }[make]
+    add_gateway(office, make, **settings)
+
+
+@pytest.fixture
+def obedient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Controllers that do what they are told."""
+    of_unifi = [call["answer"] for call in load(FOLDER / "unifi" / "api.json")["calls"]]
+    unifi = Told(of_unifi * 9)
+    opnsense = Told([{"status": 200, "json": {"clientState": "AUTHORIZED"}}] * 9)
+
+    def exchange(where: controller.Controller, call: controller.Call) -> controller.Answer:
+        told = opnsense if "/captiveportal/" in call.path else unifi
+        return told.exchange(where, call)
+
+    monkeypatch.setattr(controller, "exchange", exchange)
+
+
+@pytest.mark.usefixtures("obedient")
+@pytest.mark.parametrize("make", ["unifi", "mist", "meraki", "opnsense"])
+def test_a_make_that_asks_no_radius_is_held_to_the_number_of_devices_and_written_down(
+    visitor: Visitor, office: Office, signed_in: str, somchai: int, make: str
+) -> None:
+    add_make_without_radius(office, make)
+    with office.database.write() as session:
+        session.get_one(Account, somchai).role.simultaneous = 1
+    answers = []
+    for number, device in enumerate((MAC, "3c22fb010204", MAC)):
+        address = HERE if device == MAC else ELSEWHERE
+        visitor.address = address
+        s = signed_in if make == "opnsense" else signed(office, somchai, device)
+        path = connect(visitor, arriving(make, device), s, address)
+        answers.append(visitor.get(path).status_code)
+        with office.database.write() as session:
+            if number == 0:  # the two minutes of the first hand-over are over
+                session.execute(delete(PortalToken))
+    went = 200 if make in ("mist", "meraki") else 303
+    assert answers == [went, 403, went]
+    with office.database.read() as session:
+        events = session.scalars(select(AuthEvent)).all()
+    device = HERE if make == "opnsense" else MAC
+    assert {(one.calling_station_id, one.trace, one.outcome) for one in events} == {
+        (device, f"portal:granted={device}", "accept")
+    }
+    assert len(events) == 2
+
+
+def test_two_devices_that_are_let_in_at_one_moment_are_two(
+    visitor: Visitor, office: Office, signed_in: str, somchai: int
+) -> None:
+    """The first is still on its way: nothing but its token tells."""
+    add_gateway(office, "mist", wlan_id="w", secret="s")
+    with office.database.write() as session:
+        account = session.get_one(Account, somchai)
+        account.role.simultaneous = 1
+        session.add(tokens.prepare(office, account, "3c22fb010204", 1))
+    answer = visitor.get(connect(visitor, arriving("mist", MAC), signed_in))
+    assert answer.status_code == 403 and "on as many devices" in answer.text
+
+
+def test_a_hand_over_that_came_to_nothing_counts_no_device(
+    visitor: Visitor, office: Office, console: Callable[[str], Told], signed_in: str
+) -> None:
+    console("api-wrong-key")
+    path = connect(visitor, f"/guest/s/default/?{UNIFI}", signed_in)
+    assert visitor.get(path).status_code == 503
+    with office.database.read() as session:
+        assert not session.scalars(select(PortalToken)).all()
+        assert not session.scalars(select(AuthEvent)).all()
+
+
+def test_a_voucher_lets_in_as_many_addresses_as_devices_where_the_redirect_names_no_device(
+    visitor: Visitor, office: Office, obedient: None, voucher: str
+) -> None:
+    add_make_without_radius(office, "opnsense")
+    answers = []
+    for address in (HERE, ELSEWHERE):
+        visitor.address = address
+        form = visitor.get("/p/hall/?zone=0").location.replace("/?", "/voucher?")
+        sign_in = sign_in_with(visitor, voucher, form).partition("s=")[2].partition("&")[0]
+        answers.append(visitor.get(connect(visitor, "/p/hall/?zone=0", sign_in, address)))
+    assert [answer.status_code for answer in answers] == [303, 403]
+
+
+def test_a_grant_by_the_browser_needs_the_device_in_the_redirect(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "meraki", mode="click-through")
+    answer = visitor.get(connect(visitor, f"/p/hall/?{MERAKI}", signed_in))
+    assert answer.status_code == 403 and "which device this is" in answer.text
+
+
+def test_a_form_carries_only_the_address_of_the_browser_that_sends_it(
+    visitor: Visitor, office: Office, signed_in: str
+) -> None:
+    add_gateway(office, "ruckus", login_url="http://10.0.0.9:9997")
+    own = connect(visitor, f"/p/hall/?client_mac={MAC}&uip={HERE}", signed_in)
+    assert f'name="ip" value="{HERE}"' in visitor.get(own).text
+    assert Visitor(visitor.app, ELSEWHERE).get(own).status_code == 403
+    another = connect(visitor, f"/p/hall/?client_mac={MAC}&uip={ELSEWHERE}", signed_in)
+    page = visitor.get(another).text
+    assert 'name="password"' in page and 'name="ip"' not in page
+
+
+def test_a_sign_in_lets_in_no_other_device_than_the_one_it_was_proven_on(
+    visitor: Visitor, console: Callable[[str], Told], office: Office, somchai: int
+) -> None:
+    """Behind a router that translates, the visit of another comes from the same address."""
+    told = console("api")
+    for elsewhere in (signed(office, somchai, "3c22fb010204"), signed(office, somchai, "")):
+        answer = visitor.get(connect(visitor, f"/guest/s/default/?{UNIFI}", elsewhere))
+        assert answer.status_code == 302 and answer.location.startswith("/?")
+        assert "s=" not in answer.location.split("visit=")[0]
+        assert "sign in once more for this device" in visitor.follow(answer).text
+    assert not told.asked
+
+
+def test_who_signs_in_on_a_visit_is_handed_over(
+    visitor: Visitor, office: Office, console: Callable[[str], Told], voucher: str
+) -> None:
+    told = console("api")
+    form = visitor.get(f"/guest/s/default/?{UNIFI}").location.replace("/?", "/voucher?")
+    handed = visitor.get(sign_in_with(visitor, voucher, form))
+    assert handed.status_code == 303 and len(told.asked) == 2
+
+
+@pytest.mark.parametrize("sent", ["by cookie alone", "from another site"])
+def test_a_link_hands_nobody_over(
+    visitor: Visitor, office: Office, signed_in: str, sent: str
+) -> None:
+    add_gateway(office, "mikrotik", login_url="http://10.5.50.1/login")
+    path, headers = connect(visitor, f"/p/hall/?mac={MAC}", signed_in), {}
+    if sent == "by cookie alone":
+        path = path.replace(f"&s={signed_in}", "")
+        headers = {"Cookie": f"yuenyan_portal={signed_in}"}
+    else:
+        headers = {"Sec-Fetch-Site": "cross-site"}
+    answer = visitor.get(path, headers=headers)
+    assert answer.status_code == 302 and answer.location.startswith("/?")
+
+
+def test_a_scanned_slip_takes_no_visit_that_lets_in_the_device_it_names(
+    visitor: Visitor, console: Callable[[str], Told], voucher: str
+) -> None:
+    """It may be of a stranger behind the same router, who waits for this."""
+    console("api")
+    visitor.get(f"/guest/s/default/?{UNIFI}")
+    scanned = visitor.get(f"/v?c={voucher}&lang=en")
+    assert "visit=" not in scanned.location and "scanned=1" in scanned.location
+
+
+def test_a_device_that_was_taken_off_a_voucher_leaves_its_place_where_no_radius_is_asked(
+    visitor: Visitor, office: Office, voucher: str
+) -> None:
+    add_make_without_radius(office, "mist")
+
+    def come(mac: str) -> int:
+        form = visitor.get(arriving("mist", mac)).location.replace("/?", "/voucher?")
+        answer = visitor.fill(form, code=voucher)
+        return visitor.get(answer.location).status_code if answer.status_code == 303 else 422
+
+    assert (come(MAC), come("3c22fb010204")) == (200, 422)
+    with office.database.write() as session:
+        session.scalars(select(VoucherDevice)).one().released_at = office.clock()
+    assert come("3c22fb010204") == 200

@@ -186,7 +186,7 @@ def test_no_page_is_moved_by_what_all_makes_are_sent(
 
     monkeypatch.setattr(controller, "exchange", exchange)
     signer = Signer.open(office.config.keys_dir / "portal-session.key")
-    signed_in = signer.sign_in(SignIn(key="k", account_id=2, since=office.clock(), method="portal"))
+    anybody = SignIn(key="k", account_id=2, since=office.clock(), method="portal")
     pages = 0
     for path in _HANDING_OVER.values():
         fixture, name = load(path), f"{path.parent.name}-{path.stem}"
@@ -206,6 +206,7 @@ def test_no_page_is_moved_by_what_all_makes_are_sent(
             visit = signer.read_visit(where.partition("visit=")[2].partition("&")[0])
         assert visit is not None
         before = len(called)
+        signed_in = signer.sign_in(replace(anybody, nas=visit.nas, mac=visit.mac))
         answer = visitor.get(f"/connect?{where}&s={signed_in}&lang=en")
         pages += 1
         assert "Location" not in answer.headers or answer.location.startswith("/")

@@ -19,6 +19,7 @@ from identity.domain.access import (
     Unavailable,
 )
 from identity.domain.quota import DayUsage
+from radius_server.process.access import decide
 from radius_server.process.questions import (
     AccessRequest,
     CheckPassword,
@@ -381,3 +382,15 @@ def test_when_usage_cannot_be_read_nobody_is_let_in() -> None:
         .asked(FindUsage(1, counted=True), Unavailable("database"))
         .decides(Unavailable("database"))
     )
+
+
+def test_a_token_is_spent_by_the_station_for_which_a_voucher_may_have_no_room() -> None:
+    dialogue = decide(request(password=b"yt-secret"))
+    next(dialogue)
+    dialogue.send(account())
+    asked = dialogue.send([token()])
+    assert isinstance(asked, SpendToken) and asked.station == STATION
+    full = Denied(Reason.VOUCHER_DEVICES, Method.TOKEN, 1)
+    with pytest.raises(StopIteration) as ended:
+        dialogue.send(full)
+    assert ended.value.value == full
