@@ -14,7 +14,8 @@ from captive_portal.public.site import client_address, form_is_ours, page, porta
 from captive_portal.public.visits import can_hand_over, nas_of_visit
 from common.net import find_mac, format_mac
 from db.models import Account
-from identity.services import hosts
+from identity.domain.access import Method
+from identity.services import hosting, hosts
 from identity.services.allowance import allowance
 from identity.services.presence import Presence, open_sessions, session_of
 
@@ -45,6 +46,9 @@ def show() -> Response:
         whose = current.account if current else _account_of(session, this)
         left = allowance(session, office, whose) if whose else None
         receives_guests = current is not None and hosts.may_receive(session, current.account, now)
+        waiting = (
+            len(hosting.waiting_for(session, current.account)) if current and receives_guests else 0
+        )
     values: dict[str, object] = {
         "left": left,
         "now": now,
@@ -63,6 +67,8 @@ def show() -> Response:
             "devices": devices,
             "account_left": _account_left(current, now),
             "receives_guests": receives_guests,
+            "guests_waiting": waiting,
+            "by_voucher": current.sign_in.method == Method.VOUCHER,
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))
