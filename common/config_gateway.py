@@ -19,6 +19,7 @@ from common.net import IpNetwork
 ACCOUNTING_AFTER = 1
 """The accounting port is the next one after the other: 1812 and 1813, RFC 2866 section 3."""
 
+_ATTRIBUTE_OCTETS = 253
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}\Z")
 """Of what Linux allows, that which needs no quoting anywhere."""
 _HOST_NAME = re.compile(
@@ -80,6 +81,12 @@ def _origin(text: str) -> str:
     return text
 
 
+def _one_attribute(text: str) -> str:
+    if len(text.encode()) > _ATTRIBUTE_OCTETS:
+        raise ValueError(f"an attribute of RADIUS holds {_ATTRIBUTE_OCTETS} octets")
+    return text
+
+
 def parse_server(text: str) -> tuple[str, int]:
     """`host:port` as (host, port); the host is a name or an address, an IPv6 one in brackets.
 
@@ -98,6 +105,7 @@ Destination = Annotated[str, AfterValidator(_destination)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Server = Annotated[str, AfterValidator(_server)]
+OneAttribute = Annotated[str, AfterValidator(_one_attribute)]
 Origin = Annotated[str, AfterValidator(_origin)]
 
 
@@ -177,9 +185,9 @@ class Gateway(Section):
     """Who is told of sessions; empty: the same hosts at the next port."""
     secret_file: Path | None = None
     """The shared secret of this gateway, as registered with `yuenyan nas add`."""
-    nas_identifier: str = Field(default="", max_length=253)
+    nas_identifier: OneAttribute = ""
     """The name this gateway goes by; the one it is registered under is the easiest to find."""
-    called_station_id: str = Field(default="", max_length=253)
+    called_station_id: OneAttribute = ""
     """What devices are connected to, as MAC:SSID; empty: the name of the gateway."""
     portal_url: Origin = ""
     """Where caught browsers are sent: https://PORTAL/p/NAME/, with the name registered there."""

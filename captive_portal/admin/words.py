@@ -15,6 +15,7 @@ from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from captive_portal.admin.audit_words import ACTIONS as ACTIONS
+from captive_portal.admin.gateway_words import REFUSALS as GATEWAYS
 from captive_portal.admin.lookup_words import DEVICE_OUTCOMES, QUESTION_KINDS, STATES
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REFUSALS
@@ -314,7 +315,7 @@ STATION_OUTCOMES: Words = DEVICE_OUTCOMES
 
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 
-_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = TOLD_APART + tuple(
+_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         *REGISTRATION_REFUSALS,
@@ -482,7 +483,9 @@ def word(words: Words, code: Any) -> str:
 def explain(error: NetAccessError) -> str:
     """What an officer reads for a refusal of a service."""
     text = str(error)
-    return say_again(_REFUSALS, text) or str(gettext("Not done: %(detail)s", detail=text))
+    return say_again((*TOLD_APART, *_REFUSALS, *GATEWAYS), text) or str(
+        gettext("Not done: %(detail)s", detail=text)
+    )
 
 
 def say_again(table: Iterable[tuple[re.Pattern[str], LazyString]], text: str) -> str:

@@ -34,6 +34,8 @@ _QUOTAS = {
 """Octets and their gigawords, by the field of Grant."""
 
 _SHORTEST_INTERIM = 60
+_FASTEST_KBPS = 100_000_000
+"""What the helper takes; beyond it no line is a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def read_grant(settings: Gateway, username: str, accept: Packet) -> Grant:
         MalformedPacket: a number has other than four octets.
     """
     grant = Grant(
-        user_name=accept.text(Attribute.USER_NAME) or username,
+        user_name=_name(accept) or username,
         class_values=tuple(accept.all(Attribute.CLASS)),
         session_seconds=settings.session_seconds,
         idle_seconds=settings.idle_seconds,
@@ -122,6 +124,14 @@ def read_grant(settings: Gateway, username: str, accept: Packet) -> Grant:
         ),
     )
     return change_grant(grant, accept)
+
+
+def _name(accept: Packet) -> str:
+    """The name accounting is to use, where it can go back octet for octet (RFC 2865 5.1)."""
+    try:
+        return accept.values.get(Attribute.USER_NAME, b"").decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def change_grant(grant: Grant, packet: Packet) -> Grant:
@@ -146,14 +156,17 @@ def change_grant(grant: Grant, packet: Packet) -> Grant:
     ):
         # Where a server says both, CoovaChilli takes its own.
         if kilobits in numbers:
-            changes[field] = numbers[kilobits] or None
+            changes[field] = _rate(numbers[kilobits])
         elif bits in numbers:
-            rate = numbers[bits]
-            changes[field] = max(1, rate // 1000) if rate else None
+            changes[field] = _rate(-(-numbers[bits] // 1000))
     for field, (low, high) in _QUOTAS.items():
         if low in numbers or high in numbers:
             changes[field] = (numbers.get(high, 0) << 32) + numbers.get(low, 0)
     return replace(grant, **changes)
+
+
+def _rate(kbps: int) -> int | None:
+    return kbps if 0 < kbps <= _FASTEST_KBPS else None
 
 
 def vendor_numbers(packet: Packet) -> dict[tuple[int, int], int]:

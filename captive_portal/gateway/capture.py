@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import time
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from captive_portal.gateway import pages
-from captive_portal.gateway.doorkeeper import Doorkeeper, Entered
+from captive_portal.gateway.doorkeeper import Doorkeeper, Entered, Failed
 from captive_portal.gateway.redirects import Caught, write_redirect
 from captive_portal.gateway.reporting import Reporter
 from common.config_gateway import Gateway
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 START_SECONDS = 1.5
 """The visitor's next page shows the session; until its Accounting-Start is in, it cannot."""
 
+_COMPLAIN_SECONDS = 60.0
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(?::\d{1,5})?\Z|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?\Z")
-_LONGEST_FIELD = 500
+_LONGEST_FIELD = 253
+"""Octets of an attribute, RFC 2865 section 5."""
 
 
 class _Request(Request):
@@ -60,6 +63,7 @@ class Capture:
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
             f"base-uri 'none'; form-action 'self' {portal.scheme}://{portal.netloc}"
         )
+        self._complained_at: float | None = None
         self._log = get_logger(__name__)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -67,7 +71,7 @@ class Capture:
         try:
             response = self._answer(request)
         except BackendUnavailable as error:
-            self._log.warning("browser_not_answered", reason=str(error))
+            self._complain(error)
             response = _html(pages.page(pages.UNAVAILABLE), 503)
             response.headers["Retry-After"] = "30"
         except HTTPException as error:
@@ -77,6 +81,13 @@ class Capture:
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response(environ, start_response)
+
+    def _complain(self, error: BackendUnavailable) -> None:
+        """Once a minute: a hundred phones ask again each second while something is down."""
+        now = time.monotonic()
+        if self._complained_at is None or now - self._complained_at >= _COMPLAIN_SECONDS:
+            self._complained_at = now
+            self._log.warning("browsers_not_answered", reason=str(error))
 
     def _answer(self, request: Request) -> Response:
         address = _peer(request)
@@ -109,9 +120,10 @@ class Capture:
 
     def _log_in(self, request: Request, address: str, mac: str) -> Response:
         """A one-time token from the portal's page, good for the device that posts it alone."""
-        username = request.form.get("username", "")[:_LONGEST_FIELD]
-        token = request.form.get("password", "")[:_LONGEST_FIELD]
-        outcome = self._keeper.log_in(address, username, token)
+        username, token = request.form.get("username", ""), request.form.get("password", "")
+        outcome: Entered | Failed = Failed("token")
+        if all(0 < len(text.encode()) <= _LONGEST_FIELD for text in (username, token)):
+            outcome = self._keeper.log_in(address, username, token)
         if not isinstance(outcome, Entered):
             reason = outcome.text or outcome.reason
             return _redirect(self._portal(address, mac, "failed", reason=reason), 303)

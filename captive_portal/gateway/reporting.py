@@ -11,7 +11,7 @@ from typing import Protocol
 
 from captive_portal.gateway.store import Record, Store
 from captive_portal.gateway.times import Times
-from common.errors import BackendUnavailable
+from common.errors import BackendUnavailable, MalformedPacket
 from common.logging import get_logger
 from radius_server.packet.codes import Attribute
 from radius_server.packet.hiding import Pair
@@ -73,7 +73,11 @@ class Reporter:
                 if record is None:
                     pause = LONGEST_WAIT_SECONDS
                     continue
-                self._radius.account(self._with_delay(record))
+                try:
+                    self._radius.account(self._with_delay(record))
+                except MalformedPacket as error:
+                    # It will never fit into a packet, and the others are behind it.
+                    self._log.error("record_given_up", session=record.session_id, why=str(error))
                 self._store.sent(record.id)
             except BackendUnavailable as error:
                 waited = pause if 0 < pause < LONGEST_WAIT_SECONDS else 0.0

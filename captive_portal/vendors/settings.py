@@ -60,7 +60,10 @@ def check_login_url(text: str) -> str:
     Raises:
         UsageError: it is no plain web address.
     """
-    return _check_url("login-url", text.strip()) if text.strip() else ""
+    url = text.strip()
+    if url and not url.startswith(("http://", "https://")):
+        raise UsageError("the login address of a NAS starts with http:// or https://")
+    return _check_url("login-url", url) if url else ""
 
 
 def _check(setting: Setting, text: str) -> str:

@@ -37,14 +37,8 @@ def change_portal_settings(
     """
     settings = {**portal_settings(office, nas), **changes}
     nas.portal_settings_encrypted = seal_portal_settings(office, settings)
-    audit.record(
-        session,
-        office.clock(),
-        actor,
-        "nas:portal_set",
-        nas.name,
-        settings=", ".join(sorted(changes)),
-    )
+    names = ", ".join(sorted(changes))
+    audit.record(session, office.clock(), actor, "nas:portal_set", nas.name, settings=names)
 
 
 def set_login_url(session: Session, office: Office, nas: NasClient, url: str, actor: str) -> None:

@@ -8,13 +8,15 @@ openNDS writes into /etc and /tmp, and ends by name whatever is called like its 
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,8 +239,8 @@ def _serving(net: School, script: str, *arguments: str) -> Iterator[None]:
 @contextmanager
 def router(
     net: School, folder: Path, *, level: int = 1, host: str = "", ca: Path | None = None
-) -> Iterator[None]:
-    """openNDS and our agent on the router, until the block ends.
+) -> Iterator[Callable[[str], dict[str, str]]]:
+    """openNDS and our agent on the router, until the block ends; gives what it knows of a client.
 
     Args:
         host: the portal's name, where it speaks TLS on port 443.
@@ -305,7 +307,20 @@ def router(
             f"openNDS catches nobody: {log.read_text(errors='replace')}",
         )
         assert running.poll() is None, log.read_text(errors="replace")
-        yield
+        # `ip netns exec` has become unshare, whose one child is the first process in there.
+        first = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()[0]
+
+        def known(mac: str) -> dict[str, str]:
+            command = ["nsenter", "-t", first, "-m", "-n", "-p", "ndsctl", "json", mac]
+            for _ in range(20):  # the agent may be asking at the moment: one at a time
+                told = subprocess.run(command, capture_output=True, text=True, check=False)
+                if told.returncode == 0:
+                    found: dict[str, str] = json.loads(told.stdout)
+                    return found
+                time.sleep(0.3)
+            raise AssertionError(told)
+
+        yield known
     finally:
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,13 @@ _CHROMIUM_OPTIONS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 _SOON_SECONDS = 15
+LIMITS = {
+    "download_rate_limit_threshold": "20000",
+    "upload_rate_limit_threshold": "5000",
+    "download_quota": "97656",
+    "upload_quota": "97656",
+}
+"""Of the role that `at_school` limits, as ndsctl tells them."""
 
 
 def at_school(live: LiveSite, level: str) -> None:
@@ -45,6 +52,10 @@ def at_school(live: LiveSite, level: str) -> None:
     live.add_nas(
         "gate", f"{opennds.UPLINK}/32", "--vendor", "opennds",
         "--login-url", f"http://{opennds.ROUTER}:{opennds.ROUTER_PORT}/opennds_auth/",
+    )  # fmt: skip
+    live.yuenyan(
+        "role", "set", "student", "--session-seconds", "3600", "--quota-mb-day", "100",
+        "--down-kbps", "20000", "--up-kbps", "5000",
     )  # fmt: skip
     office = Office.open(live.site.config)
     with office.database.write() as session:
@@ -103,6 +114,15 @@ def sessions(live: LiveSite) -> list[dict[str, Any]]:
     return listed
 
 
+def holds_limits(known: Callable[[str], dict[str, str]]) -> bool:
+    """Whether openNDS has what the role grants."""
+    client = known(PHONE_MAC)
+    lasts = int(client["session_end"]) - int(client["session_start"])
+    told = {name: client[name] for name in LIMITS}
+    # Its two moments are taken one after the other, in whole seconds.
+    return abs(lasts - 3600) <= 2 and told == LIMITS
+
+
 def sign_in(page: Page, portal: str, username: str, password: str) -> None:
     page.goto(f"http://{FAR_SIDE}/")
     page.wait_for_url(f"{portal}/?visit=**")
@@ -128,7 +148,7 @@ def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
         opennds.school() as net,
         opennds.far_side(net),
         portal_beyond(net, beyond.site),
-        opennds.router(net, folder),
+        opennds.router(net, folder) as known,
         sync_playwright() as playwright,
     ):
         assert not net.is_through()
@@ -139,6 +159,7 @@ def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
 
         sign_in(page, portal, "somying", PASSWORD)
         assert net.is_through()
+        assert holds_limits(known), known(PHONE_MAC)
         (row,) = sessions(beyond)
         assert (row["account"], row["nas"], row["mac"], row["active"]) == (
             "somying", "gate", PHONE_MAC, True,
@@ -173,12 +194,16 @@ def test_a_phone_is_caught_let_in_counted_put_out_and_comes_back_with_a_voucher(
         assert net.is_through()
 
         # The router's own page signs the phone out.
-        net.fetch(f"http://{opennds.ROUTER}:{opennds.ROUTER_PORT}/opennds_deny/")
+        left = net.fetch(
+            "-o", "/dev/null", "-w", "%{http_code}",
+            f"http://{opennds.ROUTER}:{opennds.ROUTER_PORT}/opennds_deny/",
+        )  # fmt: skip
+        assert left in ("200", "307"), left
         wait_until(net.is_caught, _SOON_SECONDS, "signed out, and still in")
         wait_until(
             lambda: not sessions(beyond)[0]["active"], _SOON_SECONDS, "no stop of the guest came"
         )
-        assert sessions(beyond)[0]["terminate_cause"] == 1
+        assert sessions(beyond)[0]["terminate_cause"] == 1, sessions(beyond)
         assert len(sessions(beyond)) == 2
         browser.close()
 
@@ -201,7 +226,7 @@ def test_over_tls_the_router_fetches_whom_to_let_in_and_busybox_is_enough_for_th
         opennds.far_side(net),
         portal_beyond(net, beyond.site),
         opennds.encrypted(net, authority.issue(NAME, [NAME])),
-        opennds.router(net, folder, level=3, host=NAME, ca=authority.ca),
+        opennds.router(net, folder, level=3, host=NAME, ca=authority.ca) as known,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(
@@ -211,6 +236,7 @@ def test_over_tls_the_router_fetches_whom_to_let_in_and_busybox_is_enough_for_th
         page = browser.new_context(locale="th-TH", ignore_https_errors=True).new_page()
         sign_in(page, portal, "somying", PASSWORD)
         assert net.is_through()
+        assert holds_limits(known), known(PHONE_MAC)
         assert net.fetch("-o", "/dev/null", "-w", "%{size_download}",
                          f"http://{FAR_SIDE}/big") == "2000000"  # fmt: skip
         (row,) = sessions(beyond)

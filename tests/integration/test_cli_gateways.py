@@ -70,7 +70,7 @@ REFUSED = (
     (("--set", "ap_macs=aa"), "3c:22:fb:01:02:03"),
     (("--set", "controller"), "KEY=VALUE"),
     (("--file", "tls_ca=/nowhere.pem"), "cannot be read"),
-    (("--login-url", "javascript:alert(1)"), "login-url is an address"),
+    (("--login-url", "javascript:alert(1)"), "starts with http:// or https://"),
     (("--login-url", "http://10.0.0.1/;x"), "login-url is an address"),
 )
 

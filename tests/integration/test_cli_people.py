@@ -55,6 +55,7 @@ def test_a_person_is_added_shown_disabled_and_enabled(site_on: Site) -> None:
         "created_at": shown["created_at"],
         "proofing": {"method": "operator", "by": "command-line", "at": shown["created_at"]},
         "has_password": True,
+        "must_change_password": False,
         "recoverable": {"kept": "none", "wanted": "none"},
     }
     readable = site_on.yuenyan("user", "show", "somchai").stdout

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from identity.office import Office
 from identity.services import dynamic, tokens
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
-from tests.conftest import add_person, free_port
+from tests.conftest import add_person, wait_until
 from tests.programs import require
 
 pytestmark = pytest.mark.real
@@ -73,11 +73,17 @@ class Router:
     folder: Path
     office: Office
     nas: NasClient
-    port: int
+    port: int = 0
     server: BaseWSGIServer | None = None
 
     def portal_comes(self) -> None:
-        self.server = make_server("127.0.0.1", self.port, create_app(self.office), threaded=True)
+        self.answers(create_app(self.office))
+
+    def answers(self, app: Callable[..., Iterable[bytes]]) -> None:
+        """Let `app` be the portal, at a port that nobody has."""
+        self.server = make_server("127.0.0.1", 0, app, threaded=True)
+        self.port = self.server.port
+        self.settings()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def portal_goes(self) -> None:
@@ -98,13 +104,21 @@ class Router:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [AGENT, *arguments],
-            env={
-                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
-                "YUENYAN_OPENNDS_CONF": str(self.folder / "conf"),
-                "YUENYAN_TEST": str(self.folder),
-            },
-            capture_output=True, text=True, timeout=40, check=False,
+            env=self._environment(), capture_output=True, text=True, timeout=40, check=False,
         )  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(
+            [AGENT, *arguments], env=self._environment(), stdout=nowhere, stderr=nowhere
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+            "YUENYAN_OPENNDS_CONF": str(self.folder / "conf"),
+            "YUENYAN_TEST": str(self.folder),
+        }
 
     def asks(self, custom: str, mac: str = MAC) -> subprocess.CompletedProcess[str]:
         """As openNDS calls BinAuth: custom with its padding encoded."""
@@ -147,8 +161,7 @@ def router(office: Office, tmp_path: Path) -> Iterator[Router]:
                        ("iptables", "#!/bin/sh\nexit 1\n")):  # fmt: skip
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
-    made = Router(folder, office, nas, free_port())
-    made.settings()
+    made = Router(folder, office, nas)
     made.lists(None)
     made.portal_comes()
     yield made
@@ -178,8 +191,7 @@ def test_nobody_is_let_in_by_an_answer_that_is_not_signed_with_our_key(router: R
         start("200 OK", [("Content-Type", "text/plain")])
         return [f"time 1795835504\nallow {MAC} 0 0 0 0 0\nsig {'0' * 64}\n".encode()]
 
-    router.server = make_server("127.0.0.1", router.port, yes)
-    threading.Thread(target=router.server.serve_forever, daemon=True).start()
+    router.answers(yes)
     answer = router.asks(custom)
     assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
 
@@ -258,3 +270,21 @@ def test_an_order_is_carried_out_and_its_outcome_told(
     with router.office.database.read() as session:
         request = session.get(CoaRequest, number)
     assert request is not None and (request.state, request.error_cause) == (state, cause)
+
+
+def test_what_a_killed_agent_had_in_its_hands_is_told_by_the_next(router: Router) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    now = int(router.office.clock().timestamp())
+    state = router.folder / "state"
+    (state / "lock").mkdir()
+    (state / "sending.999").write_text(
+        f"out {MAC} timeout_deauth 34e6 {now - 20} {now} 777 0 {custom}\n"
+    )
+    running = router.start("run")
+    try:
+        wait_until(lambda: router.session().stop_seen, 20, "nobody told it")
+    finally:
+        running.kill()
+        running.wait(10)
+    assert (router.session().terminate_cause, router.session().output_octets) == (5, 777)

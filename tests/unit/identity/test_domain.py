@@ -65,6 +65,9 @@ def test_an_account_is_refused_for_its_state_and_its_time(
 _ALLOWED = {
     ("draft", "pending"),
     ("draft", "expired"),
+    ("draft", "contact_verified"),
+    ("draft", "rejected"),
+    ("contact_verified", "pending"),
     ("pending", "active"),
     ("pending", "rejected"),
     ("pending", "expired"),

@@ -80,6 +80,7 @@ def test_half_a_configuration_names_what_is_missing(tmp_path: Path, name: str) -
         ('portal_url = "portal.example"', "no address of a page"),
         ('public_url = "http://x/?a=b"', "no address of a page"),
         ("tick_seconds = 0", "tick_seconds"),
+        (f'nas_identifier = "{"ก" * 85}"', "253 octets"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(tmp_path: Path, line: str, message: str) -> None:

@@ -53,20 +53,25 @@ def test_a_key_is_stored_and_never_shown_again(
     assert "key of the console" not in str([one.detail for one in noted])
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"setting-controller": "javascript:alert(1)"},
-        {"setting-mode": "nonsense"},
-        {"setting-tls_ca": "no certificate"},
-        {"login_url": "http://a@10.0.0.1/"},
-    ],
+WRONG = (
+    ({"setting-controller": "javascript:alert(1)"}, "controller is an address such as"),
+    ({"setting-controller": "http://169.254.169.254/"}, "no gateway has such an address"),
+    ({"setting-mode": "nonsense"}, "mode is one of these words: api, legacy, radius"),
+    ({"setting-tls_ca": "no certificate"}, "tls_ca is the text of a certificate"),
+    ({"setting-tls_pin": "12"}, "tls_pin is the SHA-256 fingerprint"),
+    ({"setting-api_key": "x" * 501}, "api_key is one line of at most 500"),
+    ({"login_url": "http://a@10.0.0.1/"}, "login-url is an address such as"),
+    ({"login_url": "javascript:alert(1)"}, "starts with http:// or https://"),
 )
-def test_what_cannot_be_is_refused_and_nothing_is_changed(
-    admin: Officer, office: Office, console: str, wrong: dict[str, str]
+
+
+def test_what_cannot_be_is_refused_in_words_and_nothing_is_changed(
+    admin: Officer, office: Office, console: str
 ) -> None:
-    page = admin.follow(console, console, **{"setting-site_id": "u", **wrong})
-    assert 'class="flash error"' in page
+    for wrong, sentence in WRONG:
+        page = admin.follow(console, console, **{"setting-site_id": "u", **wrong})
+        assert 'class="flash error"' in page and sentence in page
+        assert "Not done" not in page
     assert settings(office) == {}
 
 

@@ -184,3 +184,17 @@ def number(pairs: dict[int, bytes], attribute: int) -> int:
 def kind(pairs: dict[int, bytes]) -> int:
     """Acct-Status-Type."""
     return number(pairs, Attribute.ACCT_STATUS_TYPE)
+
+
+def read_back(granted: Grant) -> Grant:
+    """`granted`, once the kernel's half has taken an admission with its rates."""
+    seconds = min(granted.session_seconds, 12 * 3600)
+    verb = Admit(
+        mac=PHONE,
+        addresses=[V4],
+        seconds=seconds,
+        down_kbps=granted.down_kbps,
+        up_kbps=granted.up_kbps,
+    )
+    read_verb(write_verb(verb))
+    return granted

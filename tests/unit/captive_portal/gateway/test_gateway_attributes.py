@@ -103,6 +103,16 @@ def test_what_is_not_said_is_the_gateways_own() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("octets", "name"), [("สมชาย".encode(), "สมชาย"), (b"\xff" * 253, "asked"), (b"", "asked")]
+)
+def test_the_name_of_the_answer_is_used_when_it_can_go_back_as_it_came(
+    octets: bytes, name: str
+) -> None:
+    accept = packet(encode(Attribute.USER_NAME, octets))
+    assert read_grant(settings(), "asked", accept).user_name == name
+
+
 def test_a_number_of_another_length_is_malformed() -> None:
     with pytest.raises(MalformedPacket):
         read_grant(settings(), "x", packet(encode(Attribute.SESSION_TIMEOUT, b"\x01")))

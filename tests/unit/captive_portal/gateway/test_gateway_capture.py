@@ -187,6 +187,12 @@ def test_a_password_is_no_token(hall: Hall) -> None:
     assert hall.radius.asked == []
 
 
+@pytest.mark.parametrize("name", ["", "ก" * 85], ids=["none", "longer than an attribute"])
+def test_a_name_that_radius_cannot_carry_is_not_asked_about(hall: Hall, name: str) -> None:
+    assert told(hall.log_in(username=name), 303).result == "failed"
+    assert hall.radius.asked == []
+
+
 def test_a_form_for_another_host_is_not_a_login(hall: Hall) -> None:
     answer = hall.ask("http://evil.example/login", "POST", V4, username="x", password=TOKEN)
     assert answer.status_code == 511
@@ -209,9 +215,14 @@ def test_a_large_form_is_refused(hall: Hall) -> None:
     assert hall.log_in(username="x" * 40_000).status_code == 413
 
 
-def test_without_its_helper_the_page_says_what_to_do(hall: Hall) -> None:
+def test_without_its_helper_the_page_says_what_to_do(
+    hall: Hall, capsys: pytest.CaptureFixture[str]
+) -> None:
     hall.kernel.is_down = True
     hall.clock.pass_by(5)
+    for _ in range(9):
+        hall.ask("http://example.com/")
+    assert capsys.readouterr().out.count("browsers_not_answered") == 1
     answer = hall.ask("http://example.com/")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "30"

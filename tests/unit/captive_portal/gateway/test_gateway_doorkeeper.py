@@ -21,7 +21,7 @@ from captive_portal.gateway.refusals import (
 from captive_portal.gateway.reporting import Reporter
 from captive_portal.gateway.store import Store
 from captive_portal.gateway.verbs import Admit, Remove
-from common.errors import BackendUnavailable
+from common.errors import BackendUnavailable, MalformedPacket
 from common.metrics import Counters
 from identity.domain.sessions import StatusType
 from radius_server.packet.codes import Attribute
@@ -444,6 +444,25 @@ def test_records_outlive_an_outage_and_say_how_long_they_waited(box: Box) -> Non
         assert reporter.wait_for(number_of_record, 5)
     finally:
         reporter.stop()
+
+
+def test_a_record_that_fits_into_no_packet_does_not_keep_the_others_back(box: Box) -> None:
+    box.log_in()
+    inner = box.radius.account
+
+    def strict(pairs: list[tuple[int, bytes]]) -> None:
+        if kind(dict(pairs)) == ON:
+            raise MalformedPacket("it does not fit")
+        inner(pairs)
+
+    box.radius.account = strict  # type: ignore[method-assign]
+    reporter = Reporter(box.store, box.radius, box.clock)
+    reporter.start()
+    try:
+        wait_until(lambda: box.store.count_waiting() == 0, 10, "the records are not sent")
+    finally:
+        reporter.stop()
+    assert [kind(pairs) for pairs in box.radius.told] == [START]
 
 
 def test_a_record_of_before_a_power_cut_waited_by_the_calendar(box: Box) -> None:

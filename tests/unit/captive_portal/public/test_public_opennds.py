@@ -24,7 +24,7 @@ from db.models import (
     NetworkSession,
 )
 from identity.office import Office
-from identity.services import dynamic, tokens
+from identity.services import dynamic, outbox, tokens
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
 from identity.services.sessions import list_sessions
@@ -294,6 +294,36 @@ def test_an_officers_disconnect_reaches_the_router_and_its_outcome_is_shown(
         request = session.get(CoaRequest, number)
     assert request is not None and (request.state, request.error_cause) == ("acked", None)
     assert the_session(office).stop_seen == 1
+
+
+def test_the_radius_process_leaves_a_polling_router_alone_until_it_is_silent(
+    router: Router, office: Office, somchai: int
+) -> None:
+    router.enter(somchai)
+    with office.database.write() as session:
+        number = dynamic.disconnect_session(
+            session, office, the_session(office).session_key, "head"
+        )
+        assert not outbox.is_due(session, office.clock())
+        assert outbox.claim(session, office, "radius", 10) == []
+        request = session.get(CoaRequest, number)
+        assert request is not None and request.state == "queued"
+        request.next_try_at -= outbox.ABSENT
+    with office.database.write() as session:
+        assert outbox.claim(session, office, "radius", 10) == []
+        request = session.get(CoaRequest, number)
+        assert request is not None and request.state == "timed_out"
+
+
+def test_a_thousand_clients_fit_into_one_report(router: Router, office: Office) -> None:
+    macs = [f"3c:22:fb:00:{number >> 8:02x}:{number & 255:02x}" for number in range(1000)]
+    customs = [Custom(f"yt-{number:024}", f"pupil-{number}") for number in range(1000)]
+    lines = [online(custom, 1000, 1000, mac) for custom, mac in zip(customs, macs, strict=True)]
+    assert len("\n".join(lines)) > 100_000
+    assert router.tell(*lines, "whole") == []
+    with office.database.read() as session:
+        assert len(session.scalars(select(NetworkSession)).all()) == 1000
+    assert router.send("x" * (1 << 21), secrets.token_hex(16)).status_code == 413
 
 
 def test_a_client_the_router_does_not_know_is_noted_so_and_its_session_closed(

@@ -143,7 +143,7 @@ def test_who_may_not_come_in_any_more_is_not_told_and_reads_so(
         account = session.scalars(select(Account).where(Account.username == "somchai")).one()
         account.role.simultaneous = 0
     assert lines(authmon(visitor, "view")) == []
-    assert visitor.get(waits).status_code == 503
+    assert visitor.get(waits).status_code == 403
     with office.database.read() as session:
         reasons = session.scalars(select(AuthEvent.reason)).all()
     assert "simultaneous_limit" in reasons

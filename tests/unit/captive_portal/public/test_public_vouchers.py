@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from db.models import AuthEvent, NasClient, OpenVisit, Voucher, VoucherBatch, VoucherDevice
-from identity.domain.vouchers import Terms
+from identity.domain.vouchers import Terms, Validity
 from identity.office import Office
 from identity.services import voucher_changes, vouchers
 from tests.conftest import ADMIN
@@ -262,3 +262,17 @@ def test_devices_are_listed_to_nobody_without_a_right_code(visitor: Visitor, cod
     fields = {name[1]: html.unescape(token[1]), "code": "AAAAA-BBBBB"}
     assert visitor.post("/voucher/devices?lang=en", **fields).status_code == 422
     assert visitor.post("/voucher/devices?lang=en", code=code).status_code == 400
+
+
+def test_the_status_page_tells_what_a_voucher_has_left_for_its_whole_life(
+    visitor: Visitor, office: Office
+) -> None:
+    with office.database.write() as session:
+        terms = Terms(
+            count=1, validity=Validity.MINUTES_OF_USE, minutes=300, quota_mb=500, devices=2
+        )
+        _, (code,) = vouchers.issue(session, office, terms, ADMIN)
+    page = visitor.follow(visitor.fill("/voucher?lang=en", code=code)).text
+    assert "Data of this voucher" in page and "500 MB of 500 MB left" in page
+    assert "Time of this voucher" in page and "5 h of 5 h left" in page
+    assert "counts anew" not in page
