@@ -241,16 +241,21 @@ def disk_warnings(room: Room | None) -> list[Warning]:
     """How full the disk is, from the level on at which somebody must know."""
     if room is None or room.level is DiskLevel.ROOMY:
         return []
+    words = gettext(
+        "%(used)s %% used, %(free)s GiB free",
+        used=room.used_percent,
+        free=f"{room.free_octets / 2**30:.1f}",
+    )
     if room.level is DiskLevel.FULL:
         text = gettext(
             "The disk is full (%(room)s): records are about to be lost. Make room now; nothing kept"
             " by law is deleted for it.",
-            room=room.text,
+            room=words,
         )
     elif room.level is DiskLevel.NEARLY:
-        text = gettext("The disk is nearly full (%(room)s): make room this week.", room=room.text)
+        text = gettext("The disk is nearly full (%(room)s): make room this week.", room=words)
     else:
-        text = gettext("The disk is filling (%(room)s): plan for more room.", room=room.text)
+        text = gettext("The disk is filling (%(room)s): plan for more room.", room=words)
     return [Warning(grave=room.level is not DiskLevel.FILLING, text=text)]
 
 

@@ -5,9 +5,11 @@ What they say is never shown: it holds codes.
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
 
 from captive_portal.admin.desk import note_reading, office, officer
@@ -19,6 +21,15 @@ from db.models import Message
 from identity.services import message_queue
 
 blueprint = Blueprint("messages", __name__, url_prefix="/messages")
+
+
+_ABOUT = (
+    (re.compile(r"registration (.+)"), lazy_gettext("Registration %(what)s")),
+    (re.compile(r"password reset of (.+)"), lazy_gettext("Another password for %(what)s")),
+    (re.compile(r"password of (.+) changed"), lazy_gettext("Password of %(what)s changed")),
+    (re.compile(r"mailbox of (.+) changed"), lazy_gettext("E-mail of %(what)s changed")),
+    (re.compile(r"mailbox of (.+)"), lazy_gettext("E-mail of %(what)s to confirm")),
+)
 
 
 @blueprint.get("/")
@@ -48,7 +59,17 @@ def listing() -> ResponseReturnValue:
     with office().database.read() as session:
         page = fetch_page(session, statement)
     states = [("", gettext("(all)")), *MESSAGE_STATES.items()]
-    return render_template("messages.html", page=page, state=state, q=wanted, states=states)
+    return render_template(
+        "messages.html", page=page, state=state, q=wanted, states=states, in_words=_in_words
+    )
+
+
+def _in_words(about: str) -> str:
+    """What a message is for, in the language of the page; as it is stored where that is new."""
+    for pattern, words in _ABOUT:
+        if found := pattern.fullmatch(about):
+            return str(words) % {"what": found[1]}
+    return about
 
 
 @blueprint.post("/<int:message_id>/retry")

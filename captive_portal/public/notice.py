@@ -15,7 +15,8 @@ from flask import Blueprint, make_response, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from captive_portal.public.site import portal
+from captive_portal.public.sign_ins import holder, sign_in_text
+from captive_portal.public.site import page, portal
 from captive_portal.web import plain_text
 from captive_portal.web.i18n import current_language, gettext
 from common.errors import BackendUnavailable
@@ -106,5 +107,6 @@ def show() -> Response:
             version=shown.version,
             audiences=tuple(Audience),
             names=names,
+            back=page("status.show", s=sign_in_text()) if holder() else page("login.form"),
         )
     )

@@ -16,7 +16,8 @@ from captive_portal.public.site import client_address, form_is_ours, page, porta
 from captive_portal.public.visits import can_hand_over, nas_of_visit
 from common.net import find_mac, format_mac
 from db.models import Account
-from identity.services import hosts
+from identity.domain.access import Method
+from identity.services import hosting, hosts
 from identity.services.allowance import allowance
 from identity.services.presence import Presence, open_sessions, session_of
 
@@ -48,6 +49,9 @@ def show() -> Response:
         whose = current.account if current else _account_of(session, this)
         left = allowance(session, office, whose) if whose else None
         receives_guests = current is not None and hosts.may_receive(session, current.account, now)
+        waiting = (
+            len(hosting.waiting_for(session, current.account)) if current and receives_guests else 0
+        )
     values: dict[str, object] = {
         "left": left,
         "now": now,
@@ -73,6 +77,8 @@ def show() -> Response:
             "receives_guests": receives_guests,
             "leaves": leaves_network(this, current.account),
             "gateway_sign_out": sign_out_address(),
+            "guests_waiting": waiting,
+            "by_voucher": current.sign_in.method == Method.VOUCHER,
             "can_connect": this is None and can_hand_over(nas_of_visit()),
         }
     return make_response(render_template("status.html", **values))

@@ -94,7 +94,7 @@ def issue(
         raise Refused(f"{issuer} is a {sponsor.kind}; vouchers need a person as their issuer")
     approval.refuse_role(session, sponsor, terms.role)
     batch = VoucherBatch(
-        name=terms.name.strip() or f"{now:%Y-%m-%d %H:%M}",
+        name=terms.name.strip() or _date_of(office, now),
         role_id=roles.get(session, terms.role).id,
         issuer_id=sponsor.id,
         receiver=terms.receiver.strip(),
@@ -145,6 +145,11 @@ def issue(
         receiver=batch.receiver or None,
     )
     return batch, [format_code(code, terms.prefix) for code in codes]
+
+
+def _date_of(office: Office, now: datetime) -> str:
+    """What a sheet is called that nobody gave a name: when it was made, by the wall clock."""
+    return f"{now.astimezone(ZoneInfo(office.config.site.timezone)):%Y-%m-%d %H:%M}"
 
 
 def _fresh_codes(session: Session, terms: Terms) -> list[str]:

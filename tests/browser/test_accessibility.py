@@ -1,29 +1,30 @@
-"""All pages against WCAG 2.2 AA, as far as a program can see it (axe-core), and their weight.
+"""Every page of both portals: WCAG 2.2 AA as far as axe-core can see it, room, and weight.
 
-What only people can judge, such as whether a text helps, is not here. The public pages have a
-budget because the first of them is fetched on a school's worst line.
+What only people can judge, such as whether a text helps, is not here; the walks leave pictures of
+all pages for them. Both portals are walked without scripts. The public pages have a budget because
+the first of them is fetched on a school's worst line.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import CDPSession, Page
 
-from identity.office import Office
-from tests.browser import catalogue
-from tests.browser.conftest import Phone
+from tests.browser import catalogue, furnished
+from tests.browser.conftest import Phone, running
 from tests.browser.test_admin_pages import school_day, sign_in
-from tests.conftest import add_person
 
 __all__ = ["school_day"]
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 MakePhone = Callable[..., Phone]
 
@@ -34,104 +35,179 @@ RULES = {
 LOGIN_OCTETS, LOGIN_COMPRESSED = 30_000, 12_000
 MOST_OCTETS = 50_000
 MOST_REQUESTS = 2
-PASSWORD = "password of theirs"
+SMALL, LARGE, LEAST_TARGET = (320, 740), (1280, 800), 44
+_TOO_SMALL = """least => [...document.querySelectorAll(
+    'main a, header a, footer a, button, summary, select, textarea, input:not([type=hidden])'
+)].map(one => one.matches('[type=checkbox], [type=radio]') ? one.closest('label') || one : one)
+  .filter(one => one.checkVisibility() && !one.closest('.skip') && !one.matches('.skip'))
+  .map(one => [one.outerHTML.slice(0, 150), one.getBoundingClientRect()])
+  .filter(([_, box]) => box.width > 0 && box.height < least)
+  .map(([html, box]) => `${box.height} px high: ${html}`)
+"""
+_THAI = re.compile(r"[ก-๛]")
 
 _AXE = Axe()
 
 
-def complaints(page: Page) -> list[str]:
-    """What axe has against the page, one line an element."""
-    found: Mapping[str, Any] = _AXE.run(page, options=RULES).response
-    return [
-        f"{one['id']} ({one['impact']}): {node['html'][:150]}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
+@dataclass(frozen=True, slots=True)
+class School:
+    """A running portal with something on every page."""
+
+    address: str
+    sign_ins: Mapping[str, str]
+
+    def pages(self) -> Mapping[str, str]:
+        """Name -> address of each page of the catalogue."""
+        found = {name: self.address + path for name, path in catalogue.PUBLIC.items()}
+        for name, (who, path) in catalogue.SIGNED_IN.items():
+            joint = "&" if "?" in path else "?"
+            found[name] = f"{self.address}{path}{joint}s={self.sign_ins[who]}"
+        return found
 
 
-def public_addresses(portal: str, page: Page, office: Office) -> dict[str, str]:
-    """Name -> address of each page of the public portal, also for somebody signed in."""
-    add_person(office, "somying", PASSWORD)
-    page.goto(portal)
-    page.fill("#username", "somying")
-    page.fill("#password", PASSWORD)
-    page.locator("form button").first.click()
-    signed = parse_qs(urlsplit(page.url).query)["s"][0]
-    page.context.clear_cookies()
-    addresses = {name: portal + path for name, path in catalogue.PUBLIC.items()}
-    for name, path in catalogue.SIGNED_IN.items():
-        joint = "&" if "?" in path else "?"
-        addresses[f"{name} signed in"] = f"{portal}{path}{joint}s={signed}"
-    return addresses
+@pytest.fixture(scope="module")
+def school(_made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    site = furnished.make_site(_made_site, tmp_path_factory.mktemp("furnished"))
+    with running(site, "portal", site.config.portal.listen) as address:
+        yield School(address, furnished.sign_ins(site))
 
 
-@pytest.mark.sampled
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("language", ["th", "en"])
-def test_public_pages_and_their_errors_have_nothing_that_axe_complains_of(
-    portal: str, phone: MakePhone, office: Office, language: str, dark: bool
-) -> None:
-    device = phone(width=320, language=language, dark=dark)
-    addresses = public_addresses(portal, device.page, office)
-    found: dict[str, list[str]] = {}
-    for name, address in addresses.items():
-        device.page.goto(address)
-        found[name] = complaints(device.page)
-        device.screenshot(f"walk-{name.replace(' ', '-')}-{language}-320")
-        sent = _send_empty(device.page)
-        if sent:
-            found[f"{name}, sent empty"] = complaints(device.page)
-            assert device.overflow() <= 0, name
-    assert {name: lines for name, lines in found.items() if lines} == {}
+@dataclass(frozen=True, slots=True)
+class Walker:
+    """A browser that runs no scripts, except for axe."""
 
+    device: Phone
+    language: str
+    emulation: CDPSession
 
-@pytest.mark.usefixtures("school_day")
-@pytest.mark.sampled
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("language", ["th", "en"])
-def test_admin_pages_have_nothing_that_axe_complains_of(
-    admin_portal: str, phone: MakePhone, language: str, dark: bool
-) -> None:
-    page = phone(width=1280, language=language, dark=dark).page
-    page.goto(f"{admin_portal}/sign-in")
-    found = {"sign-in": complaints(page)}
-    sign_in(page, admin_portal)
-    for name, path in catalogue.ADMIN.items():
-        page.goto(admin_portal + path)
-        found[name] = complaints(page)
-    assert {name: lines for name, lines in found.items() if lines} == {}
+    @classmethod
+    def of(cls, device: Phone, language: str) -> Walker:
+        emulation = device.page.context.new_cdp_session(device.page)
+        walker = cls(device, language, emulation)
+        walker.let_scripts_run(False)
+        return walker
 
+    def let_scripts_run(self, run: bool) -> None:
+        self.emulation.send("Emulation.setScriptExecutionDisabled", {"value": not run})
 
-@pytest.mark.parametrize("language", ["th", "en"])
-def test_public_pages_keep_to_their_budget_without_scripts_and_at_twice_the_size(
-    portal: str, phone: MakePhone, office: Office, language: str
-) -> None:
-    device = phone(width=640, language=language, script=False)
-    addresses = public_addresses(portal, device.page, office)
-    for name, address in addresses.items():
-        device.answers.clear()
-        device.page.goto(address)
-        bodies = [answer.body() for answer in device.answers]
-        weight, most = sum(map(len, bodies)), MOST_OCTETS
-        if name == "login.form":
-            most = LOGIN_OCTETS
-            assert sum(len(gzip.compress(body)) for body in bodies) <= LOGIN_COMPRESSED
-        assert weight <= most, (name, weight)
-        assert len(bodies) <= MOST_REQUESTS, name
-        assert device.hosts() == {portal.removeprefix("http://")}, name
-        assert device.page.locator("h1").count() == 1, name
-        assert device.page.locator("html").get_attribute("lang") == language
-        assert device.page.locator("form:not(:has(button))").count() == 0, name
+    def complaints(self) -> list[str]:
+        """What axe has against the page, one line an element."""
+        self.let_scripts_run(True)
+        found: Mapping[str, Any] = _AXE.run(self.device.page, options=RULES).response
+        self.let_scripts_run(False)
+        return [
+            f"{one['id']} ({one['impact']}): {node['html'][:150]}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
+
+    def small_and_large(self, name: str) -> list[str]:
+        """What is wrong at 320 pixels, in large letters and on a desk; pictures of the page."""
+        device, found = self.device, self.complaints()
+        for width, height in (SMALL, LARGE):
+            device.page.set_viewport_size({"width": width, "height": height})
+            if device.overflow() > 0:
+                found.append(f"wider than {width} px by {device.overflow()}")
+            if width == SMALL[0] or self.language == "th":
+                device.screenshot(f"walk-{name}-{self.language}-{width}")
+        # Twice the letters on a screen twice as wide: what WCAG 1.4.4 and 1.4.10 ask for.
+        device.page.set_viewport_size({"width": 2 * SMALL[0], "height": SMALL[1]})
         device.page.evaluate("document.documentElement.style.fontSize = '200%'")
-        assert device.overflow() <= 0, name
+        if device.overflow() > 0:
+            found.append(f"wider than the screen by {device.overflow()} in letters of 200 %")
+        device.page.set_viewport_size({"width": SMALL[0], "height": SMALL[1]})
+        return found
 
 
-def _send_empty(page: Page) -> bool:
-    """Send the first form of the page with nothing in it; False when it has none to send."""
-    form = page.locator("main form[method=post]").first
-    if form.count() == 0 or "sign-out" in (form.get_attribute("action") or ""):
+def too_small(page: Page) -> list[str]:
+    """What is to be touched and is less than 44 pixels high."""
+    found: list[str] = page.evaluate(_TOO_SMALL, LEAST_TARGET)
+    return found
+
+
+def too_heavy(device: Phone, name: str, host: str) -> list[str]:
+    """What is wrong with what the page made the browser fetch."""
+    bodies = [answer.body() for answer in device.answers]
+    weight, most, found = sum(map(len, bodies)), MOST_OCTETS, []
+    if name.startswith("login.form"):
+        most = LOGIN_OCTETS
+        compressed = sum(len(gzip.compress(body)) for body in bodies)
+        if compressed > LOGIN_COMPRESSED:
+            found.append(f"{compressed} octets compressed")
+    if weight > most:
+        found.append(f"{weight} octets")
+    if len(bodies) > MOST_REQUESTS:
+        found.append(f"{len(bodies)} requests")
+    if device.hosts() != {host}:
+        found.append(f"asks others: {device.hosts()}")
+    return found
+
+
+def is_whole(page: Page, language: str) -> list[str]:
+    """What every page has: one heading, its language, a title, a button to each form."""
+    found = []
+    if page.locator("h1").count() != 1:
+        found.append(f"{page.locator('h1').count()} headings of level 1")
+    if page.locator("html").get_attribute("lang") != language:
+        found.append("another language")
+    if page.locator("form:not(:has(button))").count():
+        found.append("a form without a button")
+    if language == "th" and not _THAI.search(page.locator("h1").first.inner_text()):
+        found.append("a heading that is not Thai")
+    return found
+
+
+def send_empty(page: Page) -> bool:
+    """Send the first form that asks for something, with nothing in it; False when there is none."""
+    form = page.locator("main form[method=post]:has([required]):not(details *)").first
+    if form.count() == 0:
         return False
     form.evaluate("form => { form.noValidate = true }")
     with page.expect_navigation():
         form.locator("button").first.click()
     return True
+
+
+@pytest.mark.parametrize(("language", "dark"), [("th", False), ("en", True)])
+def test_every_public_page_and_its_errors_on_a_phone_and_a_desk_without_scripts(
+    school: School, phone: MakePhone, language: str, dark: bool
+) -> None:
+    device = phone(width=SMALL[0], language=language, dark=dark)
+    walker = Walker.of(device, language)
+    found: dict[str, list[str]] = {}
+    for name, address in school.pages().items():
+        device.answers.clear()
+        device.page.goto(address)
+        wrong = too_heavy(device, name, school.address.removeprefix("http://"))
+        wrong += is_whole(device.page, language) + too_small(device.page)
+        found[name] = wrong + walker.small_and_large(f"public-{file_name(name)}")
+        device.page.goto(address)
+        if send_empty(device.page):
+            found[f"{name}, sent empty"] = walker.complaints()
+            assert device.overflow() <= 0, name
+            device.screenshot(f"walk-public-{file_name(name)}-empty-{language}-{SMALL[0]}")
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.usefixtures("school_day")
+@pytest.mark.parametrize(("language", "dark"), [("th", True), ("en", False)])
+def test_every_admin_page_on_a_phone_and_a_desk_without_scripts(
+    admin_portal: str, phone: MakePhone, language: str, dark: bool
+) -> None:
+    device = phone(width=LARGE[0], language=language, dark=dark)
+    walker = Walker.of(device, language)
+    device.page.goto(f"{admin_portal}/sign-in")
+    found = {"sign-in": walker.small_and_large("admin-sign-in")}
+    sign_in(device.page, admin_portal)
+    for name, path in catalogue.ADMIN.items():
+        device.page.set_viewport_size({"width": LARGE[0], "height": LARGE[1]})
+        device.page.goto(admin_portal + path)
+        found[name] = is_whole(device.page, language)
+        found[name] += walker.small_and_large(f"admin-{file_name(name)}")
+    assert device.hosts() == {admin_portal.removeprefix("http://")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def file_name(name: str) -> str:
+    """A page's name as one of a picture."""
+    return re.sub(r"[^A-Za-z_.]+", "-", name)

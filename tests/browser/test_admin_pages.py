@@ -9,10 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, expect
 
+from captive_portal.web.drafts import draft_rules
 from common import config as configuration
+from db.models import Message
 from identity.domain.registers import Action, Register
 from identity.office import Office
-from identity.services import registers
+from identity.services import published, registers
+from identity.services.published import Kind, Written
 from identity.services.registers import Step
 from tests.browser.conftest import SCREENSHOTS, Phone, running
 from tests.conftest import ADMIN, ADMIN_PASSWORD, Site
@@ -21,41 +24,6 @@ from tests.unit.captive_portal.admin import seed
 pytestmark = pytest.mark.real
 
 MakePhone = Callable[..., Phone]
-PAGES = {
-    "overview": "/",
-    "registrations": "/registrations/",
-    "people": "/people/",
-    "person": "/people/11",
-    "person-new": "/people/new",
-    "vouchers": "/vouchers/",
-    "voucher-batch": "/vouchers/1",
-    "voucher-new": "/vouchers/new",
-    "voucher-one": "/vouchers/1/voucher/1",
-    "sessions": "/sessions/?show=all",
-    "logins": "/logins/",
-    "login": "/logins/7",
-    "nas": "/nas/",
-    "nas-one": "/nas/1",
-    "nas-unsafe": "/nas/2",
-    "nas-gateway": "/nas/2/gateway",
-    "approver": "/people/7",
-    "roles": "/roles/",
-    "role": "/roles/1",
-    "role-new": "/roles/new",
-    "nas-new": "/nas/new?address=10.20.9.9",
-    "lookup": "/lookup/",
-    "lookup-device": "/lookup/?kind=mac",
-    "lookup-person": "/lookup/?kind=person",
-    "lookup-traffic": "/lookup/?kind=flows",
-    "unlocks": "/lookup/unlocks/",
-    "audit": "/audit/",
-    "custody": "/custody/",
-    "custody-one": "/custody/1",
-    "registers": "/registers/request/?show=all",
-    "register-new": "/registers/request/new",
-    "register-one": "/registers/request/REQ-2567-0001",
-    "nowhere": "/nowhere",
-}
 
 
 def sign_in(
@@ -89,35 +57,35 @@ def school_day(office: Office) -> None:
         entry = registers.add(session, office, Register.REQUEST, facts, "head", received_at=came)
         for step in steps:
             registers.take_step(session, office, entry.number, step, "head")
-
-
-@pytest.mark.usefixtures("school_day")
-@pytest.mark.sampled
-@pytest.mark.parametrize("language", ["th", "en"])
-@pytest.mark.parametrize("width", [320, 375, 1280])
-def test_every_page_fits_the_screen_and_asks_only_its_own_host(
-    admin_portal: str, phone: MakePhone, width: int, language: str
-) -> None:
-    device = phone(width=width, language=language)
-    complaints: list[str] = []
-    device.page.on(
-        "console",
-        lambda line: (
-            complaints.append(line.text)
-            if line.type == "error" and "404" not in line.text
-            else None
-        ),
-    )
-    device.page.goto(f"{admin_portal}/sign-in")
-    device.screenshot(f"admin-sign-in-{language}-{width}")
-    sign_in(device.page, admin_portal)
-    for name, path in PAGES.items():
-        device.page.goto(admin_portal + path)
-        assert device.page.locator("html").get_attribute("lang") == language
-        assert device.overflow() <= 0, path
-        device.screenshot(f"admin-{name}-{language}-{width}")
-    assert device.hosts() == {admin_portal.removeprefix("http://")}
-    assert complaints == []
+    with office.database.write() as session:
+        rules = {
+            language: Written(text=draft_rules(language), summary="ฉบับแรก · the first one")
+            for language in ("th", "en")
+        }
+        published.publish(session, office, Kind.ACCEPTABLE_USE, "2569-1", rules, "head")
+        now = office.clock()
+        for index, (state, error) in enumerate(
+            (
+                ("sent", None),
+                ("waiting", None),
+                ("failed", "550 5.1.1 no such mailbox"),
+                ("late", None),
+            )
+        ):
+            session.add(
+                Message(
+                    channel="sms" if index == 1 else "mail",
+                    recipient="+66812345678" if index == 1 else "somying@home.example",
+                    about=f"registration ABCDEFG{index}",
+                    state=state,
+                    created_at=now,
+                    next_try_at=now,
+                    expires_at=now + timedelta(minutes=30),
+                    attempts=index,
+                    sent_at=now if state == "sent" else None,
+                    last_error=error,
+                )
+            )
 
 
 def test_a_phone_shows_all_of_a_new_secret_and_room_above_each_hint(

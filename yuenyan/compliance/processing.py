@@ -194,7 +194,7 @@ WITHOUT_PEOPLE = frozenset(
 RECIPIENTS = Text(
     "officials with legal power, each request in the register; the home institution of its own"
     " visitors; nobody else",
-    "พนักงานเจ้าหน้าที่ผู้มีอำนาจตามกฎหมาย (ลงทะเบียนทุกคำขอ) และสถาบันต้นสังกัดของผู้มาเยือน เฉพาะข้อมูลของผู้นั้น",
+    "พนักงานเจ้าหน้าที่ผู้มีอำนาจตามกฎหมาย (ลงทะเบียนทุกคำขอ) และสถาบันต้นสังกัดของผู้มาติดต่อ เฉพาะข้อมูลของผู้นั้น",
 )
 SECURITY = Text(
     "own accounts, roles, recorded look-ups with case and reason, argon2id, secrets encrypted"

@@ -78,12 +78,15 @@ def test_messages_are_listed_without_what_they_say_and_tried_again(
     page = admin.get("/messages/").text
     assert "visitor0@home.example" in page and "550 no such user" in page
     assert "654321" not in page and page.count("Try at once") == 1
+    assert "Registration ABCD2345" in page
     assert "visitor1" not in admin.get("/messages/?state=failed").text
     assert "visitor0" not in admin.get("/messages/?q=visitor1").text
     assert "tried at once" in admin.follow("/messages/1/retry", "/messages/")
     assert "This message was sent." in admin.follow("/messages/2/retry", "/messages/")
     with office.database.read() as session:
         assert session.get_one(Message, 1).state == "waiting"
+    thai = admin.client.get("/messages/?lang=th").text
+    assert "คำขอลงทะเบียน ABCD2345" in thai and "registration ABCD2345" not in thai
 
 
 def test_an_officer_sees_how_a_visitor_came_and_whom_they_named(

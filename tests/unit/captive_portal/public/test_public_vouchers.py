@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
-from db.models import AuthEvent, NasClient, OpenVisit, Voucher, VoucherDevice
+from db.models import AuthEvent, NasClient, OpenVisit, Voucher, VoucherBatch, VoucherDevice
 from identity.domain.vouchers import Terms, Validity
 from identity.office import Office
 from identity.services import voucher_changes, vouchers
@@ -44,6 +45,12 @@ def test_a_code_signs_in_however_it_is_typed(
     assert "You are signed in" in page and "Guest" in page
     assert "59 min" in page or "1 h" in page
     assert state(office) == "active"
+    assert "Voucher 1 (" not in page, "what officers call it says nothing to its holder"
+    with office.database.read() as session:
+        sheet = session.scalars(select(VoucherBatch.name)).one()
+    local = office.clock().astimezone(ZoneInfo("Asia/Bangkok"))
+    named = datetime.strptime(sheet, "%Y-%m-%d %H:%M").replace(tzinfo=local.tzinfo)
+    assert abs(local - named) < timedelta(minutes=2), "named by the clock on the wall"
 
 
 def test_opening_the_address_of_a_slip_only_fills_the_code_in(

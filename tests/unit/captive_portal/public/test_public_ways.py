@@ -148,6 +148,22 @@ def test_the_letter_and_the_short_message_are_in_the_language_of_the_page(
     assert "5678" in phone.get(location).text and "081234" not in phone.get(location).text
 
 
+def test_guests_who_wait_are_on_the_status_page_of_their_host(
+    able: Office, phone: Visitor, choose: Callable[..., Any]
+) -> None:
+    add_person(able, "somsri", PASSWORD)
+    choose("student", may_sponsor=True)
+    choose(way=Way.SPONSOR)
+    signed_in = phone.fill("/?lang=en", username="somsri", password=PASSWORD)
+    before = phone.follow(signed_in).text
+    assert "Guests who named me" in before and "Guests who wait" not in before
+    register(phone, sponsor_name="somsri", contact="081 234 5678")
+    page = phone.get(signed_in.location).text
+    assert "Guests who wait for your answer: 1" in page
+    assert page.index("Guests who wait") < page.index("My account")
+    check(page)
+
+
 def test_opening_addresses_never_uses_a_code_up(
     able: Office, phone: Visitor, choose: Callable[..., Any]
 ) -> None:
