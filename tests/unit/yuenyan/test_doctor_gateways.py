@@ -36,8 +36,8 @@ def test_doctor_warns_where_devices_are_named_and_cannot_be_told_apart(
         row.portal_settings_encrypted = seal_portal_settings(office, settings)
         for number in range(phones):
             mac = f"3c22fb01020{number}"
-            open_visits.remember(session, "192.0.2.1", mac, "visit", office.clock())
-            open_visits.remember(session, f"192.0.2.{number + 5}", mac, "visit", office.clock())
+            visits = {("192.0.2.1", mac): "visit", (f"192.0.2.{number + 5}", mac): "visit"}
+            open_visits.remember(session, visits, office.clock())
     with office.database.read() as session:
         found = list(check_gateways(office, session.scalars(select(NasClient)).all()))
     about = [one.what for one in found if "192.0.2.1" in one.what]

@@ -1,3 +1,4 @@
+# long file: one subject, the hand-over, whose cases share a console that answers as documented
 """Handing a visitor over: by a link or by a call, with what is left to the account."""
 
 from __future__ import annotations

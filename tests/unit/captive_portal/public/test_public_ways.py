@@ -1,3 +1,4 @@
+# long file: the four ways to register are one table of pages and share its visitors
 """Registering by code, host and roster, as a visitor without cookies and scripts meets it."""
 
 from __future__ import annotations
