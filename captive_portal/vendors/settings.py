@@ -72,6 +72,10 @@ def _check(setting: Setting, text: str) -> str:
         return _check_pem(name, text)
     if len(text) > _LONGEST or not text.isprintable():
         raise UsageError(f"{name} is one line of at most {_LONGEST} characters")
+    if len(text) < setting.shortest:
+        raise UsageError(
+            f"{name} has at least {setting.shortest} characters; make one: openssl rand -hex 24"
+        )
     if setting.choices and text not in setting.choices:
         raise UsageError(f"{name} is one of: {', '.join(setting.choices)}")
     if setting.kind is Kind.URL:
