@@ -175,6 +175,8 @@ def test_a_voucher_that_was_extended_says_so_on_its_slip_and_its_page(admin: Off
     admin.follow("/vouchers/1/extend", one, voucher="1", minutes="60", megabytes="1500")
     page = admin.get(one).text
     assert "Extended by" in page and "1,500 MB" in page
+    sheet = admin.get("/vouchers/1").text
+    assert sheet.count("Extended by") == 1 and "<small>1,500 MB</small>" in sheet
     slips = re.findall(r"<article.*?</article>", admin.get("/vouchers/1/print").text, re.DOTALL)
     assert len(slips) == 2
     assert "3 ชั่วโมง นับจากใช้ครั้งแรก" in slips[0] and "1.5 GB" in slips[0]
