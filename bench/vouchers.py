@@ -17,7 +17,8 @@ from pathlib import Path
 
 from captive_portal.slips.layouts import LAYOUTS
 from captive_portal.slips.pdf import slips_pdf
-from captive_portal.slips.sheets import sheet_of
+from captive_portal.slips.sheets import parts_of
+from captive_portal.slips.wording import Sheet
 from common.config import Config
 from db.models import VoucherBatch
 from identity.domain.vouchers import MAXIMUM_BATCH, Terms
@@ -71,11 +72,11 @@ def measure(folder: Path, count: int, layout: str) -> tuple[float, int, float]:
     issued = time.perf_counter() - begun
     begun = time.perf_counter()
     with office.database.read() as session:
-        parts = []
+        parts: list[tuple[Sheet, list[str]]] = []
         for number in batches:
             rows = vouchers.codes_of(session, office, number, only_unused=True)
             sheet = session.get_one(VoucherBatch, number)
-            parts.append((sheet_of(config, sheet, PORTAL), [row.code for row in rows]))
+            parts += parts_of(config, sheet, PORTAL, rows)
     printed = slips_pdf(parts, LAYOUTS[layout])
     seconds = time.perf_counter() - begun
     office.database.dispose()

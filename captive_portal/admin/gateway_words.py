@@ -41,6 +41,10 @@ REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             _("%(name)s is one line of at most %(count)s characters."),
         ),
         (
+            r"^(?P<name>\w+) has at least (?P<count>\d+) characters",
+            _("%(name)s has at least %(count)s characters."),
+        ),
+        (
             r"^(?P<name>\w+) is one of: (?P<words>.+)$",
             _("%(name)s is one of these words: %(words)s."),
         ),

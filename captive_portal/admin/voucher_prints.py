@@ -16,7 +16,7 @@ from captive_portal.admin.words import explain
 from captive_portal.slips.layouts import LAYOUTS
 from captive_portal.slips.pdf import slips_pdf
 from captive_portal.slips.rendering import sheets_html, style_sheet
-from captive_portal.slips.sheets import sheet_of
+from captive_portal.slips.sheets import parts_of
 from common.clock import to_rfc3339
 from common.errors import Refused
 from identity.services import audit, vouchers
@@ -45,9 +45,7 @@ def print_sheet(batch_id: int) -> ResponseReturnValue:
         batch = own_sheet(session, batch_id)
         if batch is None:
             return redirect(url_for("vouchers.show", batch_id=batch_id))
-        codes = [
-            row.code for row in vouchers.codes_of(session, office(), batch_id, only_unused=True)
-        ]
+        codes = vouchers.codes_of(session, office(), batch_id, only_unused=True)
         size = max(1, _CARDS_AT_ONCE // layout.on_page) * layout.on_page
         parts = max(1, -(-len(codes) // size))
         part = min(max(part, 1), parts)
@@ -60,11 +58,11 @@ def print_sheet(batch_id: int) -> ResponseReturnValue:
             f"batch {batch_id}",
             count=len(shown),
         )
-        sheet = sheet_of(office().config, batch, portal)
+        slips = parts_of(office().config, batch, portal, shown)
     return render_template(
         "voucher_print.html",
         batch=batch,
-        pages=sheets_html(sheet, layout, shown),
+        pages=[page for sheet, own in slips for page in sheets_html(sheet, layout, own)],
         is_empty=not shown,
         layout=layout.name,
         is_roll=layout.on_page == 1,
@@ -97,9 +95,9 @@ def print_pdf(batch_id: int) -> ResponseReturnValue:
             f"batch {batch_id}",
             count=len(rows),
         )
-        sheet = sheet_of(office().config, batch, portal_url()[0])
+        slips = parts_of(office().config, batch, portal_url()[0], rows)
     try:
-        written = slips_pdf([(sheet, [row.code for row in rows])], layout)
+        written = slips_pdf(slips, layout)
     except Refused as refusal:
         flash(explain(refusal), "error")
         return here

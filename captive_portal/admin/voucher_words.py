@@ -31,6 +31,18 @@ VOUCHER_REFUSALS: tuple[tuple[str, LazyString], ...] = (
     (r"say by what to extend", _("Say by what to extend: minutes, megabytes or a new last day.")),
     (r"of an extension must be (?P<range>\S+)", _("An extension is %(range)s.")),
     (r"the new end of the vouchers is over", _("That day is over.")),
+    (
+        r"this code was revoked",
+        _("This voucher was revoked, and revoked ones stay revoked. Issue a new one."),
+    ),
+    (
+        r"no code of this sheet can be extended",
+        _("No voucher of this sheet can be extended: revoked ones stay revoked."),
+    ),
+    (
+        r"the guest of this code was anonymised",
+        _("The guest of this voucher has been anonymised. Issue a new voucher."),
+    ),
     (r"have no data quota", _("These vouchers have no data quota to extend.")),
     (
         r"end on a fixed day",

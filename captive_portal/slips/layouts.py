@@ -154,6 +154,8 @@ def style(layout: Layout) -> str:
         rules.append(f".terms.wide {{ width: {wide}mm; }}")
     else:
         rules.append(".head, .network, .code, .terms { text-align: center; }")
+        # A roll is narrower than the name of a usual school: two lines, none of them cut.
+        rules.append(".head { white-space: normal; line-height: 1.3; }")
     return "\n".join(rules)
 
 

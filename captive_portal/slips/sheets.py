@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from captive_portal.slips.wording import Sheet
@@ -11,6 +13,7 @@ from common.errors import ConfigError, Refused
 from common.secret import read_secret_file
 from db.models import VoucherBatch
 from identity.domain.vouchers import Validity
+from identity.services.vouchers import IssuedVoucher
 
 _LARGEST_LOGO = 200_000
 
@@ -48,6 +51,24 @@ def sheet_of(config: Config, batch: VoucherBatch, portal: str) -> Sheet:
         wifi_password=password,
         logo=_logo(wifi.logo),
     )
+
+
+def parts_of(
+    config: Config, batch: VoucherBatch, portal: str, rows: Sequence[IssuedVoucher]
+) -> list[tuple[Sheet, list[str]]]:
+    """The slips of these codes; those that were extended alike are a part of their own.
+
+    Raises:
+        ConfigError: as `sheet_of`.
+    """
+    whole = sheet_of(config, batch, portal)
+    found: dict[Sheet, list[str]] = {}
+    for row in rows:
+        own = replace(
+            whole, minutes=row.minutes, quota_mb=row.quota_mb, hard_expiry=row.hard_expiry
+        )
+        found.setdefault(own, []).append(row.code)
+    return list(found.items())
 
 
 def portal_address(config: Config) -> str:

@@ -41,6 +41,8 @@ LEVELS = ("1", "2", "3", "4")
 _ENCRYPTED = ("2", "3")
 FETCHED = ("3", "4")
 """The router asks whom to let in."""
+_SHORTEST_KEY = 32
+"""Characters: the AES of levels 2 and 3 takes so many octets of it."""
 _LONGEST = 4000
 """Characters of what a redirect carries; some 600 are usual."""
 
@@ -78,10 +80,13 @@ class Opennds:
             name=KEY_SETTING,
             is_secret=True,
             required=True,
+            shortest=_SHORTEST_KEY,
             help="faskey of the router, at least 32 characters",
         ),
         Setting(
             name=LEVEL_SETTING,
+            choices=LEVELS,
+            default=LEVELS[0],
             help="fas_secure_enabled of the router: 1, 2, 3 or 4; without it 1. Not 3 or 4 where "
             "phones reach the portal with the router's address",
         ),

@@ -178,6 +178,8 @@ class Setting:
     kind: Kind = Kind.TEXT
     choices: Sequence[str] = ()
     """The words it may be; empty where it is free."""
+    shortest: int = 0
+    """Characters it has at least; for keys that protect a hand-over."""
     default: str = ""
     modes: Sequence[str] = ()
     """Values of the setting `mode` it belongs to; empty for all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from common.errors import UsageError
 from common.net import parse_mac
 
 MODE = "mode"
+LOGIN_ADDRESS = "its sign-in address"
 _LONGEST = 500
 _LONGEST_PEM = 32_768
 _PIN = re.compile(r"(?:[0-9a-f]{2}:?){32}")
@@ -36,6 +38,13 @@ def missing(settings: Sequence[Setting], gateway: Gateway) -> tuple[str, ...]:
         and (not one.modes or mode in one.modes)
         and not setting_of(settings, gateway, one.name)
     )
+
+
+def lacks(make: Vendor, gateway: Gateway) -> tuple[str, ...]:
+    """What has to be set before visitors are handed to `gateway`; empty when all is there."""
+    names = missing(make.settings, gateway)
+    filled = replace(gateway, settings={**gateway.settings, **dict.fromkeys(names, "-")})
+    return names if make.can_hand_over(filled) else (*names, LOGIN_ADDRESS)
 
 
 def check_changes(vendor: Vendor, changes: Mapping[str, str]) -> Mapping[str, str]:
@@ -72,6 +81,10 @@ def _check(setting: Setting, text: str) -> str:
         return _check_pem(name, text)
     if len(text) > _LONGEST or not text.isprintable():
         raise UsageError(f"{name} is one line of at most {_LONGEST} characters")
+    if len(text) < setting.shortest:
+        raise UsageError(
+            f"{name} has at least {setting.shortest} characters; make one: openssl rand -hex 24"
+        )
     if setting.choices and text not in setting.choices:
         raise UsageError(f"{name} is one of: {', '.join(setting.choices)}")
     if setting.kind is Kind.URL:

@@ -29,6 +29,10 @@ VENDORS = (
 """`generic` is whatever keeps to the RFCs, such as most switches."""
 
 
+GATEWAYS = frozenset({"chillispot", "coova", "opennds", "opnsense", "pfsense", "yuenyan"})
+"""Makes that are here for their captive portal alone. Others may be that, or access points."""
+
+
 def parse_vendor(text: str) -> str:
     """The profile called `text`.
 

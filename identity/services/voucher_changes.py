@@ -139,7 +139,8 @@ def extend(
 
     Raises:
         UsageError: nothing is to change, or a number is out of range.
-        Refused: megabytes for codes without a quota, minutes for a fixed window.
+        Refused: megabytes for codes without a quota, minutes for a fixed window, or none of
+            these codes may be extended.
     """
     now, changed = office.clock(), 0
     extension.check(now)
@@ -151,6 +152,8 @@ def extend(
             continue
         _extend_one(row, account, extension, now)
         changed += 1
+    if not changed:
+        raise Refused(_why_none(rows))
     audit.record(
         session,
         now,
@@ -164,6 +167,15 @@ def extend(
     )
     session.flush()
     return changed
+
+
+def _why_none(rows: Sequence[Voucher]) -> str:
+    """Why an extension of these codes would change nothing."""
+    if len(rows) != 1:
+        return "no code of this sheet can be extended: revoked codes stay revoked"
+    if rows[0].state == VoucherState.REVOKED:
+        return "this code was revoked; revoked codes stay revoked"
+    return "the guest of this code was anonymised; issue a new code"
 
 
 def _extend_one(row: Voucher, account: Account | None, extension: Extension, now: datetime) -> None:

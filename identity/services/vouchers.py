@@ -58,6 +58,10 @@ class IssuedVoucher:
     state: str
     first_used_at: datetime | None
     expires_at: datetime | None
+    minutes: int
+    quota_mb: int | None
+    hard_expiry: datetime
+    """These three with what extensions have added to the sheet's own."""
 
 
 def create_batch(
@@ -433,7 +437,8 @@ def codes_of(
     ).all()
     found = []
     for row in rows:
-        state = state_of(row.state, clock_of(row), row.expires_at, now)
+        clock = clock_of(row)
+        state = state_of(row.state, clock, row.expires_at, now)
         if only_unused and state is not VoucherState.UNUSED:
             continue
         code = office.vault.decrypt(row.code_encrypted, PURPOSE).decode()
@@ -444,6 +449,9 @@ def codes_of(
                 state=state,
                 first_used_at=row.first_used_at,
                 expires_at=row.expires_at,
+                minutes=clock.minutes,
+                quota_mb=limits_of(row.batch, row.extra_mb).quota_mb,
+                hard_expiry=clock.hard_expiry,
             )
         )
     return found

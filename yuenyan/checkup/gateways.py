@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import func, select
 
+from captive_portal.vendors.generic import Generic
 from captive_portal.vendors.profile import NOBODY, Arrival, Forged, Gateway, names_device
 from captive_portal.vendors.registry import vendor_called
-from captive_portal.vendors.settings import MODE, NO, YES, missing, setting_of
+from captive_portal.vendors.settings import LOGIN_ADDRESS, MODE, NO, YES, lacks, setting_of
 from db.models import NasClient, OpenVisit
+from identity.domain.vendors import GATEWAYS
 from identity.office import Office
 from identity.services.nas_portal import portal_settings
 from identity.services.open_visits import LIFETIME
@@ -20,11 +22,14 @@ _CHECK = "gateways"
 _PHONES_AT_ONE_ADDRESS = 3
 """In a quarter of an hour; one phone may come under two addresses of its own."""
 
+_NAMES = 5
+"""So many are named where a site may have hundreds."""
+
 _ANY_DEVICE = "020000000001"
 
 
 def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Finding]:
-    """What is wrong with network devices that have anything set for handing visitors back."""
+    """What is wrong with network devices that hand visitors back, or by their make should."""
     found = [
         Gateway(
             id=row.id,
@@ -35,7 +40,8 @@ def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Findin
         )
         for row in rows
     ]
-    gateways = [one for one in found if one.login_url or one.settings]
+    gateways = [one for one in found if one.login_url or one.settings or one.vendor in GATEWAYS]
+    yield from _left_alone([one for one in found if one not in gateways])
     if not gateways:
         return
     problems = [problem for one in gateways for problem in _problems(one)]
@@ -52,6 +58,18 @@ def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Findin
         yield from problems
     else:
         yield ok(_CHECK, f"{len(gateways)} can hand visitors back")
+
+
+def _left_alone(others: Sequence[Gateway]) -> Iterator[Finding]:
+    """Makes that may be gateways or plain access points, and for which nothing is set."""
+    names = [one.name for one in others if vendor_called(one.vendor).name != Generic.name]
+    if names:
+        some = ", ".join(names[:_NAMES]) + (", …" if len(names) > _NAMES else "")
+        yield ok(
+            _CHECK,
+            f"{len(names)} taken for plain access points, as nothing is set for visitors: {some};"
+            f" where visitors sign in on a page, see: yuenyan nas portal {names[0]}",
+        )
 
 
 def _where_translated(office: Office, gateways: Sequence[Gateway]) -> Iterator[Finding]:
@@ -79,7 +97,7 @@ def _where_translated(office: Office, gateways: Sequence[Gateway]) -> Iterator[F
 
 def _names_device(gateway: Gateway) -> bool:
     make = vendor_called(gateway.vendor)
-    if missing(make.settings, gateway) or not make.can_hand_over(gateway):
+    if lacks(make, gateway):
         return False
     try:
         return names_device(make.step(Arrival(mac=_ANY_DEVICE), gateway, NOBODY))
@@ -89,14 +107,14 @@ def _names_device(gateway: Gateway) -> bool:
 
 def _problems(gateway: Gateway) -> Iterator[Finding]:
     make, name = vendor_called(gateway.vendor), gateway.name
-    lacking = missing(make.settings, gateway)
-    if lacking:
+    lacking = lacks(make, gateway)
+    if lacking and lacking != (LOGIN_ADDRESS,):
         yield warn(
             _CHECK,
             f"{name} hands nobody back: {', '.join(lacking)} not set",
             f"see: yuenyan nas portal {name}",
         )
-    elif not make.can_hand_over(gateway):
+    elif lacking:
         yield warn(
             _CHECK,
             f"{name} hands nobody back: its sign-in address is not set",

@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from captive_portal.vendors.places import check_controller, secrets_to_give_anew
-from captive_portal.vendors.profile import Setting
+from captive_portal.vendors.profile import Gateway, Setting
 from captive_portal.vendors.registry import vendor_called
-from captive_portal.vendors.settings import check_changes, check_login_url
+from captive_portal.vendors.settings import check_changes, check_login_url, lacks
 from captive_portal.vendors.snippets.registry import mark_of, snippet_for
 from captive_portal.vendors.snippets.site import facts_of
 from common.errors import UsageError
+from db.models import NasClient
+from identity.domain.vendors import GATEWAYS
 from identity.services import audit, nas
 from identity.services.nas_portal import (
     change_portal_settings,
@@ -148,6 +150,23 @@ def _about(setting: Setting) -> str:
     choices = " | ".join(setting.choices)
     words = [setting.help, f"[{choices}]" if choices else "", "needed" if setting.required else ""]
     return " ".join(word for word in words if word)
+
+
+def hint_at_hand_over(row: NasClient) -> None:
+    """Say what a gateway that was just registered still lacks, beside the answer."""
+    if row.vendor not in GATEWAYS:
+        return
+    gateway = Gateway(
+        id=row.id, name=row.name, vendor=row.vendor, login_url=row.login_url or "", settings={}
+    )
+    lacking = lacks(vendor_called(row.vendor), gateway)
+    if lacking:
+        click.echo(
+            f"it hands no visitors over yet: {', '.join(lacking)} not set;"
+            f" see: yuenyan nas portal {row.name}",
+            err=True,
+        )
+    click.echo(f"what is entered into it: yuenyan nas snippet {row.name}", err=True)
 
 
 @click.command("snippet")

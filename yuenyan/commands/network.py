@@ -8,6 +8,7 @@ from captive_portal.vendors.settings import check_login_url
 from common.errors import UsageError
 from db.models.network import RADSEC_PREFIX
 from identity.domain.shared_secret import SHORT_OCTETS, Strength, assess
+from identity.domain.vendors import VENDORS
 from identity.services import nas, nas_hygiene, sessions
 from yuenyan.commands.console import note_reading
 from yuenyan.commands.dynamic import (
@@ -16,7 +17,7 @@ from yuenyan.commands.dynamic import (
     session_disconnect,
     session_requests,
 )
-from yuenyan.commands.nas_gateways import nas_portal, nas_snippet
+from yuenyan.commands.nas_gateways import hint_at_hand_over, nas_portal, nas_snippet
 from yuenyan.commands.nas_table import nas_facts, print_nas
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
@@ -39,7 +40,13 @@ def nas_command() -> None:
 @click.argument("name")
 @click.argument("prefix")
 @click.option("--secret-stdin", is_flag=True, help="Read the shared secret, one line.")
-@click.option("--vendor", default="generic", show_default=True, metavar="PROFILE")
+@click.option(
+    "--vendor",
+    default="generic",
+    show_default=True,
+    metavar="PROFILE",
+    help=f"Its make: {', '.join(VENDORS)}.",
+)
 @click.option("--org", metavar="CODE", help="The school it stands in.")
 @click.option("--login-url", metavar="URL", help="Where browsers post the one-time token.")
 @click.option("--radsec", metavar="IDENTITY", help="It also comes over TLS, with this certificate.")
@@ -89,6 +96,7 @@ def nas_add(
             radsec_identity=radsec,
         )
     click.echo(f"added {added.name} {added.prefix}")
+    hint_at_hand_over(added)
 
 
 @nas_command.command("list")

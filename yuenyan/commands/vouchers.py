@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from common.clock import parse_time, to_rfc3339
 from common.errors import Refused, UsageError
-from db.models import Account, VoucherBatch
+from db.models import Account, Voucher, VoucherBatch
 from identity.domain.levels import Level
 from identity.domain.vouchers import Terms, Validity, VoucherState
 from identity.services import audit, officers, voucher_changes, voucher_lists, vouchers
@@ -117,6 +117,8 @@ def voucher_create(
         return
     for code in codes:
         click.echo(code)
+    # Beside the codes: scripts read those.
+    click.echo(f"sheet {batch.id}: yuenyan voucher print {batch.id} --out slips.pdf", err=True)
 
 
 def _time(text: str | None, zone: str) -> datetime | None:
@@ -209,6 +211,9 @@ def voucher_show(context: Context, batch: int, as_json: bool) -> None:
             "first_used_at": moment(row.first_used_at, zone),
             "expires_at": moment(row.expires_at, zone),
             "uses": row.use_count,
+            "extra_minutes": row.extra_minutes,
+            "extra_mb": row.extra_mb,
+            "hard_expiry": moment(row.hard_expiry or sheet.hard_expiry, zone),
         }
         for row, state in rows
     ]
@@ -217,7 +222,7 @@ def voucher_show(context: Context, batch: int, as_json: bool) -> None:
         return
     print_fields(facts)
     print_table(
-        ("voucher", "state", "first used", "ends", "sign-ins"),
+        ("voucher", "state", "first used", "ends", "sign-ins", "extended"),
         (
             (
                 f"#{row.id}",
@@ -225,10 +230,21 @@ def voucher_show(context: Context, batch: int, as_json: bool) -> None:
                 short_moment(row.first_used_at, zone),
                 short_moment(row.expires_at, zone),
                 row.use_count,
+                _extended(row, zone),
             )
             for row, state in rows
         ),
     )
+
+
+def _extended(row: Voucher, zone: str) -> str | None:
+    """What extensions have added to the terms of the sheet."""
+    said = [
+        f"+{row.extra_minutes} min" if row.extra_minutes else "",
+        f"+{row.extra_mb} MB" if row.extra_mb else "",
+        f"until {short_moment(row.hard_expiry, zone)}" if row.hard_expiry else "",
+    ]
+    return ", ".join(one for one in said if one) or None
 
 
 @voucher_command.command("revoke")
@@ -325,16 +341,17 @@ def voucher_print(context: Context, batches: tuple[int, ...], out: Path, layout:
     # Not at the top: WeasyPrint takes a second to load.
     from captive_portal.slips.layouts import LAYOUTS
     from captive_portal.slips.pdf import slips_pdf
-    from captive_portal.slips.sheets import portal_address, sheet_of
+    from captive_portal.slips.sheets import parts_of, portal_address
+    from captive_portal.slips.wording import Sheet
 
     require_new(out)
     office, portal = context.office, portal_address(context.config)
-    parts = []
+    parts: list[tuple[Sheet, list[str]]] = []
     with office.database.write() as session:
         for number in batches:
             sheet = voucher_changes.get_batch(session, number)
             rows = vouchers.codes_of(session, office, number, only_unused=True)
-            parts.append((sheet_of(context.config, sheet, portal), [row.code for row in rows]))
+            parts += parts_of(context.config, sheet, portal, rows)
             audit.record(
                 session,
                 office.clock(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from captive_portal.vendors.profile import Tested
 from captive_portal.vendors.registry import vendor_called
-from captive_portal.vendors.snippets import controllers, gateways, own
+from captive_portal.vendors.snippets import controllers, gateways, opennds, own
 from captive_portal.vendors.snippets.facts import Facts, Snippet
 
 _SNIPPETS: Mapping[str, Callable[[Facts], Snippet]] = {
@@ -20,6 +20,7 @@ _SNIPPETS: Mapping[str, Callable[[Facts], Snippet]] = {
     "mikrotik": gateways.mikrotik,
     "mist": controllers.mist,
     "omada": controllers.omada,
+    "opennds": opennds.opennds,
     "opnsense": gateways.opnsense,
     "pfsense": gateways.pfsense,
     "ruckus": controllers.ruckus,

@@ -111,6 +111,12 @@ def stored(office: Office, code: str) -> Voucher:
         return found
 
 
+def test_a_sheet_without_a_name_is_called_by_the_time_of_the_site(timed: Office) -> None:
+    issue(timed)
+    with timed.database.read() as session:
+        assert session.get_one(VoucherBatch, 1).name == "2026-06-01 09:00"
+
+
 def test_minutes_of_use_run_only_while_connected_and_end_the_session(
     timed: Office, clock: Clock
 ) -> None:

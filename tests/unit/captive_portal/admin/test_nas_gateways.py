@@ -151,3 +151,22 @@ def test_a_schools_officer_turns_this_server_on_no_other_machine(
     assert settings(office) == {}
     officer.follow(console, console, **{"setting-controller": "https://10.0.0.2"})
     assert settings(office) == {"controller": "https://10.0.0.2"}
+
+
+def test_a_router_with_opennds_takes_no_short_key_and_no_level_of_nowhere(
+    admin: Officer, office: Office
+) -> None:
+    with office.database.write() as session:
+        row = nas.add_nas(
+            session, office, "gate", "10.0.0.3/32", "a very long secret", "test", vendor="opennds"
+        )
+        session.flush()
+        page = f"/nas/{row.id}/gateway"
+    assert "faskey has at least 32 characters." in admin.follow(
+        page, page, **{"setting-faskey": "12345"}
+    )
+    assert "level is one of these words: 1, 2, 3, 4" in admin.follow(
+        page, page, **{"setting-level": "9"}
+    )
+    shown = admin.get(page).text
+    assert '<select id="setting-level"' in shown and "yuenyan-opennds.conf" in shown

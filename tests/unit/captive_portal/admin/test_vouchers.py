@@ -167,6 +167,26 @@ def test_a_sheet_is_handed_over_extended_and_exported(admin: Officer, office: Of
     assert lines[0] == "voucher,code,state,first_used_at,expires_at" and len(lines) == 31
 
 
+def test_a_voucher_that_was_extended_says_so_on_its_slip_and_its_page(admin: Officer) -> None:
+    terms = {**BATCH, "count": "2", "minutes": "120", "quota_mb": "10"}
+    admin.follow("/vouchers/new", "/vouchers/new", **terms)
+    one = "/vouchers/1/voucher/1"
+    assert "Extended by" not in admin.get(one).text
+    admin.follow("/vouchers/1/extend", one, voucher="1", minutes="60", megabytes="1500")
+    page = admin.get(one).text
+    assert "Extended by" in page and "1,500 MB" in page
+    sheet = admin.get("/vouchers/1").text
+    assert sheet.count("Extended by") == 1 and "<small>1,500 MB</small>" in sheet
+    slips = re.findall(r"<article.*?</article>", admin.get("/vouchers/1/print").text, re.DOTALL)
+    assert len(slips) == 2
+    assert "3 ชั่วโมง นับจากใช้ครั้งแรก" in slips[0] and "1.5 GB" in slips[0]
+    assert "2 ชั่วโมง นับจากใช้ครั้งแรก" in slips[1] and "10 MB" in slips[1]
+    revoked = admin.follow("/vouchers/1/revoke", one, voucher="1", sure="yes")
+    assert "1 vouchers are revoked" in revoked
+    again = admin.follow("/vouchers/1/extend", one, voucher="1", minutes="60")
+    assert "revoked ones stay revoked" in again
+
+
 def test_a_sheet_comes_as_pdf(admin: Officer) -> None:
     admin.follow("/vouchers/new", "/vouchers/new", **{**BATCH, "count": "3"})
     answer = admin.get("/vouchers/1/slips.pdf?layout=58")

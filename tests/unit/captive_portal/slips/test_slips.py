@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import weasyprint
 
 from captive_portal.slips.layouts import LAYOUTS, Box, Layout
 from captive_portal.slips.rendering import bare_cards_html, sheets_html, style_sheet
@@ -115,6 +116,32 @@ def test_nothing_on_a_card_covers_anything_else_or_leaves_it(layout: Layout) -> 
         assert box.y >= 0 and box.y + box.height <= layout.card_height
     assert layout.margin_x >= 0 and layout.margin_y >= 0
     assert layout.login.width == layout.login.height >= 20
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(
+    "site",
+    [
+        "โรงเรียนบ้านหนองบัวใหญ่วิทยาคาร",
+        "สำนักงานเขตพื้นที่การศึกษามัธยมศึกษานครราชสีมา",
+        "สำนักงานเขตพื้นที่การศึกษาประถมศึกษาพระนครศรีอยุธยา เขต 2",
+    ],
+    ids=["school", "office", "longest"],
+)
+def test_the_name_of_an_office_is_not_cut(layout: Layout, site: str) -> None:
+    html = bare_cards_html([replace(SHEET, site=site)], layout)
+    page = weasyprint.HTML(string=html).render().pages[0]._page_box
+    head = next(
+        box
+        for box in page.descendants()
+        if box.element is not None and "head" in (box.element.get("class") or "").split()
+    )
+    lines = [box for box in head.descendants() if type(box).__name__ == "LineBox"]
+    for line in lines:
+        ends = [part.position_x + part.width for part in line.children]
+        assert max(ends) <= head.position_x + head.width + 0.5
+    assert 1 <= len(lines) <= 2
+    assert sum(line.height for line in lines) <= head.height
 
 
 def test_a_long_code_gets_smaller_and_still_fits() -> None:

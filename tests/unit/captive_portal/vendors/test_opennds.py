@@ -21,6 +21,8 @@ from captive_portal.vendors.profile import (
     Outcome,
 )
 from captive_portal.vendors.registry import vendor_called
+from captive_portal.vendors.settings import check_changes
+from common.errors import UsageError
 
 KEY = "c775e7b757ede630cd0aa1113bd102661ab38829ca52a6422ab782862f268646"
 """The example in the sources of openNDS."""
@@ -164,3 +166,24 @@ def test_a_thai_name_travels() -> None:
 def test_the_make_is_known_by_its_name() -> None:
     assert isinstance(vendor_called("opennds"), Opennds)
     assert urlsplit(LOGIN).netloc == "10.78.0.1:2050"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("level", "9", "level is one of: 1, 2, 3, 4"),
+        ("faskey", "12345", "faskey has at least 32 characters"),
+        ("faskey", "k" * 31, "openssl rand -hex 24"),
+    ],
+)
+def test_a_level_or_key_that_no_router_can_have_is_refused(
+    name: str, text: str, advice: str
+) -> None:
+    with pytest.raises(UsageError, match=advice):
+        check_changes(Opennds(), {name: text})
+
+
+def test_a_level_and_a_key_of_a_router_are_taken() -> None:
+    given = {"level": "4", "faskey": "k" * 32}
+    assert check_changes(Opennds(), given) == given
+    assert check_changes(Opennds(), {"faskey": ""}) == {"faskey": ""}

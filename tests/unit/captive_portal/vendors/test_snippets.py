@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from identity.domain.vendors import VENDORS
 ROOT = Path(__file__).parents[4]
 WITHOUT_RADIUS = {
     *("unifi api", "unifi legacy", "omada portal", "opnsense", "mist", "meraki click-through"),
+    "opennds",
     # The dashboard asks for it under its own name, on the page of the WLAN.
 }
 
@@ -77,6 +79,51 @@ def test_the_coa_port_is_the_registered_one() -> None:
     other = snippet_for(facts("coova", coa_port=3800)).text  # type: ignore[arg-type]
     assert "coaport 3800" in other
     assert " port 1700" in snippet_for(facts("cisco 9800")).text
+
+
+def _lines(text: str) -> dict[str, str]:
+    """The lines of a configuration by what they set, without comments and quotes."""
+    found = {}
+    for line in text.replace("\t", " ").splitlines():
+        words = line.split("#")[0].replace("'", "").removeprefix(" option").strip()
+        name, _, value = words.partition("=" if re.match("[A-Z]+=", words) else " ")
+        if words:
+            found[words if name in ("list", "FirewallRule") else name] = value
+    return found
+
+
+@pytest.mark.parametrize("file", ["opennds.conf", "opennds.uci", "yuenyan-opennds.conf"])
+def test_opennds_is_told_what_its_examples_tell_with_this_router_in_them(file: str) -> None:
+    router = facts("opennds", login_url="http://10.5.0.1:2050/opennds_auth/")
+    made = _lines(snippet_for(router).files[file])
+    example = (ROOT / "deploy/opennds" / file).read_text(encoding="utf-8")
+    for ours, theirs in (
+        ("PORTAL-ADDRESS", "203.0.113.20"), ("login.school.example", "portal.school.example"),
+        ("hall", "GATE"), ("FASKEY", "KEY"), ("INSIDE", "br-lan"),
+    ):  # fmt: skip
+        made = {
+            name.replace(ours, theirs): value.replace(ours, theirs) for name, value in made.items()
+        }
+    assert made == _lines(example.replace("gatewayinterface INSIDE", "gatewayinterface br-lan"))
+
+
+def test_opennds_is_told_its_level_and_the_port_of_its_own_web_server() -> None:
+    router = replace(
+        facts("opennds", login_url="http://10.5.0.1:8888/opennds_auth/"),
+        portal_url="https://192.0.2.7:8443/p/hall/",
+        settings={"level": "3", "faskey": "k" * 32},
+    )
+    snippet = snippet_for(router)
+    lines = snippet.files["opennds.conf"].splitlines()
+    assert {"fas_secure_enabled 3", "fasport 443", "fasremoteip 192.0.2.7"} <= set(lines)
+    assert (
+        "gatewayport 8888" in lines and "  FirewallRule allow tcp port 8443 to 192.0.2.7" in lines
+    )
+    agent = snippet.files["yuenyan-opennds.conf"]
+    assert "PORTAL=https://192.0.2.7:8443/opennds/hall\n" in agent
+    assert "k" * 32 not in snippet.text + "".join(snippet.files.values())
+    assert "--set level=3 " in snippet.text
+    assert "--login-url http://10.5.0.1:8888/opennds_auth/ " in snippet.text
 
 
 def test_secrets_do_not_break_out_of_their_place() -> None:
