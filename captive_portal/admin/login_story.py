@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flask_babel.speaklater import LazyString
 
 from captive_portal.admin import login_words as said
+from captive_portal.admin.voucher_words import in_words
 from captive_portal.admin.words import ACCOUNT_STATES, METHODS, REASONS, ROLES, word
 from common.net import find_mac, format_mac
 from identity.services.login_log import LoginView
@@ -67,7 +68,7 @@ def _account(login: LoginView) -> list[str]:
         return [str(said.NO_ACCOUNT)] if looked else []
     facts = {
         "account": login.account,
-        "full_name": login.full_name,
+        "full_name": in_words(login.full_name),
         "role": word(ROLES, login.role),
     }
     told = [str(said.ACCOUNT if login.full_name else said.ACCOUNT_ALONE) % facts]

@@ -13,7 +13,8 @@ from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
 
 from captive_portal.admin.desk import note_reading, office, officer
-from captive_portal.admin.paging import contains, fetch_page
+from captive_portal.admin.message_words import describe_failure
+from captive_portal.admin.paging import fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import MESSAGE_STATES, explain
 from common.errors import BackendUnavailable, NetAccessError
@@ -54,18 +55,25 @@ def listing() -> ResponseReturnValue:
     if state in MESSAGE_STATES:
         statement = statement.where(Message.state == state)
     if wanted:
-        statement = statement.where(contains(wanted, Message.recipient, Message.about))
+        statement = statement.where(message_queue.matching(wanted))
         note_reading("messages:searched", wanted[:200])
     with office().database.read() as session:
         page = fetch_page(session, statement)
     states = [("", gettext("(all)")), *MESSAGE_STATES.items()]
     return render_template(
-        "messages.html", page=page, state=state, q=wanted, states=states, in_words=_in_words
+        "messages.html",
+        page=page,
+        state=state,
+        q=wanted,
+        states=states,
+        in_words=_in_words,
+        why=describe_failure,
     )
 
 
 def _in_words(about: str) -> str:
     """What a message is for, in the language of the page; as it is stored where that is new."""
+    about = message_queue.shown_about(about)
     for pattern, words in _ABOUT:
         if found := pattern.fullmatch(about):
             return str(words) % {"what": found[1]}

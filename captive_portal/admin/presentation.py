@@ -15,7 +15,7 @@ from flask_babel.speaklater import LazyString
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from captive_portal.admin import words
+from captive_portal.admin import voucher_words, words
 from captive_portal.admin.permissions import Permission
 from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.i18n import current_language
@@ -119,7 +119,7 @@ def init_presentation(app: Flask, office: Office) -> None:
         mac=show_mac, is_randomised=is_randomised, from_json=read_json,
         minutes=lambda value: format_duration(int(value) * 60, current_language()),
         minutes_in=lambda value, language: format_duration(int(value) * 60, language),
-        reference=format_code,
+        reference=format_code, named=voucher_words.in_words,
         word=lambda code, table: words.word(getattr(words, table), code),
     )  # fmt: skip
     app.before_request(lambda: _count_pending(office))

@@ -192,18 +192,22 @@ def _why_not(reference: str, error: NetAccessError) -> str:
 
 
 def _doubles(session: Session, found: Registration) -> Sequence[Account]:
-    """Other accounts of the same name or contact."""
+    """Other accounts of the same name or contact.
+
+    What the roster holds of the applicant is no double: it is what they ask for.
+    """
     name = func.lower(found.full_name)
+    is_like = [func.lower(Person.full_name) == name, func.lower(Account.guest_name) == name]
+    if found.contact:
+        is_like.append(Account.contact == found.contact)
+    is_another = or_(Account.person_id.is_(None), Account.person_id != (found.person_id or 0))
     return session.scalars(
         select(Account)
         .outerjoin(Person, Account.person_id == Person.id)
         .where(
             Account.id != (found.account_id or 0),
-            or_(
-                func.lower(Person.full_name) == name,
-                func.lower(Account.guest_name) == name,
-                Account.contact == found.contact,
-            ),
+            is_another,
+            or_(*is_like),
             officer().reach.accounts(),
         )
         .limit(5)

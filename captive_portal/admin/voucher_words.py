@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from flask_babel import LazyString, lazy_gettext
+import re
+
+from flask_babel import LazyString, gettext, lazy_gettext
 
 _ = lazy_gettext
+
+_NAMED = re.compile(r"Voucher (\d+) \((.*)\)")
+"""What identity.services.vouchers calls a guest of whom nothing but the voucher is known."""
 
 VOUCHER_REFUSALS: tuple[tuple[str, LazyString], ...] = (
     (
@@ -54,3 +59,10 @@ VOUCHER_REFUSALS: tuple[tuple[str, LazyString], ...] = (
         _("This server cannot make PDF; print the page in the browser, or install yuenyan[pdf]."),
     ),
 )
+
+
+def in_words(full_name: str | None) -> str | None:
+    """A full name; of a voucher's guest, who has none, in the language of the page."""
+    if full_name and (found := _NAMED.fullmatch(full_name)):
+        return f"{gettext('Voucher %(number)s', number=found[1])} ({found[2]})"
+    return full_name

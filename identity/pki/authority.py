@@ -64,6 +64,7 @@ CRL_LIFETIME = timedelta(days=90)
 
 _BACKDATED = timedelta(hours=1)
 """For phones whose clock is late."""
+_NEUTRAL_NAME = "Network"
 _SECOND = timedelta(seconds=1)
 """Both ends belong to the validity; Apple counts a second more as one more day."""
 _RSA_BITS = 2048
@@ -187,7 +188,7 @@ class Authority:
 
 
 def make_authority(site: str, now: datetime, *, rsa_key: bool = False) -> Authority:
-    """A new self-signed CA named after the site.
+    """A new self-signed CA named after the site, or neutrally where not a word of that fits.
 
     Its name holds a part of its key identifier, so that no two CAs of a site share a name:
     devices look for issuers and revocation lists by name.
@@ -197,7 +198,7 @@ def make_authority(site: str, now: datetime, *, rsa_key: bool = False) -> Author
     mark = x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()[:6]
     tail = f" CA {now:%Y-%m} {mark}"
     room = names.COMMON_NAME_OCTETS - len(tail)
-    subject = names.common_name(names.cut(site, room) + tail)
+    subject = names.common_name((names.whole_words(site, room) or _NEUTRAL_NAME) + tail)
     begins = now.replace(microsecond=0) - _BACKDATED
     ends = begins + timedelta(days=AUTHORITY_DAYS)
     certificate = (

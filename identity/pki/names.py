@@ -18,7 +18,7 @@ from common.errors import UsageError
 USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
 COMMON_NAME_OCTETS = 64
-"""The bound of X.520; a Thai letter takes three octets."""
+"""X.520 bounds characters, but the library counts octets; a Thai letter takes three."""
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})+")
@@ -29,6 +29,20 @@ _MAILBOX = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 def cut(text: str, octets: int = COMMON_NAME_OCTETS) -> str:
     """`text` cut to `octets` of UTF-8, between letters."""
     return text.encode()[:octets].decode(errors="ignore").strip()
+
+
+def whole_words(text: str, octets: int) -> str:
+    """As much of `text` as fits into `octets` without parting a word; perhaps nothing.
+
+    Words are what spaces part: a Thai name is mostly one, and half of it reads as a mistake.
+    """
+    kept = ""
+    for word in text.split():
+        longer = f"{kept} {word}".strip()
+        if len(longer.encode()) > octets:
+            break
+        kept = longer
+    return kept
 
 
 def common_name(text: str) -> x509.Name:

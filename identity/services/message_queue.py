@@ -7,25 +7,31 @@ same message again. The Message-ID is the same then, so that most mailboxes show
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from common.errors import ConfigError, NotFound, Refused
 from db.models import Message
+from identity.domain.admission import format_code
 from identity.office import Office
 from identity.services import audit
 from identity.services.messages import PURPOSE
+from identity.services.registrations import clean_reference
 
 LEASE = timedelta(minutes=5)
 """Longer than the slowest server may take; what a dead node had claimed is then taken up."""
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
+
+_OF_REGISTRATION = re.compile(r"registration ([0-9A-Z]+)")
+"""What a message about a registration is about; the number without hyphen, as it is stored."""
 
 KEPT = timedelta(days=30)
 """Of who was written to and whether it arrived; the content is gone long before."""
@@ -138,11 +144,34 @@ def retry(session: Session, office: Office, number: int, actor: str) -> Message:
 
 
 def list_messages(
-    session: Session, state: str | None = None, limit: int = 200
+    session: Session, state: str | None = None, limit: int = 200, wanted: str = ""
 ) -> Sequence[Message]:
-    """Messages, newest first; never what they say."""
+    """Messages, newest first; never what they say. `wanted` is as for `matching`."""
     statement = select(Message).order_by(Message.id.desc()).limit(limit)
-    return session.scalars(statement.where(Message.state == state) if state else statement).all()
+    if state:
+        statement = statement.where(Message.state == state)
+    if wanted:
+        statement = statement.where(matching(wanted))
+    return session.scalars(statement).all()
+
+
+def matching(wanted: str) -> ColumnElement[bool]:
+    """Holds for messages whose receiver or purpose has `wanted` in it, in any case.
+
+    The number of a registration is found with its hyphen, as people hold it, and without.
+    """
+    found = Message.recipient.icontains(wanted, autoescape=True) | Message.about.icontains(
+        wanted, autoescape=True
+    )
+    if number := clean_reference(wanted):
+        found |= Message.about.icontains(f"registration {number}", autoescape=True)
+    return found
+
+
+def shown_about(about: str) -> str:
+    """What a message is about, with the number of a registration as people hold it."""
+    found = _OF_REGISTRATION.fullmatch(about)
+    return f"registration {format_code(found[1])}" if found else about
 
 
 def clear(session: Session, now: datetime) -> int:

@@ -163,6 +163,9 @@ def approve(
 ) -> Account:
     """Make an account of a pending application; the approver becomes the guest's sponsor.
 
+    A wish from the roster opens the account that is there, with the role that it has: `role` and
+    `expires_at` are for the others, and nobody gets past what they may grant by naming another.
+
     A role that is for guests gives a guest account that ends after `GUEST_LIFETIME` unless
     `expires_at` or the host says otherwise; any other role makes a person, proven in person by
     the approver. A host who agreed stays the sponsor.
@@ -175,7 +178,8 @@ def approve(
     """
     registration = locked(session, reference)
     sponsor = people.get(session, approver)
-    granted = roles.get(session, role) if role else registration.role
+    from_roster = registration.person_id is not None
+    granted = roles.get(session, role) if role and not from_roster else registration.role
     approval.refuse_registration(session, sponsor, registration)
     approval.refuse_role(session, sponsor, granted.name)
     if sponsor.kind != "person":

@@ -41,6 +41,10 @@ def test_messages_are_listed_and_tried_again(site: Site, office: Office) -> None
     assert [(row["id"], row["state"]) for row in listed] == [(sent, "sent"), (failed, "failed")]
     shown = site.yuenyan("message", "list", "--state", "failed").stdout
     assert "550 no such user" in shown and "654321" not in shown
+    assert "registration ABCD-2345" in shown
+    for typed, count in (("ABCD-2345", 2), ("abcd2345", 2), ("visitor@", 2), ("ABCD-2346", 0)):
+        about = json.loads(site.yuenyan("message", "list", "--json", "--about", typed).stdout)
+        assert len(about) == count, typed
     assert "654321" not in json.dumps(listed)
     assert site.yuenyan("message", "retry", str(failed)).exit_code == 0
     assert site.yuenyan("message", "retry", str(sent)).exit_code == 1

@@ -19,14 +19,24 @@ def message_command() -> None:
 
 @message_command.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only those that stand so.")
+@click.option(
+    "--about",
+    "wanted",
+    default="",
+    metavar="TEXT",
+    help="Only those whose receiver or purpose has it: a mailbox, a name, the number of a"
+    " registration.",
+)
 @click.option("--limit", type=NUMBER, default=200, show_default=True, metavar="N")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def message_list(context: Context, state: str | None, limit: int, as_json: bool) -> None:
+def message_list(
+    context: Context, state: str | None, wanted: str, limit: int, as_json: bool
+) -> None:
     """Messages of the last 30 days, newest first."""
     zone = context.config.site.timezone
     with context.database.read() as session:
-        found = message_queue.list_messages(session, state, limit)
+        found = message_queue.list_messages(session, state, limit, wanted.strip())
     if as_json:
         print_json(
             [
@@ -34,7 +44,7 @@ def message_list(context: Context, state: str | None, limit: int, as_json: bool)
                     "id": row.id,
                     "channel": row.channel,
                     "recipient": row.recipient,
-                    "about": row.about,
+                    "about": message_queue.shown_about(row.about),
                     "state": row.state,
                     "attempts": row.attempts,
                     "created_at": moment(row.created_at, zone),
@@ -55,7 +65,7 @@ def message_list(context: Context, state: str | None, limit: int, as_json: bool)
             (
                 row.id,
                 row.recipient,
-                row.about,
+                message_queue.shown_about(row.about),
                 row.state,
                 row.attempts,
                 short_moment(row.created_at, zone),

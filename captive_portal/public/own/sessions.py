@@ -10,7 +10,13 @@ from werkzeug.wrappers import Response
 from captive_portal.public import throttle
 from captive_portal.public.belongings import belongings
 from captive_portal.public.login import stale_form_text
-from captive_portal.public.own.desk import current, form_is_mine, need_sign_in, own_page
+from captive_portal.public.own.desk import (
+    came_by_voucher,
+    current,
+    form_is_mine,
+    need_sign_in,
+    own_page,
+)
 from captive_portal.public.own.words import OUTCOMES, describe_end
 from captive_portal.public.site import client_address, portal, visit
 from captive_portal.web.i18n import gettext
@@ -111,5 +117,6 @@ def _page(status: int, problem: str = "") -> Response:
         days=SHOWN_DAYS.days,
         problem=problem,
         is_shared=mine.is_shared,
+        by_voucher=came_by_voucher(),
     )
     return make_response(text, status)

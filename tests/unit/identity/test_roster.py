@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from common.errors import UsageError
+from common.errors import Refused, UsageError
 from db.models import (
     Account,
     AuditEvent,
@@ -18,11 +18,13 @@ from db.models import (
 )
 from identity.domain.access import Granted
 from identity.domain.birth_dates import read_birth_date
+from identity.domain.levels import Level
 from identity.domain.registering import Way
 from identity.office import Office
 from identity.services import (
     importing,
     login,
+    people,
     registrations,
     roles,
     roster,
@@ -113,6 +115,27 @@ def test_a_class_alone_brings_the_wish_to_an_officer(school: Office) -> None:
         account = registrations.approve(session, school, row.reference, ADMIN)
     assert account.username == "s1002"
     assert isinstance(login.check_password(school, "s1002", PASSWORD), Granted)
+
+
+def test_an_approver_of_guests_opens_no_pupils_account_by_naming_the_guests_role(
+    school: Office,
+) -> None:
+    row = claim(school, person_code="1002", class_name="ม.2/1")
+    with school.database.write() as session:
+        desk = people.NewUser(
+            username="desk",
+            full_name="A Desk",
+            role="staff",
+            password_hash=school.passwords.hash(PASSWORD),
+            levels=(Level.APPROVER,),
+        )
+        people.add_user(session, school, desk, "test")
+    with school.database.write() as session, pytest.raises(Refused, match="may not grant"):
+        registrations.approve(session, school, row.reference, "desk", role="guest")
+    with school.database.write() as session:
+        registrations.approve(session, school, row.reference, ADMIN, role="guest")
+    decided = found(school, row.reference)
+    assert (decided.state, decided.role.name) == ("active", "student")
 
 
 def test_a_birth_date_outweighs_a_classmate_who_was_first(school: Office) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import quote
 
 from sqlalchemy import select
 
@@ -78,15 +79,18 @@ def test_messages_are_listed_without_what_they_say_and_tried_again(
     page = admin.get("/messages/").text
     assert "visitor0@home.example" in page and "550 no such user" in page
     assert "654321" not in page and page.count("Try at once") == 1
-    assert "Registration ABCD2345" in page
+    assert "Registration ABCD-2345" in page
     assert "visitor1" not in admin.get("/messages/?state=failed").text
     assert "visitor0" not in admin.get("/messages/?q=visitor1").text
+    for typed in ("ABCD-2345", "abcd 2345", "ABCD2345", "ABCD"):
+        assert "visitor1" in admin.get(f"/messages/?q={quote(typed)}").text
+    assert "visitor1" not in admin.get("/messages/?q=ABCD-2346").text
     assert "tried at once" in admin.follow("/messages/1/retry", "/messages/")
     assert "This message was sent." in admin.follow("/messages/2/retry", "/messages/")
     with office.database.read() as session:
         assert session.get_one(Message, 1).state == "waiting"
     thai = admin.client.get("/messages/?lang=th").text
-    assert "คำขอลงทะเบียน ABCD2345" in thai and "registration ABCD2345" not in thai
+    assert "คำขอลงทะเบียน ABCD-2345" in thai and "registration ABCD" not in thai
 
 
 def test_an_officer_sees_how_a_visitor_came_and_whom_they_named(

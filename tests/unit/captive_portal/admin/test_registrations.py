@@ -11,9 +11,17 @@ import pytest
 
 from db.models import Account, Registration
 from identity.domain.admission import format_code
-from identity.domain.registering import ROSTER_MISSES_SCHOOL
+from identity.domain.registering import ROSTER_MISSES_SCHOOL, Way
 from identity.office import Office
-from identity.services import people, registrations, roles, roster_guard
+from identity.services import (
+    importing,
+    people,
+    registration_ways,
+    registrations,
+    roles,
+    roster,
+    roster_guard,
+)
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
 
@@ -154,6 +162,39 @@ def test_the_same_name_is_pointed_out(admin: Officer, office: Office) -> None:
             ),
         )
     assert "Perhaps the same person" in admin.get(f"/registrations/{twin.reference}").text
+
+
+def test_for_a_pupil_of_the_roster_the_officer_confirms_the_owner_and_chooses_nothing(
+    admin: Officer, office: Office
+) -> None:
+    with office.database.write() as session:
+        roles.add_organisation(session, office, "R8", "Roster School", "test")
+        registration_ways.set_choice(session, office, "student", "test", way=Way.ROSTER)
+    lines = (
+        "username,full_name,role,org,person_code,class_name",
+        "s1,เด็กหญิงมานี ใจดี,student,R8,1,ม.2/1",
+        "s2,เด็กหญิงมานี ใจดี,student,R8,2,ม.2/1",
+    )
+    read = importing.read("\n".join(lines).encode(), "Asia/Bangkok")
+    with office.database.read() as session:
+        checked = importing.check(session, office, read, update=False)
+    assert importing.apply(office, checked, "test").added == 2
+    hashed = office.passwords.hash("pupil horse battery")
+    claim = roster.Claim(organisation="R8", person_code="1", role="student", class_name="ม.2/1")
+    with office.database.write() as session:
+        row = roster.apply(session, office, claim, hashed)
+        assert isinstance(row, Registration)
+        reference = row.reference
+    path = f"/registrations/{reference}"
+    page = admin.get(path).text
+    assert "this is the owner of the account s1." in page
+    assert "answerable for this guest" not in page
+    assert 'name="role"' not in page and 'name="expiry"' not in page
+    assert "· s2 ·" in page and "· s1 ·" not in page, "the account itself is no double"
+    assert "ยืนยันว่าเป็นเจ้าของบัญชี s1" in admin.get(f"{path}?lang=th").text
+    admin.follow(f"{path}/approve", path)
+    decided = find(office, reference)
+    assert decided.state == "active" and decided.account_id == account_of(office, "s1").id
 
 
 def test_a_role_that_is_not_offered_is_refused(admin: Officer, office: Office) -> None:

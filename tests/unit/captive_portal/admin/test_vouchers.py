@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from db.models import AuditEvent, Voucher, VoucherGuess
+from captive_portal.admin.voucher_words import in_words
+from db.models import Account, AuditEvent, Voucher, VoucherGuess
 from identity.domain.guessing import SITE, Guesser, Lane
 from identity.office import Office
 from identity.services import voucher_guard, vouchers
@@ -242,3 +243,21 @@ def test_the_first_page_warns_when_somebody_guesses_codes(admin: Officer, office
         assert not voucher_guard.standing(session, guesser, office.clock()).lets_right_codes
     page = admin.get("/").text
     assert page.count("Somebody guesses voucher codes (short codes and codes of digits)") == 1
+
+
+def test_the_guest_of_a_voucher_is_called_so_in_the_language_of_the_page(
+    admin: Officer, office: Office
+) -> None:
+    admin.follow("/vouchers/new", "/vouchers/new", **BATCH)
+    with office.database.write() as session:
+        (code, *_others) = (row.code for row in vouchers.codes_of(session, office, 1))
+        vouchers.redeem(session, office, code.replace("-", ""), "a2b4c6010203")
+        guest = session.scalars(select(Account).where(Account.username == "voucher-1")).one()
+        assert guest.guest_name == "Voucher 1 (ค่ายภาษา)"
+        number = guest.id
+    for path in ("/people/?q=voucher-1", f"/people/{number}"):
+        assert "Voucher 1 (ค่ายภาษา)" in admin.get(path).text
+    for path in ("/people/?q=voucher-1&lang=th", f"/people/{number}?lang=th"):
+        page = admin.get(path).text
+        assert "คูปอง 1 (ค่ายภาษา)" in page and "Voucher 1" not in page
+    assert in_words("Voucher hunter (me)") == "Voucher hunter (me)"

@@ -131,6 +131,7 @@ def test_a_voucher_guest_sees_their_own(visitor: Visitor, office: Office, somcha
     s = sign_in_of(answer.location)
     text = visitor.get(my("/me/sessions", s)).text
     assert "None at this moment." in text and HERE not in text
+    assert "Sign it out and tell the staff." in text and "password" not in text
     menu = visitor.get(my("/status", s)).text
     assert "My connections" in menu and "Change my password" not in menu
 

@@ -55,10 +55,27 @@ def issue(authority: Authority, kind: Kind, name: str = NAME, days: int = 397) -
     return authority.sign(request(kind, name, days), make_key().public_key(), NOW)
 
 
-def test_a_ca_is_named_after_its_site_and_cut_between_thai_letters(authority: Authority) -> None:
-    name = str(authority.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-    assert name.startswith("โรงเรียน")
+@pytest.mark.parametrize(
+    ("site", "begins"),
+    [
+        pytest.param("โรงเรียนวัดป่า", "โรงเรียนวัดป่า CA ", id="it fits"),
+        pytest.param("โรงเรียนวัดป่า จังหวัดขอนแก่น", "โรงเรียนวัดป่า CA ", id="a word fits"),
+        pytest.param("สำนักงานเขตพื้นที่การศึกษา เขต 1", "Network CA ", id="not a word fits"),
+        pytest.param(
+            "Khon Kaen Primary Educational Service Area Office 1",
+            "Khon Kaen Primary Educational Service Area CA ",
+            id="some words fit",
+        ),
+    ],
+)
+def test_a_ca_is_named_after_its_site_and_no_word_is_parted(site: str, begins: str) -> None:
+    subject = make_authority(site, NOW).certificate.subject
+    name = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    assert name.startswith(f"{begins}{NOW:%Y-%m} ")
     assert len(name.encode()) <= 64
+
+
+def test_an_authority_may_sign_a_successor_and_nothing_below(authority: Authority) -> None:
     shown = openssl.text(authority.certificate)
     assert "CA:TRUE, pathlen:1" in shown
     assert "Certificate Sign, CRL Sign" in shown
