@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,12 +13,17 @@ import click
 from common.config import Config
 from common.logging import configure
 from common.net import parse_listen
+from yuenyan.checkup.ports import require_free
 from yuenyan.context import Context
 
 PROCESSES = ("radius", "portal", "admin", "collector", "housekeeper")
 """In the order of their start; they are stopped in the opposite one."""
 
 _ANSWER_SECONDS = 1.0
+
+_SUPERVISED = "YUENYAN_SUPERVISED"
+"""Set for the processes of `serve`: one that died is started again while its port is still being
+left, which must not end the others."""
 
 
 def processes(config: Config) -> tuple[str, ...]:
@@ -36,8 +42,10 @@ def serve_command(context: Context) -> None:
 
     # A site that is not set up is told so once, here, instead of by five processes.
     context.office.database.dispose()
-    configure("supervisor")
     config = context.config
+    require_free(config, processes(config))
+    configure("supervisor")
+    os.environ[_SUPERVISED] = "1"
     option = ["--config", str(config.source)] if config.source else []
     programs = [
         Program(name, [sys.executable, "-P", "-m", "yuenyan.cli", *option, name])
@@ -89,6 +97,8 @@ def _process_command(name: str, summary: str) -> click.Command:
     @click.command(name, help=summary)
     @click.pass_obj
     def command(context: Context) -> None:
+        if not os.environ.get(_SUPERVISED):
+            require_free(context.config, (name,))
         configure(name)
         module = importlib.import_module(f"yuenyan.processes.{name}")
         exit_code: int = module.run(context.config)
