@@ -22,6 +22,7 @@ from yuenyan.checkup import (
     registers,
     retention,
     roaming,
+    roles,
     site,
 )
 from yuenyan.checkup.finding import Finding, Level
@@ -45,7 +46,9 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     machine.check_clock,
     clocks.check_clocks,
     registers.check_registers,
+    roles.check_roles,
     messages.check_messages,
+    messages.check_mail,
     ports.check_ports,
     answers.check_answers,
     machine.check_password_costs,
