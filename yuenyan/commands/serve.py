@@ -6,10 +6,13 @@ import http.client
 import importlib
 import os
 import sys
+import time
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import click
 
+from common.clock import utc_now
 from common.config import Config
 from common.logging import configure
 from common.net import parse_listen
@@ -20,6 +23,9 @@ PROCESSES = ("radius", "portal", "admin", "collector", "housekeeper")
 """In the order of their start; they are stopped in the opposite one."""
 
 _ANSWER_SECONDS = 1.0
+
+_SETTLE_SECONDS = 1.0
+"""The first lines of the log come within it; what matters stands below them."""
 
 _SUPERVISED = "YUENYAN_SUPERVISED"
 """Set for the processes of `serve`: one that died is started again while its port is still being
@@ -55,22 +61,41 @@ def serve_command(context: Context) -> None:
 
 
 def _announcement(config: Config) -> Callable[[], bool]:
-    """Prints once where the pages are, as soon as both answer."""
-    pages = {"portal": config.portal.listen, "admin": config.admin.listen}
+    """Prints once where the pages are, when both answer and the log of the start has gone by."""
+    pages = (config.portal.listen, config.admin.listen)
+    answered_at: float | None = None
 
     def announce() -> bool:
-        if not all(_answers(listen) for listen in pages.values()):
+        nonlocal answered_at
+        if answered_at is None:
+            if all(_answers(listen) for listen in pages):
+                answered_at = time.monotonic()
             return False
-        click.echo("Yuenyan is running.")
-        for name, listen in pages.items():
-            host, port = reachable(listen)
-            click.echo(f"  {name:<7} http://{host}:{port}/")
-        click.echo(f"  RADIUS  {' '.join(config.radius.auth)}, {' '.join(config.radius.acct)}")
-        click.echo("Stop it with Ctrl-C.")
+        if time.monotonic() < answered_at + _SETTLE_SECONDS:
+            return False
+        click.echo("\n".join(("", *summary(config), "")))
         sys.stdout.flush()
         return True
 
     return announce
+
+
+def summary(config: Config) -> list[str]:
+    """What whoever started it wants to know, in the site's time."""
+    from yuenyan.checkup.site import FIRST_ADMIN_NOTE
+
+    lines = ["Yuenyan is running."]
+    for name, listen in (("portal", config.portal.listen), ("admin", config.admin.listen)):
+        host, port = reachable(listen)
+        lines.append(f"  {name:<7} http://{host}:{port}/")
+    lines.append(f"  RADIUS  {' '.join(config.radius.auth)}, {' '.join(config.radius.acct)}")
+    note = config.data_dir / FIRST_ADMIN_NOTE
+    if note.exists():
+        lines.append(f"  sign in with the name and password in {note}")
+    here = utc_now().astimezone(ZoneInfo(config.site.timezone))
+    lines.append(f"  since   {here:%Y-%m-%d %H:%M:%S} {config.site.timezone}; the log is in UTC")
+    lines.append("Stop it with Ctrl-C.")
+    return lines
 
 
 def reachable(listen: str) -> tuple[str, int]:
