@@ -79,7 +79,7 @@ def test_a_site_that_runs_is_told_of_at_once(tmp_path: Path) -> None:
         assert running.stdin is not None and running.stdout is not None
         config = configured(tmp_path, portal=f'"127.0.0.1:{int(running.stdout.readline())}"')
         began = time.monotonic()
-        with pytest.raises(ConfigError, match=f"by process {running.pid} "):
+        with pytest.raises(ConfigError, match=rf"runs already \(process {running.pid}\)"):
             require_free(config, ("portal",), 20)
         assert time.monotonic() - began < 10
         running.stdin.close()

@@ -85,12 +85,20 @@ def require_free(
                 break  # whoever binds it says what is wrong
             holder = find_holder(parse_listen(port.listen)[1], _protocol(port))
             if time.monotonic() >= deadline or (holder is not None and _stays(*holder)):
-                who = f" by process {holder[0]} ({holder[1][:60]})" if holder is not None else ""
                 raise ConfigError(
-                    f"{port.listen} is in use{who}; stop what holds it or change the port",
+                    f"{port.listen} is in use{_by(holder)}; stop what holds it or change the port",
                     port.key,
                 )
             time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _by(holder: tuple[int, str] | None) -> str:
+    if holder is None:
+        return ""
+    number, command = holder
+    if "yuenyan" in command:
+        return f" by Yuenyan, which runs already (process {number})"
+    return f" by process {number} ({command[:60]})"
 
 
 def _stays(number: int, command: str) -> bool:

@@ -22,6 +22,9 @@ from yuenyan.context import Context
 PROCESSES = ("radius", "portal", "admin", "collector", "housekeeper")
 """In the order of their start; they are stopped in the opposite one."""
 
+_OF_A_SITE = frozenset({"radius", "portal", "admin", "housekeeper"})
+"""A collector may be on a machine of its own, without the database."""
+
 _ANSWER_SECONDS = 1.0
 
 _SETTLE_SECONDS = 1.0
@@ -122,7 +125,11 @@ def _process_command(name: str, summary: str) -> click.Command:
     @click.command(name, help=summary)
     @click.pass_obj
     def command(context: Context) -> None:
-        if not os.environ.get(_SUPERVISED):
+        # The gateway looks for itself, behind its key files.
+        if name != "gateway" and not os.environ.get(_SUPERVISED):
+            if name in _OF_A_SITE:
+                # What is wrong with the site is told before what is wrong with the machine.
+                context.database.dispose()
             require_free(context.config, (name,))
         configure(name)
         module = importlib.import_module(f"yuenyan.processes.{name}")

@@ -38,7 +38,9 @@ def test_doctor_sends_a_site_with_an_archive_to_its_backup(tmp_path: Path) -> No
     assert again == finding
 
 
-@pytest.mark.parametrize("command", ["user list", "lookup --at now --address 10.0.0.1", "serve"])
+@pytest.mark.parametrize(
+    "command", ["user list", "lookup --at now --address 10.0.0.1", "serve", "portal"]
+)
 def test_commands_send_a_site_with_an_archive_to_its_backup(site: Site, command: str) -> None:
     lose(site.data_dir, 7)
     words = command.replace("now", "2026-05-16T10:00:00+07:00").split()
