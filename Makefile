@@ -33,7 +33,7 @@ test: setup ## the whole suite; as root it installs what the tests need
 test-all: export YUENYAN_TEST_ALL = 1
 test-all: check test ## check, then test, with an Active Directory too
 
-check: lint ## lint, and the unit tests that need no database; under a minute
+check: lint ## lint, and the unit tests that need no database; a minute or two
 	@deploy/fast-tmp.sh $(BIN)/python -m pytest -q -n 2 --without-sites -m 'not real' tests/unit
 
 lint: setup ## format, lint, types, import contracts, file lengths

@@ -28,6 +28,7 @@ from common.config_onboarding import Onboarding
 from common.config_registration import Registration, Sms
 from common.config_section import Listen, Prefix, Section
 from common.config_vouchers import Vouchers
+from common.config_words import told
 from common.errors import ConfigError, UsageError
 from common.net import parse_address, parse_prefix
 from common.witnesses import WitnessAddress, WitnessKind, parse_witness
@@ -438,19 +439,17 @@ def load(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Notepad's "UTF-8 with BOM" begins with a mark that TOML does not know.
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8; save the file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     if "source" in tree:
         raise ConfigError("unknown key", "source")
     try:
         return Config.model_validate({**tree, "source": path.absolute()})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "unknown key; see deploy/yuenyan.example.toml for the known ones"
-        raise ConfigError(message, key) from error
+        raise told(error.errors()[0]) from error

@@ -2,6 +2,7 @@
 
     NetAccessError
       ConfigError(message, key)            start-up only; exit 2 with one clear sentence
+        NoTables()                         the database is empty, or is not there
       UsageError(message)                  the operator asked for something impossible; exit 2
       NotFound(message)                    the named thing does not exist; exit 1
       Refused(message)                     a rule of the office says no; exit 1
@@ -33,6 +34,13 @@ class ConfigError(NetAccessError):
     def __init__(self, message: str, key: str = "") -> None:
         super().__init__(f"{key}: {message}" if key else message)
         self.key = key
+
+
+class NoTables(ConfigError):  # noqa: N818 - as below
+    """The database is empty, or is not there: `init` has not been run, or somebody lost it."""
+
+    def __init__(self) -> None:
+        super().__init__("the database has no tables yet; run 'yuenyan init' first")
 
 
 class UsageError(NetAccessError):

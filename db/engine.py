@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
-from common.errors import BackendUnavailable, ConfigError
+from common.errors import BackendUnavailable, ConfigError, NoTables
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another one on SQLite; a RADIUS batch holds the lock for ms."""
@@ -149,7 +149,7 @@ class Database:
         found = self._tables() if self._is_there() else None
         newest = newest_tables()
         if found is None:
-            raise ConfigError("the database has no tables yet; run 'yuenyan init' first")
+            raise NoTables
         if found > newest:
             raise ConfigError(
                 f"the tables are at {found}, this release knows them to {newest}:"

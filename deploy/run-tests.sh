@@ -42,7 +42,7 @@ fi
 if [ ${#real[@]} -gt 0 ]; then
   echo "== real"
   code=0
-  "$python" -m pytest -q -n 3 --dist loadgroup "${real[@]}" || code=$?
+  "$python" -m pytest -q -n 3 --dist loadgroup --durations=25 --durations-min=4 "${real[@]}" || code=$?
   if [ "$code" = 1 ]; then
     # Some wait for programs that nobody here wrote, and three at a time starve each other on two
     # cores: what failed is run once more, alone. What fails again has failed.

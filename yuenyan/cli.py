@@ -12,7 +12,7 @@ import sys
 import click
 
 from common import config as configuration
-from common.errors import NetAccessError
+from common.errors import NetAccessError, NoTables
 from yuenyan.context import Context
 
 _COMMANDS: dict[str, tuple[str, str]] = {
@@ -90,6 +90,12 @@ class _LazyGroup(click.Group):
             importlib.import_module(module), f"{name.replace('-', '_')}_command"
         )
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except NoTables as error:
+            raise ctx.obj.explain(error) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

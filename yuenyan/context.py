@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from common.config import Config
-from common.errors import ConfigError
+from common.errors import ConfigError, NoTables
 
 if TYPE_CHECKING:
     from db.engine import Database
@@ -49,6 +49,13 @@ class Context:
         database = Database(self.config.database_url)
         database.require_schema()
         return database
+
+    def explain(self, error: NoTables) -> ConfigError:
+        """`error`, or what is true of a site that has an archive and lost its database."""
+        from yuenyan.lost import RESTORE, describe_loss
+
+        loss = describe_loss(self._config)
+        return error if loss is None else ConfigError(f"{loss}: {RESTORE}")
 
     def close(self) -> None:
         """Let go of the database and the directories, if they were opened."""

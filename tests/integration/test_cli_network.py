@@ -17,7 +17,8 @@ from identity.domain.admission import find_code
 from identity.office import Office
 from identity.services import login, nas
 from tests.conftest import ADMIN, ADMIN_PASSWORD, Site, add_person, free_port, run_command
-from yuenyan.checkup.machine import clock_state, find_holder
+from yuenyan.checkup.machine import clock_state
+from yuenyan.checkup.ports import find_holder
 
 
 def _json(site: Site, *arguments: str) -> Any:

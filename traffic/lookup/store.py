@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from common.config import Config
-from common.errors import BackendUnavailable, ConfigError
+from common.errors import BackendUnavailable, NoTables
 from traffic.moments import to_micros
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class SqliteStore:
 
     def _run(self, statement: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
         if not self._path.exists():
-            raise ConfigError("the database has no tables yet; run 'yuenyan init' first")
+            raise NoTables
         try:
             with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as connection:
                 connection.execute("PRAGMA synchronous=FULL")
@@ -84,9 +84,7 @@ class SqliteStore:
                 return found
         except sqlite3.Error as error:
             if "no such table" in str(error):
-                raise ConfigError(
-                    "the database has no tables yet; run 'yuenyan init' first"
-                ) from error
+                raise NoTables from error
             raise BackendUnavailable("database", str(error)) from error
 
 

@@ -15,7 +15,7 @@ from identity.office import Office
 from identity.services import nas
 from radius_server.pyrad_adapter import is_alive
 from yuenyan.checkup.finding import Finding, error, ok
-from yuenyan.checkup.machine import find_holder
+from yuenyan.checkup.ports import find_holder
 from yuenyan.checkup.site import has_database
 
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
-
 from common.config import Config
 from common.config_access import Directory
-from common.errors import BackendUnavailable, ConfigError, NetAccessError
+from common.errors import BackendUnavailable, ConfigError
 from common.urls import is_here, parse_ldap_url
-from db.engine import Database
-from db.models import Role
 from identity.stores.directory import LdapDirectory
 from yuenyan.checkup.finding import Finding, error, ok, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.checkup.roles import known_roles
 
 _SLOW_SECONDS = 1.0
 
@@ -70,7 +65,7 @@ def _check_servers(check: str, directory: LdapDirectory) -> Iterator[Finding]:
 def _check_groups(
     config: Config, check: str, directory: LdapDirectory, settings: Directory
 ) -> Iterator[Finding]:
-    roles = _known_roles(config)
+    roles = known_roles(config)
     wanted = [(f"group {group}", role) for group, role in directory.groups]
     if settings.default_role:
         wanted.append(("default_role", settings.default_role))
@@ -104,20 +99,6 @@ def _check_protection(check: str, settings: Directory) -> Iterator[Finding]:
                 f"passwords go to {url} readable for everybody on the way",
                 "use ldaps://, or set start_tls = true, and take allow_cleartext out",
             )
-
-
-def _known_roles(config: Config) -> frozenset[str] | None:
-    """None when the database cannot tell; another check says why."""
-    if not has_database(config):
-        return None
-    database = Database(config.database_url)
-    try:
-        with database.read() as session:
-            return frozenset(session.scalars(select(Role.name)))
-    except (NetAccessError, SQLAlchemyError):
-        return None
-    finally:
-        database.dispose()
 
 
 def _advice(text: str) -> str:

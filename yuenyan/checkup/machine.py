@@ -1,22 +1,18 @@
-"""What the machine gives: disk, clock, ports, processor. Changes nothing."""
+"""What the machine gives: disk, clock, processor. Changes nothing."""
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import socket
 import struct
 import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from common.config import Config
 from common.disk import Level, room_of
-from common.net import parse_listen
 from identity.passwords import PasswordVault
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.context import NO_SITE
@@ -118,89 +114,3 @@ def check_password_costs(config: Config) -> Iterator[Finding]:
         yield warn("password hashes", text, "lower [passwords] memory_kib or passes")
     else:
         yield ok("password hashes", text)
-
-
-def check_ports(config: Config) -> Iterator[Finding]:
-    """Every address to listen on can be bound, or is held by a process of ours."""
-    datagram, stream = socket.SOCK_DGRAM, socket.SOCK_STREAM
-    wanted = [
-        *((f"radius.auth {text}", text, datagram) for text in config.radius.auth),
-        *((f"radius.acct {text}", text, datagram) for text in config.radius.acct),
-        ("portal.listen " + config.portal.listen, config.portal.listen, stream),
-        ("admin.listen " + config.admin.listen, config.admin.listen, stream),
-        *((f"collector.netflow {text}", text, datagram) for text in config.collector.netflow),
-        *((f"collector.ipfix {text}", text, datagram) for text in config.collector.ipfix),
-    ]
-    for check, listen, kind in wanted:
-        yield _check_port(check, listen, kind)
-
-
-def _check_port(check: str, listen: str, kind: socket.SocketKind) -> Finding:
-    host, port = parse_listen(listen)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, kind) as probe:
-            if kind == socket.SOCK_STREAM:
-                # Connections that are being closed do not hold the port against gunicorn either.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            return _held(check, port, kind)
-        if problem.errno == errno.EACCES:
-            return error(
-                check,
-                "a port below 1024 that this user may not open",
-                "use a port above 1023, or give the service CAP_NET_BIND_SERVICE",
-            )
-        if problem.errno == errno.EADDRNOTAVAIL:
-            return error(check, f"this machine has no address {host}", "correct the address")
-        return error(check, str(problem), "correct the address")
-    return ok(check, "free")
-
-
-def _held(check: str, port: int, kind: socket.SocketKind) -> Finding:
-    holder = find_holder(port, "tcp" if kind == socket.SOCK_STREAM else "udp")
-    if holder is None:
-        return warn(
-            check,
-            "in use, and not visible by whom",
-            "run this as root to see; it is fine if Yuenyan is running",
-        )
-    number, command = holder
-    if "yuenyan" in command:
-        return ok(check, f"in use by Yuenyan (process {number})")
-    return error(
-        check,
-        f"in use by process {number}: {command[:60]}",
-        "stop it, or change the address in the configuration",
-    )
-
-
-def find_holder(port: int, protocol: str) -> tuple[int, str] | None:
-    """(process number, command line) of who holds a local port, as far as /proc shows it."""
-    inodes = set()
-    for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
-        try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            # Only a listening TCP socket (0A) holds a port; UDP has no such state.
-            if int(fields[1].rpartition(":")[2], 16) == port and (
-                protocol == "udp" or fields[3] == "0A"
-            ):
-                inodes.add(f"socket:[{fields[9]}]")
-    if not inodes:
-        return None
-    for handle in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if str(handle.readlink()) not in inodes:
-                continue
-            number = handle.parts[2]
-            command = Path("/proc", number, "cmdline").read_bytes()
-        except OSError:
-            continue
-        return int(number), command.replace(b"\0", b" ").decode(errors="replace").strip()
-    return None

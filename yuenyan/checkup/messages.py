@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,17 +12,31 @@ from sqlalchemy.orm import Session
 
 from common.clock import utc_now
 from common.config import Config
-from common.errors import NetAccessError
+from common.errors import ConfigError, NetAccessError
+from common.mail_server import try_server
 from db.engine import Database
 from db.models import Message, RoleRegistration
 from identity.domain.registering import Way
-from yuenyan.checkup.finding import Finding, ok, warn
+from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.checkup.site import has_database
 
 CHECK = "messages"
 WAYS = "registration"
 _LONG = timedelta(minutes=10)
 _RECENT = timedelta(days=1)
+
+MAIL = "mail"
+_MAIL_SECONDS = 5.0
+"""For each answer: an officer waits."""
+
+_MAIL_ADVICE = (
+    ("certificate", "set ca in [mail] to the file of its authority, or host to its name"),
+    ("user and password", "correct user, or the password in password_file"),
+    ("starttls", "it offers no encryption there: try port 465, or another server"),
+    ("auth", "it asks for no password there: take user out, or try port 587"),
+    ("wrong_version", "it does not begin with TLS there: port 465 does, 587 has STARTTLS"),
+)
+_UNREACHABLE = "look whether host and port are right and a firewall lets this machine out"
 
 
 def check_messages(config: Config) -> Iterator[Finding]:
@@ -40,6 +55,28 @@ def check_messages(config: Config) -> Iterator[Finding]:
     finally:
         database.dispose()
     yield from findings
+
+
+def check_mail(config: Config) -> Iterator[Finding]:
+    """The server of [mail] answers, encrypts and takes our password; no letter is sent."""
+    mail = config.mail
+    if not mail.host:
+        return
+    began = time.monotonic()
+    try:
+        try_server(mail, _MAIL_SECONDS)
+    except ConfigError as problem:
+        yield error(MAIL, str(problem), "correct [mail]; no letter leaves until then")
+    except NetAccessError as problem:
+        yield error(MAIL, str(problem), _advice(str(problem)))
+    else:
+        took = (time.monotonic() - began) * 1000
+        yield ok(MAIL, f"{mail.host}:{mail.port} would take letters, {took:.0f} ms")
+
+
+def _advice(text: str) -> str:
+    folded = text.lower()
+    return next((todo for sign, todo in _MAIL_ADVICE if sign in folded), _UNREACHABLE)
 
 
 def _messages(session: Session) -> Iterator[Finding]:

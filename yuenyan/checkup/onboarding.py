@@ -19,6 +19,7 @@ from identity.pki.names import dns_names
 from identity.services.certificates import DEFAULT_SERVER_NAME
 from identity.services.onboarding import public_profile, signing_pair
 from yuenyan.checkup.finding import Finding, error, ok, warn
+from yuenyan.checkup.roles import unknown_roles
 
 PROFILE_LIFE = timedelta(days=400)
 """A school year and its holidays: so long nobody should have to set up a device again."""
@@ -40,6 +41,7 @@ def check_onboarding(config: Config) -> Iterator[Finding]:
         yield error(CHECK, f"no profile can be made: {problem}", "see docs/onboarding.md")
         return
     found = [
+        *unknown_roles(config, "onboarding.certificate_roles", config.onboarding.certificate_roles),
         *_names(profile, chain[0]),
         *_trust(profile, chain, now),
         *_life(profile, chain[0], now),

@@ -31,6 +31,7 @@ from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.checkup.gateways import check_gateways
 from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
+from yuenyan.lost import RESTORE, describe_loss
 
 FIRST_ADMIN_NOTE = "first-admin.txt"
 
@@ -95,10 +96,16 @@ def has_database(config: Config) -> bool:
     return not config.is_sqlite or Path(config.database_url.removeprefix("sqlite:///")).exists()
 
 
+def _no_database(config: Config) -> Finding | None:
+    """What is wrong where there should be one; None on a site that never had any."""
+    loss = describe_loss(config)
+    return None if loss is None else error("database", loss, RESTORE)
+
+
 def check_database(config: Config) -> Iterator[Finding]:
     """The database answers, has today's tables, belongs to the keys, and knows somebody."""
     if not has_database(config):
-        yield error("database", "there is none yet", "run: yuenyan init")
+        yield _no_database(config) or error("database", "there is none yet", "run: yuenyan init")
         return
     database = Database(config.database_url)
     try:
@@ -114,6 +121,9 @@ def _check_database(config: Config, database: Database) -> Iterator[Finding]:
     with database.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     newest = ScriptDirectory.from_config(migration_config(config.database_url)).get_current_head()
+    if current is None and (lost := _no_database(config)) is not None:
+        yield lost
+        return
     if current != newest:
         yield error(
             "database",

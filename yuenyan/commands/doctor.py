@@ -18,9 +18,11 @@ from yuenyan.checkup import (
     machine,
     messages,
     onboarding,
+    ports,
     registers,
     retention,
     roaming,
+    roles,
     site,
 )
 from yuenyan.checkup.finding import Finding, Level
@@ -44,8 +46,10 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     machine.check_clock,
     clocks.check_clocks,
     registers.check_registers,
+    roles.check_roles,
     messages.check_messages,
-    machine.check_ports,
+    messages.check_mail,
+    ports.check_ports,
     answers.check_answers,
     machine.check_password_costs,
     gateway.check_gateway,

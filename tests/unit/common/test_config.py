@@ -101,6 +101,52 @@ def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path, text: str, message: 
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[portal]\nworkers = 'two'", "portal.workers: write a whole number, without quotes"),
+        ("[portal]\nworkers = 1.5", "portal.workers: write a whole number"),
+        ("[portal]\nworkers = []", "portal.workers: write a whole number, without quotes"),
+        ("[portal]\nworkers = 0", "portal.workers: give at least 1"),
+        ("[portal]\nthreads = 129", "portal.threads: give at most 128"),
+        ("[portal]\nlisten = 8080", 'portal.listen: write a text in quotes: "a"'),
+        ("[portal]\ntrusted_proxies = '::1'", 'portal.trusted_proxies: write a list: ["a"]'),
+        ("[site]\nlanguages = 'th'", 'site.languages: write a list: ["a"]'),
+        ("[site]\nlanguages = ['de']", "site.languages.0: write one of: 'th' or 'en'"),
+        ("[site]\ndata_dir = 3", 'site.data_dir: write a path in quotes: "/etc/yuenyan/file"'),
+        ("[mail]\nstart_tls = 'maybe'", "mail.start_tls: write true or false, without quotes"),
+        ("[radius]\nthrottle_longest_seconds = 0", "throttle_longest_seconds: give at least 1"),
+        ("[radius]\nthrottle_longest_seconds = 'x'", "_seconds: write a number, without quotes"),
+        ("[archive]\nretention_days = 30", "retention_days: the law demands at least 90 days"),
+        ("[archive]\nretention_days = 731", "days: the law never orders more than 730 days"),
+        ("[[collector.static_nat]]\ninside = '10.0.0.0/8'", "static_nat.0.outside: it is needed"),
+        ("portal = 3", "portal: write a section: [NAME], and the keys below it"),
+        ("directory = 3", "directory: write a section: [NAME], and the keys below it"),
+        ("[lookup]\nconfidentiality = ['one']", "lookup.confidentiality.1: it is needed"),
+    ],
+)
+def test_a_wrong_value_is_told_what_would_do(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(_write(tmp_path, text))
+    assert str(caught.value).endswith(sentence)
+
+
+def test_a_file_that_notepad_saved_with_a_mark_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "yuenyan.toml"
+    path.write_bytes("\ufeff[site]\r\nname = 'โรงเรียน'\r\n".encode())
+    assert load(path).site.name == "โรงเรียน"
+
+
+@pytest.mark.parametrize("encoding", ["cp874", "utf-16"])
+def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf_8(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "yuenyan.toml"
+    path.write_bytes("[site]\nname = 'โรงเรียน'\n".encode(encoding))
+    with pytest.raises(ConfigError, match="save the file as UTF-8"):
+        load(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml"):
         load(tmp_path / "none.toml")

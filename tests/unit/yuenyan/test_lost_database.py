@@ -1,0 +1,57 @@
+"""A database that is gone while the archive is there: nobody is told to make an empty one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.config import Config
+from common.config import Site as SiteSection
+from tests.conftest import Site
+from yuenyan.checkup.site import check_database
+from yuenyan.lost import describe_loss
+
+
+def lose(folder: Path, entries: int) -> None:
+    """No database in the data directory, and an archive of so many entries."""
+    (folder / "yuenyan.db").unlink(missing_ok=True)
+    (folder / "archive").mkdir(exist_ok=True)
+    (folder / "archive" / "manifest.jsonl").write_text("{}\n" * entries, encoding="ascii")
+
+
+def test_a_new_site_has_lost_nothing(tmp_path: Path) -> None:
+    config = Config(site=SiteSection(data_dir=tmp_path))
+    assert describe_loss(config) is None
+    (finding,) = check_database(config)
+    assert (finding.what, finding.todo) == ("there is none yet", "run: yuenyan init")
+
+
+def test_doctor_sends_a_site_with_an_archive_to_its_backup(tmp_path: Path) -> None:
+    lose(tmp_path, 3)
+    config = Config(site=SiteSection(data_dir=tmp_path))
+    (finding,) = check_database(config)
+    assert finding.what == "the archive has 3 entries but the database is gone"
+    assert finding.todo.startswith("restore the backup") and "an empty one" in finding.todo
+    (tmp_path / "yuenyan.db").touch()  # what a tool leaves that only looked
+    (again,) = check_database(config)
+    assert again == finding
+
+
+@pytest.mark.parametrize(
+    "command", ["user list", "lookup --at now --address 10.0.0.1", "serve", "portal"]
+)
+def test_commands_send_a_site_with_an_archive_to_its_backup(site: Site, command: str) -> None:
+    lose(site.data_dir, 7)
+    words = command.replace("now", "2026-05-16T10:00:00+07:00").split()
+    if words[0] == "lookup":
+        words += ["--case", "1", "--reason", "a test"]
+    result = site.yuenyan(*words)
+    assert result.exit_code == 2, result
+    assert "the archive has 7 entries but the database is gone: restore" in result.stderr
+    assert not (site.data_dir / "yuenyan.db").exists()
+
+
+def test_commands_send_a_site_without_an_archive_to_init(site: Site) -> None:
+    (site.data_dir / "yuenyan.db").unlink()
+    assert "run 'yuenyan init' first" in site.yuenyan("user", "list").stderr

@@ -1,0 +1,23 @@
+"""A site whose archive is there and whose database is not: `init` would not bring it back."""
+
+from __future__ import annotations
+
+import contextlib
+
+from common.config import Config
+from common.errors import ArchiveError
+
+RESTORE = "restore the backup of the database; 'yuenyan init' would make an empty one"
+
+
+def describe_loss(config: Config) -> str | None:
+    """What is there without a database; None when the archive is empty, so that nothing is lost.
+
+    Call it when there is no database or it has no tables.
+    """
+    from traffic.archive.manifest import Manifest
+
+    with contextlib.suppress(ArchiveError):
+        entries = len(Manifest(config.data_dir / "archive").lines())
+        return f"the archive has {entries} entries but the database is gone" if entries else None
+    return "there is an archive but the database is gone"
