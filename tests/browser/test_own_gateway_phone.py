@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Playwright, expect
 
 from common import config as configuration
 from common.net import find_mac
@@ -237,21 +237,20 @@ def serving(lab: Lab, path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def page(school: School, tmp_path: Path) -> Iterator[Page]:
+def page(school: School, tmp_path: Path, driver: Playwright) -> Iterator[Page]:
     """A page of the phone's browser, which lives in the phone's namespace."""
     program = tmp_path / "phone"
     program.write_text(
         f'#!/bin/sh\nexec ip netns exec {school.lab.one} {require("chromium", "chromium")} "$@"\n'
     )
     program.chmod(0o755)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
-        context = browser.new_context(
-            viewport={"width": 375, "height": 740}, locale="th-TH", is_mobile=True
-        )
-        yield context.new_page()
-        context.close()
-        browser.close()
+    browser = driver.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+    context = browser.new_context(
+        viewport={"width": 375, "height": 740}, locale="th-TH", is_mobile=True
+    )
+    yield context.new_page()
+    context.close()
+    browser.close()
 
 
 def sign_in(page: Page) -> None:

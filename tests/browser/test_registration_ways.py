@@ -61,13 +61,10 @@ def school(
     }
     live = site_of_kind(request, tmp_path, "sqlite", changes)
     live.add_nas("hall", LOOPBACK, "--login-url", GATE_LOGIN)
-    roster = tmp_path / "roster.csv"
-    roster.write_text(
-        "username,password,full_name,role,contact\n"
-        f"somsri,{HOST_PASSWORD},ครูสมศรี ใจดี,staff,somsri@school.example\n",
-        encoding="utf-8",
-    )
-    live.yuenyan("user", "import", str(roster))
+    # Not imported: a host whose password is still the printed one has to change it first.
+    known_as = ("--full-name", "ครูสมศรี ใจดี", "--role", "staff")
+    live.yuenyan("user", "add", "somsri", *known_as, "--password-stdin", stdin=HOST_PASSWORD)
+    live.yuenyan("user", "contact", "somsri", "somsri@school.example")
     live.yuenyan("role", "registration", "staff", "--may-sponsor")
     live.yuenyan("role", "registration", "guest", "--way", "mail-code", "--answerable", ADMIN)
     with started(live.site, "serve") as server:
