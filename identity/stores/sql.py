@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Executable, bindparam, func, or_, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.orm import Session
 
 from common.errors import BackendUnavailable, ValueRefused
 from common.net import IpNetwork
@@ -48,6 +49,8 @@ from identity.office import Office
 from identity.services import directory_login, login, nas, recoverable, vouchers
 from identity.services.voucher_terms import USERNAME_PREFIX, is_of_voucher, profiles_by_account
 from identity.stores.patience import Patience
+
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +201,7 @@ class SqlStore:
 
     `revision`, `accounts`, `voucher_accounts`, `tokens`, `recoverable`, `open_stations` and
     `sessions` share one connection, kept open, and belong to the worker's own thread. The
-    others, and what a guest's voucher adds, may be asked from any thread.
+    others may be called from any thread.
     """
 
     def __init__(self, office: Office) -> None:
@@ -226,6 +229,10 @@ class SqlStore:
 
     def _rows(self, statement: Executable, values: dict[str, Any]) -> Sequence[Any]:
         """The rows of one read, outside any transaction that would hold on to a snapshot."""
+        return self._ask(lambda connection: connection.execute(statement, values).all())
+
+    def _ask(self, question: Callable[[Connection], _Told]) -> _Told:
+        """What a question over the worker's own connection is answered, or its end in time."""
         hung = False
         if self.is_away:
             raise BackendUnavailable("database", "no answer")
@@ -235,7 +242,7 @@ class SqlStore:
             if self._descriptor >= 0:
                 self._patience.begin(self._descriptor)
             try:
-                rows = self._connection.execute(statement, values).all()
+                told = question(self._connection)
                 self._connection.rollback()
             finally:
                 hung = self._descriptor >= 0 and self._patience.end()
@@ -252,7 +259,7 @@ class SqlStore:
                 # The idle connections of the pool hang as this one did, and none says so.
                 self._database.engine.dispose()
             raise BackendUnavailable("database", str(error.orig)) from error
-        return rows
+        return told
 
     def _connect(self) -> Connection:
         connection = self._database.engine.connect().execution_options(
@@ -316,8 +323,11 @@ class SqlStore:
         return found
 
     def _voucher_profiles(self, account_ids: Collection[int]) -> dict[int, RoleProfile]:
-        with self._database.read() as session:
-            return profiles_by_account(session, account_ids)
+        def read(connection: Connection) -> dict[int, RoleProfile]:
+            with Session(connection) as session:
+                return profiles_by_account(session, account_ids)
+
+        return self._ask(read)
 
     def _state(self, row: Any) -> str:
         if (
