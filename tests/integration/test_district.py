@@ -26,9 +26,6 @@ from tests.district.world import Size, World, number_sessions
 from tests.integration.radius_site import LOOPBACK, live_site, running_radius
 from traffic.lookup.service import run_lookup
 
-# One worker makes the district; another would make its own.
-pytestmark = pytest.mark.xdist_group("district")
-
 SEED = 7
 SIZE = Size(schools=5, people=500)
 EACH = 30
@@ -50,25 +47,25 @@ def scores(district: District) -> dict[Kind, Score]:
     return Judge(district, SEED).run(EACH)
 
 
-def test_every_single_answer_is_right(scores: dict[Kind, Score]) -> None:
+def every_single_answer_is_right(scores: dict[Kind, Score]) -> None:
     assert [one for score in scores.values() for one in score.wrong] == []
     assert sum(score.right for score in scores.values()) > 2 * EACH
 
 
-def test_what_can_be_answered_is_answered(scores: dict[Kind, Score]) -> None:
+def what_can_be_answered_is_answered(scores: dict[Kind, Score]) -> None:
     answerable = sum(score.answerable for score in scores.values())
     missed = [one for score in scores.values() for one in score.missed]
     assert answerable > 2 * EACH
     assert sum(score.answered for score in scores.values()) >= 0.99 * answerable, missed
 
 
-def test_several_people_are_never_one(scores: dict[Kind, Score]) -> None:
+def several_people_are_never_one(scores: dict[Kind, Score]) -> None:
     several = sum(score.ambiguous_truth for score in scores.values())
     assert several > 0
     assert sum(score.ambiguous_told for score in scores.values()) == several
 
 
-def test_what_the_collector_did_not_hear_is_a_gap(scores: dict[Kind, Score]) -> None:
+def what_the_collector_did_not_hear_is_a_gap(scores: dict[Kind, Score]) -> None:
     for kind in (Kind.OUTAGE, Kind.BEFORE):
         outcomes = scores[kind].outcomes
         assert outcomes["gap"] > EACH // 3
@@ -137,3 +134,11 @@ _HELD = (
     "SELECT acct_session_id, user_name, calling_station_id, stop_seen, session_seconds, address "
     "FROM network_session JOIN address_interval USING (session_key)"
 )
+
+
+def test_every_answer_about_a_district_is_judged(scores: dict[Kind, Score]) -> None:
+    """One test, because workers that share these would each make a district of their own."""
+    every_single_answer_is_right(scores)
+    what_can_be_answered_is_answered(scores)
+    several_people_are_never_one(scores)
+    what_the_collector_did_not_hear_is_a_gap(scores)
