@@ -290,9 +290,9 @@ def count_device(session: Session, office: Office, account_id: int, mac: str) ->
 
 
 def _is_beyond(session: Session, voucher: Voucher, mac: str) -> bool:
-    device = _device(session, voucher, mac)
-    is_new = device is None or device.released_at is not None
-    return is_new and len(devices_of(session, voucher.id)) >= voucher.batch.devices
+    # One statement: of two, the second may see the device that the first still missed.
+    places = devices_of(session, voucher.id)
+    return len(places) >= voucher.batch.devices and mac not in {one.mac for one in places}
 
 
 def _refusal(

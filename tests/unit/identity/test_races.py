@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
+import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from db.models import Account, VoucherDevice
 from identity.domain.access import Decision, Denied, Granted, Reason
@@ -41,6 +44,29 @@ def test_one_device_that_asks_twice_at_once_is_one_device(office_on: Office) -> 
             thread.join(30)
     assert [decision for decision in decisions if not isinstance(decision, Granted)] == []
     assert len(decisions) == 32
+
+
+def test_a_device_that_comes_in_between_two_questions_of_an_answer_is_let_in(
+    office_on: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with office_on.database.write() as session:
+        _, (shown,) = vouchers.create_batch(
+            session, office_on, count=1, role="guest", minutes=60, devices=1, issuer=ADMIN
+        )
+    code = find_code(shown)
+    assert code is not None
+    assert isinstance(login.check_voucher(office_on, code, None), Granted)
+    devices_of, before = vouchers.devices_of, [MAC]
+
+    def another_was_first(session: Session, voucher_id: int) -> Sequence[VoucherDevice]:
+        if before:
+            with office_on.database.write() as other:
+                assert not isinstance(vouchers.redeem(other, office_on, code, before.pop()), Denied)
+        return devices_of(session, voucher_id)
+
+    monkeypatch.setattr(vouchers, "devices_of", another_was_first)
+    assert isinstance(login.check_voucher(office_on, code, MAC), Granted)
+    assert not before
 
 
 def test_a_worker_reads_while_somebody_writes(office: Office) -> None:
