@@ -167,8 +167,8 @@ SPELLINGS = {
 
 
 def test_a_device_comes_in_however_its_address_is_spelt(live: LiveSite, nas: Nas) -> None:
-    live.add_person("owner", PASSWORD)
-    live.yuenyan("device", "add", "3c:22:fb:0a:0b:0c", "--role", "device", "--owner", "owner")
+    live.add_person("owner-1", PASSWORD)
+    live.yuenyan("device", "add", "3c:22:fb:0a:0b:0c", "--role", "device", "--owner", "owner-1")
     time.sleep(CHANGE_SECONDS)
     for make, (name, password, station) in SPELLINGS.items():
         answer = nas.access(name, password, Calling_Station_Id=station)
