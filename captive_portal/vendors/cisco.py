@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from captive_portal.vendors.forms import form
 from captive_portal.vendors.profile import (
     Arrival,
     AskAgainStep,
@@ -103,16 +104,13 @@ class Cisco:
         back = [("redirect_url", entry.destination)]
         if mode == "9800":
             back.append(("redirectUrl", entry.destination))
-        return BrowserStep(
-            method="post",
-            url=target_of(gateway.login_url, "/login.html"),
-            fields=(
-                ("username", entry.username),
-                ("password", entry.token),
-                ("buttonClicked", "4"),
-                ("err_flag", "0"),
-                *back,
-            ),
+        return form(
+            target_of(gateway.login_url, "/login.html"),
+            ("username", entry.username),
+            ("password", entry.token),
+            ("buttonClicked", "4"),
+            ("err_flag", "0"),
+            *back,
         )
 
 

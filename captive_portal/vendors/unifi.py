@@ -20,6 +20,7 @@ from captive_portal.vendors.controller import (
     refused,
     server_step,
 )
+from captive_portal.vendors.forms import form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
@@ -115,8 +116,7 @@ class Unifi:
         """A call, or the form of the hotspot."""
         mode = setting_of(self.settings, gateway, MODE)
         if mode == FORM:
-            fields = (("username", entry.username), ("password", entry.token))
-            return BrowserStep(method="post", url=gateway.login_url, fields=fields)
+            return form(gateway.login_url, ("username", entry.username), ("password", entry.token))
         where = controller_of(self.settings, gateway)
         let_in = self._by_key if mode == API else self._by_account
         return server_step(
