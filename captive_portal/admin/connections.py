@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from captive_portal.admin.words import CLOSE_CAUSES, KNOWN_BY, TERMINATE_CAUSES, word
+from captive_portal.admin.session_words import CLOSE_CAUSES, KNOWN_BY
+from captive_portal.admin.words import TERMINATE_CAUSES, word
 from common.net import split_called_station_id
 from db.models import Account, AddressInterval, NasClient, NetworkSession
 from identity.services.granted_sessions import known_by_grant

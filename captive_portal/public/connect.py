@@ -81,7 +81,8 @@ def show() -> Response:
     portal().limits.count(*checks)
     office = portal().office
     with office.database.read() as session:
-        decision = hand_over.admit(session, office, current.account, visit().mac)
+        here = visit()
+        decision = hand_over.admit(session, office, current.account, here.mac, here.ip)
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
     token = prepare(office, current.account, visit().mac or None, nas.id)

@@ -56,5 +56,6 @@ class Control(Protocol):
 def number_of(told: Mapping[str, Any], name: str) -> int:
     """A count in what a controller tells; 0 where there is none or it cannot be."""
     found = told.get(name)
-    is_count = isinstance(found, int | float) and not isinstance(found, bool)
-    return int(found) if is_count and 0 <= found < 2**62 else 0
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return 0
+    return int(found) if 0 <= found < 2**62 else 0

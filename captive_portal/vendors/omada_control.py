@@ -56,7 +56,7 @@ def _listed(
     """The devices that are let in, whoever has let them in."""
     for page in range(1, _MOST_PAGES + 1):
         path = f"{_site(gateway)}/clients?currentPage={page}&currentPageSize={_PAGE}"
-        answer = controller.exchange(where, json_call("GET", path, **headers))
+        answer = controller.exchange(where, json_call("GET", path, None, **headers))
         if error_of(answer) != 0:
             raise Declined(f"the list of devices came back with error {error_of(answer)}")
         result = answer.json().get("result")

@@ -128,7 +128,7 @@ def _by_account(gateway: Gateway, devices: Collection[str]) -> Iterator[tuple[st
     headers = sign_in(_SETTINGS, where, gateway)
     for device in islice(devices, _MOST_CALLS):
         path = f"{site_path(_SETTINGS, gateway)}/stat/sta/{format_mac(device)}"
-        answer = controller.exchange(where, json_call("GET", path, **headers))
+        answer = controller.exchange(where, json_call("GET", path, None, **headers))
         data = answer.json().get("data")
         for told in data if isinstance(data, list) else ():
             if isinstance(told, dict) and told.get("authorized") is True:

@@ -72,6 +72,12 @@ def is_session(text: str) -> bool:
     return _SESSION.fullmatch(text) is not None
 
 
+def redirect_to(terms: CentralTerms, nas_client_id: int, caught: Caught) -> str | None:
+    """Where a controller sends the device's browser; None when it would not fit."""
+    address = f"{terms.address}?{PARAMETER}={seal(terms.key, nas_client_id, caught)}"
+    return address if len(address) <= LONGEST_ADDRESS else None
+
+
 def seal(key: bytes, nas_client_id: int, caught: Caught) -> str:
     """`caught` as a text that goes into an address; good at this network device alone."""
     fields = (caught.session, caught.calling, caught.nas_address, caught.source)

@@ -29,11 +29,14 @@ GRANTED = "portal:granted="
 """Begins the trace of a hand-over that asked no RADIUS; the device follows."""
 
 
-def admit(session: Session, office: Office, account: Account, mac: str) -> Granted | Denied:
+def admit(
+    session: Session, office: Office, account: Account, mac: str, ip: str = ""
+) -> Granted | Denied:
     """Hold state, hours, quota and the simultaneous limit; a device that is in may come again.
 
     Args:
         mac: of the device, or empty where the gateway did not name it; RADIUS then counts.
+        ip: its address: the session of a make that names devices so has that for its device.
     """
     now = office.clock()
     facts = snapshot(session, account)
@@ -59,7 +62,7 @@ def admit(session: Session, office: Office, account: Account, mac: str) -> Grant
             )
         )
     )
-    if mac not in inside and len(inside) >= facts.role.simultaneous:
+    if not {mac, ip or mac} & inside and len(inside) >= facts.role.simultaneous:
         return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
     return held
 

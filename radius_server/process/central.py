@@ -11,13 +11,11 @@ from typing import Any
 
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from identity.domain.central import (
-    LONGEST_ADDRESS,
-    PARAMETER,
     SESSION_SECONDS,
     Caught,
     CentralTerms,
     is_session,
-    seal,
+    redirect_to,
 )
 from radius_server.packet.authenticator import encode, encode_vendor
 from radius_server.packet.codes import Attribute
@@ -99,9 +97,8 @@ def _sent(request: AccessRequest, central: Central, mac: str, why: Denied) -> De
         issued_at=request.now,
     )
     terms = central.terms
-    sealed = seal(terms.key, request.nas_client_id, caught)
-    address = f"{terms.address}?{PARAMETER}={sealed}"
-    if len(address) > LONGEST_ADDRESS:
+    address = redirect_to(terms, request.nas_client_id, caught)
+    if address is None:
         # Cut off it would be no address; `doctor` tells of it.
         return Denied(Reason.UNKNOWN_DEVICE, Method.MAC, step="central:address_too_long")
     pairs = (f"url-redirect-acl={terms.acl}", f"url-redirect={address}")

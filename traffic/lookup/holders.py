@@ -256,7 +256,7 @@ class Ending:
             else max((row.started_at, *(state.to_at for state in addresses)))
         )
         reported = min(reported, row.last_heard_at)
-        if is_granted:
+        if is_granted or row.closed_at is None:
             return cls(row.closed_at, reported)
         if row.close_cause == CloseCause.SILENT:
             return cls(reported + (silence or UNHEARD_AFTER), reported)
