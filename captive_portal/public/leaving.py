@@ -15,8 +15,7 @@ from captive_portal.public.belongings import belongings
 from captive_portal.public.site import client_address, portal, visit
 from captive_portal.public.visits import nas_of_visit
 from common.errors import NotFound, Refused
-from db.models import Account, NasClient
-from identity.domain.granting import Basis
+from db.models import Account, NasClient, NetworkSession
 from identity.services import granted_sessions
 from identity.services.own_sessions import end_own
 from identity.services.presence import Presence, session_of
@@ -26,15 +25,18 @@ _OWN_GATEWAY = "yuenyan"
 
 def leaves_network(presence: Presence | None, account: Account) -> bool:
     """Whether signing out on the page ends this session too."""
-    if presence is None or presence.account_id != account.id:
-        return False
-    return _own_gateway() is not None or _is_by_call(presence.session_key)
-
-
-def _is_by_call(session_key: str) -> bool:
+    if _own_gateway() is not None:
+        return presence is not None and presence.account_id == account.id
     with portal().office.database.read() as session:
-        known = granted_sessions.known_by_grant(session, [session_key])
-    return known.get(session_key) is Basis.CALL
+        return _called(session, account) is not None
+
+
+def _called(session: Session, account: Account) -> NetworkSession | None:
+    """The session of this device that a controller was called for."""
+    here, nas = client_address(), nas_of_visit()
+    if not here or nas is None:
+        return None
+    return granted_sessions.find_called(session, account.id, nas.id, {visit().mac, here})
 
 
 def sign_out_address() -> str:
@@ -47,13 +49,13 @@ def sign_out_address() -> str:
 
 def leave_network(account: Account) -> bool:
     """Ask the gateway to end the session of this browser's device; whether there was one to end."""
-    here, nas = client_address(), nas_of_visit()
-    if not here or nas is None:
+    here = client_address()
+    if not here:
         return False
     with portal().office.database.write() as session:
-        if nas.vendor == _OWN_GATEWAY:
+        if _own_gateway() is not None:
             return _leave(session, account, here)
-        row = granted_sessions.find_own(session, account.id, nas.id, {visit().mac, here})
+        row = _called(session, account)
         return row is not None and _end(session, account, row.session_key)
 
 

@@ -36,11 +36,15 @@ class Seen:
 class Control(Protocol):
     """What a make can be asked about devices that were let in."""
 
+    def most(self, gateway: Gateway) -> int:
+        """How many devices may be asked for at once; 0 where its mode has no calls."""
+        ...
+
     def look(self, gateway: Gateway, devices: Collection[str]) -> Mapping[str, Seen]:
-        """Those of `devices` that are on and let in.
+        """Those of `devices`, no more than `most`, that are on and let in.
 
         Raises:
-            Unreachable, Declined: nothing is known of any.
+            Unreachable, Declined: nothing is known of any, or not of all.
         """
         ...
 
@@ -51,6 +55,10 @@ class Control(Protocol):
             Unreachable, Declined: it has not been done.
         """
         ...
+
+
+MOST_DEVICES = 500
+"""Of one look at a controller that tells of all in a few answers."""
 
 
 def number_of(told: Mapping[str, Any], name: str) -> int:

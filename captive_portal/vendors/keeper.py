@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from captive_portal.vendors.control import Ended
+from captive_portal.vendors.control import Control, Ended
 from captive_portal.vendors.controller import Declined, Unreachable
+from captive_portal.vendors.profile import Gateway
 from captive_portal.vendors.registered import gateway_from
 from captive_portal.vendors.registry import control_of, vendor_called
 from captive_portal.vendors.settings import missing
@@ -69,12 +70,10 @@ class GrantKeeper:
         with office.database.read() as session:
             nas = session.scalar(select(NasClient).where(NasClient.name == order.nas_name))
             device = granted_sessions.device_of(session, order.session_key)
-        control = None if nas is None else control_of(nas.vendor)
-        if nas is None or control is None or device is None or order.kind is not Kind.DISCONNECT:
+        called = None if nas is None else _called(office, nas)
+        if nas is None or called is None or device is None or order.kind is not Kind.DISCONNECT:
             return State.UNSUPPORTED, None
-        gateway = gateway_from(office, nas)
-        if missing(vendor_called(nas.vendor).settings, gateway):
-            return State.UNSUPPORTED, None
+        control, gateway = called
         try:
             said = control.end(gateway, device)
         except Declined as error:
@@ -124,16 +123,13 @@ class GrantKeeper:
         office = self._office
         with office.database.read() as session:
             nas = session.get(NasClient, nas_client_id)
-        control = None if nas is None else control_of(nas.vendor)
-        gateway = None if nas is None else gateway_from(office, nas)
-        if (
-            nas is None
-            or control is None
-            or gateway is None
-            or missing(vendor_called(nas.vendor).settings, gateway)
-        ):
+        called = None if nas is None else _called(office, nas)
+        if nas is None or called is None:
             self._put_off(watched)
             return
+        control, gateway = called
+        # The others stay due, and are asked for in the next turn.
+        watched = watched[: control.most(gateway)]
         try:
             listed = control.look(gateway, [one.device for one in watched])
         except (Declined, Unreachable) as error:
@@ -160,3 +156,12 @@ class GrantKeeper:
     def _put_off(self, watched: Sequence[Watched]) -> None:
         with self._office.database.write() as session:
             granted_sessions.put_off(session, self._office.clock(), watched)
+
+
+def _called(office: Office, nas: NasClient) -> tuple[Control, Gateway] | None:
+    """Who calls a network device's controller, where it has one and all is set for it."""
+    control, gateway = control_of(nas.vendor), gateway_from(office, nas)
+    if control is None or control.most(gateway) == 0:
+        return None
+    lacking = missing(vendor_called(nas.vendor).settings, gateway)
+    return None if lacking else (control, gateway)

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from captive_portal.vendors import controller
-from captive_portal.vendors.control import Ended, Seen, number_of
+from captive_portal.vendors.control import MOST_DEVICES, Ended, Seen, number_of
 from captive_portal.vendors.controller import Controller, Declined, controller_of, json_call
-from captive_portal.vendors.omada import Omada, error_of, hotspot_path, sign_in
+from captive_portal.vendors.omada import PORTAL, Omada, error_of, hotspot_path, sign_in
 from captive_portal.vendors.profile import Gateway
 from captive_portal.vendors.reading import find_address, mac_of
+from captive_portal.vendors.settings import MODE, setting_of
 
 _PAGE, _MOST_PAGES = 100, 20
 _SETTINGS = Omada.settings
@@ -23,6 +24,10 @@ _SETTINGS = Omada.settings
 
 class OmadaControl:
     """As an operator of the hotspot."""
+
+    def most(self, gateway: Gateway) -> int:
+        """As `Control`."""
+        return MOST_DEVICES if setting_of(_SETTINGS, gateway, MODE) == PORTAL else 0
 
     def look(self, gateway: Gateway, devices: Collection[str]) -> Mapping[str, Seen]:
         """As `Control`."""
@@ -67,6 +72,7 @@ def _listed(
                 yield mac_of(str(told.get("mac", ""))), told
         if len(found) < _PAGE:
             return
+    raise Declined(f"more than {_PAGE * _MOST_PAGES} devices are on its list")
 
 
 def _seen(told: Mapping[str, Any]) -> Seen:

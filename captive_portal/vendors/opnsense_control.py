@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from captive_portal.vendors import controller
-from captive_portal.vendors.control import Ended, Seen, number_of
+from captive_portal.vendors.control import MOST_DEVICES, Ended, Seen, number_of
 from captive_portal.vendors.controller import Declined, controller_of, json_call
 from captive_portal.vendors.opnsense import Opnsense, authorization, zone_of
 from captive_portal.vendors.profile import Gateway
@@ -22,6 +22,10 @@ _API = "/api/captiveportal/session"
 
 class OpnsenseControl:
     """The API of the captive portal."""
+
+    def most(self, gateway: Gateway) -> int:
+        """As `Control`."""
+        return MOST_DEVICES
 
     def look(self, gateway: Gateway, devices: Collection[str]) -> Mapping[str, Seen]:
         """As `Control`."""

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from captive_portal.vendors import controller
-from captive_portal.vendors.control import Ended, Seen, number_of
+from captive_portal.vendors.control import MOST_DEVICES, Ended, Seen, number_of
 from captive_portal.vendors.controller import Declined, controller_of, json_call
 from captive_portal.vendors.profile import Gateway
 from captive_portal.vendors.reading import find_address, mac_of
 from captive_portal.vendors.settings import MODE, setting_of
 from captive_portal.vendors.unifi import (
+    API,
     LEGACY,
     Unifi,
     clients_path,
@@ -36,6 +36,11 @@ _SETTINGS = Unifi.settings
 
 class UnifiControl:
     """Both APIs of a console."""
+
+    def most(self, gateway: Gateway) -> int:
+        """As `Control`."""
+        mode = setting_of(_SETTINGS, gateway, MODE)
+        return {API: MOST_DEVICES, LEGACY: _MOST_CALLS}.get(mode, 0)
 
     def look(self, gateway: Gateway, devices: Collection[str]) -> Mapping[str, Seen]:
         """As `Control`."""
@@ -86,6 +91,7 @@ def _guests(gateway: Gateway) -> Iterator[Mapping[str, Any]]:
         yield from found
         if len(found) < _PAGE:
             return
+    raise Declined(f"more than {_PAGE * _MOST_PAGES} guests are on its list")
 
 
 def _listed(gateway: Gateway, wanted: str, offset: int) -> Iterator[Mapping[str, Any]]:
@@ -126,7 +132,7 @@ def _seen(told: Mapping[str, Any]) -> Seen:
 def _by_account(gateway: Gateway, devices: Collection[str]) -> Iterator[tuple[str, Seen]]:
     where = controller_of(_SETTINGS, gateway)
     headers = sign_in(_SETTINGS, where, gateway)
-    for device in islice(devices, _MOST_CALLS):
+    for device in devices:
         path = f"{site_path(_SETTINGS, gateway)}/stat/sta/{format_mac(device)}"
         answer = controller.exchange(where, json_call("GET", path, None, **headers))
         data = answer.json().get("data")

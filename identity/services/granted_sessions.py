@@ -172,10 +172,10 @@ def known_by_grant(session: Session, keys: Collection[str]) -> Mapping[str, Basi
     return found
 
 
-def find_own(
+def find_called(
     session: Session, account_id: int, nas_client_id: int, devices: Collection[str]
 ) -> NetworkSession | None:
-    """The open session of this account on one of these devices at a network device."""
+    """The open session of this account on one of these devices, where a controller was called."""
     return session.scalar(
         select(NetworkSession)
         .join(GrantedSession, GrantedSession.session_key == NetworkSession.session_key)
@@ -183,6 +183,7 @@ def find_own(
             GrantedSession.account_id == account_id,
             GrantedSession.nas_client_id == nas_client_id,
             GrantedSession.device.in_(devices),
+            GrantedSession.basis == Basis.CALL,
             *dynamic.open_conditions(),
         )
         .limit(1)

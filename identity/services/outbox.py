@@ -160,7 +160,8 @@ def _is_due(
     if present is None:
         late = CoaRequest.next_try_at <= now - ABSENT
         return queued, CoaRequest.next_try_at <= now, or_(not_(or_(reverse, by_call)), late)
-    return queued, CoaRequest.next_try_at <= now, reverse, CoaRequest.nas_client_id.in_(present)
+    here = CoaRequest.nas_client_id.in_(present)
+    return queued, CoaRequest.next_try_at <= now, reverse, here, not_(by_call)
 
 
 def _is_fetched(session: Session, request: CoaRequest) -> bool:

@@ -58,7 +58,6 @@ _BY_CLOSING = {
     CloseCause.DISCONNECTED: Ended.BY_NETWORK,
     CloseCause.NOT_ON_NAS: Ended.UNHEARD,
     CloseCause.GRANT_OVER: Ended.TIME_UP,
-    CloseCause.GRANTED_ANEW: Ended.MOVED,
 }
 
 

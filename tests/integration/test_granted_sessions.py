@@ -14,7 +14,7 @@ from typing import Protocol
 import pytest
 from sqlalchemy import select, update
 
-from captive_portal.vendors import controller
+from captive_portal.vendors import controller, unifi_control
 from captive_portal.vendors.keeper import GrantKeeper
 from common.metrics import Counters
 from db.models import (
@@ -47,7 +47,13 @@ from tests.integration.controllers import (
     serving,
     told,
 )
-from tests.unit.captive_portal.public.conftest import HERE, MAC, Visitor, make_app
+from tests.unit.captive_portal.public.conftest import (
+    HERE,
+    MAC,
+    Visitor,
+    make_app,
+    open_session,
+)
 from tests.unit.captive_portal.public.test_public_hand_over import add_gateway, connect, signed
 from traffic.lookup.holders import whole_sessions
 from yuenyan.processes.grant_keeper import GrantKeeping
@@ -215,6 +221,55 @@ def test_a_device_that_left_is_closed_and_one_that_comes_back_goes_on(school: Sc
     assert row.closed_at is None and row.last_heard_at > row.started_at
 
 
+@pytest.mark.parametrize("school", ["unifi-legacy"], indirect=True)
+def test_a_device_that_was_not_asked_for_has_not_left(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unifi_control, "_MOST_CALLS", 1)
+    school.hand_over()
+    school.look()
+    with school.office.database.write() as session:
+        other = open_session(school.office, school.somchai)
+        session.merge(other).calling_station_id = "3c22fb0a0b0c"
+        held = session.scalars(select(GrantedSession)).one()
+        long_ago = school.office.clock() - timedelta(hours=1)
+        session.add(
+            GrantedSession(
+                session_key=other.session_key,
+                nas_client_id=held.nas_client_id,
+                account_id=school.somchai,
+                device="3c22fb0a0b0c",
+                basis=held.basis,
+                began_at=long_ago,
+                ends_at=held.ends_at,
+                next_look_at=school.office.clock(),
+            )
+        )
+        held.next_look_at = long_ago
+
+    def closed() -> set[str]:
+        with school.office.database.read() as session:
+            found = select(NetworkSession.calling_station_id).where(
+                NetworkSession.closed_at.is_not(None)
+            )
+            return {mac or "" for mac in session.scalars(found)}
+
+    assert school.keeper.look_due() == 2 and closed() == set(), "one device is asked for"
+    assert school.keeper.look_due() == 1 and closed() == {"3c22fb0a0b0c"}
+    assert school.keeper.look_due() == 0
+
+
+def test_a_controller_that_is_not_called_in_its_mode_is_told_nothing(school: School) -> None:
+    school.hand_over()
+    _change_settings(school, mode="radius")
+    school.running.asked.clear()
+    school.throw_out()
+    school.keeper.end_due()
+    assert school.request().state == State.UNSUPPORTED
+    school.look()
+    assert not school.running.asked
+
+
 def test_a_device_that_the_controller_does_not_know_is_as_good_as_out(school: School) -> None:
     school.hand_over()
     school.fake.absent = True
@@ -230,6 +285,7 @@ def test_who_signs_out_on_the_page_is_out_of_the_network(school: School) -> None
     signed_in = signed(school.office, school.somchai)
     came = school.visitor.get(school.arrival).location
     status = came.replace("/?", "/status?") + f"&s={signed_in}&lang=en"
+    assert "takes this device off the network" in school.visitor.get(status).text
     answer = school.visitor.fill(status, "/sign-out")
     assert "signed_out" in answer.location
     assert school.request().reason == "owner"
@@ -280,17 +336,17 @@ def test_a_refusal_is_on_record_and_holds_no_key(
     school.hand_over()
     school.throw_out()
     with serving(lambda _one: told(403, {"statusCode": 403})) as other:
-        _change_controller(school, other.url)
+        _change_settings(school, controller=other.url)
         school.keeper.end_due()
     assert school.request().state == State.NAKKED
     logged = "".join(capfd.readouterr())
     assert "403" in logged and KEY not in logged
 
 
-def _change_controller(school: School, url: str) -> None:
+def _change_settings(school: School, **changes: str) -> None:
     with school.office.database.write() as session:
         nas = session.scalars(select(NasClient)).one()
-        settings = {**portal_settings(school.office, nas), "controller": url}
+        settings = {**portal_settings(school.office, nas), **changes}
         nas.portal_settings_encrypted = seal_portal_settings(school.office, settings)
 
 
