@@ -100,8 +100,9 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
         octets=told.encode(),
     )
     with office.database.write() as session:
-        for row, held in _at_device(session, nas.id, entering.device):
-            if row.account_id == account.account_id:
+        for row, held in _at_device(session, nas.id, entering.device, now):
+            is_open = row.closed_at is None and not row.stop_seen
+            if is_open and row.account_id == account.account_id:
                 held.ends_at, held.next_look_at = ends_at, now + FIRST_LOOK
                 start = Reported(
                     acct_session_id=row.acct_session_id,
@@ -112,7 +113,9 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
                     octets=told.encode(),
                 )
             else:
-                _close(row, now, CloseCause.GRANTED_ANEW)
+                if is_open:
+                    _close(row, now, CloseCause.GRANTED_ANEW)
+                # Its device may be on a list again, but not for this session.
                 held.ends_at = now
         key = key_of(place, start)
         if session.get(GrantedSession, key) is None:
@@ -133,15 +136,16 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
 
 
 def _at_device(
-    session: Session, nas_client_id: int, device: str
+    session: Session, nas_client_id: int, device: str, now: datetime
 ) -> Sequence[tuple[NetworkSession, GrantedSession]]:
+    """The sessions whose time goes on; they may have been closed, and go on again."""
     rows = session.execute(
         select(NetworkSession, GrantedSession)
         .join(GrantedSession, GrantedSession.session_key == NetworkSession.session_key)
         .where(
             GrantedSession.nas_client_id == nas_client_id,
             GrantedSession.device == device,
-            *dynamic.open_conditions(),
+            GrantedSession.ends_at > now,
         )
     )
     return [(row, held) for row, held in rows]

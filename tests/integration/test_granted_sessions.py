@@ -388,6 +388,24 @@ def test_the_same_device_of_somebody_else_is_another_session(school: School) -> 
     assert found == {school.somchai: CloseCause.GRANTED_ANEW, malee: None}
 
 
+def test_a_device_that_left_and_comes_back_under_another_name_is_not_the_first_ones(
+    school: School,
+) -> None:
+    school.hand_over()
+    school.look()
+    school.fake.absent = True
+    school.age(minutes=4)
+    school.look()
+    school.fake.absent = False
+    malee = add_person(school.office, "malee")
+    path = connect(school.visitor, school.arrival, signed(school.office, malee))
+    assert school.visitor.get(path).status_code == 303
+    school.look()
+    with school.office.database.read() as session:
+        found = {row.account_id: row.close_cause for row in session.scalars(select(NetworkSession))}
+    assert found == {school.somchai: CloseCause.NOT_ON_NAS, malee: None}
+
+
 def test_a_look_up_is_certain_of_it_no_further_than_the_controllers_last_list(
     school: School,
 ) -> None:

@@ -94,7 +94,7 @@ wlan SSID
  no security wpa akm dot1x
  mac-filtering yuenyan
 ! AireOS: the SSID without layer 3 security, with MAC Filtering, Allow AAA Override and NAC State
-! ISE NAC (RADIUS NAC); an access list called {acl} that permits DNS and both ways to the portal
-! and denies the rest (there, what it denies is redirected); RADIUS server with Support for CoA.
-! PORTAL-ADDRESS is that of {facts.portal_host}; the redirect comes with the answer of RADIUS.
+! ISE NAC (RADIUS NAC); RADIUS server with Support for CoA; an access list of the same name that
+! permits DNS and both ways to the portal and denies the rest: what it denies is redirected there.
+! PORTAL-ADDRESS: of {facts.portal_host}
 """

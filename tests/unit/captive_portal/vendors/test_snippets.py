@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from babel.messages import Message
 from babel.messages.pofile import read_po
 
 from captive_portal.admin import language
@@ -143,9 +145,11 @@ def test_the_table_of_makes_tells_how_each_is_proven() -> None:
 
 
 def test_the_help_of_every_setting_has_a_thai_text() -> None:
-    path = Path(language.__file__).parent / "translations/th/LC_MESSAGES/gateways.po"
-    with path.open("rb") as stream:
-        catalogue = read_po(stream, locale="th")
+    catalogue: dict[Any, Message] = {}
+    for name in ("gateways.po", "makes.po"):
+        path = Path(language.__file__).parent / "translations/th/LC_MESSAGES" / name
+        with path.open("rb") as stream:
+            catalogue |= {message.id: message for message in read_po(stream, locale="th")}
     helps = {one.help for vendor in every_vendor() for one in vendor.settings if one.help}
     assert len(helps) >= 30
     for text in helps:
