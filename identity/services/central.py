@@ -166,6 +166,14 @@ def waiting(
     return Waiting.REFUSED if state == State.NAKKED else Waiting.SILENT
 
 
+def is_expected(session: Session, nas_client_id: int, mac: str) -> bool:
+    """Whether anything is known of this device at this controller; takes no write lock."""
+    found = select(WebGrant.id).where(
+        WebGrant.nas_client_id == nas_client_id, WebGrant.mac == mac, WebGrant.ended_at.is_(None)
+    )
+    return session.scalar(found) is not None
+
+
 def take(
     session: Session, office: Office, nas_client_id: int, mac: str, connection: str
 ) -> str | Denied | None:

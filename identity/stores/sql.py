@@ -441,6 +441,9 @@ class SqlStore:
 
     def web_grant(self, nas_client_id: int, mac: str, connection: str) -> str | Denied | None:
         """Whom the portal has proven for a device that waits; takes the grant."""
+        with self._database.read() as session:
+            if not central.is_expected(session, nas_client_id, mac):
+                return None  # as most: each phone that passes by asks
         with self._database.write() as session:
             return central.take(session, self._office, nas_client_id, mac, connection)
 

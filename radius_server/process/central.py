@@ -7,6 +7,7 @@ portal has proven somebody it has the controller ask again, and the answer is th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
@@ -58,7 +59,7 @@ def _audit_session(packet: Packet) -> str:
     return ""
 
 
-def _nas_addresses(packet: Packet) -> Any:
+def _nas_addresses(packet: Packet) -> Iterator[str]:
     for value in packet.all(Attribute.NAS_IP_ADDRESS):
         if len(value) == 4:
             yield ".".join(map(str, value))
