@@ -32,6 +32,7 @@ class Vault:
         self._cipher = AESGCM(hashlib.sha256(b"yuenyan encrypt" + key).digest())
         self._lookup_key = hashlib.sha256(b"yuenyan lookup" + key).digest()
         self._class_key = hashlib.sha256(b"yuenyan class" + key).digest()
+        self._redirect_key = hashlib.sha256(b"yuenyan redirect" + key).digest()
 
     @classmethod
     def open(cls, keys_dir: Path) -> Vault:
@@ -62,3 +63,8 @@ class Vault:
     def class_key(self) -> bytes:
         """Key of the Class attribute, so that accounting cannot name a stranger's session."""
         return self._class_key
+
+    @property
+    def redirect_key(self) -> bytes:
+        """Key of what RADIUS tells the portal by way of a browser (identity.domain.central)."""
+        return self._redirect_key

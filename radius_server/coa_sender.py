@@ -250,6 +250,8 @@ class CoaSender:
             user_name=order.user_name,
             acct_session_id=order.acct_session_id,
             calling_station_id=order.calling_station_id,
+            audit_session=order.audit_session,
+            nas_address=order.nas_address,
         )
         return request_attributes(
             order.vendor, order.kind, order.change, facts, said, self._office.clock()

@@ -9,9 +9,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from captive_portal.admin.words import CLOSE_CAUSES, TERMINATE_CAUSES, word
+from captive_portal.admin.session_words import CLOSE_CAUSES, KNOWN_BY
+from captive_portal.admin.words import TERMINATE_CAUSES, word
 from common.net import split_called_station_id
 from db.models import Account, AddressInterval, NasClient, NetworkSession
+from identity.services.granted_sessions import known_by_grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +34,12 @@ class Connection:
     why_ended: str
     input_octets: int
     output_octets: int
+    known_by: str
+    """In words, where no accounting tells of it; empty where it does."""
 
 
 def describe_sessions(session: Session, rows: Sequence[NetworkSession]) -> list[Connection]:
-    """`rows` with names and addresses; three queries however many rows."""
+    """`rows` with names and addresses; four queries however many rows."""
     keys = [row.session_key for row in rows]
     accounts = {
         account.id: account
@@ -58,6 +62,7 @@ def describe_sessions(session: Session, rows: Sequence[NetworkSession]) -> list[
         .order_by(AddressInterval.from_at)
     ):
         addresses.setdefault(key, {})[address] = None
+    granted = known_by_grant(session, keys)
     found = []
     for row in rows:
         account = accounts.get(row.account_id or 0)
@@ -78,6 +83,7 @@ def describe_sessions(session: Session, rows: Sequence[NetworkSession]) -> list[
                 why_ended=_why(row),
                 input_octets=row.input_octets,
                 output_octets=row.output_octets,
+                known_by=word(KNOWN_BY, granted.get(row.session_key, "")),
             )
         )
     return found

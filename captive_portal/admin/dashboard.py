@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from captive_portal.admin.desk import office, officer
@@ -36,6 +36,7 @@ from db.models import (
     ServiceRun,
     UnknownNas,
 )
+from identity.domain.access import Reason
 from identity.domain.levels import Level
 from identity.services.officers import has_level
 from identity.services.reach import Reach
@@ -126,6 +127,11 @@ def show() -> ResponseReturnValue:
     )
 
 
+def _is_login() -> ColumnElement[bool]:
+    """Leaves out devices that were only sent on: each that passes by would count as refused."""
+    return AuthEvent.reason != Reason.SENT_TO_PORTAL
+
+
 def read_overview(session: Session, now: datetime, reach: Reach) -> Overview:
     """Count everything in reach once; what belongs to the whole site only who sees all of it."""
     day = now - timedelta(days=1)
@@ -137,13 +143,13 @@ def read_overview(session: Session, now: datetime, reach: Reach) -> Overview:
         outcome: number
         for outcome, number in session.execute(
             select(AuthEvent.outcome, func.count())
-            .where(AuthEvent.at >= day, reach.logins())
+            .where(AuthEvent.at >= day, reach.logins(), _is_login())
             .group_by(AuthEvent.outcome)
         )
     }
     refusals = session.execute(
         select(AuthEvent.reason, func.count())
-        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject", reach.logins())
+        .where(AuthEvent.at >= day, AuthEvent.outcome == "reject", reach.logins(), _is_login())
         .group_by(AuthEvent.reason)
         .order_by(func.count().desc())
         .limit(_TOP_REASONS)

@@ -54,6 +54,10 @@ STEPS: Mapping[str, LazyString] = {
     "teap:peer_refused": _("The device ended the login itself: %(value)s"),
     "teap:unknown_tlv": _("The device demanded something the server does not know: %(value)s"),
     "portal:granted": _("The portal told the gateway to let %(value)s in"),
+    "central:sent_to_portal": _(
+        "The controller was told to send the device to the portal page and nowhere else"
+    ),
+    "central:address_too_long": _("The address of the portal page is too long for the controller"),
     "proxy:realm": _("The name belongs to the institution %(value)s"),
     "proxy:server": _("The server %(value)s was asked"),
     "proxy:accept": _("The other institution accepted the login"),
@@ -211,6 +215,16 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
             "its user sign in on the portal page or with 802.1X."
         ),
     ),
+    "sent_to_portal": (
+        _(
+            "This is what every device meets first; nothing needs to be done until its user "
+            "cannot sign in there."
+        ),
+        _(
+            "If devices do not reach the page, look at the redirect list on the controller: it "
+            "must let DNS and the portal through."
+        ),
+    ),
     "mac_mismatch": (
         _("Set the access point to send the MAC address of the device as the user name."),
         _("If this goes on, somebody may be copying the address of another device."),
@@ -364,6 +378,9 @@ ALERT_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
 """What to do when the device sent this alert, instead of what the reason alone suggests."""
 
 STEP_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
+    "central:address_too_long": (
+        _("Give the network device a shorter name, or the portal a shorter address."),
+    ),
     "directory:role_missing": (
         _("Add the role with what it grants: yuenyan role set %(value)s."),
         _("Or give the group a role that is there: [directory.NAME.groups] or default_role."),

@@ -40,6 +40,7 @@ REASONS: Words = {
     "expired": _("The account has expired"),
     "not_a_login": _("This is a device's account; nobody can sign in with it"),
     "unknown_device": _("This device is not registered"),
+    "sent_to_portal": _("The device is not known and was sent to the portal page"),
     "mac_mismatch": _("The name and the device do not belong together"),
     "no_calling_station_id": _("The access point did not say which device asked"),
     "method_needs_recoverable_secret": _(
@@ -216,13 +217,6 @@ PROOFINGS: Words = {
     "sponsor": _("by a sponsor"),
     "operator": _("entered by an operator"),
     "directory": _("from the directory"),
-}
-
-CLOSE_CAUSES: Words = {
-    "nas_restarted": _("The access point restarted"),
-    "silent": _("No more reports came"),
-    "disconnected": _("Disconnected by the system"),
-    "not_on_nas": _("The access point knew of no such connection"),
 }
 
 TERMINATE_CAUSES: Words = {

@@ -13,6 +13,7 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public import steps, throttle
+from captive_portal.public.asking_again import ask_again
 from captive_portal.public.messages import refusal_text
 from captive_portal.public.open_visits import close_open_visit
 from captive_portal.public.sign_ins import FIELD, holder, sign_in_text
@@ -26,6 +27,7 @@ from captive_portal.public.site import (
 )
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
 from captive_portal.vendors.profile import (
+    AskAgainStep,
     BrowserStep,
     Completion,
     Entry,
@@ -37,9 +39,11 @@ from captive_portal.vendors.profile import (
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
-from db.models import Account, PortalToken
+from db.models import Account, NasClient, PortalToken
 from identity.domain.access import Denied, Granted, Reason
-from identity.services import gateway_requests, hand_over
+from identity.domain.granting import Basis
+from identity.services import gateway_requests, granted_sessions, hand_over
+from identity.services.granted_sessions import Entering
 from identity.services.login import record_decision
 from identity.services.tokens import prepare, withdraw
 from identity.services.voucher_terms import place_of
@@ -77,14 +81,14 @@ def show() -> Response:
     portal().limits.count(*checks)
     office = portal().office
     with office.database.read() as session:
-        decision = hand_over.admit(session, office, current.account, visit().mac)
+        here = visit()
+        decision = hand_over.admit(session, office, current.account, here.mac, here.ip)
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
     token = prepare(office, current.account, visit().mac or None, nas.id)
+    entry = _entry(decision, token)
     try:
-        step = vendor_called(nas.vendor).step(
-            arrival_of_visit(), gateway_of(nas), _entry(decision, token)
-        )
+        step = vendor_called(nas.vendor).step(arrival_of_visit(), gateway_of(nas), entry)
     except Forged as error:
         raise StaleVisit from error
     if names_device(step) and visit().seen_from != client_address():
@@ -100,6 +104,11 @@ def show() -> Response:
         # Behind a router that translates, all devices have one address: the password says that
         # this very one is meant.
         return redirect(page("login.form", again="1"), 302)
+    if isinstance(step, AskAgainStep):
+        asked = ask_again(step, nas.id, current.account, entry.session_seconds)
+        if isinstance(asked, Denied):
+            return make_response(render_template("connect.html", problem=_why(asked)), 403)
+        return _tell(asked)
     device = None if isinstance(step, FetchStep) else step.granted_to
     if device == "":
         unnamed = gettext(
@@ -110,21 +119,36 @@ def show() -> Response:
     full = _take_place(nas.id, current.account, device, token)
     if full is not None:
         return make_response(render_template("connect.html", problem=_why(full)), 403)
-    if device is not None:
-        decision = replace(decision, step=f"{hand_over.GRANTED}{device}")
-    station = device or visit().mac or None
     if isinstance(step, BrowserStep):
         if device is not None:
-            record_decision(office, decision, current.account.username, station, nas.id)
+            _begin(nas, decision, device, Basis.LINK, entry.session_seconds)
         return _follow(step)
     completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)
-    if completion is Completion.GRANTED:
-        # Where the make asks no RADIUS nothing else says that this device was let in now.
-        record_decision(office, decision, current.account.username, station, nas.id)
+    if completion is Completion.GRANTED and device is not None:
+        _begin(nas, decision, device, Basis.CALL, entry.session_seconds)
+    elif completion is Completion.GRANTED:
+        username = current.account.username
+        record_decision(office, decision, username, visit().mac or None, nas.id)
     elif device is not None and completion is not Completion.NOT_YET:
         with office.database.write() as session:
             withdraw(session, token.id)
     return _tell(completion)
+
+
+def _begin(
+    nas: NasClient, decision: Granted, device: str, basis: Basis, seconds: int | None
+) -> None:
+    """Put the session on record: where the make does no accounting nothing else says of it."""
+    here = visit().ip
+    entering = Entering(
+        device=device,
+        # What a redirect says of an address is no proof, unless the browser comes from there.
+        ip=here if here and here == client_address() else "",
+        basis=basis,
+        seconds=seconds,
+    )
+    granted = replace(decision, step=f"{hand_over.GRANTED}{device}")
+    granted_sessions.begin(portal().office, nas, granted, entering)
 
 
 def _take_place(
@@ -172,6 +196,11 @@ def _why(denied: Denied) -> str:
     if denied.reason is Reason.SIMULTANEOUS:
         return gettext(
             "This account is online on as many devices as it may be. Sign one of them out first."
+        )
+    if denied.reason is Reason.TOKEN_SPENT:
+        return gettext(
+            "This page has been used for a sign-in before. Switch Wi-Fi off and on again and use "
+            "the page that then opens."
         )
     return refusal_text(denied)
 

@@ -31,6 +31,7 @@ from captive_portal.vendors.profile import (
     Outcome,
     names_device,
 )
+from captive_portal.vendors.registered import gateway_from
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.web.tokens import Visit
 from common.net import find_mac
@@ -58,15 +59,8 @@ def nas_of_visit() -> NasClient | None:
 
 def gateway_of(nas: NasClient) -> Gateway:
     """`nas` as its make's profile sees it."""
-    return Gateway(
-        id=nas.id,
-        name=nas.name,
-        vendor=nas.vendor,
-        login_url=nas.login_url or "",
-        settings=portal_settings(portal().office, nas),
-        portal_url=public_root() + url_for("visits.arrive", nas=nas.name),
-        controller_networks=portal().office.config.portal.controller_networks,
-    )
+    address = public_root() + url_for("visits.arrive", nas=nas.name)
+    return gateway_from(portal().office, nas, address)
 
 
 def can_hand_over(nas: NasClient | None) -> bool:

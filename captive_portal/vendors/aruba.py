@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from captive_portal.vendors.forms import form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
     Entry,
     Gateway,
-    Outcome,
     Setting,
     Tested,
 )
@@ -22,6 +22,7 @@ from captive_portal.vendors.reading import (
     first,
     language_of,
     mac_of,
+    outcome_of,
     plain_text,
     target_of,
 )
@@ -47,7 +48,7 @@ class Aruba:
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """The names of all three; `errmsg` comes back after a refusal."""
-        failed = bool(query.get("errmsg"))
+        failure = query.get("errmsg", "")
         return Arrival(
             mac=mac_of(query.get("mac", "")),
             ip=find_address(query.get("ip", "")),
@@ -55,8 +56,8 @@ class Aruba:
             ap_mac=mac_of(query.get("apmac", "")),
             url=query.get("url", ""),
             language=language_of(query),
-            outcome=Outcome.REFUSED if failed else Outcome.NEW,
-            reason=plain_text(query.get("errmsg", "")),
+            outcome=outcome_of(failure),
+            reason=plain_text(failure),
         )
 
     def _login_url(self, gateway: Gateway) -> str:
@@ -70,14 +71,11 @@ class Aruba:
 
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """The form of its own page."""
-        return BrowserStep(
-            method="post",
-            url=target_of(self._login_url(gateway), _PATH),
-            fields=(
-                ("user", entry.username),
-                ("password", entry.token),
-                ("cmd", "authenticate"),
-                ("Login", "Log In"),
-                ("url", entry.destination),
-            ),
+        return form(
+            target_of(self._login_url(gateway), _PATH),
+            ("user", entry.username),
+            ("password", entry.token),
+            ("cmd", "authenticate"),
+            ("Login", "Log In"),
+            ("url", entry.destination),
         )

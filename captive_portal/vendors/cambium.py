@@ -3,55 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from captive_portal.vendors.forms import ByForm, form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
     Entry,
     Gateway,
-    Outcome,
-    Setting,
     Tested,
 )
-from captive_portal.vendors.reading import kept, language_of, mac_of, nonce, plain_text, target_of
+from captive_portal.vendors.reading import (
+    kept,
+    language_of,
+    mac_of,
+    nonce,
+    outcome_of,
+    plain_text,
+    target_of,
+)
 
 _QV = re.compile(r"[A-Za-z0-9_.~=+-]{1,600}")
 
 
-class Cambium:
+class Cambium(ByForm):
     """`ga_Qv` is the nonce; `ga_srvr` is not followed."""
 
     name = "cambium"
     tested = Tested.UNTESTED
-    settings: Sequence[Setting] = ()
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """All names begin with `ga_`."""
-        error = query.get("ga_error_code", "")
+        code = query.get("ga_error_code", "")
+        error = "" if code == "0" else code
         return Arrival(
             mac=mac_of(query.get("ga_cmac", "")),
             ssid=plain_text(query.get("ga_ssid", "")),
             ap_mac=mac_of(query.get("ga_ap_mac", "")),
             url=query.get("ga_orig_url", ""),
             language=language_of(query),
-            outcome=Outcome.REFUSED if error not in ("", "0") else Outcome.NEW,
+            outcome=outcome_of(error),
             reason=plain_text(error),
             carried={"qv": nonce(query, "ga_Qv", _QV)},
         )
 
-    def can_hand_over(self, gateway: Gateway) -> bool:
-        """With the access point's address, such as http://10.0.0.5:880."""
-        return bool(gateway.login_url)
-
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """The form of its own page."""
-        return BrowserStep(
-            method="post",
-            url=target_of(gateway.login_url, "/cgi-bin/hotspot_login.cgi"),
-            fields=(
-                ("ga_user", entry.username),
-                ("ga_pass", entry.token),
-                ("ga_Qv", kept(arrival, "qv")),
-            ),
+        return form(
+            target_of(gateway.login_url, "/cgi-bin/hotspot_login.cgi"),
+            ("ga_user", entry.username),
+            ("ga_pass", entry.token),
+            ("ga_Qv", kept(arrival, "qv")),
         )

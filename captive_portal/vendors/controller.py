@@ -45,6 +45,10 @@ class Unreachable(Exception):  # noqa: N818 - what it says of the controller
     """No usable answer came; the message is for the log and holds nothing of the request."""
 
 
+class Declined(Exception):  # noqa: N818 - what it says of the controller
+    """The controller answered, and the answer is no; the message is for the log."""
+
+
 class Busy(Unreachable):
     """As many calls are under way as may be; nothing was sent."""
 
@@ -87,13 +91,27 @@ class Answer:
         Raises:
             Unreachable: there is none: something else than the controller answered.
         """
-        try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise Unreachable(f"status {self.status} without JSON") from error
+        found = self._loaded()
         if not isinstance(found, dict):
             raise Unreachable(f"status {self.status} without a JSON object")
         return found
+
+    def objects(self) -> Sequence[Mapping[str, Any]]:
+        """The objects of the list in the body; what else is in it is left out.
+
+        Raises:
+            Unreachable: there is none.
+        """
+        found = self._loaded()
+        if not isinstance(found, list):
+            raise Unreachable(f"status {self.status} without a JSON list")
+        return [one for one in found if isinstance(one, dict)]
+
+    def _loaded(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise Unreachable(f"status {self.status} without JSON") from error
 
 
 def controller_settings(*modes: str) -> Sequence[Setting]:
@@ -171,6 +189,8 @@ def server_step(
             return run()
         except Busy:
             return Completion.NOT_YET
+        except Declined as error:
+            return refused(gateway, str(error))
         except Unreachable as error:
             _log.warning("controller_unreachable", nas=gateway.name, reason=str(error))
             return Completion.UNREACHABLE

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from captive_portal.vendors.controller import refused, server_step
+from captive_portal.vendors.forms import ByForm, form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
     Entry,
     Gateway,
     ServerStep,
-    Setting,
     Tested,
 )
 from captive_portal.vendors.reading import (
@@ -31,12 +31,11 @@ MAXIMUM_FORM_OCTETS = 125
 _MAGIC = re.compile(r"[0-9A-Za-z]{1,40}")
 
 
-class Fortinet:
+class Fortinet(ByForm):
     """The registered address takes the form; the redirect's `post` is not followed."""
 
     name = "fortinet"
     tested = Tested.FIXTURE
-    settings: Sequence[Setting] = ()
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """Of a FortiAP; the firewall's own captive portal tells less, but the nonce too."""
@@ -49,10 +48,6 @@ class Fortinet:
             carried={"magic": nonce(query, "magic", _MAGIC)},
         )
 
-    def can_hand_over(self, gateway: Gateway) -> bool:
-        """With its own address, such as https://10.0.1.3:1003/fgtauth."""
-        return bool(gateway.login_url)
-
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep | ServerStep:
         """The form; what is too long for it is refused here, where the log can say why."""
         fields = (
@@ -63,6 +58,4 @@ class Fortinet:
         if len(urlencode(fields)) > MAXIMUM_FORM_OCTETS:
             why = "the user name is too long for a FortiGate's form"
             return server_step(gateway, lambda: refused(gateway, why))
-        return BrowserStep(
-            method="post", url=target_of(gateway.login_url, "/fgtauth"), fields=fields
-        )
+        return form(target_of(gateway.login_url, "/fgtauth"), *fields)

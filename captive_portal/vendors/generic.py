@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from captive_portal.vendors.forms import ByForm, form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
     Entry,
     Gateway,
     Outcome,
-    Setting,
     Tested,
 )
 from captive_portal.vendors.reading import find_address, first
@@ -24,12 +24,11 @@ _ALREADY_IN = {"success", "already"}
 _REFUSED = {"failed", "reject"}
 
 
-class Generic:
+class Generic(ByForm):
     """The make that is assumed of a network device of which nothing else is known."""
 
     name = "generic"
     tested = Tested.PROGRAM
-    settings: Sequence[Setting] = ()
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """By the names that most makes share."""
@@ -47,19 +46,12 @@ class Generic:
             outcome=outcome,
         )
 
-    def can_hand_over(self, gateway: Gateway) -> bool:
-        """With the registered login address."""
-        return bool(gateway.login_url)
-
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """One form. `dst` is our status page: what was first asked for is mostly a probe."""
-        return BrowserStep(
-            method="post",
-            url=gateway.login_url,
-            fields=(
-                ("username", entry.username),
-                ("password", entry.token),
-                ("dst", entry.destination),
-                ("popup", "false"),
-            ),
+        return form(
+            gateway.login_url,
+            ("username", entry.username),
+            ("password", entry.token),
+            ("dst", entry.destination),
+            ("popup", "false"),
         )

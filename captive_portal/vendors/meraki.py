@@ -11,22 +11,24 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
 
+from captive_portal.vendors.forms import form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
     Entry,
     Forged,
     Gateway,
-    Outcome,
     Setting,
     Tested,
 )
 from captive_portal.vendors.reading import (
+    bounded_seconds,
     find_address,
     first,
     kept,
     language_of,
     mac_of,
+    outcome_of,
     plain_text,
 )
 from captive_portal.vendors.settings import MODE, setting_of
@@ -56,15 +58,15 @@ class Meraki:
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """Both ways' names; the place to go back to is checked and taken apart."""
-        failed = bool(query.get("error_message"))
+        failure = query.get("error_message", "")
         return Arrival(
             mac=mac_of(query.get("client_mac", "")),
             ip=find_address(query.get("client_ip", "")),
             ap_mac=mac_of(first(query, ("ap_mac", "node_mac"))),
             url=first(query, ("continue_url", "user_continue_url")),
             language=language_of(query),
-            outcome=Outcome.REFUSED if failed else Outcome.NEW,
-            reason=plain_text(query.get("error_message", "")),
+            outcome=outcome_of(failure),
+            reason=plain_text(failure),
             carried=self._place(query, gateway),
         )
 
@@ -100,13 +102,14 @@ class Meraki:
         place = arrival.carried
         url = f"https://{kept(arrival, 'host')}{kept(arrival, 'path')}"
         if "mauth" in place:
-            fields = (
+            return form(
+                f"{url}?mauth={place['mauth']}",
                 ("username", entry.username),
                 ("password", entry.token),
                 ("success_url", entry.destination),
             )
-            return BrowserStep(method="post", url=f"{url}?mauth={place['mauth']}", fields=fields)
-        grant = [("continue_url", entry.destination)]
-        if entry.session_seconds is not None:
-            grant.append(("duration", str(entry.session_seconds)))
-        return BrowserStep(method="get", url=url, fields=tuple(grant), granted_to=arrival.mac)
+        grant = (
+            ("continue_url", entry.destination),
+            ("duration", str(bounded_seconds(entry))),
+        )
+        return BrowserStep(method="get", url=url, fields=grant, granted_to=arrival.mac)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
+from captive_portal.vendors.forms import ByForm, form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
@@ -37,7 +38,7 @@ _SILENT = "not responding"
 _ID_OCTETS, _CHALLENGE_OCTETS = 1, 16
 
 
-class Mikrotik:
+class Mikrotik(ByForm):
     """RouterOS hotspot with http-chap or http-pap."""
 
     name = "mikrotik"
@@ -78,10 +79,6 @@ class Mikrotik:
             raise Forged("chap-id or chap-challenge cannot be")
         return {"id": identifier.hex(), "challenge": challenge.hex()}
 
-    def can_hand_over(self, gateway: Gateway) -> bool:
-        """With its own address, such as http://10.5.50.1/login."""
-        return bool(gateway.login_url)
-
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """The form of the hotspot's own login page."""
         password = entry.token
@@ -92,15 +89,12 @@ class Mikrotik:
                 + bytes.fromhex(arrival.carried["challenge"])
             )
             password = hashlib.md5(octets, usedforsecurity=False).hexdigest()
-        return BrowserStep(
-            method="post",
-            url=target_of(gateway.login_url, "/login"),
-            fields=(
-                ("username", entry.username),
-                ("password", password),
-                ("dst", entry.destination),
-                ("popup", "false"),
-            ),
+        return form(
+            target_of(gateway.login_url, "/login"),
+            ("username", entry.username),
+            ("password", password),
+            ("dst", entry.destination),
+            ("popup", "false"),
         )
 
 

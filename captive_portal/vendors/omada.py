@@ -14,6 +14,7 @@ from urllib.parse import quote
 from captive_portal.vendors import controller
 from captive_portal.vendors.controller import (
     Controller,
+    Declined,
     controller_of,
     controller_settings,
     form_call,
@@ -132,20 +133,8 @@ class Omada:
 def _by_operator(
     where: Controller, arrival: Arrival, gateway: Gateway, entry: Entry, unit: int
 ) -> Completion:
-    base = f"/{quote(gateway.settings['omadac_id'], safe='')}/api/v2/hotspot"
-    signing_in = {
-        "name": gateway.settings["operator"],
-        "password": gateway.settings["operator_password"],
-    }
-    login = controller.exchange(where, json_call("POST", f"{base}/login", signing_in))
-    result = login.json().get("result")
-    token = str(result.get("token", "")) if isinstance(result, dict) else ""
-    if _error(login) != 0 or not _TOKEN.fullmatch(token):
-        return refused(gateway, f"the operator's sign-in came back with error {_error(login)}")
-    headers = {"Csrf_Token": token}
-    session = login.cookies.get("TPOMADA_SESSIONID") or login.cookies.get("TPEAP_SESSIONID")
-    if session:
-        headers["Cookie"] = f"TPOMADA_SESSIONID={session}"
+    base = hotspot_path(gateway)
+    headers = sign_in(where, gateway)
     order: dict[str, object] = {
         "clientMac": _dashed(arrival.mac),
         **_place(arrival),
@@ -160,9 +149,36 @@ def _by_operator(
     if entry.up_kbps is not None:
         order["uploadRateLimitKbps"] = entry.up_kbps
     done = controller.exchange(where, json_call("POST", f"{base}/extPortal/auth", order, **headers))
-    if _error(done) != 0:
-        return refused(gateway, f"the order came back with error {_error(done)}")
+    if error_of(done) != 0:
+        return refused(gateway, f"the order came back with error {error_of(done)}")
     return Completion.GRANTED
+
+
+def hotspot_path(gateway: Gateway) -> str:
+    """Of the hotspot, in the controller's API."""
+    return f"/{quote(gateway.settings['omadac_id'], safe='')}/api/v2/hotspot"
+
+
+def sign_in(where: Controller, gateway: Gateway) -> Mapping[str, str]:
+    """The headers that the operator goes on with.
+
+    Raises:
+        Declined: the controller does not take the name and password.
+    """
+    told = {
+        "name": gateway.settings["operator"],
+        "password": gateway.settings["operator_password"],
+    }
+    login = controller.exchange(where, json_call("POST", f"{hotspot_path(gateway)}/login", told))
+    result = login.json().get("result")
+    token = str(result.get("token", "")) if isinstance(result, dict) else ""
+    if error_of(login) != 0 or not _TOKEN.fullmatch(token):
+        raise Declined(f"the operator's sign-in came back with error {error_of(login)}")
+    headers = {"Csrf_Token": token}
+    session = login.cookies.get("TPOMADA_SESSIONID") or login.cookies.get("TPEAP_SESSIONID")
+    if session:
+        headers["Cookie"] = f"TPOMADA_SESSIONID={session}"
+    return headers
 
 
 def _by_radius(where: Controller, arrival: Arrival, gateway: Gateway, entry: Entry) -> Completion:
@@ -181,10 +197,10 @@ def _by_radius(where: Controller, arrival: Arrival, gateway: Gateway, entry: Ent
         return Completion.GRANTED
     if answer.status != 200:
         return refused(gateway, f"the form came back with status {answer.status}")
-    if _error(answer) == _RADIUS_SILENT:
+    if error_of(answer) == _RADIUS_SILENT:
         refused(gateway, "the controller did not reach RADIUS")
         return Completion.UNREACHABLE
-    return refused(gateway, f"the form came back with error {_error(answer)}")
+    return refused(gateway, f"the form came back with error {error_of(answer)}")
 
 
 def _place(arrival: Arrival) -> Mapping[str, object]:
@@ -197,7 +213,8 @@ def _place(arrival: Arrival) -> Mapping[str, object]:
     }
 
 
-def _error(answer: controller.Answer) -> int:
+def error_of(answer: controller.Answer) -> int:
+    """The number in an answer; 0 is a yes."""
     found = answer.json().get("errorCode")
     return found if isinstance(found, int) else -1
 

@@ -79,23 +79,30 @@ class Opnsense:
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> ServerStep:
         """Connect the address."""
         where = controller_of(self.settings, gateway)
-        zone = quote(setting_of(self.settings, gateway, "zone"), safe="")
         return server_step(
-            gateway, lambda: _connect(where, arrival, gateway, entry, zone), granted_to=arrival.ip
+            gateway, lambda: _connect(where, arrival, gateway, entry), granted_to=arrival.ip
         )
 
 
-def _connect(
-    where: Controller, arrival: Arrival, gateway: Gateway, entry: Entry, zone: str
-) -> Completion:
+def zone_of(gateway: Gateway) -> str:
+    """The number of the zone, for a path."""
+    return quote(setting_of(Opnsense.settings, gateway, "zone"), safe="")
+
+
+def authorization(gateway: Gateway) -> str:
+    """What a call shows for its key."""
+    pair = f"{gateway.settings['api_key']}:{gateway.settings['api_secret']}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def _connect(where: Controller, arrival: Arrival, gateway: Gateway, entry: Entry) -> Completion:
     if not arrival.ip:
         return refused(gateway, "there is no address to connect")
-    pair = f"{gateway.settings['api_key']}:{gateway.settings['api_secret']}"
     call = json_call(
         "POST",
-        f"/api/captiveportal/session/connect/{zone}",
+        f"/api/captiveportal/session/connect/{zone_of(gateway)}",
         {"user": entry.username, "ip": arrival.ip},
-        Authorization="Basic " + base64.b64encode(pair.encode()).decode(),
+        Authorization=authorization(gateway),
     )
     answer = controller.exchange(where, call)
     if answer.status != 200:

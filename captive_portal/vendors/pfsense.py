@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
+from captive_portal.vendors.forms import ByForm, form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
     Entry,
     Gateway,
-    Outcome,
-    Setting,
     Tested,
 )
 from captive_portal.vendors.reading import (
@@ -19,16 +18,16 @@ from captive_portal.vendors.reading import (
     first,
     language_of,
     mac_of,
+    outcome_of,
     plain_text,
 )
 
 
-class Pfsense:
+class Pfsense(ByForm):
     """The zone's address is registered; `$PORTAL_ACTION$` of the redirect is not followed."""
 
     name = "pfsense"
     tested = Tested.FIXTURE
-    settings: Sequence[Setting] = ()
 
     def read(self, query: Mapping[str, str], raw_query: str, gateway: Gateway) -> Arrival:
         """What our page puts into the address of the macros that pfSense fills in."""
@@ -38,25 +37,18 @@ class Pfsense:
             ip=find_address(query.get("ip", "")),
             url=first(query, ("redirurl", "url")),
             language=language_of(query),
-            outcome=Outcome.REFUSED if message else Outcome.NEW,
+            outcome=outcome_of(message),
             reason=plain_text(message),
         )
-
-    def can_hand_over(self, gateway: Gateway) -> bool:
-        """With the zone's address, such as http://10.0.0.1:8002/index.php?zone=guests."""
-        return bool(gateway.login_url)
 
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """The form of the zone's own page."""
         zone = parse_qs(urlsplit(gateway.login_url).query).get("zone", [""])[0]
-        return BrowserStep(
-            method="post",
-            url=gateway.login_url,
-            fields=(
-                ("auth_user", entry.username),
-                ("auth_pass", entry.token),
-                ("redirurl", entry.destination),
-                ("zone", zone),
-                ("accept", "Continue"),
-            ),
+        return form(
+            gateway.login_url,
+            ("auth_user", entry.username),
+            ("auth_pass", entry.token),
+            ("redirurl", entry.destination),
+            ("zone", zone),
+            ("accept", "Continue"),
         )

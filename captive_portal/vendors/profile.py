@@ -13,9 +13,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+from identity.domain.central import Caught
+
 
 def _none() -> Mapping[str, str]:
     return MappingProxyType({})
+
+
+def _unsealed(_text: str) -> Caught | None:
+    return None
 
 
 class Tested(StrEnum):
@@ -62,6 +68,8 @@ class Gateway:
     """Our own address of it, `…/p/NAME/`, to which it sends browsers."""
     controller_networks: Sequence[str] = ()
     """Where controllers are, as the configuration says: this server's own addresses only there."""
+    unseal: Callable[[str], Caught | None] = field(default=_unsealed, repr=False)
+    """Opens what our RADIUS server has sealed for this device; None for anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +176,17 @@ class FetchStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskAgainStep:
+    """The gateway has asked RADIUS for the device, and is told to ask again; the page waits."""
+
+    caught: Caught
+    ends: bool = False
+    """It is told to end the connection; the device comes back by itself."""
+    names_device: bool = True
+    """The device is the one that was caught, whoever opens the page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One thing an officer sets for a network device of this make."""
 
@@ -185,7 +204,7 @@ class Setting:
     """Values of the setting `mode` it belongs to; empty for all."""
 
 
-Step = BrowserStep | ServerStep | FetchStep
+Step = BrowserStep | ServerStep | FetchStep | AskAgainStep
 """What lets a visitor in."""
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from captive_portal.vendors.profile import Arrival, Entry, Forged
+from captive_portal.vendors.profile import Arrival, Entry, Forged, Outcome
 from common.errors import UsageError
 from common.net import find_mac, parse_address
 
@@ -42,6 +42,11 @@ def language_of(query: Mapping[str, str]) -> str:
 def plain_text(text: str, most: int = 64) -> str:
     """A name that is only shown or compared, such as an SSID; empty when it cannot be one."""
     return text if len(text) <= most and text.isprintable() else ""
+
+
+def outcome_of(failure: str) -> Outcome:
+    """What a redirect is for that says why the last try failed, or says nothing."""
+    return Outcome.REFUSED if failure else Outcome.NEW
 
 
 def nonce(query: Mapping[str, str], name: str, form: re.Pattern[str]) -> str:

@@ -11,13 +11,16 @@ from urllib.parse import quote
 
 from captive_portal.vendors import controller
 from captive_portal.vendors.controller import (
+    Answer,
     Controller,
+    Declined,
     controller_of,
     controller_settings,
     json_call,
     refused,
     server_step,
 )
+from captive_portal.vendors.forms import form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
@@ -113,17 +116,12 @@ class Unifi:
         """A call, or the form of the hotspot."""
         mode = setting_of(self.settings, gateway, MODE)
         if mode == FORM:
-            fields = (("username", entry.username), ("password", entry.token))
-            return BrowserStep(method="post", url=gateway.login_url, fields=fields)
+            return form(gateway.login_url, ("username", entry.username), ("password", entry.token))
         where = controller_of(self.settings, gateway)
         let_in = self._by_key if mode == API else self._by_account
         return server_step(
             gateway, lambda: let_in(where, arrival, gateway, entry), granted_to=arrival.mac
         )
-
-    def _prefix(self, gateway: Gateway) -> str:
-        prefix = setting_of(self.settings, gateway, "prefix")
-        return "" if prefix == "none" else prefix
 
     def _by_key(
         self, where: Controller, arrival: Arrival, gateway: Gateway, entry: Entry
@@ -131,8 +129,7 @@ class Unifi:
         if not arrival.mac:
             return refused(gateway, "the redirect named no device")
         key = gateway.settings["api_key"]
-        site = quote(gateway.settings["site_id"], safe="")
-        base = f"{self._prefix(gateway)}/integration/v1/sites/{site}/clients"
+        base = clients_path(self.settings, gateway)
         wanted = quote(f"macAddress.eq('{format_mac(arrival.mac)}')", safe="")
         seen = controller.exchange(
             where, json_call("GET", f"{base}?filter={wanted}", X_API_KEY=key)
@@ -167,19 +164,7 @@ class Unifi:
     ) -> Completion:
         if not arrival.mac:
             return refused(gateway, "the redirect named no device")
-        prefix = self._prefix(gateway)
-        signing_in = {
-            "username": gateway.settings["username"],
-            "password": gateway.settings["password"],
-        }
-        login = controller.exchange(
-            where, json_call("POST", "/api/auth/login" if prefix else "/api/login", signing_in)
-        )
-        if login.status != 200:
-            return refused(gateway, f"the sign-in came back with status {login.status}")
-        headers = {"Cookie": "; ".join(f"{name}={text}" for name, text in login.cookies.items())}
-        if "x-csrf-token" in login.headers:
-            headers["X_CSRF_Token"] = login.headers["x-csrf-token"]
+        headers = sign_in(self.settings, where, gateway)
         order: dict[str, object] = {
             "cmd": "authorize-guest",
             "mac": format_mac(arrival.mac),
@@ -193,15 +178,54 @@ class Unifi:
             order["down"] = entry.down_kbps
         if entry.up_kbps is not None:
             order["up"] = entry.up_kbps
-        site = quote(setting_of(self.settings, gateway, "site"), safe="")
-        path = f"{prefix}/api/s/{site}/cmd/stamgr"
+        path = f"{site_path(self.settings, gateway)}/cmd/stamgr"
         done = controller.exchange(where, json_call("POST", path, order, **headers))
         if done.status in _SIGNED_OUT:
             return refused(gateway, f"the order came back with status {done.status}")
-        meta = done.json().get("meta")
-        if isinstance(meta, dict) and meta.get("rc") == "ok":
+        if is_ok(done):
             return Completion.GRANTED
         return refused(gateway, f"the order came back with status {done.status}")
+
+
+def prefix_of(settings: Sequence[Setting], gateway: Gateway) -> str:
+    """What stands before every path of a console; nothing before that of a bare controller."""
+    prefix = setting_of(settings, gateway, "prefix")
+    return "" if prefix == "none" else prefix
+
+
+def clients_path(settings: Sequence[Setting], gateway: Gateway) -> str:
+    """Of the devices of the site, in the console's own API."""
+    site = quote(gateway.settings["site_id"], safe="")
+    return f"{prefix_of(settings, gateway)}/integration/v1/sites/{site}/clients"
+
+
+def site_path(settings: Sequence[Setting], gateway: Gateway) -> str:
+    """Of the site, in the older API."""
+    site = quote(setting_of(settings, gateway, "site"), safe="")
+    return f"{prefix_of(settings, gateway)}/api/s/{site}"
+
+
+def sign_in(settings: Sequence[Setting], where: Controller, gateway: Gateway) -> Mapping[str, str]:
+    """The headers that an account of the console goes on with.
+
+    Raises:
+        Declined: the console does not take its name and password.
+    """
+    path = "/api/auth/login" if prefix_of(settings, gateway) else "/api/login"
+    told = {name: gateway.settings[name] for name in ("username", "password")}
+    login = controller.exchange(where, json_call("POST", path, told))
+    if login.status != 200:
+        raise Declined(f"the sign-in came back with status {login.status}")
+    headers = {"Cookie": "; ".join(f"{name}={text}" for name, text in login.cookies.items())}
+    if "x-csrf-token" in login.headers:
+        headers["X_CSRF_Token"] = login.headers["x-csrf-token"]
+    return headers
+
+
+def is_ok(answer: Answer) -> bool:
+    """Whether the older API says that an order was carried out."""
+    meta = answer.json().get("meta")
+    return isinstance(meta, dict) and meta.get("rc") == "ok"
 
 
 def _client(listed: object, mac: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from captive_portal.gateway.redirects import read_redirect
+from captive_portal.vendors.forms import form
 from captive_portal.vendors.profile import (
     Arrival,
     BrowserStep,
@@ -75,12 +76,9 @@ class Yuenyan:
 
     def step(self, arrival: Arrival, gateway: Gateway, entry: Entry) -> BrowserStep:
         """The token goes to the registered address; the gateway sends the browser back."""
-        return BrowserStep(
-            method="post",
-            url=gateway.login_url,
-            fields=(
-                ("username", entry.username),
-                ("password", entry.token),
-                ("dst", entry.destination),
-            ),
+        return form(
+            gateway.login_url,
+            ("username", entry.username),
+            ("password", entry.token),
+            ("dst", entry.destination),
         )

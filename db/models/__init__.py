@@ -12,7 +12,7 @@ from db.models.certificates import Certificate
 from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
-from db.models.gateways import GatewayGrant, GatewayNonce
+from db.models.gateways import GatewayGrant, GatewayNonce, GrantedSession, WebGrant
 from db.models.ledger import (
     AccountingEvent,
     AddressInterval,
@@ -61,6 +61,7 @@ __all__ = [
     "Hold",
     "GatewayGrant",
     "GatewayNonce",
+    "GrantedSession",
     "MailedCode",
     "Message",
     "NasBoot",
@@ -92,4 +93,5 @@ __all__ = [
     "VoucherBatch",
     "VoucherDevice",
     "VoucherGuess",
+    "WebGrant",
 ]

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     NOT_A_LOGIN = "not_a_login"
     UNKNOWN_DEVICE = "unknown_device"
+    SENT_TO_PORTAL = "sent_to_portal"
     MAC_MISMATCH = "mac_mismatch"
     NO_STATION = "no_calling_station_id"
     NOT_RECOVERABLE = "method_needs_recoverable_secret"

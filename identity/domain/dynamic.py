@@ -45,6 +45,8 @@ class Cause(StrEnum):
     OFFICER = "officer"
     OWNER = "owner"
     """Who has the account, for themselves."""
+    PROVEN = "signed_in_on_portal"
+    """The controller is to ask again about a device whose user is known now."""
 
 
 LIFTED_BY_ENABLING = (Cause.SUSPENDED, Cause.EXPIRED)

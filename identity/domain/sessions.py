@@ -45,6 +45,10 @@ class CloseCause:
     """The NAS acknowledged a Disconnect-Request (RFC 5176)."""
     NOT_ON_NAS = "not_on_nas"
     """The NAS said that it knows no such session."""
+    GRANT_OVER = "granted_time_over"
+    """The time is over for which a controller was told to let the device in."""
+    GRANTED_ANEW = "granted_to_another"
+    """Somebody else was let in on the same device."""
 
 
 def session_key(nas: str, acct_session_id: str, user_name: str, calling_station_id: str) -> str:

@@ -18,7 +18,7 @@ from common.errors import NotFound, Refused, UsageError
 from db.models import Account, CoaRequest, NetworkSession
 from identity.domain.dynamic import LIFTED_BY_ENABLING, Cause, Change, Kind, State
 from identity.office import Office
-from identity.services import audit, roles
+from identity.services import audit, roles, web_grants
 
 ACTOR = "network"
 """Who asks when it was no person: the rules themselves."""
@@ -53,7 +53,9 @@ def request_disconnect(
     Args:
         a_second: so many are due in each second; None is all at once.
     """
+    rows = list(rows)
     values = [_row(row, now, Kind.DISCONNECT, cause, actor) for row in rows]
+    web_grants.end(session, now, rows)
     _spread(values, a_second)
     if not values:
         return 0

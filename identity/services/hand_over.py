@@ -7,7 +7,6 @@ from the gateway with nothing but a refusal.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -15,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from common.errors import UsageError
 from common.net import find_mac
-from db.models import Account, AuthEvent, NetworkSession, PortalToken, Voucher, VoucherBatch
+from db.models import Account, NetworkSession, PortalToken, Voucher, VoucherBatch
 from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.limits import hold
 from identity.domain.quota import first_day, has_quota
 from identity.office import Office
+from identity.services import granted_sessions
 from identity.services.dynamic import open_conditions
 from identity.services.snapshots import snapshot
 from identity.services.usage import usage_of
@@ -28,16 +28,15 @@ from identity.services.voucher_terms import is_of_voucher
 GRANTED = "portal:granted="
 """Begins the trace of a hand-over that asked no RADIUS; the device follows."""
 
-_SECONDS = 8 * 3600
-"""How long a device that was let in so counts, where its role has no session time: a school day.
-Nobody tells when it leaves."""
 
-
-def admit(session: Session, office: Office, account: Account, mac: str) -> Granted | Denied:
+def admit(
+    session: Session, office: Office, account: Account, mac: str, ip: str = ""
+) -> Granted | Denied:
     """Hold state, hours, quota and the simultaneous limit; a device that is in may come again.
 
     Args:
         mac: of the device, or empty where the gateway did not name it; RADIUS then counts.
+        ip: its address: the session of a make that names devices so has that for its device.
     """
     now = office.clock()
     facts = snapshot(session, account)
@@ -63,7 +62,7 @@ def admit(session: Session, office: Office, account: Account, mac: str) -> Grant
             )
         )
     )
-    if mac not in inside and len(inside) >= facts.role.simultaneous:
+    if not {mac, ip or mac} & inside and len(inside) >= facts.role.simultaneous:
         return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
     return held
 
@@ -71,8 +70,8 @@ def admit(session: Session, office: Office, account: Account, mac: str) -> Grant
 def full_for(session: Session, office: Office, account: Account, device: str) -> Denied | None:
     """Why `device` may not come in where no RADIUS counts; None when there is room.
 
-    Whom the portal has let in counts for a session's time, and whom it is letting in, too: the
-    caller adds the token of this hand-over in the same transaction.
+    Whom the portal has let in counts while that session is on record, and whom it is letting in,
+    too: the caller adds the token of this hand-over in the same transaction.
 
     Args:
         device: as the make names it to the gateway, a MAC address or an address.
@@ -92,21 +91,13 @@ def full_for(session: Session, office: Office, account: Account, device: str) ->
     if most is None:
         return None
     now = office.clock()
-    lasting = timedelta(seconds=facts.role.session_seconds or _SECONDS)
     inside = {
         *session.scalars(
             select(NetworkSession.calling_station_id).where(
                 NetworkSession.account_id == account.id, *open_conditions()
             )
         ),
-        *session.scalars(
-            select(AuthEvent.calling_station_id).where(
-                AuthEvent.account_id == account.id,
-                AuthEvent.at > now - lasting,
-                AuthEvent.outcome == "accept",
-                AuthEvent.trace.startswith(GRANTED),
-            )
-        ),
+        *granted_sessions.devices_inside(session, account.id),
         *session.scalars(
             select(PortalToken.client_mac).where(
                 PortalToken.account_id == account.id,

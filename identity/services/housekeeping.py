@@ -15,14 +15,23 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from db.models import Account, NasBoot, NetworkSession, PortalToken, ServiceRun
+from db.models import (
+    Account,
+    GrantedSession,
+    NasBoot,
+    NetworkSession,
+    PortalToken,
+    ServiceRun,
+)
 from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
 from identity.services import (
     audit,
+    central,
     dynamic,
     gateway_requests,
+    granted_sessions,
     mailed_codes,
     message_queue,
     open_visits,
@@ -66,6 +75,8 @@ class Report:
     dropped_grants: int = 0
     dropped_guesses: int = 0
     dropped_visits: int = 0
+    sessions_of_granted_time: int = 0
+    dropped_granted_sessions: int = 0
 
 
 def run_once(office: Office) -> Report:
@@ -102,6 +113,10 @@ def run_once(office: Office) -> Report:
         dropped_grants=due(provisional.drop_grants),
         dropped_guesses=due(voucher_guard.drop_old),
         dropped_visits=due(open_visits.drop_old),
+        sessions_of_granted_time=due(granted_sessions.close_over),
+        dropped_granted_sessions=due(
+            lambda session, now: granted_sessions.drop_old(session, now - kept)
+        ),
     )
 
 
@@ -141,6 +156,7 @@ def expire_accounts(session: Session, now: datetime) -> int:
 def drop_tokens(session: Session, now: datetime) -> int:
     """Delete portal tokens that have been dead for a day, and what gateways did not fetch."""
     gateway_requests.drop_old(session, now)
+    central.drop_old(session, now)
     return _changed(session, delete(PortalToken).where(PortalToken.expires_at <= now - TOKEN_KEPT))
 
 
@@ -199,9 +215,18 @@ def close_silent_sessions(session: Session, now: datetime, after: timedelta) -> 
     return _changed(
         session,
         update(NetworkSession)
-        .where(*_open(), silent)
+        .where(*_open(), silent, ~_is_granted())
         .values(closed_at=NetworkSession.last_heard_at, close_cause=CloseCause.SILENT)
         .execution_options(synchronize_session=False),
+    )
+
+
+def _is_granted() -> ColumnElement[bool]:
+    """Of a session that nobody reports: its silence says nothing, and its time ends it."""
+    return (
+        select(GrantedSession.session_key)
+        .where(GrantedSession.session_key == NetworkSession.session_key)
+        .exists()
     )
 
 

@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 
 from common.errors import BackendUnavailable
 from common.logging import get_logger
-from db.models import CoaRequest, NasClient, NetworkSession
+from db.models import CoaRequest, GrantedSession, NasClient, NetworkSession, WebGrant
 from identity.domain.dynamic import POLLING, Change, Kind, State
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import nas
+from identity.services import nas, web_grants
 from identity.services.packets import LastPacket, last_packet
 
 LEASE = timedelta(seconds=40)
@@ -56,6 +56,10 @@ class Order:
     port: int | None
     """Of the NAS's own row; None leaves it to the vendor profile, 0 forbids."""
     last_packet: LastPacket | None
+    audit_session: str = ""
+    """Cisco's name of the connection, where it is not in the last packet."""
+    nas_address: str = ""
+    """NAS-IP-Address, likewise."""
     is_reverse: bool = False
     """Over the connection that the NAS has opened; `address` is its RadSec identity then."""
     secret: bytes = field(repr=False)
@@ -67,6 +71,8 @@ def claim(
     node: str,
     limit: int,
     present: Collection[int] | None = None,
+    *,
+    called: bool = False,
 ) -> Sequence[Order]:
     """Take up to `limit` requests that are due, for this node alone until the lease ends.
 
@@ -76,22 +82,23 @@ def claim(
     Args:
         present: the NAS that have a connection to the asker, who takes what goes over that;
             None takes everything else.
+        called: for who calls controllers, and takes the sessions that were begun by a call.
     """
     now = office.clock()
     due = session.scalars(
         select(CoaRequest)
-        .where(*_is_due(now, present))
+        .where(*_is_due(now, present, called))
         .order_by(CoaRequest.next_try_at, CoaRequest.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
     orders = []
     for request in due:
-        row = session.get(NetworkSession, request.session_key)
-        if row is None or row.stop_seen or row.closed_at is not None:
+        row = _subject(session, request)
+        if row is None:
             _finish(request, State.SUPERSEDED, now)
         elif request.attempts >= MAXIMUM_ROUNDS or (
-            present is None and _is_reverse(session, request.nas_client_id)
+            present is None and not called and _is_fetched(session, request)
         ):
             _finish(request, State.TIMED_OUT, now)
         else:
@@ -114,27 +121,54 @@ def claim(
     return orders
 
 
-def is_due(session: Session, now: datetime, present: Collection[int] | None = None) -> bool:
-    """Whether any request waits to be sent; `present` as for `claim`."""
-    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, present)).limit(1))
+def _subject(session: Session, request: CoaRequest) -> NetworkSession | WebGrant | None:
+    """What a request is about, while there is something to ask."""
+    row = session.get(NetworkSession, request.session_key)
+    if row is None:
+        return web_grants.of_request(session, request)
+    return None if row.stop_seen or row.closed_at is not None else row
+
+
+def is_due(
+    session: Session,
+    now: datetime,
+    present: Collection[int] | None = None,
+    *,
+    called: bool = False,
+) -> bool:
+    """Whether any request waits to be sent; `present` and `called` as for `claim`."""
+    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, present, called)).limit(1))
     return found is not None
 
 
-def _is_due(now: datetime, present: Collection[int] | None) -> tuple[ColumnElement[bool], ...]:
+def _is_due(
+    now: datetime, present: Collection[int] | None, called: bool
+) -> tuple[ColumnElement[bool], ...]:
     reverse = CoaRequest.nas_client_id.in_(
         select(NasClient.id).where(
             or_(NasClient.coa_address == nas.OVER_RADSEC, NasClient.vendor.in_(POLLING))
         )
     )
+    by_call = (
+        select(GrantedSession.session_key)
+        .where(GrantedSession.session_key == CoaRequest.session_key)
+        .exists()
+    )
     queued = CoaRequest.state == State.QUEUED
+    if called:
+        return queued, CoaRequest.next_try_at <= now, by_call
     if present is None:
         late = CoaRequest.next_try_at <= now - ABSENT
-        return queued, CoaRequest.next_try_at <= now, or_(not_(reverse), late)
-    return queued, CoaRequest.next_try_at <= now, reverse, CoaRequest.nas_client_id.in_(present)
+        return queued, CoaRequest.next_try_at <= now, or_(not_(or_(reverse, by_call)), late)
+    here = CoaRequest.nas_client_id.in_(present)
+    return queued, CoaRequest.next_try_at <= now, reverse, here, not_(by_call)
 
 
-def _is_reverse(session: Session, nas_client_id: int) -> bool:
-    client = session.get(NasClient, nas_client_id)
+def _is_fetched(session: Session, request: CoaRequest) -> bool:
+    """Whether somebody else than the sender of datagrams takes it, and did not come for it."""
+    if session.get(GrantedSession, request.session_key) is not None:
+        return True
+    client = session.get(NasClient, request.nas_client_id)
     return client is not None and (
         client.coa_address == nas.OVER_RADSEC or client.vendor in POLLING
     )
@@ -221,13 +255,15 @@ def latest_requests(session: Session, session_keys: Collection[str]) -> dict[str
 
 
 def _order(
-    session: Session, office: Office, request: CoaRequest, row: NetworkSession
+    session: Session, office: Office, request: CoaRequest, row: NetworkSession | WebGrant
 ) -> Order | None:
     client = session.get(NasClient, request.nas_client_id)
     if client is None or not client.enabled:
         return None
-    packet = last_packet(session, row.session_key, row.last_heard_at)
     is_reverse = client.coa_address == nas.OVER_RADSEC
+    if isinstance(row, WebGrant):
+        return _order_of_grant(office, request, row, client, is_reverse)
+    packet = last_packet(session, row.session_key, row.last_heard_at)
     return Order(
         request_id=request.id,
         kind=Kind(request.kind),
@@ -242,6 +278,32 @@ def _order(
         address=client.radsec_identity if is_reverse else _address(client, packet),
         port=client.coa_port,
         last_packet=packet,
+        is_reverse=is_reverse,
+        secret=nas.NO_SECRET.encode() if is_reverse else nas.secret_of(office, client),
+    )
+
+
+def _order_of_grant(
+    office: Office, request: CoaRequest, grant: WebGrant, client: NasClient, is_reverse: bool
+) -> Order:
+    """Of a device that waits: nothing is known of its connection but what the redirect told."""
+    where = client.coa_address or grant.source
+    return Order(
+        request_id=request.id,
+        kind=Kind(request.kind),
+        change=Change.load(request.wanted),
+        attempts=request.attempts,
+        session_key=request.session_key,
+        user_name="",
+        acct_session_id="",
+        calling_station_id=grant.calling,
+        nas_name=client.name,
+        vendor=client.vendor,
+        address=client.radsec_identity if is_reverse else where,
+        port=client.coa_port,
+        last_packet=None,
+        audit_session=grant.connection,
+        nas_address=grant.nas_address,
         is_reverse=is_reverse,
         secret=nas.NO_SECRET.encode() if is_reverse else nas.secret_of(office, client),
     )

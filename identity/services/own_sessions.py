@@ -57,6 +57,7 @@ _BY_CLOSING = {
     CloseCause.SILENT: Ended.UNHEARD,
     CloseCause.DISCONNECTED: Ended.BY_NETWORK,
     CloseCause.NOT_ON_NAS: Ended.UNHEARD,
+    CloseCause.GRANT_OVER: Ended.TIME_UP,
 }
 
 

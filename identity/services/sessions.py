@@ -24,6 +24,9 @@ from identity.domain.sessions import (
     ended_at,
 )
 from identity.services import people
+from identity.services.granted_sessions import known_by_grant
+
+ACCOUNTING = "accounting"
 
 _KEYS_A_QUERY = 500
 """SQLite takes 32,766 parameters in one statement, older ones 999."""
@@ -49,6 +52,8 @@ class SessionView:
     output_octets: int
     terminate_cause: int | None
     close_cause: str | None
+    known_by: str
+    """`accounting`, or how else it is known (identity.domain.granting.Basis)."""
 
 
 def list_sessions(
@@ -67,6 +72,7 @@ def list_sessions(
     rows = session.scalars(query).all()
     spans = _address_states(session, [row.session_key for row in rows])
     accounts = _accounts(session, {row.account_id for row in rows})
+    granted = known_by_grant(session, [row.session_key for row in rows])
     nas_names = {
         number: name for number, name in session.execute(select(NasClient.id, NasClient.name))
     }
@@ -76,6 +82,7 @@ def list_sessions(
             accounts.get(row.account_id or 0),
             nas_names.get(row.nas_client_id, f"#{row.nas_client_id}"),
             spans.get(row.session_key, []),
+            granted.get(row.session_key, ACCOUNTING),
         )
         for row in rows
     ]
@@ -153,7 +160,11 @@ def _accounts(session: Session, numbers: set[int | None]) -> dict[int, Account]:
 
 
 def _view(
-    row: NetworkSession, account: Account | None, nas: str, addresses: Sequence[AddressState]
+    row: NetworkSession,
+    account: Account | None,
+    nas: str,
+    addresses: Sequence[AddressState],
+    known_by: str,
 ) -> SessionView:
     state = session_state(row)
     spans = address_spans(state, addresses, row.closed_at)
@@ -175,4 +186,5 @@ def _view(
         output_octets=row.output_octets,
         terminate_cause=row.terminate_cause,
         close_cause=row.close_cause,
+        known_by=known_by,
     )

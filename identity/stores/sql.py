@@ -40,13 +40,14 @@ from identity.domain.access import (
     RoleProfile,
     Vouched,
 )
+from identity.domain.central import CentralTerms
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
 from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import directory_login, login, nas, recoverable, vouchers
+from identity.services import central, directory_login, login, nas, recoverable, vouchers
 from identity.services.voucher_terms import USERNAME_PREFIX, is_of_voucher, profiles_by_account
 from identity.stores.patience import Patience
 
@@ -67,6 +68,8 @@ class NasFacts:
     station_words: StationWords = NO_WORDS
     radsec_identity: str | None = None
     """As `identity.services.nas` stores it: without case."""
+    central: CentralTerms | None = None
+    """How devices that nobody knows are sent to the portal; None: they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +291,7 @@ class SqlStore:
                     secret=nas.secret_of(self._office, row),
                     station_words=nas.station_words(self._office, row),
                     radsec_identity=row.radsec_identity,
+                    central=central.terms_of(self._office, row),
                 )
                 for row in session.scalars(select(NasClient).where(NasClient.enabled)).unique()
             ]
@@ -434,6 +438,14 @@ class SqlStore:
                     vouchers.count_device(session, self._office, spent.account_id, station) or True
                 )
             return True
+
+    def web_grant(self, nas_client_id: int, mac: str, connection: str) -> str | Denied | None:
+        """Whom the portal has proven for a device that waits; takes the grant."""
+        with self._database.read() as session:
+            if not central.is_expected(session, nas_client_id, mac):
+                return None  # as most: each phone that passes by asks
+        with self._database.write() as session:
+            return central.take(session, self._office, nas_client_id, mac, connection)
 
     def redeem_voucher(
         self, code: str, station: str | None, nas_client_id: int | None = None, ssid: str = ""

@@ -14,6 +14,7 @@ from common.net import find_mac
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from identity.domain.stations import spellings
 from radius_server.process.admission import admit, within_limits
+from radius_server.process.central import central_login
 from radius_server.process.known_secrets import first_fit, if_active
 from radius_server.process.mschap_login import (
     is_mschap,
@@ -22,7 +23,13 @@ from radius_server.process.mschap_login import (
     station_knows,
 )
 from radius_server.process.proofs import answers_chap, prove
-from radius_server.process.questions import AccessRequest, Converses, Dialogue, FindAccount, Proof
+from radius_server.process.questions import (
+    AccessRequest,
+    Answered,
+    Converses,
+    Dialogue,
+    FindAccount,
+)
 
 
 def decide(request: AccessRequest, eap: Converses | None = None) -> Dialogue:
@@ -40,6 +47,8 @@ def decide(request: AccessRequest, eap: Converses | None = None) -> Dialogue:
     user_mac = find_mac(request.station_words.without_suffix(request.user_name))
     if user_mac is not None or request.call_check:
         decision = yield from _station(request, user_mac)
+        if isinstance(decision, Answered):
+            return decision
         if is_mschap(request) and user_mac is not None:
             return mschap_station(request, _station_passwords(request, user_mac), decision)
         return decision
@@ -51,7 +60,7 @@ def decide(request: AccessRequest, eap: Converses | None = None) -> Dialogue:
     return decision
 
 
-def _station(request: AccessRequest, user_mac: str | None) -> Proof:
+def _station(request: AccessRequest, user_mac: str | None) -> Dialogue:
     """MAC authentication. The user name never reaches the accounts of people."""
     if request.station is None:
         return Denied(Reason.NO_STATION, Method.MAC)
@@ -61,6 +70,8 @@ def _station(request: AccessRequest, user_mac: str | None) -> Proof:
     if isinstance(account, Unavailable):
         return account
     if account is None or account.kind != "device":
+        if account is None and request.central and _station_password_fits(request, user_mac):
+            return (yield from central_login(request, request.central, user_mac))
         return Denied(Reason.UNKNOWN_DEVICE, Method.MAC)
     if not _station_password_fits(request, user_mac):
         return Denied(Reason.WRONG_PASSWORD, Method.MAC, account.account_id)

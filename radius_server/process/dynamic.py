@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Address
 
 from common.net import find_mac
 from identity.domain.dynamic import Change, Kind
@@ -78,6 +79,10 @@ class SessionFacts:
     user_name: str
     acct_session_id: str
     calling_station_id: str | None
+    audit_session: str = ""
+    """Cisco's name of a connection that no accounting has told of."""
+    nas_address: str = ""
+    """NAS-IP-Address of that."""
 
 
 def profile_of(vendor: str) -> DynamicProfile:
@@ -104,6 +109,8 @@ def request_attributes(
 
 
 def _identification(profile: DynamicProfile, facts: SessionFacts, said: Packet | None) -> bytes:
+    if said is None and facts.audit_session:
+        return _of_connection(facts)
     if said is None:
         values = _written_anew(facts)
     else:
@@ -119,6 +126,19 @@ def _identification(profile: DynamicProfile, facts: SessionFacts, said: Packet |
     if profile.audit_session and said is not None:
         attributes += _audit_session(said)
     return attributes
+
+
+def _of_connection(facts: SessionFacts) -> bytes:
+    """A device that waits for its user: as its controller called it when it asked."""
+    attributes = b""
+    if facts.nas_address:
+        octets = IPv4Address(facts.nas_address).packed
+        attributes += encode(Attribute.NAS_IP_ADDRESS, octets)
+    if facts.calling_station_id:
+        attributes += encode(Attribute.CALLING_STATION_ID, facts.calling_station_id.encode())
+    return attributes + encode_vendor(
+        _CISCO, _CISCO_AV_PAIR, _AUDIT_SESSION + facts.audit_session.encode()
+    )
 
 
 def _written_anew(facts: SessionFacts) -> dict[Attribute, bytes]:

@@ -15,10 +15,23 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision, Unavailable
+from identity.domain.central import CentralTerms
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage
 from identity.domain.stations import NO_WORDS, StationWords
 from radius_server.process.standing import Inquiry
+
+
+@dataclass(slots=True, kw_only=True)
+class Central:
+    """A connection whose device may be sent to the portal, as its controller tells of it."""
+
+    terms: CentralTerms
+    connection: str
+    """Its name there (audit-session-id)."""
+    calling: str
+    nas_address: str
+    source: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +64,8 @@ class AccessRequest:
     called_station: bytes = b""
     """Called-Station-Id, RFC 2865 section 5.30; behind its colon is mostly an SSID (RFC 3580
     section 3.20)."""
+    central: Central | None = None
+    """None where unknown devices are refused."""
     no_room: bool = False
     """The disk is full and the site lets nobody new in then."""
 
@@ -60,6 +75,15 @@ class FindAccount:
     """Answer: AccountSnapshot or None."""
 
     username: str
+
+
+@dataclass(slots=True)
+class FindWebGrant:
+    """Answer: the user name that the portal has proven for a device, Denied, or None. Slow."""
+
+    nas_client_id: int
+    mac: str
+    connection: str
 
 
 @dataclass(slots=True)
@@ -202,6 +226,7 @@ class Silence:
 
 Question = (
     FindAccount
+    | FindWebGrant
     | FindTokens
     | CheckPassword
     | AskDirectory
@@ -236,6 +261,9 @@ class Answered:
     """MS-CHAP-MPPE-Keys, RFC 2548 section 2.4.1: 24 octets, encrypted by the worker too."""
     identity: str = ""
     trace: tuple[str, ...] = ()
+    opens_portal: bool = False
+    """Of a refusal: the NAS is told, by an accept with `attributes`, to open the way to the portal
+    and no other (central web authentication)."""
 
 
 Dialogue = Generator[Question, Any, Decision | Answered]

@@ -14,6 +14,7 @@ from common.errors import MalformedPacket, NotAuthentic
 from common.net import find_mac
 from radius_server.packet.codes import CALL_CHECK, Attribute, Code
 from radius_server.packet.packet import MAXIMUM_OCTETS, Packet, decode, sub_attributes
+from radius_server.process.central import connection_of
 from radius_server.process.mschap_login import (
     MICROSOFT,
     MS_CHAP2_RESPONSE,
@@ -125,6 +126,9 @@ def access_request(exchange: Exchange) -> AccessRequest:
         call_check=packet.integer(_SERVICE_TYPE) == CALL_CHECK,
         eap_message=(b"".join(packet.all(_EAP_MESSAGE)) if _EAP_MESSAGE in values else None),
     )
+    central = exchange.nas.facts.central
+    if central is not None and request.call_check:
+        request.central = connection_of(central, packet, exchange.source)
     # Most NAS send attributes of their vendor; Microsoft's come with MS-CHAP alone.
     if _VENDOR_SPECIFIC in values and _MICROSOFT_OCTETS in packet.octets:
         _add_mschap(request, packet)

@@ -376,10 +376,15 @@ def _masked(code: str) -> str:
 
 
 def reject(exchange: Exchange, told: Answered | None = None) -> bytes:
-    """An Access-Reject; with EAP-Failure when the request spoke EAP (RFC 3579 section 2.6.3)."""
+    """An Access-Reject; with EAP-Failure when the request spoke EAP (RFC 3579 section 2.6.3).
+
+    Where the refused device may go to the portal, the accept that opens the way there alone.
+    """
     attributes = encode(Attribute.REPLY_MESSAGE, REFUSAL_TEXT.encode())
     message = exchange.packet.values.get(Attribute.EAP_MESSAGE)
     if told is not None:
+        if told.opens_portal:
+            return exchange.nas.secret.reply(exchange.packet, Code.ACCESS_ACCEPT, told.attributes)
         attributes += told.attributes
     if message is not None and len(message) >= 4:
         failure = bytes((_EAP_FAILURE, message[1], 0, 4))

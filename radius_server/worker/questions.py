@@ -41,6 +41,7 @@ from radius_server.process.questions import (
     FindOpenStations,
     FindTokens,
     FindUsage,
+    FindWebGrant,
     Question,
     RecoveredSecret,
     RecoverSecret,
@@ -425,6 +426,8 @@ class Questions:
                 return self._store.spend_token(token_id, station)
             case RedeemVoucher(code, station, nas_client_id, ssid):
                 return self._store.redeem_voucher(code, station, nas_client_id, ssid)
+            case FindWebGrant(nas_client_id, mac, connection):
+                return self._store.web_grant(nas_client_id, mac, connection)
             case Compute(work):
                 return work()
         raise AssertionError(f"nobody answers {type(question).__name__}")

@@ -21,6 +21,7 @@ from identity.domain.sessions import (
     address_spans,
     ended_at,
 )
+from identity.services.granted_sessions import known_by_grant
 from identity.services.housekeeping import UNHEARD_AFTER
 from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
@@ -92,8 +93,10 @@ def whole_sessions(
     """
     addresses = _addresses_of(session, [row.session_key for row in rows])
     found: list[Holder] = []
+    granted = known_by_grant(session, [row.session_key for row in rows])
     for row, account, nas, silence in with_owners(session, config, rows):
-        ending = Ending.of(row, addresses.get(row.session_key, ()), silence)
+        is_granted = row.session_key in granted
+        ending = Ending.of(row, addresses.get(row.session_key, ()), silence, is_granted)
         span = AddressSpan(
             session_key=row.session_key,
             address="",
@@ -156,9 +159,10 @@ def holders_of(session: Session, config: Config, keys: set[str]) -> list[Holder]
         rows = session.scalars(
             select(NetworkSession).where(NetworkSession.session_key.in_(some))
         ).all()
+        granted = known_by_grant(session, some)
         for row, account, nas, silence in with_owners(session, config, rows):
             states = addresses.get(row.session_key, [])
-            ending = Ending.of(row, states, silence)
+            ending = Ending.of(row, states, silence, row.session_key in granted)
             for span in address_spans(session_state(row), states, ending.latest):
                 found.append(_holder(row, span, account, nas, ending))
     return end_superseded(found)
@@ -232,10 +236,18 @@ class Ending:
 
     @classmethod
     def of(
-        cls, row: NetworkSession, addresses: Sequence[AddressState], silence: timedelta | None
+        cls,
+        row: NetworkSession,
+        addresses: Sequence[AddressState],
+        silence: timedelta | None,
+        is_granted: bool = False,
     ) -> Ending:
-        """`silence` is None for a NAS that sends no interim updates."""
-        if row.closed_at is None or row.stop_seen:
+        """`silence` is None for a NAS that sends no interim updates.
+
+        Args:
+            is_granted: no accounting tells of it: while nobody has it on a list, nobody knows.
+        """
+        if row.stop_seen or (row.closed_at is None and not is_granted):
             return cls(row.closed_at, None)
         # By the NAS's stopwatch: when a report was received says less, it may have waited.
         reported = (
@@ -244,6 +256,8 @@ class Ending:
             else max((row.started_at, *(state.to_at for state in addresses)))
         )
         reported = min(reported, row.last_heard_at)
+        if is_granted or row.closed_at is None:
+            return cls(row.closed_at, reported)
         if row.close_cause == CloseCause.SILENT:
             return cls(reported + (silence or UNHEARD_AFTER), reported)
         if row.close_cause == CloseCause.NAS_RESTARTED and silence is not None:

@@ -8,12 +8,14 @@ from sqlalchemy import func, select
 
 from captive_portal.vendors.generic import Generic
 from captive_portal.vendors.profile import NOBODY, Arrival, Forged, Gateway, names_device
+from captive_portal.vendors.registered import gateway_from
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.vendors.settings import LOGIN_ADDRESS, MODE, NO, YES, lacks, setting_of
 from db.models import NasClient, OpenVisit
+from identity.domain.central import CENTRAL, Caught, redirect_to
 from identity.domain.vendors import GATEWAYS
 from identity.office import Office
-from identity.services.nas_portal import portal_settings
+from identity.services import central
 from identity.services.open_visits import LIFETIME
 from yuenyan.checkup.finding import Finding, ok, warn
 
@@ -30,16 +32,7 @@ _ANY_DEVICE = "020000000001"
 
 def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Finding]:
     """What is wrong with network devices that hand visitors back, or by their make should."""
-    found = [
-        Gateway(
-            id=row.id,
-            name=row.name,
-            vendor=row.vendor,
-            login_url=row.login_url or "",
-            settings=portal_settings(office, row),
-        )
-        for row in rows
-    ]
+    found = [gateway_from(office, row) for row in rows]
     gateways = [one for one in found if one.login_url or one.settings or one.vendor in GATEWAYS]
     yield from _left_alone([one for one in found if one not in gateways])
     if not gateways:
@@ -54,10 +47,31 @@ def check_gateways(office: Office, rows: Sequence[NasClient]) -> Iterator[Findin
             )
         )
     problems += _where_translated(office, gateways)
+    problems += _too_long(office, rows)
     if problems:
         yield from problems
     else:
         yield ok(_CHECK, f"{len(gateways)} can hand visitors back")
+
+
+def _too_long(office: Office, rows: Sequence[NasClient]) -> Iterator[Finding]:
+    """Controllers whose redirect would not fit into an attribute, so that nobody is sent on."""
+    usual = Caught(
+        station=_ANY_DEVICE,
+        session="0" * 24,
+        calling="02-00-00-00-00-01",
+        nas_address="255.255.255.255",
+        source="255.255.255.255",
+        issued_at=office.clock(),
+    )
+    for row in rows:
+        terms = central.terms_of(office, row)
+        if terms is not None and redirect_to(terms, row.id, usual) is None:
+            yield warn(
+                _CHECK,
+                f"{row.name} sends nobody to the portal: {terms.address} is too long for it",
+                "give the network device a shorter name, or the portal a shorter public_url",
+            )
 
 
 def _left_alone(others: Sequence[Gateway]) -> Iterator[Finding]:
@@ -102,7 +116,8 @@ def _names_device(gateway: Gateway) -> bool:
     try:
         return names_device(make.step(Arrival(mac=_ANY_DEVICE), gateway, NOBODY))
     except Forged:
-        return False  # it wants back what its own redirect brought
+        # It wants back what its own redirect brought; central web authentication the device, too.
+        return setting_of(make.settings, gateway, MODE) == CENTRAL
 
 
 def _problems(gateway: Gateway) -> Iterator[Finding]:

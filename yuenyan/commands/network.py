@@ -292,4 +292,5 @@ def _session_json(view: sessions.SessionView, zone: str) -> dict[str, object]:
         "output_octets": view.output_octets,
         "terminate_cause": view.terminate_cause,
         "close_cause": view.close_cause,
+        "known_by": view.known_by,
     }

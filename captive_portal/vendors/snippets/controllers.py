@@ -168,56 +168,6 @@ wlan ssid-profile SSID
     return Snippet(text=text)
 
 
-def cisco(facts: Facts) -> Snippet:
-    """AireOS or Catalyst 9800 with local web authentication."""
-    if facts.get("mode", "aireos") == "9800":
-        text = f"""\
-aaa new-model
-radius server yuenyan
- address ipv4 {facts.server} auth-port {facts.auth_port} acct-port {facts.acct_port}
- key {facts.secret}
-aaa group server radius yuenyan
- server name yuenyan
-aaa authentication login yuenyan group yuenyan
-aaa accounting identity yuenyan start-stop group yuenyan
-aaa accounting update newinfo periodic {facts.interim_minutes}
-radius-server attribute 32 include-in-access-req format {facts.name}
-aaa server radius dynamic-author
- client {facts.server} server-key {facts.secret}
- port {facts.dynamic_port or 1700}
-urlfilter list yuenyan
- action permit
- url {facts.portal_host}
-parameter-map type webauth yuenyan
- type webauth
- redirect for-login {facts.portal_url}
- redirect append ap-mac tag ap_mac
- redirect append client-mac tag client_mac
- redirect append wlan-ssid tag wlan
- redirect portal ipv4 PORTAL-ADDRESS
-wlan SSID
- security web-auth
- security web-auth authentication-list yuenyan
- security web-auth parameter-map yuenyan
-"""
-        return Snippet(text=text)
-    text = f"""\
-config radius auth add 1 {facts.server} {facts.auth_port} ascii {facts.secret}
-config radius auth rfc3576 enable 1
-config radius acct add 1 {facts.server} {facts.acct_port} ascii {facts.secret}
-config radius acct interim-update {INTERIM_SECONDS} WLAN-ID
-config custom-web webauth-type external
-config custom-web ext-webauth-url {facts.portal_url}
-config acl create before-sign-in
-config acl url-domain add {facts.portal_host} before-sign-in
-config wlan security web-auth enable WLAN-ID
-config wlan security web-auth acl WLAN-ID before-sign-in
-config wlan radius_server auth add WLAN-ID 1
-config wlan radius_server acct add WLAN-ID 1
-"""
-    return Snippet(text=text)
-
-
 def meraki(facts: Facts) -> Snippet:
     """The dashboard; RADIUS comes from Meraki's cloud."""
     start = f"""\

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 from captive_portal.vendors.profile import Tested
 from captive_portal.vendors.registry import vendor_called
-from captive_portal.vendors.snippets import controllers, gateways, opennds, own
+from captive_portal.vendors.snippets import cisco, controllers, gateways, opennds, own
 from captive_portal.vendors.snippets.facts import Facts, Snippet
 
 _SNIPPETS: Mapping[str, Callable[[Facts], Snippet]] = {
     "aruba": controllers.aruba,
     "cambium": controllers.cambium,
     "chillispot": gateways.coova,
-    "cisco": controllers.cisco,
+    "cisco": cisco.cisco,
     "coova": gateways.coova,
     "fortinet": gateways.fortinet,
     "meraki": controllers.meraki,

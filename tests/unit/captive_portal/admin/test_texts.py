@@ -15,9 +15,10 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 import captive_portal.admin
-from captive_portal.admin import words
+from captive_portal.admin import session_words, words
 from common.errors import NetAccessError
 from identity.domain.access import Method, Reason
+from identity.domain.granting import Basis
 from identity.domain.sessions import CloseCause
 from identity.domain.shared_secret import Signing, Strength
 from identity.office import Office
@@ -85,7 +86,8 @@ def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.LOOKUP_WARNINGS) == {CUT, LATER, MADE_UP, NO_PORT, UNPROVEN}
     assert set(words.GAP_REASONS) == GAP_REASONS
     causes = {value for key, value in vars(CloseCause).items() if key.isupper()}
-    assert set(words.CLOSE_CAUSES) == causes
+    assert set(session_words.CLOSE_CAUSES) == causes
+    assert set(session_words.KNOWN_BY) == set(Basis)
 
 
 def _user(session: Session, office: Office, name: str, role: str = "student") -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from babel.messages import Message
 from babel.messages.pofile import read_po
 
 from captive_portal.admin import language
@@ -143,10 +145,20 @@ def test_the_table_of_makes_tells_how_each_is_proven() -> None:
 
 
 def test_the_help_of_every_setting_has_a_thai_text() -> None:
-    path = Path(language.__file__).parent / "translations/th/LC_MESSAGES/gateways.po"
-    with path.open("rb") as stream:
-        catalogue = read_po(stream, locale="th")
+    catalogue: dict[Any, Message] = {}
+    for name in ("gateways.po", "makes.po"):
+        path = Path(language.__file__).parent / "translations/th/LC_MESSAGES" / name
+        with path.open("rb") as stream:
+            catalogue |= {message.id: message for message in read_po(stream, locale="th")}
     helps = {one.help for vendor in every_vendor() for one in vendor.settings if one.help}
     assert len(helps) >= 30
     for text in helps:
         assert text in catalogue and re.search("[ก-๙]", str(catalogue[text].string)), text
+
+
+def test_central_web_authentication_has_its_redirect_list_and_listens_to_the_portal() -> None:
+    way = facts("cisco cwa")
+    text = snippet_for(replace(way, settings={**way.settings, "redirect_acl": "CAUGHT"})).text
+    assert "ip access-list extended CAUGHT" in text and "permit tcp any any eq www" in text
+    assert "dynamic-author" in text and "port 1700" in text
+    assert "mac-filtering" in text and " nac\n" in text
