@@ -9,20 +9,37 @@ from flask_babel.speaklater import LazyString
 
 _ = lazy_gettext
 
-STATES: dict[str, LazyString] = {
+UNLOCK_STATES: dict[str, LazyString] = {
     "waiting": _("waits for a second officer"),
     "approved": _("agreed to"),
     "refused": _("refused"),
 }
 
-QUESTION_KINDS: dict[str, LazyString] = {
+LOOKUP_KINDS: dict[str, LazyString] = {
     "address": _("An address"),
     "mac": _("A device"),
     "person": _("A person"),
     "flows": _("Traffic"),
 }
 
-DEVICE_OUTCOMES: dict[str, LazyString] = {
+QUESTION_FIELDS: dict[str, LazyString] = {
+    "address": _("Address"),
+    "port": _("Port"),
+    "protocol": _("Protocol"),
+    "destination": _("Destination"),
+    "mac": _("MAC address"),
+    "user": _("User name"),
+    "session": _("Connection"),
+    "at": _("Date and time"),
+    "from": _("From"),
+    "to": _("To"),
+    "tolerance_seconds": _("Give or take, seconds"),
+}
+"""What a question can hold, in the order in which it is read out."""
+
+MOMENTS = frozenset({"at", "from", "to"})
+
+STATION_OUTCOMES: dict[str, LazyString] = {
     "single": _("One account used this device"),
     "ambiguous": _("Several accounts could have used this device"),
     "none": _("Nobody used this device at that time"),

@@ -90,6 +90,7 @@ MENU = (
     MenuItem(
         endpoint="texts.listing", label=_("Rules and notices"), permission=Permission.VIEW_PEOPLE
     ),
+    MenuItem(endpoint="tokens.listing", label=_("API tokens"), permission=Permission.HOLD_TOKENS),
     MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),

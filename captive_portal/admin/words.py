@@ -16,9 +16,13 @@ from flask_babel.speaklater import LazyString
 
 from captive_portal.admin.audit_words import ACTIONS as ACTIONS
 from captive_portal.admin.gateway_words import REFUSALS as GATEWAYS
-from captive_portal.admin.lookup_words import DEVICE_OUTCOMES, QUESTION_KINDS, STATES
+from captive_portal.admin.lookup_words import LOOKUP_KINDS as LOOKUP_KINDS
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
+from captive_portal.admin.lookup_words import STATION_OUTCOMES as STATION_OUTCOMES
+from captive_portal.admin.lookup_words import UNLOCK_STATES as UNLOCK_STATES
 from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REFUSALS
+from captive_portal.admin.token_words import TOKEN_REFUSALS
+from captive_portal.admin.token_words import TOKEN_STATES as TOKEN_STATES
 from captive_portal.admin.voucher_words import VOUCHER_REFUSALS
 from common.errors import NetAccessError
 from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
@@ -309,10 +313,6 @@ LOOKUP_WARNINGS: Words = {
     CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
-UNLOCK_STATES: Words = STATES
-LOOKUP_KINDS: Words = QUESTION_KINDS
-STATION_OUTCOMES: Words = DEVICE_OUTCOMES
-
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 
 _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
@@ -483,7 +483,7 @@ def word(words: Words, code: Any) -> str:
 def explain(error: NetAccessError) -> str:
     """What an officer reads for a refusal of a service."""
     text = str(error)
-    return say_again((*TOLD_APART, *_REFUSALS, *GATEWAYS), text) or str(
+    return say_again((*TOLD_APART, *TOKEN_REFUSALS, *_REFUSALS, *GATEWAYS), text) or str(
         gettext("Not done: %(detail)s", detail=text)
     )
 

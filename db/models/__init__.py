@@ -6,6 +6,7 @@ from db.models.admission import (
     PortalToken,
     Registration,
 )
+from db.models.api_tokens import ApiToken
 from db.models.append_only import AppendOnly
 from db.models.base import Base
 from db.models.certificates import Certificate
@@ -40,6 +41,7 @@ __all__ = [
     "Account",
     "AccountingEvent",
     "AddressInterval",
+    "ApiToken",
     "AppendOnly",
     "ApproverRole",
     "ApproverScope",

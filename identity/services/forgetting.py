@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from common.logging import get_logger
 from db.models import (
     Account,
+    ApiToken,
     ApproverRole,
     ApproverScope,
     AuthEvent,
@@ -163,6 +164,7 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         DirectoryEntry,
         ApproverScope,
         ApproverRole,
+        ApiToken,
         OfficerLevel,
         PortalToken,
         VerifiedContact,

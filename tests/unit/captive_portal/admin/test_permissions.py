@@ -37,6 +37,7 @@ SECOND = {Level.CUSTODIAN, Level.COORDINATOR}
 KEEPERS = {Level.CUSTODIAN, Level.COORDINATOR}
 REGISTERS = KEEPERS | {Level.AUDITOR}
 CUSTODIAN = {Level.CUSTODIAN}
+TOKENS = ASKERS | ADMIN_ONLY
 OVERSIGHT = {Level.CUSTODIAN, Level.AUDITOR}
 
 ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
@@ -124,6 +125,10 @@ ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
     ("GET", "/texts/new", {Level.ADMIN, Level.COORDINATOR}),
     ("POST", "/texts/new", {Level.ADMIN, Level.COORDINATOR}),
     ("GET", "/texts/999", STAFF),
+    ("GET", "/tokens/", TOKENS),
+    ("GET", "/tokens/new", TOKENS),
+    ("POST", "/tokens/new", TOKENS),
+    ("POST", "/tokens/999/revoke", TOKENS),
 ]
 
 
