@@ -171,6 +171,12 @@ class TemplateStore:
             found.append((key, queue[place]))
         return found
 
+    def forget_waiting(self) -> None:
+        """Let go of everything that waits, without a word: for who decodes what is kept anyway."""
+        self.pending.clear()
+        self._order.clear()
+        self._waiting = self.pending_octets = 0
+
     def _is_live(self, one: tuple[Key, deque[PendingSet]]) -> bool:
         key, queue = one
         return self.pending.get(key) is queue
