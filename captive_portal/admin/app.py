@@ -17,6 +17,7 @@ from captive_portal.admin import (
     account_choices,
     api,
     audit_trail,
+    consents,
     custody,
     dashboard,
     disconnects,
@@ -124,6 +125,7 @@ def create_app(office: Office) -> Flask:
         audit_trail,
         hold_orders,
         texts,
+        consents,
         tokens,
         api,
     ):

@@ -51,6 +51,7 @@ class Permission(StrEnum):
     CHANGE_OFFICERS = "change officers"
     PUBLISH_TEXTS = "publish texts"
     HOLD_TOKENS = "hold tokens"
+    KEEP_CONSENTS = "keep consents"
 
 
 _EVERYONE = frozenset(Level)
@@ -102,6 +103,7 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.HOLD_TOKENS: frozenset(
         {Level.ADMIN, Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR, Level.SCHOOL}
     ),
+    Permission.KEEP_CONSENTS: frozenset({Level.ADMIN, Level.COORDINATOR, Level.SCHOOL}),
 }
 
 BY_TOKEN = frozenset({Permission.OVERVIEW, Permission.LOOK_UP, Permission.REVEAL})

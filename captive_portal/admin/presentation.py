@@ -53,6 +53,11 @@ MENU = (
     ),
     MenuItem(endpoint="people.listing", label=_("People"), permission=Permission.VIEW_PEOPLE),
     MenuItem(
+        endpoint="consents.listing",
+        label=_("Consent of guardians"),
+        permission=Permission.KEEP_CONSENTS,
+    ),
+    MenuItem(
         endpoint="roles.listing",
         label=_("Roles"),
         permission=Permission.VIEW_ROLES,

@@ -20,8 +20,8 @@ from captive_portal.admin.lookup_words import LOOKUP_KINDS as LOOKUP_KINDS
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from captive_portal.admin.lookup_words import STATION_OUTCOMES as STATION_OUTCOMES
 from captive_portal.admin.lookup_words import UNLOCK_STATES as UNLOCK_STATES
+from captive_portal.admin.refusal_words import OF_ONE_PART
 from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REFUSALS
-from captive_portal.admin.token_words import TOKEN_REFUSALS
 from captive_portal.admin.token_words import TOKEN_STATES as TOKEN_STATES
 from captive_portal.admin.voucher_words import VOUCHER_REFUSALS
 from common.errors import NetAccessError
@@ -42,6 +42,7 @@ REASONS: Words = {
         "The password was given by somebody else and is to be changed on the portal page first"
     ),
     "expired": _("The account has expired"),
+    "guardian_consent_missing": _("The consent of a guardian is needed and not recorded"),
     "not_a_login": _("This is a device's account; nobody can sign in with it"),
     "unknown_device": _("This device is not registered"),
     "mac_mismatch": _("The name and the device do not belong together"),
@@ -483,7 +484,7 @@ def word(words: Words, code: Any) -> str:
 def explain(error: NetAccessError) -> str:
     """What an officer reads for a refusal of a service."""
     text = str(error)
-    return say_again((*TOLD_APART, *TOKEN_REFUSALS, *_REFUSALS, *GATEWAYS), text) or str(
+    return say_again((*TOLD_APART, *OF_ONE_PART, *_REFUSALS, *GATEWAYS), text) or str(
         gettext("Not done: %(detail)s", detail=text)
     )
 

@@ -14,6 +14,7 @@ from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
 from db.models.gateways import GatewayGrant, GatewayNonce
+from db.models.guardians import GuardianConsent
 from db.models.ledger import (
     AccountingEvent,
     AddressInterval,
@@ -60,6 +61,7 @@ __all__ = [
     "Disclosure",
     "Exhibit",
     "Gap",
+    "GuardianConsent",
     "Hold",
     "GatewayGrant",
     "GatewayNonce",

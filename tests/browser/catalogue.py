@@ -92,6 +92,8 @@ ADMIN = {
     "lookups.ask, a person": "/lookup/?kind=person",
     "lookups.ask, traffic": "/lookup/?kind=flows",
     "unlocks.listing": "/lookup/unlocks/",
+    "consents.listing": "/consents/",
+    "consents.add": "/consents/new",
     "tokens.listing": "/tokens/",
     "tokens.add": "/tokens/new",
     "audit_trail.listing": "/audit/",
