@@ -200,6 +200,15 @@ class StaticNat(Section):
 class Collector(Section):
     netflow: tuple[Listen, ...] = ("0.0.0.0:2055",)
     ipfix: tuple[Listen, ...] = ("0.0.0.0:4739",)
+    ipfix_tcp: tuple[Listen, ...] = ()
+    """RFC 7011 section 10.4, port 4739; off, because exporters send by UDP unless told."""
+    ipfix_tls: tuple[Listen, ...] = ()
+    """RFC 7011 section 11.2, port 4740; presents what `syslog_tls` does."""
+    ipfix_ca: Path | None = None
+    """Issuers of the exporters' certificates; None: none is asked for."""
+    ipfix_connections: int = Field(default=64, ge=1, le=10_000)
+    """TCP and TLS together, an eighth of them, at least four, from one address: a school has one or
+    two exporters, and each holds one connection."""
     syslog: tuple[Listen, ...] = ("0.0.0.0:5514",)
     inside: tuple[Prefix, ...] = (
         "10.0.0.0/8",

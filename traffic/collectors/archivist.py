@@ -44,6 +44,7 @@ from traffic.collectors.spool import closed_files, spool_number
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import FlowGap, GapList, GapReason
+from traffic.decoders.sessions import STREAM
 from traffic.decoders.state import dump_state, load_state
 from traffic.decoders.unread import Flaw, Unread, UnreadHour
 
@@ -51,7 +52,7 @@ KIND = "flow"
 KINDS = (KIND, NAT.name, RAW.name, *(kind.name for kind in LOGGED_KINDS if kind is not NAT))
 """What a spool file may hold; all of one batch is one commit."""
 
-_FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix"}
+_FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix", Listener.IPFIX_STREAM: STREAM}
 """Listeners of flows, whatever their version, by the name in the configuration."""
 
 _HOUR_MS = 3_600_000
@@ -195,6 +196,8 @@ class Archivist:
                     name = _FLOWS[Listener(listener)]
                     if exporter is None:
                         self._counters.add("collector_unknown_exporter")
+                    elif kind == RecordKind.ENDED:
+                        self._decoder.end_session(exporter, port)
                     elif kind == RecordKind.DATAGRAM:
                         yield Datagram(received_ns, exporter, body, port, name)
                     else:

@@ -199,6 +199,9 @@ def _tell(followed: role_changes.Followed) -> None:
             click.echo(f"live sessions {what}: {number}")
 
 
+_CHOICES = ("own_devices", "recoverable", "guardian_consent")
+
+
 @role_command.command("list")
 @_JSON
 @click.pass_obj
@@ -206,8 +209,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", "own_devices")
-    columns = (*columns, "recoverable", "guardian_consent")
+    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", *_CHOICES)
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return
