@@ -79,7 +79,8 @@ class Collector:
         """After the stop: what the archive holds."""
         archivist = Archivist(self.config, self.paths, self.counters)
         archivist.recover()
-        archivist.consume(closed_files(self.paths.spool))
+        if waiting := closed_files(self.paths.spool):
+            archivist.consume(waiting)
         files = [
             str(self.paths.archive / entry.path)
             for entry in Manifest(self.paths.archive).entries()
