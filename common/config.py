@@ -222,6 +222,10 @@ class Collector(Section):
     """One second at 400,000 flows/s; without root the kernel's net.core.rmem_max caps it."""
     exporters: tuple[Prefix, ...] = ()
     """Who may send flows; empty: anyone who can reach the port."""
+    without_destinations: tuple[Prefix, ...] = ()
+    """Of whose records the outside ends of connections are not kept (PDPA section 22). None,
+    because Linux and RouterOS give one outside port to several people at once, whom only the
+    destination tells apart; a gateway with blocks of ports needs none."""
     syslog_tcp: tuple[Listen, ...] = ()
     """RFC 6587; off, because UDP is what equipment sends when nobody changed it."""
     syslog_tls: tuple[Listen, ...] = ()

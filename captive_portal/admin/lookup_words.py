@@ -7,6 +7,10 @@ import re
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from traffic.lookup.sentences import LEFT_OUT
+from traffic.lookup.service import CUT, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
+from traffic.lookup.stations import MADE_UP
+
 _ = lazy_gettext
 
 UNLOCK_STATES: dict[str, LazyString] = {
@@ -20,6 +24,28 @@ LOOKUP_KINDS: dict[str, LazyString] = {
     "mac": _("A device"),
     "person": _("A person"),
     "flows": _("Traffic"),
+}
+
+LOOKUP_WARNINGS: dict[str, LazyString] = {
+    NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
+    LATER: _(
+        "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
+        " it took place."
+    ),
+    UNPROVEN: _(
+        "The stop of a session never came: after its last report the device may have left, and"
+        " another may have had the address."
+    ),
+    NO_DESTINATIONS: _(
+        "Of some senders the outside ends of connections are not kept; who shared an outside port"
+        " at the same time cannot be told apart there."
+    ),
+    LEFT_OUT: _(
+        "Where an end of a connection is missing, its sender did not tell it or the site keeps no"
+        " outside ends of what that sender tells."
+    ),
+    MADE_UP: _("The device made this MAC address up; another device can have the same one."),
+    CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
 QUESTION_FIELDS: dict[str, LazyString] = {

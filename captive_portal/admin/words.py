@@ -17,6 +17,7 @@ from flask_babel.speaklater import LazyString
 from captive_portal.admin.audit_words import ACTIONS as ACTIONS
 from captive_portal.admin.gateway_words import REFUSALS as GATEWAYS
 from captive_portal.admin.lookup_words import LOOKUP_KINDS as LOOKUP_KINDS
+from captive_portal.admin.lookup_words import LOOKUP_WARNINGS as LOOKUP_WARNINGS
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
 from captive_portal.admin.lookup_words import STATION_OUTCOMES as STATION_OUTCOMES
 from captive_portal.admin.lookup_words import UNLOCK_STATES as UNLOCK_STATES
@@ -25,8 +26,6 @@ from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REF
 from captive_portal.admin.token_words import TOKEN_STATES as TOKEN_STATES
 from captive_portal.admin.voucher_words import VOUCHER_REFUSALS
 from common.errors import NetAccessError
-from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
-from traffic.lookup.stations import MADE_UP
 
 Words = Mapping[str, LazyString]
 
@@ -298,20 +297,6 @@ LOOKUP_OUTCOMES: Words = {
     "ambiguous": _("Several accounts could have held this address"),
     "none": _("Nobody held this address at that time"),
     "gap": _("Records are missing for that time; nobody can say"),
-}
-
-LOOKUP_WARNINGS: Words = {
-    NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
-    LATER: _(
-        "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
-        " it took place."
-    ),
-    UNPROVEN: _(
-        "The stop of a session never came: after its last report the device may have left, and"
-        " another may have had the address."
-    ),
-    MADE_UP: _("The device made this MAC address up; another device can have the same one."),
-    CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
 }
 
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from traffic.archive.schema import CLIENT_COLUMNS, STORED
 from traffic.archive.segments import SegmentWriter
 from traffic.archive.tables import Row, TableArchive
 from traffic.collectors.aside import block_row
+from traffic.collectors.destinations import leave_out
 from traffic.collectors.paths import CollectorPaths
 from traffic.decoders import netflow9
 from traffic.decoders.batch import FlowBatch, join
@@ -97,6 +99,8 @@ class Redecoder:
         self._tables = TableArchive(paths.archive, paths.node)
         self._writer = SegmentWriter(paths.archive, Inside(config.collector.inside))
         self._decoder = _templates_of(state)
+        self._inside = Inside(config.collector.inside)
+        self._without = [ip_network(one) for one in config.collector.without_destinations]
         self._trusting = trusting
         # Kept apart: each datagram that is decoded moves the decoder's own idea of them.
         self._began = {
@@ -174,9 +178,13 @@ class Redecoder:
         is_unknown = bool(found.counts.pending_sets)
         self._decoder.store.forget_waiting()
         if len(found.batch):
-            read.batches.append(found.batch)
+            quiet = [row["exporter"]] if self._is_quiet(row["exporter"]) else []
+            read.batches.append(leave_out(found.batch, self._inside, quiet))
         read.blocks += [block_row(one) for one in found.blocks]
         return "unknown" if is_unknown else "decoded"
+
+    def _is_quiet(self, exporter: str) -> bool:
+        return any(ip_address(exporter) in network for network in self._without)
 
     def _is_of_another_start(self, row: Mapping[str, Any], octets: bytes) -> bool:
         """Whether a NetFlow 9 exporter was started anew since: its templates may mean other fields.

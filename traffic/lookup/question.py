@@ -104,6 +104,7 @@ class FlowsAnswer(TypedDict, total=False):
     truncated: bool
     gaps: list[dict[str, Any]]
     pending_until: str | None
+    warnings: list[str]
     clock_error_ms: int
     elapsed_ms: int
     interpretation: dict[str, dict[str, str]]

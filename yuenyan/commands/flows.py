@@ -126,6 +126,8 @@ def flows_command(
         )
         click.echo(f"{len(flows)} flows")
         print_gaps(answer["gaps"])
+    for warning in answer["warnings"]:
+        click.echo(f"yuenyan: {warning}", err=True)
     if answer["truncated"]:
         click.echo(
             f"yuenyan: there are more flows; go on with --offset {offset + len(flows)}", err=True

@@ -241,6 +241,7 @@ def record_of_processing(config: Config, language: str) -> dict[str, Any]:
         "security": SECURITY.of(language),
         "home_institutions": sorted(realm.name for realm in config.proxy.realm),
         "directories": sorted(config.directory),
+        "without_destinations": sorted(config.collector.without_destinations),
         "activities": [_tree(one, config, language) for one in ACTIVITIES],
         "without_personal_data": sorted(WITHOUT_PEOPLE),
     }

@@ -374,5 +374,5 @@ def test_a_date_alone_ends_a_period_with_its_last_moment_everywhere(
     assert [f"{one:%d %H:%M:%S}" for one in there] == ["18 00:00:00", "18 23:59:59"]
     period = read_period("18/11/2569", "18/11/2569 12:00", "Asia/Bangkok")
     assert f"{period.to_at:%H:%M}" == "05:00", "a time of day is taken as it is"
-    again = read_period(*(to_rfc3339(one) for one in moments), "Asia/Bangkok")
+    again = read_period(to_rfc3339(moments[0]), to_rfc3339(moments[1]), "Asia/Bangkok")
     assert [again.from_at, again.to_at] == moments, "an approval asks the same question again"
