@@ -32,7 +32,7 @@ QUIET = Config.model_validate(
 )
 INSIDE = Inside(QUIET.collector.inside)
 LINE = (
-    b"<30>Nov 18 12:06:40 gw kernel: srcnat: in:lan out:wan, connection-state:new proto UDP,"
+    b"<30>Nov 18 12:06:40 gw firewall,info srcnat: in:lan out:wan, connection-state:new proto UDP,"
     b" 10.0.0.5:4000->203.0.113.9:53, NAT (10.0.0.5:4000->198.51.100.7:50000)->203.0.113.9:53,"
     b" len 60"
 )
