@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, g, jsonify, make_response, reque
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 
-from captive_portal.admin.desk import client_address, desk, office
+from captive_portal.admin.desk import client_address, office
 from captive_portal.admin.officers import Officer, officer_by_token
 from captive_portal.web.limits import FailureLimits, Limit, site_of
 from common.errors import BackendUnavailable
@@ -126,5 +126,6 @@ def _wait(seconds: int) -> Response:
 def _no(status: int, text: str) -> Response:
     response = make_response(jsonify(error=text), status)
     if status == 401:
-        response.headers["WWW-Authenticate"] = f'Bearer realm="{desk().office.config.site.name}"'
+        # Not the site's name: a header holds no Thai letters.
+        response.headers["WWW-Authenticate"] = 'Bearer realm="yuenyan"'
     return response

@@ -31,7 +31,7 @@ from traffic.archive.schema import CLIENT_COLUMNS, STORED
 from traffic.archive.segments import SegmentWriter
 from traffic.archive.tables import Row, TableArchive
 from traffic.collectors.aside import block_row
-from traffic.collectors.destinations import leave_out
+from traffic.collectors.destinations import leave_out, without_destination
 from traffic.collectors.paths import CollectorPaths
 from traffic.decoders import netflow9
 from traffic.decoders.batch import FlowBatch, join
@@ -180,7 +180,10 @@ class Redecoder:
         if len(found.batch):
             quiet = [row["exporter"]] if self._is_quiet(row["exporter"]) else []
             read.batches.append(leave_out(found.batch, self._inside, quiet))
-        read.blocks += [block_row(one) for one in found.blocks]
+        rows = [block_row(one) for one in found.blocks]
+        if rows and self._is_quiet(row["exporter"]):
+            rows = [without_destination(NAT.name, one) for one in rows]
+        read.blocks += rows
         return "unknown" if is_unknown else "decoded"
 
     def _is_quiet(self, exporter: str) -> bool:

@@ -126,7 +126,7 @@ class Archivist:
             _note(gap)
             for gap in [*self._losses, *self._unkept.take(), *decoded.gaps, *self._desk.gaps()]
         )
-        aside = [*rows_aside(decoded, self._truncated), *self._logged()]
+        aside = self._spared([*rows_aside(decoded, self._truncated), *self._desk.rows()])
         self._commit(numbers, decoded.batch, gaps, together(aside))
         for path in files:
             path.unlink()
@@ -142,9 +142,9 @@ class Archivist:
         batch = leave_out(decoded.batch, self._inside, quiet)
         return replace(decoded, batch=batch, unread=kept)
 
-    def _logged(self) -> list[tuple[Kind, Sequence[Row]]]:
+    def _spared(self, parts: list[tuple[Kind, Sequence[Row]]]) -> list[tuple[Kind, Sequence[Row]]]:
         if not self._without:
-            return self._desk.rows()
+            return parts
         return [
             (
                 kind,
@@ -153,7 +153,7 @@ class Archivist:
                     for row in rows
                 ],
             )
-            for kind, rows in self._desk.rows()
+            for kind, rows in parts
         ]
 
     def _is_quiet(self, sender: str) -> bool:

@@ -169,7 +169,7 @@ def test_what_is_no_token_gets_one_sentence_whatever_is_wrong(app: Flask, office
     assert len(answers) == 1 and "token list" in answers.pop()
     found = Program(app, good).get("/api/status")
     assert (found.status_code, found.headers["WWW-Authenticate"]) == (
-        401, 'Bearer realm="Test school"',
+        401, 'Bearer realm="yuenyan"',
     )  # fmt: skip
     told = [detail["refusal"] for _actor, _action, detail in events(office, "token:refused")]
     assert sorted(set(told)) == ["malformed", "revoked"] or "unknown" in told
