@@ -163,14 +163,16 @@ def test_withdrawing_ends_open_sessions_and_is_done_once(pupil: Office) -> None:
     with pupil.database.write() as session, pytest.raises(NotFound, match="consent list"):
         guardians.withdraw(session, pupil, 999, "letter 9", "head")
     with pupil.database.read() as session:
-        reasons = session.scalars(select(CoaRequest.reason)).all()
+        (order,) = session.scalars(select(CoaRequest)).all()
         actions = session.scalars(
             select(AuditEvent.action).where(AuditEvent.action.startswith("consent:"))
         ).all()
         target = session.scalar(
             select(AuditEvent.target).where(AuditEvent.action == "consent:withdrawn")
         )
-    assert reasons == ["guardian_consent_withdrawn"]
+    assert order.reason == "guardian_consent_withdrawn"
+    waits = order.not_before - order.created_at
+    assert waits == dynamic.SEEN_AFTER, "until every worker refuses who comes straight back"
     assert (sorted(actions), target) == (["consent:recorded", "consent:withdrawn"], "malee")
 
 
