@@ -8,10 +8,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from sqlalchemy import select
 
 from common.config import Config
 from common.errors import ArchiveError
 from common.metrics import Counters
+from db.engine import Database
+from db.models import AuditEvent
+from tests.conftest import Site
 from tests.vectors.flows.datagrams import (
     SECONDS,
     TRANSLATED,
@@ -28,8 +32,9 @@ from traffic.archive.manifest import Manifest
 from traffic.archive.tables import TableArchive
 from traffic.collectors.again import Again, Redecoder, newest_state
 from traffic.collectors.archivist import Archivist
-from traffic.collectors.paths import CollectorPaths
+from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.spool import closed_files
+from traffic.keeping.orphans import set_orphans_aside
 
 CONFIG = Config()
 HOURS = 3600
@@ -177,3 +182,44 @@ def test_what_is_no_state_is_named(paths: CollectorPaths, tmp_path: Path) -> Non
         broken.write_bytes(octets)
         with pytest.raises(ArchiveError, match="is no decoder state"):
             Redecoder(CONFIG, paths, broken)
+
+
+def test_the_command_is_on_record_and_the_archive_stays_whole(site: Site) -> None:
+    paths = collector_paths(site.config)
+    paths.make()
+    given_up(paths)
+    dry = site.yuenyan("archive", "decode-raw", "--dry-run", "--json")
+    assert (json.loads(dry.stdout)["flows"], ports(paths)) == (2, [])
+    done = site.yuenyan("archive", "decode-raw")
+    assert "stored: 2 flows" in done.stdout, done.stderr
+    assert site.yuenyan("archive", "seal").exit_code == 0
+    checked = site.yuenyan("archive", "verify")
+    assert checked.exit_code == 0, checked.stderr
+    again = json.loads(site.yuenyan("archive", "decode-raw", "--json").stdout)
+    assert (again["flows"], again["known"], again["segments"]) == (0, 2, [])
+    database = Database(site.config.database_url)
+    with database.read() as session:
+        (event,) = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "archive:raw_decoded")
+        )
+    database.dispose()
+    assert json.loads(event.detail)["flows"] == 2
+
+
+def test_a_crash_before_the_line_leaves_nothing_that_counts(
+    paths: CollectorPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up(paths)
+
+    class Crash(BaseException):
+        """The power went."""
+
+    def fail(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched, pytest.raises(Crash):
+        patched.setattr(Manifest, "append", fail)
+        run(paths)
+    assert ports(paths) == []
+    assert set_orphans_aside(paths.archive, "node") == 1
+    assert (run(paths).flows, ports(paths)) == (2, [1001, 1002])
