@@ -200,6 +200,15 @@ class StaticNat(Section):
 class Collector(Section):
     netflow: tuple[Listen, ...] = ("0.0.0.0:2055",)
     ipfix: tuple[Listen, ...] = ("0.0.0.0:4739",)
+    ipfix_tcp: tuple[Listen, ...] = ()
+    """RFC 7011 section 10.4, port 4739; off, because exporters send by UDP unless told."""
+    ipfix_tls: tuple[Listen, ...] = ()
+    """RFC 7011 section 11.2, port 4740; presents what `syslog_tls` does."""
+    ipfix_ca: Path | None = None
+    """Issuers of the exporters' certificates; None: none is asked for."""
+    ipfix_connections: int = Field(default=64, ge=1, le=10_000)
+    """TCP and TLS together, an eighth of them, at least four, from one address: a school has one or
+    two exporters, and each holds one connection."""
     syslog: tuple[Listen, ...] = ("0.0.0.0:5514",)
     inside: tuple[Prefix, ...] = (
         "10.0.0.0/8",
@@ -213,6 +222,10 @@ class Collector(Section):
     """One second at 400,000 flows/s; without root the kernel's net.core.rmem_max caps it."""
     exporters: tuple[Prefix, ...] = ()
     """Who may send flows; empty: anyone who can reach the port."""
+    without_destinations: tuple[Prefix, ...] = ()
+    """Of whose records the outside ends of connections are not kept (PDPA section 22). None,
+    because Linux and RouterOS give one outside port to several people at once, whom only the
+    destination tells apart; a gateway with blocks of ports needs none."""
     syslog_tcp: tuple[Listen, ...] = ()
     """RFC 6587; off, because UDP is what equipment sends when nobody changed it."""
     syslog_tls: tuple[Listen, ...] = ()

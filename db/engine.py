@@ -87,7 +87,10 @@ def _begin_immediate(connection: Any) -> None:
 
 
 _CACHED_BY_RADIUS = frozenset(
-    {"account", "credential", "role", "nas_client", "organisation", "voucher", "voucher_batch"}
+    {
+        *("account", "credential", "role", "nas_client", "organisation"),
+        *("voucher", "voucher_batch", "guardian_consent"),
+    }
 )
 
 

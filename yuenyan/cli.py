@@ -38,6 +38,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "user": ("yuenyan.commands.people", "people: add, import, show, enable, disable"),
     "officer": ("yuenyan.commands.officer", "staff of the admin portal: grant, revoke, list"),
+    "token": ("yuenyan.commands.tokens", "tokens of programs at the API: create, list, revoke"),
+    "consent": ("yuenyan.commands.consent", "consent of guardians: add, import, withdraw, list"),
     "device": ("yuenyan.commands.people", "devices known by MAC address"),
     "org": ("yuenyan.commands.organisation", "the office and its schools"),
     "role": ("yuenyan.commands.organisation", "roles and what they grant"),

@@ -28,7 +28,7 @@ def ask(asked: Asked) -> dict[str, Any]:
         names=False,
         reach=officer().reach,
         pseudonym_key=site_key(office().config.keys_dir),
-        noted={"address": client_address()},
+        noted={"address": client_address(), **officer().noted},
     )
     return run_asked(asked, office().database, office().config, officer().username, view)
 
@@ -48,6 +48,7 @@ def reveal(asked: Asked, request_id: int, approved_by: str | None) -> dict[str, 
             "approval": request_id,
             "approved_by": approved_by,
             "address": client_address(),
+            **officer().noted,
         },
     )
     return run_asked(asked, office().database, office().config, officer().username, view)

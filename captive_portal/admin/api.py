@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from captive_portal.admin.dashboard import read_archive, read_overview
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.lookup_document import lookup_paths, lookup_schemas
+from captive_portal.admin.lookup_document import SECURITY, lookup_paths, lookup_schemas
 from captive_portal.admin.permissions import Permission, public, requires
 from common.clock import to_rfc3339
 from common.errors import BackendUnavailable
@@ -121,13 +121,21 @@ def document(site: str, cookie: str) -> dict[str, Any]:
                 {
                     "200": body("The numbers now.", numbers),
                     "302": {"description": "Nobody is signed in: to the sign-in page."},
+                    "401": {"description": "The token opens nothing."},
                 },
-                security=[{"session": []}],
+                security=SECURITY,
             ),
             **lookup_paths(),
         },
         "components": {
             "schemas": lookup_schemas(),
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "yuenyan token create, or the page API tokens",
+                },
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
+            },
         },
     }

@@ -11,13 +11,13 @@ from datetime import timedelta
 from flask import Flask, abort, current_app, flash, g, redirect, request, session, url_for
 from flask_babel import gettext
 from flask_login import LoginManager
-from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
 from captive_portal.admin import (
     account_choices,
     api,
     audit_trail,
+    consents,
     custody,
     dashboard,
     disconnects,
@@ -37,10 +37,12 @@ from captive_portal.admin import (
     sessions,
     sign_in,
     texts,
+    tokens,
     unlocks,
     vouchers,
 )
 from captive_portal.admin.attempts import SignInAttempts
+from captive_portal.admin.bearer import FormTokens, init_bearer, is_used, unauthorized
 from captive_portal.admin.desk import Desk, desk
 from captive_portal.admin.language import init_language
 from captive_portal.admin.officers import Nobody, Officer, load_officer
@@ -90,13 +92,15 @@ def create_app(office: Office) -> Flask:
         proxies=TrustedProxies.of(config.admin.trusted_proxies),
         attempts=SignInAttempts(),
     )
+    manager = LoginManager()
     init_input_checks(app)
+    init_bearer(app, manager)
     init_security_headers(app, {"style-src": "'self'", "script-src": "'self'"})
     init_language(app, config.site.languages, config.site.timezone)
     init_presentation(app, office)
     init_error_pages(app, "error.html")
-    CSRFProtect(app)
-    _init_login(app, office)
+    FormTokens(app)
+    _init_login(app, manager, office)
     for module in (
         sign_in,
         dashboard,
@@ -121,6 +125,8 @@ def create_app(office: Office) -> Flask:
         audit_trail,
         hold_orders,
         texts,
+        consents,
+        tokens,
         api,
     ):
         app.register_blueprint(module.blueprint)
@@ -128,15 +134,14 @@ def create_app(office: Office) -> Flask:
     return app
 
 
-def _init_login(app: Flask, office: Office) -> None:
-    manager = LoginManager()
+def _init_login(app: Flask, manager: LoginManager, office: Office) -> None:
     manager.anonymous_user = Nobody
     # A cookie that is lost with a new address would throw out officers on phones.
     manager.session_protection = None
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def load(cookie_id: str) -> Officer | None:
-        if g.get("database_is_down") or not _is_fresh(office):
+        if is_used() or g.get("database_is_down") or not _is_fresh(office):
             return None
         try:
             return load_officer(office, cookie_id)
@@ -147,6 +152,8 @@ def _init_login(app: Flask, office: Office) -> None:
 
     @manager.unauthorized_handler  # type: ignore[untyped-decorator]
     def ask_to_sign_in() -> Response:
+        if is_used():
+            return unauthorized()
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         if wanted == "/":
             wanted = None

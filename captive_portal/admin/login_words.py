@@ -203,6 +203,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
         _("Let the user sign in on the portal page and choose a password of their own there."),
         _("If that cannot be, set [passwords] unchanged_by_radius = keep."),
     ),
+    "guardian_consent_missing": (
+        _("Have a guardian sign the form, then record it under Consent of guardians."),
+        _("If the role needs none after all, say so on the page of the role."),
+    ),
     "expired": (
         _("If the person still belongs here, give the account a later last day."),
         _("A guest may apply again on the portal page."),

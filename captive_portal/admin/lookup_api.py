@@ -1,7 +1,7 @@
 """Look-ups for programs: the same questions, records and rules as on the pages, in JSON.
 
-A session of the admin portal is needed; what changes or reveals something also needs its token
-in the header X-CSRFToken.
+A token (captive_portal.admin.bearer) is needed or a session of the admin portal; with a session
+what changes or reveals something also needs its form token in the header X-CSRFToken.
 """
 
 from __future__ import annotations
@@ -50,12 +50,15 @@ def _answering(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respon
 @blueprint.get("/session")
 @requires(Permission.OVERVIEW)
 def session() -> ResponseReturnValue:
-    """Who is signed in, and the token that posts need."""
-    return jsonify(
-        username=officer().username,
-        levels=[level.value for level in officer().levels],
-        csrf_token=generate_csrf(),
-    )
+    """Who is signed in, and what posts need beside a session's cookie."""
+    who, bearer = officer(), officer().bearer
+    told: dict[str, Any] = {
+        "username": who.username,
+        "levels": [level.value for level in who.levels],
+    }
+    if bearer is None:
+        return jsonify(csrf_token=generate_csrf(), **told)
+    return jsonify(token=bearer.name, names=bearer.names, **told)
 
 
 @blueprint.post("/lookup")

@@ -13,7 +13,8 @@ _TIME = {
     "description": "RFC 3339, or as Thai letters write it: 15 ม.ค. 2568 14.30 น.; both eras.",
 }
 _SECONDS = {"type": ["number", "null"], "minimum": 0}
-_SESSION: list[dict[str, list[str]]] = [{"session": []}]
+SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
+"""By a token, or with the session of the portal; never both."""
 
 
 def lookup_paths() -> dict[str, Any]:
@@ -21,7 +22,10 @@ def lookup_paths() -> dict[str, Any]:
     question = {"required": True, "content": _json("Question")}
     return {
         "/api/session": {
-            "get": _operation("Who is signed in, and the token for X-CSRFToken", "Session"),
+            "get": _operation(
+                "For whom this speaks; of a session also the form token for X-CSRFToken",
+                "Session",
+            ),
         },
         "/api/lookup": {
             "post": _operation(
@@ -101,7 +105,8 @@ def lookup_schemas() -> dict[str, Any]:
         ),
         "Unlocked": _object(id={"type": "integer"}, state=_TEXT, answer={"type": "object"}),
         "Session": _object(
-            username=_TEXT, levels={"type": "array", "items": _TEXT}, csrf_token=_TEXT
+            username=_TEXT, levels={"type": "array", "items": _TEXT}, csrf_token=_TEXT,
+            token=_TEXT, names={"type": "boolean"},
         ),
         "Error": _object(error=_TEXT),
     }  # fmt: skip
@@ -133,16 +138,19 @@ def _operation(
     errors = {
         code: {"description": text, "content": _json("Error")}
         for code, text in (
+            ("400", "A token and a cookie together, or a session's post without its form token."),
+            ("401", "The token opens nothing."),
             ("403", "Not yours, or not approved."),
             ("404", "There is nobody and nothing of that name in reach."),
             ("422", "The question makes no sense; `error` says why."),
+            ("429", "Too many requests; Retry-After says how long to wait."),
         )
     }
     good = {"200": {"description": "Done.", "content": _json(schema)}}
     signed_out = {"302": {"description": "Nobody is signed in: to the sign-in page."}}
     return {
         "summary": summary,
-        "security": _SESSION,
+        "security": SECURITY,
         "responses": {**good, **(responses or {}), **signed_out, **errors},
         **more,
     }

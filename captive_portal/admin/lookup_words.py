@@ -7,22 +7,65 @@ import re
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from traffic.lookup.sentences import LEFT_OUT
+from traffic.lookup.service import CUT, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
+from traffic.lookup.stations import MADE_UP
+
 _ = lazy_gettext
 
-STATES: dict[str, LazyString] = {
+UNLOCK_STATES: dict[str, LazyString] = {
     "waiting": _("waits for a second officer"),
     "approved": _("agreed to"),
     "refused": _("refused"),
 }
 
-QUESTION_KINDS: dict[str, LazyString] = {
+LOOKUP_KINDS: dict[str, LazyString] = {
     "address": _("An address"),
     "mac": _("A device"),
     "person": _("A person"),
     "flows": _("Traffic"),
 }
 
-DEVICE_OUTCOMES: dict[str, LazyString] = {
+LOOKUP_WARNINGS: dict[str, LazyString] = {
+    NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
+    LATER: _(
+        "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
+        " it took place."
+    ),
+    UNPROVEN: _(
+        "The stop of a session never came: after its last report the device may have left, and"
+        " another may have had the address."
+    ),
+    NO_DESTINATIONS: _(
+        "Of some senders the outside ends of connections are not kept; who shared an outside port"
+        " at the same time cannot be told apart there."
+    ),
+    LEFT_OUT: _(
+        "Where an end of a connection is missing, its sender did not tell it or the site keeps no"
+        " outside ends of what that sender tells."
+    ),
+    MADE_UP: _("The device made this MAC address up; another device can have the same one."),
+    CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
+}
+
+QUESTION_FIELDS: dict[str, LazyString] = {
+    "address": _("Address"),
+    "port": _("Port"),
+    "protocol": _("Protocol"),
+    "destination": _("Destination"),
+    "mac": _("MAC address"),
+    "user": _("User name"),
+    "session": _("Connection"),
+    "at": _("Date and time"),
+    "from": _("From"),
+    "to": _("To"),
+    "tolerance_seconds": _("Give or take, seconds"),
+}
+"""What a question can hold, in the order in which it is read out."""
+
+MOMENTS = frozenset({"at", "from", "to"})
+
+STATION_OUTCOMES: dict[str, LazyString] = {
     "single": _("One account used this device"),
     "ambiguous": _("Several accounts could have used this device"),
     "none": _("Nobody used this device at that time"),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from captive_portal.admin.permissions import ALLOWED, WHOLE_SITE, Permission
+from captive_portal.admin.permissions import ALLOWED, BY_TOKEN, WHOLE_SITE, Permission
 from db.models import Account, Credential
 from identity.domain.levels import Level
 from identity.office import Office
+from identity.services.api_tokens import Bearer
 from identity.services.officers import levels_of
 from identity.services.reach import Reach, reach_of
 
@@ -34,6 +35,8 @@ class Officer:
     """The name of their own; empty: of none."""
     fingerprint: str
     """Of the password hash: a changed password ends every session."""
+    bearer: Bearer | None = None
+    """The token by which a program speaks for them; None for the person at a browser."""
 
     is_authenticated = True
     is_active = True
@@ -48,7 +51,18 @@ class Officer:
         wanted = Permission(permission)
         if wanted in WHOLE_SITE and not self.reach.is_whole:
             return False
+        if self.bearer is not None and not self._token_may(wanted):
+            return False
         return any(level in ALLOWED[wanted] for level in self.levels)
+
+    def _token_may(self, wanted: Permission) -> bool:
+        assert self.bearer is not None
+        return wanted in BY_TOKEN and (wanted is not Permission.REVEAL or self.bearer.names)
+
+    @property
+    def noted(self) -> dict[str, int]:
+        """For the record: by which token, if by one."""
+        return {} if self.bearer is None else {"token": self.bearer.token_id}
 
 
 class Nobody:
@@ -90,6 +104,14 @@ def officer_of(session: Session, office: Office, account_id: int) -> Officer | N
         organisation=account.organisation.name if account.organisation else "",
         fingerprint=hashlib.sha256(credential.password_hash.encode()).hexdigest()[:24],
     )
+
+
+def officer_by_token(session: Session, office: Office, bearer: Bearer) -> Officer | None:
+    """The officer for whom a token speaks: no more than they are, and no more than it is."""
+    owner = officer_of(session, office, bearer.account_id)
+    if owner is None:
+        return None
+    return replace(owner, levels=bearer.levels, reach=bearer.reach, bearer=bearer)
 
 
 def load_officer(office: Office, cookie_id: str) -> Officer | None:

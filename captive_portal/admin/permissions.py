@@ -50,6 +50,8 @@ class Permission(StrEnum):
     CHANGE_HOLDS = "change holds"
     CHANGE_OFFICERS = "change officers"
     PUBLISH_TEXTS = "publish texts"
+    HOLD_TOKENS = "hold tokens"
+    KEEP_CONSENTS = "keep consents"
 
 
 _EVERYONE = frozenset(Level)
@@ -98,7 +100,14 @@ ALLOWED: dict[Permission, frozenset[Level]] = {
     Permission.VIEW_AUDIT: frozenset({Level.CUSTODIAN, Level.AUDITOR}),
     Permission.CHANGE_OFFICERS: _ADMIN,
     Permission.PUBLISH_TEXTS: frozenset({Level.ADMIN, Level.COORDINATOR}),
+    Permission.HOLD_TOKENS: frozenset(
+        {Level.ADMIN, Level.CUSTODIAN, Level.COORDINATOR, Level.AUDITOR, Level.SCHOOL}
+    ),
+    Permission.KEEP_CONSENTS: frozenset({Level.ADMIN, Level.COORDINATOR, Level.SCHOOL}),
 }
+
+BY_TOKEN = frozenset({Permission.OVERVIEW, Permission.LOOK_UP, Permission.REVEAL})
+"""What a program may do in an officer's name. Agreeing to unlock names is a person's act."""
 
 WHOLE_SITE = frozenset(
     {
@@ -171,6 +180,7 @@ def note_denial(permission: Permission) -> None:
             permission=permission.value,
             method=request.method,
             address=address,
+            **current_user.noted,
         )
 
 

@@ -53,6 +53,11 @@ MENU = (
     ),
     MenuItem(endpoint="people.listing", label=_("People"), permission=Permission.VIEW_PEOPLE),
     MenuItem(
+        endpoint="consents.listing",
+        label=_("Consent of guardians"),
+        permission=Permission.KEEP_CONSENTS,
+    ),
+    MenuItem(
         endpoint="roles.listing",
         label=_("Roles"),
         permission=Permission.VIEW_ROLES,
@@ -90,6 +95,7 @@ MENU = (
     MenuItem(
         endpoint="texts.listing", label=_("Rules and notices"), permission=Permission.VIEW_PEOPLE
     ),
+    MenuItem(endpoint="tokens.listing", label=_("API tokens"), permission=Permission.HOLD_TOKENS),
     MenuItem(
         endpoint="audit_trail.listing", label=_("Audit trail"), permission=Permission.VIEW_AUDIT
     ),

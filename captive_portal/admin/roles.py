@@ -56,6 +56,7 @@ class RoleForm(Form):
         _("Devices without a login that each person may register alone"),
         [Optional(), between(0, services.MOST_OWN_DEVICES)],
     )
+    guardian_consent = BooleanField(_("Let its people in only with the consent of a guardian"))
     hours = StringField(_("Hours"), [Optional(), at_most(500)])
     filter_id = StringField(_("Filter (Filter-Id)"), [Optional(), at_most(200)])
     vendor_role = StringField(_("Role or group on the equipment"), [Optional(), at_most(200)])
@@ -154,6 +155,7 @@ def _write(session: Session, form: RoleForm, name: str) -> role_changes.Followed
     if stored.hours != hours:
         services.set_hours(session, office(), name, hours, who)
     services.set_own_devices(session, office(), name, given["own_devices"] or 0, who)
+    services.set_guardian_consent(session, office(), name, given["guardian_consent"], who)
     kind = Recoverable(given["recoverable"])
     recoverable.choose_for_role(session, office(), name, kind, who)
     return followed

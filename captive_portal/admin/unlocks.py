@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,13 +12,16 @@ from sqlalchemy.orm import Session
 
 from captive_portal.admin.answers import reveal
 from captive_portal.admin.desk import office, officer
+from captive_portal.admin.lookup_words import MOMENTS, QUESTION_FIELDS
 from captive_portal.admin.lookups import FORMS, page, read_kind, tree_of
 from captive_portal.admin.permissions import Permission, requires
+from captive_portal.admin.presentation import format_second
 from captive_portal.admin.words import explain
+from captive_portal.web.i18n import current_language
 from common.errors import BackendUnavailable, NetAccessError, NotFound
 from db.models import Account, UnlockRequest
 from identity.services import unlocking
-from traffic.lookup.asking import Asked, Kind, read_asked
+from traffic.lookup.asking import Asked, Kind, Value, read_asked
 
 blueprint = Blueprint("unlocks", __name__, url_prefix="/lookup/unlocks")
 
@@ -64,7 +68,7 @@ def show(request_id: int) -> ResponseReturnValue:
     return render_template(
         "unlock_one.html",
         row=found,
-        question=unlocking.question_of(found),
+        question=in_words(unlocking.question_of(found)),
         is_mine=found.asker_id == officer().account_id,
         is_open=_is_open(found),
     )
@@ -120,6 +124,7 @@ def request_unlock(asked: Asked) -> tuple[int, bool]:
             asker=account.username,
             asker_id=account.id,
             organisation_id=account.organisation_id,
+            token=officer().noted.get("token"),
         )
         made = unlocking.request(session, office(), wish)
         if alone:
@@ -164,12 +169,27 @@ def find_request(session: Session, request_id: int) -> UnlockRequest:
     return found
 
 
+def in_words(question: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """What is asked, as it is read out: each part with its name, times as the site tells them."""
+    zone, language = office().config.site.timezone, current_language()
+    told: list[tuple[str, str]] = []
+    for key, label in QUESTION_FIELDS.items():
+        value = question.get(key)
+        if value is None or (key == "tolerance_seconds" and not value):
+            continue
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        if key in MOMENTS:
+            text = format_second(datetime.fromisoformat(text), language, zone)
+        elif key == "protocol":
+            text = text.upper()
+        told.append((str(label), text))
+    return told
+
+
 def _is_open(found: UnlockRequest) -> bool:
     ends = found.expires_at
     return found.state == unlocking.APPROVED and ends is not None and ends > office().clock()
 
 
-def _questions(
-    rows: Sequence[UnlockRequest],
-) -> dict[int, dict[str, str | int | float | None]]:
+def _questions(rows: Sequence[UnlockRequest]) -> dict[int, dict[str, Value]]:
     return {row.id: unlocking.question_of(row) for row in rows}

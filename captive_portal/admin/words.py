@@ -16,13 +16,16 @@ from flask_babel.speaklater import LazyString
 
 from captive_portal.admin.audit_words import ACTIONS as ACTIONS
 from captive_portal.admin.gateway_words import REFUSALS as GATEWAYS
-from captive_portal.admin.lookup_words import DEVICE_OUTCOMES, QUESTION_KINDS, STATES
+from captive_portal.admin.lookup_words import LOOKUP_KINDS as LOOKUP_KINDS
+from captive_portal.admin.lookup_words import LOOKUP_WARNINGS as LOOKUP_WARNINGS
 from captive_portal.admin.lookup_words import REFUSALS as TOLD_APART
+from captive_portal.admin.lookup_words import STATION_OUTCOMES as STATION_OUTCOMES
+from captive_portal.admin.lookup_words import UNLOCK_STATES as UNLOCK_STATES
+from captive_portal.admin.refusal_words import OF_ONE_PART
 from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REFUSALS
+from captive_portal.admin.token_words import TOKEN_STATES as TOKEN_STATES
 from captive_portal.admin.voucher_words import VOUCHER_REFUSALS
 from common.errors import NetAccessError
-from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
-from traffic.lookup.stations import MADE_UP
 
 Words = Mapping[str, LazyString]
 
@@ -38,6 +41,7 @@ REASONS: Words = {
         "The password was given by somebody else and is to be changed on the portal page first"
     ),
     "expired": _("The account has expired"),
+    "guardian_consent_missing": _("The consent of a guardian is needed and not recorded"),
     "not_a_login": _("This is a device's account; nobody can sign in with it"),
     "unknown_device": _("This device is not registered"),
     "sent_to_portal": _("The device is not known and was sent to the portal page"),
@@ -289,24 +293,6 @@ LOOKUP_OUTCOMES: Words = {
     "gap": _("Records are missing for that time; nobody can say"),
 }
 
-LOOKUP_WARNINGS: Words = {
-    NO_PORT: _("Without a port, everyone behind this public address is a candidate."),
-    LATER: _(
-        "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
-        " it took place."
-    ),
-    UNPROVEN: _(
-        "The stop of a session never came: after its last report the device may have left, and"
-        " another may have had the address."
-    ),
-    MADE_UP: _("The device made this MAC address up; another device can have the same one."),
-    CUT: _("There are more candidates than are shown; ask with a port, protocol or shorter time."),
-}
-
-UNLOCK_STATES: Words = STATES
-LOOKUP_KINDS: Words = QUESTION_KINDS
-STATION_OUTCOMES: Words = DEVICE_OUTCOMES
-
 GAP_KINDS: Words = {"flow": _("traffic records"), "radius": _("RADIUS")}
 
 _REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
@@ -477,7 +463,7 @@ def word(words: Words, code: Any) -> str:
 def explain(error: NetAccessError) -> str:
     """What an officer reads for a refusal of a service."""
     text = str(error)
-    return say_again((*TOLD_APART, *_REFUSALS, *GATEWAYS), text) or str(
+    return say_again((*TOLD_APART, *OF_ONE_PART, *_REFUSALS, *GATEWAYS), text) or str(
         gettext("Not done: %(detail)s", detail=text)
     )
 

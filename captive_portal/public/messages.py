@@ -33,6 +33,8 @@ def refusal_text(decision: Denied | Unavailable) -> str:
         return gettext("This account is suspended. Please ask the person in charge.")
     if decision.reason == Reason.EXPIRED:
         return gettext("This account has expired. Please ask the person in charge to renew it.")
+    if decision.reason == Reason.NO_CONSENT:
+        return no_consent_text()
     if decision.reason == Reason.VOUCHER_DEVICES:
         return gettext(
             "This code is already used on as many devices as it allows. Please ask for another."
@@ -57,6 +59,13 @@ def refusal_text(decision: Denied | Unavailable) -> str:
             "Please check it, or ask for a new one."
         )
     return gettext("The user name or password is not right. Please check both and try again.")
+
+
+def no_consent_text() -> str:
+    """What a pupil reads whose guardian has not agreed."""
+    return gettext(
+        "Your school has no consent of your guardian yet. Please ask your teacher for the form."
+    )
 
 
 def has_thai_letters(text: str) -> bool:

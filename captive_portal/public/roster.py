@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public import notice, throttle
 from captive_portal.public.login import stale_form_text
+from captive_portal.public.messages import no_consent_text
 from captive_portal.public.passwords import new_password_problems
 from captive_portal.public.registration import ROLE
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
@@ -89,6 +90,8 @@ def submit() -> Response:
     if isinstance(found, roster.TooManyTries):
         text = gettext("This number was tried too often today. Please ask your teacher.")
         return _page(429, chosen, typed, problem=text)
+    if isinstance(found, roster.NoConsent):
+        return _page(422, chosen, typed, problem=no_consent_text())
     if isinstance(found, roster.NotOnRoster):
         text = gettext(
             "This does not fit the roster, or a password was chosen before. "

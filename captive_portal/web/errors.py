@@ -5,7 +5,7 @@ The template gets `status`, `title` and `advice`; nothing of the error itself is
 
 from __future__ import annotations
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException
 
@@ -21,6 +21,8 @@ def init_error_pages(app: Flask, template: str) -> None:
     log = get_logger("captive_portal.web.errors")
 
     def page(status: int, title: str, advice: str) -> Response:
+        if g.get("answers_in_json", False):  # a program asks
+            return make_response(jsonify(error=f"{title}: {advice}"), status)
         text = render_template(template, status=status, title=title, advice=advice)
         return make_response(text, status)
 

@@ -6,6 +6,7 @@ from db.models.admission import (
     PortalToken,
     Registration,
 )
+from db.models.api_tokens import ApiToken
 from db.models.append_only import AppendOnly
 from db.models.base import Base
 from db.models.certificates import Certificate
@@ -13,6 +14,7 @@ from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
 from db.models.gateways import GatewayGrant, GatewayNonce, GrantedSession, WebGrant
+from db.models.guardians import GuardianConsent
 from db.models.ledger import (
     AccountingEvent,
     AddressInterval,
@@ -40,6 +42,7 @@ __all__ = [
     "Account",
     "AccountingEvent",
     "AddressInterval",
+    "ApiToken",
     "AppendOnly",
     "ApproverRole",
     "ApproverScope",
@@ -58,6 +61,7 @@ __all__ = [
     "Disclosure",
     "Exhibit",
     "Gap",
+    "GuardianConsent",
     "Hold",
     "GatewayGrant",
     "GatewayNonce",

@@ -76,6 +76,8 @@ class Role(Base):
     """What is kept of its accounts' passwords beside the hash: none | nt-hash | password."""
     own_devices: Mapped[int] = mapped_column(default=0, server_default="0")
     """Devices without a login that each of its people may register for themselves."""
+    guardian_consent: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Its people are let in only with the consent of a guardian (identity.services.guardians)."""
 
 
 class Account(Base):

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     SUSPENDED = "suspended"
     PASSWORD_UNCHANGED = "password_to_be_changed"  # noqa: S105 - a reason
     EXPIRED = "expired"
+    NO_CONSENT = "guardian_consent_missing"
     NOT_A_LOGIN = "not_a_login"
     UNKNOWN_DEVICE = "unknown_device"
     SENT_TO_PORTAL = "sent_to_portal"
@@ -118,6 +119,9 @@ class RoleProfile:
 UNCHANGED = "unchanged"
 """A state that RADIUS alone knows: active, but its password is to be changed first."""
 
+NO_CONSENT = "no-consent"
+"""A state that a login alone knows: active, but a guardian's consent is needed and not there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
@@ -144,6 +148,9 @@ class AccountSnapshot:
         if self.state == UNCHANGED:
             is_over = self.expires_at is not None and self.expires_at <= now
             return Reason.EXPIRED if is_over else Reason.PASSWORD_UNCHANGED
+        if self.state == NO_CONSENT:
+            is_over = self.expires_at is not None and self.expires_at <= now
+            return Reason.EXPIRED if is_over else Reason.NO_CONSENT
         if self.state != "active" or (self.expires_at is not None and self.expires_at <= now):
             return Reason.EXPIRED
         return None

@@ -40,6 +40,7 @@ class Cause(StrEnum):
     ROLE_CHANGED = "role_changed"
     ROLE_SETTINGS = "role_settings"
     """What its role grants was changed; `role_changed` is another role."""
+    CONSENT = "guardian_consent_withdrawn"
     QUOTA = "over_quota"
     HOURS = "outside_hours"
     OFFICER = "officer"

@@ -31,7 +31,10 @@ SEEN_AFTER = timedelta(seconds=1)
 end the session, and a device that comes straight back would be let in as before."""
 
 _OF_THE_ACCOUNT = frozenset(
-    {Cause.SUSPENDED, Cause.EXPIRED, Cause.ROLE_CHANGED, Cause.ROLE_SETTINGS}
+    {
+        *(Cause.SUSPENDED, Cause.EXPIRED, Cause.CONSENT),
+        *(Cause.ROLE_CHANGED, Cause.ROLE_SETTINGS),
+    }
 )
 
 _KEYS_A_QUERY = 500

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from common.logging import get_logger
 from db.models import (
     Account,
+    ApiToken,
     ApproverRole,
     ApproverScope,
     AuthEvent,
@@ -24,6 +25,7 @@ from db.models import (
     Credential,
     DeviceName,
     DirectoryEntry,
+    GuardianConsent,
     MailedCode,
     NetworkSession,
     OfficerLevel,
@@ -163,6 +165,7 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         DirectoryEntry,
         ApproverScope,
         ApproverRole,
+        ApiToken,
         OfficerLevel,
         PortalToken,
         VerifiedContact,
@@ -217,6 +220,12 @@ def _forget_person(session: Session, person: Person) -> None:
         person.full_name = ""
         person.person_code = person.class_name = person.contact = None
         person.birth_hmac = None
+        # That there was a consent, how and when, stays as long as the person's row; whose does not.
+        session.execute(
+            update(GuardianConsent)
+            .where(GuardianConsent.person_id == person.id)
+            .values(guardian="", document="", withdrawn_why=None)
+        )
 
 
 def _pieces(numbers: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -19,11 +19,13 @@ from common.errors import Refused
 from db.models import (
     Account,
     AddressInterval,
+    ApiToken,
     AuditEvent,
     AuthEvent,
     Base,
     Certificate,
     DeviceName,
+    GuardianConsent,
     NetworkSession,
     NoticeGiven,
     RegisterEntry,
@@ -86,6 +88,12 @@ def held(session: Session, account: Account) -> Sequence[Held]:
         Held(
             "registrations", count(Registration, Registration.account_id == number), Kept.IDENTITY
         ),
+        Held(
+            "guardian_consents",
+            count(GuardianConsent, GuardianConsent.person_id == (account.person_id or 0)),
+            Kept.IDENTITY,
+        ),
+        Held("api_tokens", count(ApiToken, ApiToken.account_id == number), Kept.IDENTITY),
         Held("devices", count(Account, Account.owner_id == number), Kept.IDENTITY),
         Held(
             "device_names",

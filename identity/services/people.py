@@ -17,7 +17,7 @@ from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import audit, dynamic, letters, officers, recoverable, roles
+from identity.services import api_tokens, audit, dynamic, letters, officers, recoverable, roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +146,8 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
         account.ended_at = None if state == "active" else now
         audit.record(session, now, actor, f"account:{state}", account.username)
         dynamic.follow_account(session, now, account, actor)
+        if state != "active":
+            api_tokens.end_all(session, office, account, actor, "suspended")
     elif outweighed is not None:
         audit.record(
             session, now, actor, f"account:{state}", account.username, instead_of=outweighed
@@ -245,6 +247,8 @@ def set_password(
         credential.changed_at = now
     credential.must_change = must_change
     audit.record(session, now, actor, "account:password_changed", account.username)
+    # Whoever knew the old one may have made tokens with it.
+    api_tokens.end_all(session, office, account, actor, "password")
     recoverable.password_changed(session, office, account, credential, password, actor)
     letters.tell_password_changed(session, office, account)
 

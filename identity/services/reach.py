@@ -41,6 +41,12 @@ class Reach:
         """Whether something of this organisation (None: of none) is theirs to see."""
         return self.organisations is None or organisation_id in self.organisations
 
+    def narrowed(self, organisations: frozenset[int]) -> Reach:
+        """What both this and `organisations` hold."""
+        if self.organisations is None:
+            return Reach(organisations)
+        return Reach(self.organisations & organisations)
+
     def within(self, column: Any) -> ColumnElement[bool]:
         """Holds where a column of organisation numbers is theirs."""
         if self.organisations is None:
@@ -112,11 +118,16 @@ def reach_of(session: Session, account: Account) -> Reach:
 
 def is_under(session: Session, organisation_id: int, other_id: int) -> bool:
     """Whether the first is the second or lies under it."""
+    return organisation_id in under(session, other_id)
+
+
+def under(session: Session, organisation_id: int) -> frozenset[int]:
+    """An organisation and everything under it."""
     parents: dict[int, int | None] = {
         number: parent
         for number, parent in session.execute(select(Organisation.id, Organisation.parent_id))
     }
-    return organisation_id in _below(other_id, parents)
+    return frozenset(_below(organisation_id, parents))
 
 
 def _below(top: int, parents: dict[int, int | None]) -> set[int]:

@@ -166,6 +166,20 @@ def set_own_devices(session: Session, office: Office, name: str, count: int, act
         audit.record(session, office.clock(), actor, "role:set", name, own_devices=count)
 
 
+def set_guardian_consent(
+    session: Session, office: Office, name: str, required: bool, actor: str
+) -> None:
+    """Let a role's people in only with a guardian's consent, or without.
+
+    Raises:
+        NotFound: there is no such role.
+    """
+    role = get(session, name)
+    if role.guardian_consent != required:
+        role.guardian_consent = required
+        audit.record(session, office.clock(), actor, "role:set", name, guardian_consent=required)
+
+
 def set_hours(session: Session, office: Office, name: str, hours: str | None, actor: str) -> None:
     """Let a role in at these hours only; None is always.
 

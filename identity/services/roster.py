@@ -22,7 +22,7 @@ from identity.domain.admission import RegistrationState, advance, new_reference
 from identity.domain.birth_dates import read_birth_date
 from identity.domain.registering import Way
 from identity.office import Office
-from identity.services import audit, registration_ways, registrations, roster_guard
+from identity.services import audit, guardians, registration_ways, registrations, roster_guard
 
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
 
@@ -32,6 +32,13 @@ class NotOnRoster(Refused):
 
     def __init__(self) -> None:
         super().__init__("the roster has no such person without a password")
+
+
+class NoConsent(Refused):
+    """The person is known, and proven, but a guardian's consent is needed first."""
+
+    def __init__(self) -> None:
+        super().__init__("the consent of a guardian is needed first; ask the teacher for the form")
 
 
 class TooManyTries(Refused):
@@ -64,7 +71,7 @@ def birth_hash(office: Office, person_id: int, born: date) -> str:
 
 def apply(
     session: Session, office: Office, claim: Claim, password_hash: str
-) -> Registration | NotOnRoster | TooManyTries:
+) -> Registration | NotOnRoster | NoConsent | TooManyTries:
     """The application of somebody on the roster, done or waiting for an officer.
 
     A refusal is a value here: the caller commits, so that no try is forgotten.
@@ -86,6 +93,9 @@ def apply(
     if account is None:
         roster_guard.record_miss(session, now, target, claim.client_address or "")
         return NotOnRoster()
+    # Who knows a class alone is not told: it would say that somebody is a pupil.
+    if born is not None and guardians.lacks(session, account):
+        return NoConsent()
     guessed = roster_guard.is_guessed(session, now, school)
     return _store(
         session, office, claim, account, password_hash, proven=born is not None, guessed=guessed

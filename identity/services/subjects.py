@@ -18,12 +18,14 @@ from common.clock import to_rfc3339
 from db.models import (
     Account,
     AddressInterval,
+    ApiToken,
     AuditEvent,
     AuthEvent,
     Base,
     Certificate,
     DeviceName,
     DirectoryEntry,
+    GuardianConsent,
     MailedCode,
     Message,
     NetworkSession,
@@ -49,6 +51,7 @@ _SECRET = frozenset(
     {
         "password_hash", "recoverable", "code_hmac", "code_encrypted", "token", "verifier",
         "trace", "octets", "content_encrypted", "contact_hmac", "birth_hmac", "asked_from",
+        "secret_hash",
     }
 )  # fmt: skip
 _LOOK_UPS = ("lookup:run", "flows:read", "sessions:searched", "register:people_read")
@@ -72,6 +75,10 @@ def collect(session: Session, office: Office, account: Account, actor: str) -> d
     held = {
         "account": [_row(account, zone) | {"role": account.role.name}],
         "person": [_row(account.person, zone)] if account.person else [],
+        "guardian_consents": rows(
+            GuardianConsent, GuardianConsent.person_id == (account.person_id or 0)
+        ),
+        "api_tokens": rows(ApiToken, ApiToken.account_id == account.id),
         "devices": rows(Account, Account.owner_id == account.id),
         "guests": _without_names(rows(Account, Account.sponsor_id == account.id)),
         "registrations": rows(Registration, Registration.account_id == account.id),

@@ -40,6 +40,8 @@ class Wish:
     asker_id: int | None = None
     organisation_id: int | None = None
     os_user: str | None = None
+    token: int | None = None
+    """By which token a program asked, if one did."""
 
 
 def spell(question: Mapping[str, object]) -> str:
@@ -64,7 +66,16 @@ def request(session: Session, office: Office, wish: Wish) -> UnlockRequest:
     )
     session.add(made)
     session.flush()
-    _record(session, office, wish.asker, "lookup:unlock_requested", made, os_user=wish.os_user)
+    token = {} if wish.token is None else {"token": wish.token}
+    _record(
+        session,
+        office,
+        wish.asker,
+        "lookup:unlock_requested",
+        made,
+        os_user=wish.os_user,
+        **token,
+    )
     return made
 
 
@@ -159,7 +170,7 @@ def question_of(found: UnlockRequest) -> dict[str, str | int | float | None]:
 
 
 def _may_be_one(session: Session, office: Office, officer: Account, asker: str) -> bool:
-    """Whether two accounts may be one person's: one knows the password, or made the officer.
+    """Whether two accounts may be one person's: one knows password or token, or made the officer.
 
     Levels say who gave them as long as they last; what made the account and its password is
     looked for where the audit trail of the last days is kept.
@@ -173,7 +184,7 @@ def _may_be_one(session: Session, office: Office, officer: Account, asker: str) 
         return True
     acted = select(AuditEvent.id).where(
         AuditEvent.at >= office.clock() - MADE_WITHIN,
-        AuditEvent.action.in_(("account:added", "account:password_changed")),
+        AuditEvent.action.in_(("account:added", "account:password_changed", "token:created")),
         or_(
             and_(AuditEvent.actor == asker, AuditEvent.target == officer.username),
             and_(AuditEvent.actor == officer.username, AuditEvent.target == asker),
@@ -212,7 +223,7 @@ def _record(
     actor: str,
     action: str,
     found: UnlockRequest,
-    **more: str | None,
+    **more: str | int | None,
 ) -> None:
     audit.record(
         session,

@@ -33,6 +33,7 @@ from db.models import (
 )
 from db.models.base import from_micros
 from identity.domain.access import (
+    NO_CONSENT,
     UNCHANGED,
     AccountSnapshot,
     Decision,
@@ -47,7 +48,15 @@ from identity.domain.sessions import SessionState
 from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import central, directory_login, login, nas, recoverable, vouchers
+from identity.services import (
+    central,
+    directory_login,
+    guardians,
+    login,
+    nas,
+    recoverable,
+    vouchers,
+)
 from identity.services.voucher_terms import USERNAME_PREFIX, is_of_voucher, profiles_by_account
 from identity.stores.patience import Patience
 
@@ -108,6 +117,7 @@ _ACCOUNTS = (
         Credential.password_hash,
         Credential.recoverable_kind,
         Credential.must_change,
+        Role.guardian_consent,
         func.coalesce(Credential.recoverable_choice, Role.recoverable).label("wanted"),
         *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
     )
@@ -298,6 +308,7 @@ class SqlStore:
 
     def accounts(self, usernames: Collection[str]) -> dict[str, AccountSnapshot]:
         """The accounts among `usernames`, which are in stored form; unknown ones are absent."""
+        rows = self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         found = {
             row.username: AccountSnapshot(
                 account_id=row.id,
@@ -313,8 +324,14 @@ class SqlStore:
                 ),
                 origin=sys.intern(row.origin or ""),
             )
-            for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
+            for row in rows
         }
+        asked = {row.id: row.username for row in rows if row.guardian_consent}
+        if asked:
+            for row in self._rows(guardians.lacking(asked), {}):
+                account = found[asked[row.id]]
+                if account.state in ("active", UNCHANGED):
+                    found[account.username] = replace(account, state=NO_CONSENT)
         guests = {
             account.account_id: name
             for name, account in found.items()

@@ -42,6 +42,7 @@ _CODES = {
     Reason.OUTSIDE_HOURS: 646,
     Reason.SUSPENDED: 647,
     Reason.EXPIRED: 649,
+    Reason.NO_CONSENT: 649,
     Reason.SIMULTANEOUS: 649,
     Reason.QUOTA: 649,
     Reason.DISK_FULL: 649,

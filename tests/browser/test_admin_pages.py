@@ -12,10 +12,13 @@ from playwright.sync_api import Page, expect
 from captive_portal.web.drafts import draft_rules
 from common import config as configuration
 from db.models import Message
+from identity.domain.levels import Level
 from identity.domain.registers import Action, Register
 from identity.office import Office
-from identity.services import published, registers
+from identity.services import api_tokens, guardians, people, published, registers, roles
+from identity.services.api_tokens import Wanted
 from identity.services.published import Kind, Written
+from identity.services.reach import EVERYWHERE
 from identity.services.registers import Step
 from tests.browser.conftest import SCREENSHOTS, Phone, running
 from tests.conftest import ADMIN, ADMIN_PASSWORD, Site
@@ -57,6 +60,17 @@ def school_day(office: Office) -> None:
         entry = registers.add(session, office, Register.REQUEST, facts, "head", received_at=came)
         for step in steps:
             registers.take_step(session, office, entry.number, step, "head")
+    with office.database.write() as session:
+        wanted = Wanted(name="จอแสดงสถานะห้องเครื่อง", levels=[Level.CUSTODIAN], days=90)
+        api_tokens.create(session, office, people.get(session, ADMIN), wanted, ADMIN)
+        roles.set_guardian_consent(session, office, "student", True, ADMIN)
+        consent = {
+            "guardian": "นางสมศรี น้ำผึ้งป่า", "relation": "mother", "how": "paper",
+            "given_on": "1/11/2568", "text_version": "2568-1", "document": "ศธ 04001/77",
+        }  # fmt: skip
+        given = guardians.read_line(consent, "Asia/Bangkok", office.clock())
+        pupil = guardians.find_person(session, EVERYWHERE, seed.SCHOOL, "45120")
+        guardians.record(session, office, pupil, given, ADMIN)
     with office.database.write() as session:
         rules = {
             language: Written(text=draft_rules(language), summary="ฉบับแรก · the first one")

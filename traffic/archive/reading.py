@@ -162,10 +162,11 @@ class FlowReader:
             goal = ip_network(destination)
             silent = "(dst4 = 0 AND dst6_high = 0 AND dst6_low = 0)"
             outbound += f" AND ({_on_side('dst', goal)} OR {silent})"
-            inbound += f" AND {_on_side('src', goal)}"
+            unsaid = "(src4 = 0 AND src6_high = 0 AND src6_low = 0)"
+            inbound += f" AND ({_on_side('src', goal)} OR {unsaid})"
             if destination_port is not None:
                 outbound += f" AND (dst_port IN (0, {int(destination_port)}) OR {silent})"
-                inbound += f" AND src_port = {int(destination_port)}"
+                inbound += f" AND (src_port = {int(destination_port)} OR {unsaid})"
         during = f"{_during(from_ms, to_ms)} AND nat_event {'<>' if events else '='} 0"
         if protocols:
             during += f" AND protocol IN ({', '.join(str(int(number)) for number in protocols)})"

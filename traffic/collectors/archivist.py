@@ -30,6 +30,7 @@ from traffic.archive.manifest import Manifest
 from traffic.archive.segments import SegmentWriter, sync_directory
 from traffic.archive.tables import Row, TableArchive
 from traffic.collectors.aside import rows_aside, together
+from traffic.collectors.destinations import leave_out, without_destination
 from traffic.collectors.lines import LOGGED_KINDS, LineDesk
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.records import (
@@ -44,6 +45,7 @@ from traffic.collectors.spool import closed_files, spool_number
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import FlowGap, GapList, GapReason
+from traffic.decoders.sessions import STREAM
 from traffic.decoders.state import dump_state, load_state
 from traffic.decoders.unread import Flaw, Unread, UnreadHour
 
@@ -51,7 +53,7 @@ KIND = "flow"
 KINDS = (KIND, NAT.name, RAW.name, *(kind.name for kind in LOGGED_KINDS if kind is not NAT))
 """What a spool file may hold; all of one batch is one commit."""
 
-_FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix"}
+_FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix", Listener.IPFIX_STREAM: STREAM}
 """Listeners of flows, whatever their version, by the name in the configuration."""
 
 _HOUR_MS = 3_600_000
@@ -66,8 +68,12 @@ class Archivist:
         self._paths = paths
         self._counters = counters
         self._networks = [ip_network(prefix) for prefix in config.collector.exporters]
+        self._inside = Inside(config.collector.inside)
+        self._without = [ip_network(prefix) for prefix in config.collector.without_destinations]
+        """Of whom the far ends of connections are not kept."""
+        self._quiet: dict[str, bool] = {}
         self._manifest = Manifest(paths.archive)
-        self._writer = SegmentWriter(paths.archive, Inside(config.collector.inside))
+        self._writer = SegmentWriter(paths.archive, self._inside)
         self._tables = TableArchive(paths.archive, paths.node)
         self._hour = UnreadHour()
         self._decoder = FlowDecoder(self._hour)
@@ -110,6 +116,8 @@ class Archivist:
         self._desk.begin()
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
+        if self._without:
+            decoded = self._leave_out(decoded)
         for view, path in zip(octets, files, strict=True):
             torn = len(view) - whole_octets(view) if len(view) else 0
             if torn:
@@ -118,11 +126,44 @@ class Archivist:
             _note(gap)
             for gap in [*self._losses, *self._unkept.take(), *decoded.gaps, *self._desk.gaps()]
         )
-        aside = [*rows_aside(decoded, self._truncated), *self._desk.rows()]
+        aside = self._spared([*rows_aside(decoded, self._truncated), *self._desk.rows()])
         self._commit(numbers, decoded.batch, gaps, together(aside))
         for path in files:
             path.unlink()
         return len(decoded.batch)
+
+    def _leave_out(self, decoded: Decoded) -> Decoded:
+        """Without far ends where none are kept; datagrams that hold them unread become gaps."""
+        quiet = {name for name in decoded.batch.exporters if self._is_quiet(name)}
+        kept = [one for one in decoded.unread if not self._is_quiet(one.exporter)]
+        for one in decoded.unread:
+            if self._is_quiet(one.exporter):
+                self._unkept.add(_unread_gap(one.exporter, one.received_ms))
+        batch = leave_out(decoded.batch, self._inside, quiet)
+        return replace(decoded, batch=batch, unread=kept)
+
+    def _spared(self, parts: list[tuple[Kind, Sequence[Row]]]) -> list[tuple[Kind, Sequence[Row]]]:
+        if not self._without:
+            return parts
+        return [
+            (
+                kind,
+                [
+                    without_destination(kind.name, row) if self._is_quiet(row["source"]) else row
+                    for row in rows
+                ],
+            )
+            for kind, rows in parts
+        ]
+
+    def _is_quiet(self, sender: str) -> bool:
+        """Whether the far ends of what this one tells are not kept."""
+        found = self._quiet.get(sender)
+        if found is None:
+            address = ip_address(sender)
+            found = any(address in network for network in self._without)
+            self._quiet[sender] = found
+        return found
 
     def refuse(self, path: Path) -> None:
         """Put aside a spool file that cannot be decoded, and say so in the archive."""
@@ -195,6 +236,8 @@ class Archivist:
                     name = _FLOWS[Listener(listener)]
                     if exporter is None:
                         self._counters.add("collector_unknown_exporter")
+                    elif kind == RecordKind.ENDED:
+                        self._decoder.end_session(exporter, port)
                     elif kind == RecordKind.DATAGRAM:
                         yield Datagram(received_ns, exporter, body, port, name)
                     else:
@@ -228,18 +271,10 @@ class Archivist:
             reasons=(Flaw.TRUNCATED,),
             octets=bytes(body),
         )
-        if self._hour.take(one):
+        if not self._is_quiet(exporter) and self._hour.take(one):
             self._truncated.append(one)
             return
-        self._unkept.add(
-            FlowGap(
-                source=f"{exporter} unread",
-                from_ms=at_ms,
-                to_ms=at_ms,
-                lost=0,
-                reason=GapReason.UNDECODABLE,
-            )
-        )
+        self._unkept.add(_unread_gap(exporter, at_ms))
 
     def _exporter(self, packed: bytes) -> str | None:
         """The exporter's address as text, or None when it may not send flows."""
@@ -303,6 +338,17 @@ class Archivist:
 def segment_name(node: str, number: int) -> str:
     """What segments made of spool `number` are called."""
     return f"{node}-{number:012d}"
+
+
+def _unread_gap(exporter: str, at_ms: int) -> FlowGap:
+    """A datagram that is not kept although it was not decoded whole."""
+    return FlowGap(
+        source=f"{exporter} unread",
+        from_ms=at_ms,
+        to_ms=at_ms,
+        lost=0,
+        reason=GapReason.UNDECODABLE,
+    )
 
 
 def _note(gap: FlowGap) -> GapNote:

@@ -19,7 +19,14 @@ from common.metrics import Counters
 from common.net import parse_listen
 from traffic.collectors.intake import Intake
 from traffic.collectors.mmsg import SLOTS, BatchReceiver, prepare, receive_buffer
-from traffic.collectors.records import Listener, Loss, SpoolRecord, encode_loss
+from traffic.collectors.records import (
+    Listener,
+    Loss,
+    SpoolRecord,
+    encode_loss,
+    encode_record,
+)
+from traffic.collectors.services import ipfix_service, syslog_service
 from traffic.collectors.spool import SPOOL_OCTETS, SpoolWriter
 from traffic.collectors.streams import StreamListeners
 
@@ -59,7 +66,9 @@ class Receiver:
         self._sources: dict[int, _Source] = {}
         self._poller = select.poll()
         self._intake = Intake(config, counters)
-        self._streams = StreamListeners(config, counters, self._intake.may_send)
+        syslog = syslog_service(config, self._intake.may_send)
+        self._streams = StreamListeners(config, counters, syslog)
+        self._messages = StreamListeners(config, counters, ipfix_service(config))
         self._segment_ns = config.archive.segment_seconds * 1_000_000_000
         self._unwritten: list[tuple[Listener, Loss]] = []
         self._synced = 0.0
@@ -71,8 +80,7 @@ class Receiver:
 
         Raises:
             BackendUnavailable: an address cannot be bound.
-            ConfigError: the certificate for syslog cannot be used.
-            ConfigError: the certificate for syslog cannot be used.
+            ConfigError: the certificate for syslog or IPFIX over TLS cannot be used.
         """
         for listen in self._config.collector.netflow:
             self._bind(listen, Listener.NETFLOW)
@@ -80,9 +88,10 @@ class Receiver:
             self._bind(listen, Listener.IPFIX)
         for listen in self._config.collector.syslog:
             self._bind(listen, Listener.SYSLOG)
-        self._streams.start()
-        if self._streams.handle >= 0:
-            self._poller.register(self._streams.handle, select.POLLIN)
+        for streams in (self._streams, self._messages):
+            streams.start()
+            if streams.handle >= 0:
+                self._poller.register(streams.handle, select.POLLIN)
 
     def step(self) -> None:
         """Receive what is there, or wait a moment for it; hand over a spool file that is due."""
@@ -90,6 +99,8 @@ class Receiver:
         for handle, _ in ready:
             if handle == self._streams.handle:
                 self._spool_lines(self._streams.take())
+            elif handle == self._messages.handle:
+                self._spool_messages(self._messages.take())
             else:
                 self._take(self._sources[handle])
         now_ns = clock.unix_nanoseconds()
@@ -112,6 +123,7 @@ class Receiver:
                 pass
             source.sock.close()
         self._spool_lines(self._streams.stop())
+        self._spool_messages(self._messages.stop())
         self.alive_ns = clock.unix_nanoseconds()
         self._tell_losses(self.alive_ns)
         self._writer.close()
@@ -175,18 +187,26 @@ class Receiver:
             self._abandon()
 
     def _spool_lines(self, records: Sequence[SpoolRecord]) -> None:
-        """Append messages that came over TCP or TLS."""
-        if not records:
-            return
-        try:
+        """Append lines that came over TCP or TLS."""
+        if records:
             octets = self._intake.encode(records, admitted=True)
+            self._append(octets, records, Listener.SYSLOG)
+
+    def _spool_messages(self, records: Sequence[SpoolRecord]) -> None:
+        """Append IPFIX messages that came over TCP or TLS, as they came."""
+        if records:
+            octets = b"".join(encode_record(*one[:5], bytes(one.body)) for one in records)
+            self._append(octets, records, Listener.IPFIX_STREAM)
+
+    def _append(self, octets: bytes, records: Sequence[SpoolRecord], listener: Listener) -> None:
+        try:
             if octets:
                 self._writer.append(octets, records[-1].received_ns)
         except OSError as error:
             log.error("spool_write_failed", error=error.strerror, messages=len(records))
             self._counters.add("collector_unspooled", len(records), listener="streams")
             first, last = records[0].received_ns, records[-1].received_ns
-            self._note_loss(Listener.SYSLOG, Loss(first, last, len(records)))
+            self._note_loss(listener, Loss(first, last, len(records)))
             self._abandon()
 
     def _abandon(self) -> None:

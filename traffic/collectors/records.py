@@ -30,6 +30,8 @@ class RecordKind(IntEnum):
     """A datagram larger than any UDP datagram may be; kept, never decoded."""
     LOSS = 3
     """The kernel dropped datagrams: from_ns, to_ns, how many."""
+    ENDED = 4
+    """A connection is over, and with it what was said in its session; no body."""
 
 
 class Listener(IntEnum):
@@ -38,6 +40,8 @@ class Listener(IntEnum):
     NETFLOW = 1
     IPFIX = 2
     SYSLOG = 3
+    IPFIX_STREAM = 4
+    """IPFIX over TCP or TLS; each message is a record."""
 
 
 class SpoolRecord(NamedTuple):

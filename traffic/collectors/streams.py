@@ -1,4 +1,4 @@
-"""Syslog over TCP and TLS: many connections in one thread beside the receive loop.
+"""Syslog and IPFIX over TCP and TLS: many connections in one thread beside the receive loop.
 
 A handshake or a slow sender never holds up the flows. What is received waits, within bounds,
 for the receive loop, which alone writes the spool; when it does not come, the connections are
@@ -15,8 +15,8 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from common import clock
 from common.config import Config
@@ -24,8 +24,8 @@ from common.errors import BackendUnavailable, ConfigError, MalformedPacket
 from common.logging import get_logger
 from common.metrics import Counters
 from common.net import parse_listen
-from traffic.collectors.records import Listener, RecordKind, SpoolRecord, format_address
-from traffic.decoders.syslog.framing import Frame, Framer
+from traffic.collectors.records import RecordKind, SpoolRecord, format_address
+from traffic.collectors.services import Piece, Service, StreamFramer
 
 _WAITING_OCTETS = 8 << 20
 """Received but not spooled yet; beyond it nothing is read."""
@@ -44,6 +44,8 @@ _STOP_SECONDS = 5.0
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 120), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
 """A sender that was switched off gives its place back after four minutes."""
 
+_SENDERS = {"syslog": "logger", "ipfix": "exporter"}
+
 log = get_logger(__name__)
 
 
@@ -57,24 +59,20 @@ class _Connection:
     port: int
     tls: bool
     since: float
-    framer: Framer = field(default_factory=Framer)
+    framer: StreamFramer
     ready: bool = False
     """The TLS handshake is over, or there is none."""
     unfinished_since: float | None = None
 
 
 class StreamListeners:
-    """Owns the listening sockets and the connections; `start`, then `take`, then `stop`."""
+    """Owns a service's listening sockets and connections; `start`, then `take`, then `stop`."""
 
-    def __init__(
-        self, config: Config, counters: Counters, may_send: Callable[[bytes], bool]
-    ) -> None:
+    def __init__(self, config: Config, counters: Counters, service: Service) -> None:
         self._config = config
         self._counters = counters
-        self._may_send = may_send
-        self._named = bool(config.collector.loggers)
-        self._most = config.collector.syslog_connections
-        self._most_each = max(4, self._most // 8)
+        self._service = service
+        self._most_each = max(4, service.most // 8)
         self._selector = selectors.DefaultSelector()
         self._listening: list[socket.socket] = []
         self._connections: set[_Connection] = set()
@@ -95,17 +93,19 @@ class StreamListeners:
             BackendUnavailable: an address cannot be bound.
             ConfigError: the certificate cannot be used.
         """
-        collector = self._config.collector
-        listens = [(one, None) for one in collector.syslog_tcp]
-        if collector.syslog_tls:
-            context = _context(self._config)
-            listens += [(one, context) for one in collector.syslog_tls]  # type: ignore[misc]
+        service = self._service
+        listens = [(one, None) for one in service.tcp]
+        if service.tls:
+            context = _context(self._config, service)
+            listens += [(one, context) for one in service.tls]  # type: ignore[misc]
         if not listens:
             return
         for listen, tls in listens:
             self._bind(listen, tls)
         self.handle = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="syslog-streams", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"{service.name}-streams", daemon=True
+        )
         self._thread.start()
 
     def take(self) -> list[SpoolRecord]:
@@ -186,12 +186,13 @@ class StreamListeners:
             return
         peer = _packed(sock.family, address[0])
         # Where senders prove themselves by a certificate, no list of addresses is needed.
-        proven = tls is not None and tls.verify_mode is ssl.CERT_REQUIRED and not self._named
-        if not (proven or self._may_send(peer)):
-            self._count("collector_unknown_logger")
+        is_proof = tls is not None and tls.verify_mode is ssl.CERT_REQUIRED
+        proven = is_proof and not self._service.named
+        if not (proven or self._service.may_send(peer)):
+            self._count(f"collector_unknown_{_SENDERS[self._service.name]}")
             sock.close()
             return
-        if len(self._connections) >= self._most or self._held[peer] >= self._most_each:
+        if len(self._connections) >= self._service.most or self._held[peer] >= self._most_each:
             self._count("collector_streams_refused")
             sock.close()
             return
@@ -206,7 +207,9 @@ class StreamListeners:
             sock.close()
             return
         connection = _Connection(
-            *(sock, peer, address[1], tls is not None, time.monotonic()), ready=tls is None
+            *(sock, peer, address[1], tls is not None, time.monotonic()),
+            framer=self._service.make_framer(),
+            ready=tls is None,
         )
         self._connections.add(connection)
         self._held[peer] += 1
@@ -242,7 +245,10 @@ class StreamListeners:
         except OSError as error:
             self._count("collector_tls_failures")
             log.warning(
-                "syslog_tls_refused", peer=format_address(connection.peer), error=_said(error)
+                "stream_tls_refused",
+                service=self._service.name,
+                peer=format_address(connection.peer),
+                error=_said(error),
             )
             self._close(connection)
             return False
@@ -266,27 +272,33 @@ class StreamListeners:
             return False
         try:
             frames = connection.framer.feed(octets)
+            self._keep(connection, frames)
+            # What follows the last whole message may be none.
+            connection.framer.feed(b"")
         except MalformedPacket:
             self._count("collector_streams_malformed")
-            log.warning("syslog_stream_malformed", peer=format_address(connection.peer))
-            connection.framer = Framer()  # what it holds is no message
+            peer = format_address(connection.peer)
+            log.warning("stream_malformed", service=self._service.name, peer=peer)
+            connection.framer = self._service.make_framer()  # what it holds is no message
             self._close(connection)
             return False
-        self._keep(connection, frames)
         if not connection.framer.waiting:
             connection.unfinished_since = None
         elif frames or connection.unfinished_since is None:
             connection.unfinished_since = time.monotonic()
         return True
 
-    def _keep(self, connection: _Connection, frames: list[Frame]) -> None:
-        if not frames:
+    def _keep(
+        self, connection: _Connection, frames: Sequence[Piece], *, ended: bool = False
+    ) -> None:
+        """Let the receive loop have these messages, and with `ended` that they were the last."""
+        if not frames and not ended:
             return
         now_ns = clock.unix_nanoseconds()
         records = [
             SpoolRecord(
-                RecordKind.DATAGRAM if frame.whole else RecordKind.TRUNCATED,
-                Listener.SYSLOG,
+                RecordKind.DATAGRAM if frame.whole else self._service.cut,
+                self._service.listener,
                 now_ns,
                 connection.port,
                 connection.peer,
@@ -294,6 +306,9 @@ class StreamListeners:
             )
             for frame in frames
         ]
+        if ended:
+            head = (RecordKind.ENDED, self._service.listener, now_ns)
+            records.append(SpoolRecord(*head, connection.port, connection.peer, memoryview(b"")))
         with self._lock:
             self._waiting += records
             self._waiting_octets += sum(len(frame.octets) for frame in frames)
@@ -318,7 +333,8 @@ class StreamListeners:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(connection.sock)
         connection.sock.close()
-        self._keep(connection, connection.framer.finish())
+        rest = connection.framer.finish()
+        self._keep(connection, rest, ended=self._service.ends_sessions)
 
     def _count(self, name: str) -> None:
         with self._lock:
@@ -326,8 +342,11 @@ class StreamListeners:
         os.eventfd_write(self.handle, 1)
 
 
-def _context(config: Config) -> ssl.SSLContext:
-    """RFC 5425 section 4.2: the server proves itself; the sender where issuers are named."""
+def _context(config: Config, service: Service) -> ssl.SSLContext:
+    """The server proves itself; the sender where issuers are named.
+
+    RFC 5425 section 4.2; RFC 7011 section 11.2.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     chain, key = config.syslog_certificate, config.syslog_private_key
@@ -339,13 +358,12 @@ def _context(config: Config) -> ssl.SSLContext:
             " name another certificate",
             "collector.syslog_certificate",
         ) from error
-    if config.collector.syslog_ca is not None:
+    if service.ca is not None:
         try:
-            context.load_verify_locations(config.collector.syslog_ca)
+            context.load_verify_locations(service.ca)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
-                f"{config.collector.syslog_ca} cannot be used ({_said(error)})",
-                "collector.syslog_ca",
+                f"{service.ca} cannot be used ({_said(error)})", service.ca_key
             ) from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -132,6 +132,18 @@ class FlowDecoder:
         gaps = condense([*self._gaps.take(), *self.watch.take_gaps()])
         return Decoded(batch, gaps, counts, blocks, unread.kept, frozenset(self._sflow))
 
+    def end_session(self, exporter: str, port: int) -> None:
+        """A connection is over: its templates hold no more, and what waits for one waits in vain.
+
+        RFC 7011 section 8.1. To be called between two datagrams of `decode`.
+        """
+        session = sessions.session_name(exporter, port, sessions.STREAM)
+        for (sender, domain, number), late in self.store.forget_session(session):
+            self._give_up(sender, domain, number, late)
+        for key in [key for key in self.watch.streams if key[0] == session]:
+            del self.watch.streams[key]
+        self.starts.forget(session)
+
     def _version_5(self, exporter: str, received_ms: int, payload: memoryview) -> None:
         head = netflow5.decode_datagram(payload)
         key = (exporter, 5, head.engine)
@@ -165,7 +177,7 @@ class FlowDecoder:
     def _version_10(self, datagram: Datagram, received_ms: int) -> None:
         head = ipfix.decode_header(datagram.payload)
         domain = head.domain
-        session = sessions.session_name(datagram.exporter, datagram.port)
+        session = sessions.session_name(datagram.exporter, datagram.port, datagram.listener)
         stream = (session, sessions.VERSION, domain)
         self._follow(datagram.exporter, session, domain, received_ms)
         flows: int | None = 0

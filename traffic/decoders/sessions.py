@@ -1,6 +1,7 @@
 """What is known of IPFIX exporters beside their templates: sessions, and when they were started.
 
-RFC 7011 section 10.3: over UDP a transport session is an address and a port. Its message
+RFC 7011 section 10.3: over UDP a transport session is an address and a port; over TCP it is a
+connection, and is over with it. Its message
 header has no uptime, so flows told in uptime need the moment the exporter was started.
 """
 
@@ -19,15 +20,18 @@ UNKNOWN = -1
 STALE_MS = 3_600_000
 """No exporter tells of a flow that ended an hour ago: it was restarted instead."""
 
+STREAM = "ipfix-tcp"
+"""Of our listeners the one whose sessions are connections."""
+
 _PORT = " port "
 _MODULUS = 1 << 32
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-def session_name(exporter: str, port: int) -> str:
+def session_name(exporter: str, port: int, listener: str = "") -> str:
     """A transport session as it stands in keys and in the source of a gap."""
-    return f"{exporter}{_PORT}{port}"
+    return f"{exporter}{_PORT}{'tcp/' if listener == STREAM else ''}{port}"
 
 
 def exporter_of(sender: str) -> str:
@@ -52,6 +56,12 @@ class StartTimes:
     def tell(self, key: tuple[str, int], init_ms: int) -> None:
         """An options record said when the exporter was started."""
         _bounded(self.told, key)[key] = init_ms
+
+    def forget(self, session: str) -> None:
+        """A session is over; the next of that name is another exporter's, or another start's."""
+        for table in (self.told, self.reckoned):
+            for key in [key for key in table if key[0] == session]:
+                del table[key]
 
     def uptime_ms(self, key: tuple[str, int], exported_ms: int) -> int:
         """The exporter's uptime when it sent a message; UNKNOWN when it never told its start."""

@@ -142,6 +142,18 @@ class TemplateStore:
             if key[:2] == (sender, domain) and (template.plan is None) == options:
                 self.withdraw(key)
 
+    def forget_session(self, sender: str) -> list[tuple[Key, PendingSet]]:
+        """Forget every template of `sender`; returns what waited for one, which is let go."""
+        for key in [key for key in self.templates if key[0] == sender]:
+            self.withdraw(key)
+        gone = []
+        for key in [key for key in self.pending if key[0] == sender]:
+            for late in self.pending.pop(key):
+                gone.append((key, late))
+                self._waiting -= 1
+                self.pending_octets -= len(late.body) + PENDING_OVERHEAD
+        return gone
+
     def wait(self, key: Key, late: PendingSet) -> list[tuple[Key, PendingSet]]:
         """Keep `late` until its template comes; returns what had to go to make room."""
         queue = self.pending.setdefault(key, deque())
@@ -170,6 +182,12 @@ class TemplateStore:
             places[key] = place + 1
             found.append((key, queue[place]))
         return found
+
+    def forget_waiting(self) -> None:
+        """Let go of everything that waits, without a word: for who decodes what is kept anyway."""
+        self.pending.clear()
+        self._order.clear()
+        self._waiting = self.pending_octets = 0
 
     def _is_live(self, one: tuple[Key, deque[PendingSet]]) -> bool:
         key, queue = one

@@ -161,7 +161,7 @@ def _read(
         recipient=str(asked.get("recipient") or "").strip(),
         reference=str(asked.get("reference") or "").strip(),
         notice_version=notice_version,
-        secret_until=read_moment(str(secret), zone) if secret else None,
+        secret_until=read_moment(str(secret), zone, end=True) if secret else None,
     )
 
 

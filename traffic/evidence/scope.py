@@ -172,7 +172,7 @@ def _moment(value: Any, name: str, zone: str) -> datetime:
         return value
     if not value:
         raise UsageError(f"give the period: --{name} TIME is missing")
-    return read_moment(str(value), zone)
+    return read_moment(str(value), zone, end=name == "to")
 
 
 def _named(asked: Mapping[str, Any], window: Window) -> Subject | None:

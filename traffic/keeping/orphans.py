@@ -26,9 +26,10 @@ def set_orphans_aside(archive: Path, node: str) -> int:
             return 0
         listed = {entry.path for entry in entries}
         found = 0
-        for kind in KINDS:
+        for kind in (*KINDS, "flow"):
             # Writers hold the lock from the rename to the line, so none is at work here.
-            for path in (archive / kind).rglob(f"{node}-t*.parquet"):
+            # `-t`: moved out of the database; `-r`: decoded again from what was kept.
+            for path in (archive / kind).rglob(f"{node}-[tr]*.parquet"):
                 if str(path.relative_to(archive)) not in listed:
                     path.rename(path.with_suffix(".orphan"))
                     found += 1

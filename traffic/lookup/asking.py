@@ -23,7 +23,7 @@ from traffic.lookup.persons import PersonQuestion, read_person_question, run_per
 from traffic.lookup.question import (
     Question,
     format_destination,
-    read_moment,
+    read_period,
     read_question,
     require_purpose,
 )
@@ -169,10 +169,7 @@ def _read_flows(tree: Mapping[str, Any], zone: str, database: Database) -> FlowQ
     if key and not tree.get("from") and not tree.get("to"):
         window = period_of_session(database, key)
     else:
-        window = Window(
-            read_moment(str(tree.get("from") or ""), zone),
-            read_moment(str(tree.get("to") or ""), zone),
-        )
+        window = read_period(tree.get("from"), tree.get("to"), zone)
     return FlowQuestion(
         address=parse_address(address) if address else None,
         user=user or None,

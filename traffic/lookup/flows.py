@@ -16,13 +16,13 @@ from common.config import Config
 from common.errors import NotFound, UsageError
 from common.net import IpAddress
 from traffic.archive.inside import Inside
-from traffic.archive.reading import Asked, FlowReader
+from traffic.archive.reading import Asked, FlowReader, FlowRecord
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import FlowsAnswer
-from traffic.lookup.sentences import NOT_A_PERSON, interpretation
+from traffic.lookup.sentences import LEFT_OUT, NOT_A_PERSON, interpretation
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
 from traffic.lookup.trees import flow_tree, gap_tree, held_tree
 from traffic.moments import to_milliseconds
@@ -117,6 +117,7 @@ def find_flows(
         "truncated": truncated,
         "gaps": [gap_tree(gap, zone) for gap in [*gaps, *([pending] if pending else [])]],
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
+        "warnings": _warnings(config, flows),
         "clock_error_ms": in_milliseconds(clock_error),
         "interpretation": {
             "from": interpretation(question.window.from_at, zone),
@@ -126,6 +127,12 @@ def find_flows(
         "confidentiality": config.lookup.confidentiality[True],
         "elapsed_ms": round((time.monotonic() - started) * 1000),
     }
+
+
+def _warnings(config: Config, flows: Sequence[FlowRecord]) -> list[str]:
+    """Said where outside ends are not kept now, or were not when these were stored."""
+    is_missing = any(flow.src is None or flow.dst is None for flow in flows)
+    return [LEFT_OUT] if is_missing or config.collector.without_destinations else []
 
 
 def period_of_session(database: Database, key: str) -> Window:

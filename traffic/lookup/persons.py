@@ -19,7 +19,7 @@ from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps
 from traffic.lookup.holders import is_known_name
 from traffic.lookup.let_go import find_let_go
-from traffic.lookup.question import read_moment, require_purpose
+from traffic.lookup.question import read_period, require_purpose
 from traffic.lookup.sentences import NOT_A_PERSON, interpretation
 from traffic.lookup.stays import Stay, find_stays, of_person
 from traffic.lookup.store import DatabaseStore, record_reading
@@ -65,9 +65,7 @@ def read_person_question(tree: Mapping[str, Any], zone: str) -> PersonQuestion:
     user = str(tree.get("user") or "").strip()
     if not user:
         raise UsageError("give the user name that is asked about: --user NAME")
-    window = Window(
-        read_moment(str(tree.get("from") or ""), zone), read_moment(str(tree.get("to") or ""), zone)
-    )
+    window = read_period(tree.get("from"), tree.get("to"), zone)
     if window.from_at > window.to_at:
         raise UsageError("the period ends before it begins")
     return PersonQuestion(user=user, window=window, case=case, reason=reason)

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from common.clock import utc_now
 from common.errors import UsageError
 from common.net import IpAddress, find_mac, parse_address
-from common.thai_time import read_time
+from common.thai_time import read_bound, read_time
 from traffic.lookup.attribution import Window
 
 CLOCK_ERROR_MS = 1000
@@ -104,6 +104,7 @@ class FlowsAnswer(TypedDict, total=False):
     truncated: bool
     gaps: list[dict[str, Any]]
     pending_until: str | None
+    warnings: list[str]
     clock_error_ms: int
     elapsed_ms: int
     interpretation: dict[str, dict[str, str]]
@@ -125,13 +126,20 @@ def require_purpose(case: str | None, reason: str | None) -> tuple[str, str]:
     return case, reason
 
 
-def read_moment(text: str, zone: str) -> datetime:
-    """The time in `text`, as `common.thai_time` reads it; a date alone is its first moment.
+def read_moment(text: str, zone: str, *, end: bool = False) -> datetime:
+    """The time in `text`; a date alone is its first moment, with `end` its last one.
+
+    As orders to keep records and registers read it, so that one day is one day everywhere.
 
     Raises:
         UsageError: the text is not a time, or one that no record can have.
     """
-    return read_time(text, zone, now=utc_now(), needs_clock=False).moment
+    return read_bound(text, zone, now=utc_now(), end=end)
+
+
+def read_period(begin: Any, end: Any, zone: str) -> Window:
+    """From `begin` to `end`; the day of an `end` without a time of day belongs to it."""
+    return Window(read_moment(str(begin or ""), zone), read_moment(str(end or ""), zone, end=True))
 
 
 def read_mac(text: str) -> str:

@@ -17,6 +17,12 @@ NOT_A_PERSON = {
     ),
 }
 
+LEFT_OUT = (
+    "Where an end of a connection is missing, its sender did not tell it or the site keeps no"
+    " outside ends of what that sender tells."
+)
+"""Of flows (R19)."""
+
 
 def interpretation(moment: datetime, zone: str, read: ReadTime | None = None) -> dict[str, str]:
     """How a time was understood: B.E. and C.E. in the site's zone, and UTC."""

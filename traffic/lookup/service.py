@@ -61,6 +61,10 @@ MAX_TRANSLATIONS = 2000
 """Inside addresses listed behind one public address; beyond it the answer says so."""
 
 NOT_A_PERSON = "The answer names an account or device, not who was at the keyboard."
+NO_DESTINATIONS = (
+    "Of some senders the outside ends of connections are not kept; who shared an outside port at"
+    " the same time cannot be told apart there."
+)
 NO_PORT = "Without a port, everyone behind this public address is a candidate."
 LATER = (
     "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after it"
@@ -153,7 +157,7 @@ def run_lookup(
         "candidates": candidates,
         "translations": [_translation(one, zone) for one in found],
         "gaps": cut_gaps(view, [gap_tree(gap, zone) for gap in result.gaps]),
-        "warnings": _warnings(question, window, evidence, result),
+        "warnings": _warnings(config, question, window, evidence, result),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "truncated": truncated,
         "clock_error_ms": in_milliseconds(clock_error),
@@ -313,11 +317,13 @@ def _translations(
 
 
 def _warnings(
-    question: Question, window: Window, evidence: _Evidence, result: Attribution
+    config: Config, question: Question, window: Window, evidence: _Evidence, result: Attribution
 ) -> list[str]:
     warnings = [NOT_A_PERSON]
     if evidence.translations and question.port is None:
         warnings.append(NO_PORT)
+    if evidence.translations and config.collector.without_destinations:
+        warnings.append(NO_DESTINATIONS)
     if evidence.truncated:
         warnings.append(CUT)
     if any(_is_unproven(one, result.candidates) for one in result.candidates):

@@ -48,6 +48,8 @@ def ports_of(config: Config) -> list[Port]:
         ("collector", "collector.netflow", collector.netflow, datagram),
         ("collector", "collector.ipfix", collector.ipfix, datagram),
         ("collector", "collector.syslog", collector.syslog, datagram),
+        ("collector", "collector.ipfix_tcp", collector.ipfix_tcp, stream),
+        ("collector", "collector.ipfix_tls", collector.ipfix_tls, stream),
         ("collector", "collector.syslog_tcp", collector.syslog_tcp, stream),
         ("collector", "collector.syslog_tls", collector.syslog_tls, stream),
     ]

@@ -23,6 +23,7 @@ from traffic.collectors.paths import collector_paths, node_name
 from traffic.collectors.tail import check_tail
 from traffic.witnesses.copies import reachable_copies
 from traffic.witnesses.delivery import Witnessed, deliver, standing
+from yuenyan.commands.decoding import decode_raw
 from yuenyan.commands.keeping import move, purge
 from yuenyan.commands.rows import rows
 from yuenyan.commands.tables import print_fields, print_json, print_table
@@ -37,6 +38,7 @@ def archive_command() -> None:
     """State, verification, sealing, proofs and retention of the archive."""
 
 
+archive_command.add_command(decode_raw)
 archive_command.add_command(move)
 archive_command.add_command(purge)
 archive_command.add_command(rows)

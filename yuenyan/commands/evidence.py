@@ -26,8 +26,8 @@ def evidence_command() -> None:
 
 @evidence_command.command("export")
 @click.option("--case", default="", metavar="TEXT", help="The case it is for.")
-@click.option("--from", "from", metavar="TIME", help="Buddhist or common era.")
-@click.option("--to", "to", metavar="TIME")
+@click.option("--from", "from", metavar="TIME", help="First moment or day, of either era.")
+@click.option("--to", "to", metavar="TIME", help="Last moment or day: a date alone counts whole.")
 @click.option("--out", required=True, metavar="FILE", help="The bundle, a new .zip file.")
 @click.option("--reason", default="", metavar="TEXT", help="Why it is given out.")
 @click.option("--address", metavar="IP", help="Only what bears on this address.")

@@ -11,9 +11,8 @@ import click
 
 from common.errors import UsageError
 from common.net import parse_address
-from traffic.lookup.attribution import Window
 from traffic.lookup.flows import DEFAULT_LIMIT, FlowQuestion, find_flows, period_of_session
-from traffic.lookup.question import read_moment, require_purpose
+from traffic.lookup.question import read_period, require_purpose
 from yuenyan.commands.answers import (
     APPROVAL,
     ASK_APPROVAL,
@@ -32,8 +31,8 @@ from yuenyan.context import Context
 @click.option("--user", metavar="NAME")
 @click.option("--address", metavar="IP")
 @click.option("--session", metavar="ID", help="Of one session, as `session list` names it.")
-@click.option("--from", "from_text", metavar="TIME")
-@click.option("--to", "to_text", metavar="TIME")
+@click.option("--from", "from_text", metavar="TIME", help="First moment or day.")
+@click.option("--to", "to_text", metavar="TIME", help="Last moment or day.")
 @click.option("--limit", type=click.IntRange(1), default=DEFAULT_LIMIT, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0, help="Flows to pass over first.")
 @CASE
@@ -61,7 +60,8 @@ def flows_command(
 ) -> None:
     """The flows of a person, an address or a session. Every reading is recorded.
 
-    A session needs no --from and --to: without them it is asked from its start to its end.
+    A session needs no --from and --to: without them it is asked from its start to its end. A
+    date alone is taken whole: --to 30/11/2569 has that day too.
     """
     config = context.config
     zone = config.site.timezone
@@ -69,7 +69,7 @@ def flows_command(
     if session is not None and from_text is None and to_text is None:
         window = period_of_session(context.database, session)
     elif from_text and to_text:
-        window = Window(read_moment(from_text, zone), read_moment(to_text, zone))
+        window = read_period(from_text, to_text, zone)
     else:
         raise UsageError("give the period: --from TIME --to TIME")
     question = FlowQuestion(
@@ -126,6 +126,8 @@ def flows_command(
         )
         click.echo(f"{len(flows)} flows")
         print_gaps(answer["gaps"])
+    for warning in answer["warnings"]:
+        click.echo(f"yuenyan: {warning}", err=True)
     if answer["truncated"]:
         click.echo(
             f"yuenyan: there are more flows; go on with --offset {offset + len(flows)}", err=True

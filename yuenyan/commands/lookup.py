@@ -31,8 +31,8 @@ from yuenyan.context import Context
 @click.option("--destination", metavar="IP[:PORT]", help="Where the traffic went, if known.")
 @click.option("--mac", metavar="MAC", help="Who used this device, instead of an address.")
 @click.option("--user", metavar="NAME", help="What a person had, between --from and --to.")
-@click.option("--from", "from_text", metavar="TIME")
-@click.option("--to", "to_text", metavar="TIME")
+@click.option("--from", "from_text", metavar="TIME", help="First moment or day.")
+@click.option("--to", "to_text", metavar="TIME", help="Last moment or day.")
 @click.option("--tolerance-seconds", type=click.FloatRange(min=0), default=0.0, metavar="S")
 @CASE
 @REASON
@@ -61,6 +61,7 @@ def lookup_command(
 
     Names are shown: every look-up is recorded with the case, the reason and who has the shell.
     Times: 15 ม.ค. 2568 14.30 น., 15/1/2568 14:30, 2025-01-15T14:30:00+07:00 (docs/lookup.md).
+    Of a period a date alone is taken whole: --to 30/11/2569 has that day too.
     """
     from traffic.lookup.asking import NAMED, Kind, read_asked, run_asked
     from traffic.lookup.pseudonyms import site_key

@@ -116,6 +116,11 @@ def role_command() -> None:
     metavar="N",
     help="Devices without a login that each of its people may register alone; 0: none.",
 )
+@click.option(
+    "--guardian-consent",
+    type=click.Choice(["required", "not-required"]),
+    help="Whether its people are let in only with one (yuenyan consent).",
+)
 @click.option("--hours", metavar="TEXT", help="'mon-fri 07:30-17:00; sat 08:00-12:00'; `always`.")
 @click.option(
     "--recoverable",
@@ -141,6 +146,7 @@ def role_set(
     role: str,
     hours: str | None,
     own_devices: int | None,
+    guardian_consent: str | None,
     no_limit: tuple[str, ...],
     recoverable: str | None,
     live: str | None,
@@ -166,6 +172,10 @@ def role_set(
         if own_devices is not None:
             session.flush()
             roles.set_own_devices(session, office, role, own_devices, context.actor)
+        if guardian_consent is not None:
+            session.flush()
+            needed = guardian_consent == "required"
+            roles.set_guardian_consent(session, office, role, needed, context.actor)
         if recoverable is not None:
             session.flush()
             kind = Recoverable(recoverable)
@@ -189,6 +199,9 @@ def _tell(followed: role_changes.Followed) -> None:
             click.echo(f"live sessions {what}: {number}")
 
 
+_CHOICES = ("own_devices", "recoverable", "guardian_consent")
+
+
 @role_command.command("list")
 @_JSON
 @click.pass_obj
@@ -196,7 +209,7 @@ def role_list(context: Context, as_json: bool) -> None:
     """Every role; no number means no limit."""
     with context.database.read() as session:
         found = session.scalars(select(Role).order_by(Role.name)).all()
-    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", "own_devices", "recoverable")
+    columns = ("name", "for_guests", *_LIMITS, *_TEXTS, "hours", *_CHOICES)
     if as_json:
         print_json([{column: getattr(role, column) for column in columns} for role in found])
         return

@@ -18,13 +18,15 @@ from db.models import (
     AddressInterval,
     AuditEvent,
     Gap,
+    GuardianConsent,
     NasClient,
     NetworkSession,
     Person,
+    Role,
 )
 from identity.domain.levels import Level
 from identity.domain.registers import Register
-from identity.services import notices, published, registers
+from identity.services import guardians, notices, published, registers
 from identity.services.officers import has_level
 from identity.services.published import Kind
 from identity.services.registers import Alarm
@@ -262,6 +264,26 @@ def check_notice(site: Site) -> Shown:
         f"ผู้ใช้ {people - untold} จาก {people} คนรับทราบหรือได้รับประกาศความเป็นส่วนตัว มีรุ่นและค่าแฮชบันทึกไว้"
         f" ยังไม่ได้รับ {untold} คน ต้องแจ้งให้ทราบ (yuenyan notice give)"
         f" {rules_th}",
+    )
+
+
+def check_guardians(site: Site) -> Shown:
+    needing = site.session.scalars(
+        select(Role.name).where(Role.guardian_consent).order_by(Role.name)
+    ).all()
+    given = site.count(GuardianConsent.withdrawn_at.is_(None))
+    if not needing:
+        return _shown(
+            Status.IN_PLACE,
+            f"no role lets its people in only with a consent; {given} are recorded",
+            f"ไม่มีบทบาทใดกำหนดให้ต้องมีความยินยอมของผู้ปกครอง บันทึกไว้ {given} รายการ",
+        )
+    missing = guardians.count_missing(site.session)
+    names = ", ".join(needing)
+    return _shown(
+        Status.ATTENTION if missing else Status.IN_PLACE,
+        f"needed by: {names}; {given} in force, {missing} people have none and are refused",
+        f"บทบาทที่ต้องมี: {names} มีผลอยู่ {given} รายการ ยังไม่มีและเข้าใช้ไม่ได้ {missing} คน",
     )
 
 

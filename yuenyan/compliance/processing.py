@@ -78,6 +78,21 @@ ACTIVITIES: tuple[Activity, ...] = (
         kept="identity",
     ),
     Activity(
+        key="guardians",
+        name=Text("consent of guardians", "ความยินยอมของผู้ปกครอง"),
+        people=Text("pupils and their guardians", "นักเรียนและผู้ปกครอง"),
+        purpose=Text(
+            "to show that a guardian agreed, where a school makes a service depend on it",
+            "เป็นหลักฐานว่าผู้ปกครองให้ความยินยอม ในกรณีที่สถานศึกษากำหนดให้ต้องมี",
+        ),
+        basis=Text(
+            "consent and the duty to be able to show it, PDPA s.19 and s.20",
+            "ความยินยอมและหน้าที่ต้องแสดงหลักฐานได้ พ.ร.บ. คุ้มครองข้อมูลส่วนบุคคล มาตรา 19 และ 20",
+        ),
+        tables=("guardian_consent",),
+        kept="identity",
+    ),
+    Activity(
         key="sessions",
         name=Text("logins, sessions and addresses", "การเข้าใช้ ช่วงการใช้งาน และหมายเลขไอพี"),
         people=_USERS,
@@ -157,6 +172,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "approver_scope",
             "approver_role",
             "officer_level",
+            "api_token",
             "unlock_request",
         ),
         kinds=("admin",),
@@ -227,6 +243,7 @@ def record_of_processing(config: Config, language: str) -> dict[str, Any]:
         "security": SECURITY.of(language),
         "home_institutions": sorted(realm.name for realm in config.proxy.realm),
         "directories": sorted(config.directory),
+        "without_destinations": sorted(config.collector.without_destinations),
         "activities": [_tree(one, config, language) for one in ACTIVITIES],
         "without_personal_data": sorted(WITHOUT_PEOPLE),
     }

@@ -140,6 +140,15 @@ LINES: tuple[_Line, ...] = (
         checks.check_notice,
     ),
     _Line(
+        "guardians",
+        Text(
+            "Guardians agree where a minor's consent is relied on",
+            "ผู้ปกครองให้ความยินยอมในกรณีที่อาศัยความยินยอมของผู้เยาว์",
+        ),
+        _pdpa("20"),
+        checks.check_guardians,
+    ),
+    _Line(
         "subjects",
         Text("Requests about own data are answered in time", "ตอบคำขอใช้สิทธิทันกำหนด"),
         _pdpa("30"),

@@ -37,6 +37,8 @@ ENDS: Mapping[Ended, LazyString] = {
 KINDS: Mapping[str, LazyString] = {
     "account": _("Name, user name, class, how to reach you"),
     "mailbox": _("Your e-mail address"),
+    "guardian_consents": _("Consent of your guardian"),
+    "api_tokens": _("Tokens of programs that ask in your name"),
     "registrations": _("Your registration"),
     "devices": _("Devices registered in your name"),
     "device_names": _("Names you gave your devices; devices of your voucher"),

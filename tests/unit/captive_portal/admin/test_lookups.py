@@ -336,3 +336,19 @@ def test_nobody_decides_for_whoever_made_them_an_officer(
     told = custodian.follow(f"{path}/decide", path, decision="approve")
     assert "You and the asker may be one person" in told
     assert "agreed to" in signed_in("head").follow(f"{path}/decide", path, decision="approve")
+
+
+def test_a_wish_is_read_out_in_words_and_thai_time(office: Office, signed_in: SignIn) -> None:
+    require_second_person(office)
+    coordinator, custodian = signed_in("prasan"), signed_in("kepkhomun")
+    asked = question(office) | {"at": "22/11/2569 14.30 น.", "protocol": "udp", "port": "53"}
+    path = coordinator.post("/lookup/unlocks/", "/lookup/", **asked).location
+    page = custodian.client.get(f"{path}?lang=th").text
+    for label, value in (
+        ("วันและเวลา", "22 พ.ย. 2569 14:30:00"), ("พอร์ต", "53"), ("โพรโทคอล", "UDP"),
+    ):  # fmt: skip
+        assert re.search(f"<i>{label}</i> {value}<", page), label
+    assert "<i>at</i>" not in page and "+00:00" not in page and "tolerance_seconds" not in page
+    page = custodian.client.get(f"{path}?lang=en").text
+    assert "<i>Date and time</i> 22 Nov 2026 14:30:00<" in page
+    assert "<i>Give or take, seconds</i> 30<" in page

@@ -37,6 +37,8 @@ SECOND = {Level.CUSTODIAN, Level.COORDINATOR}
 KEEPERS = {Level.CUSTODIAN, Level.COORDINATOR}
 REGISTERS = KEEPERS | {Level.AUDITOR}
 CUSTODIAN = {Level.CUSTODIAN}
+TOKENS = ASKERS | ADMIN_ONLY
+CONSENTS = {Level.ADMIN, Level.COORDINATOR, Level.SCHOOL}
 OVERSIGHT = {Level.CUSTODIAN, Level.AUDITOR}
 
 ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
@@ -124,6 +126,15 @@ ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
     ("GET", "/texts/new", {Level.ADMIN, Level.COORDINATOR}),
     ("POST", "/texts/new", {Level.ADMIN, Level.COORDINATOR}),
     ("GET", "/texts/999", STAFF),
+    ("GET", "/consents/", CONSENTS),
+    ("GET", "/consents/new", CONSENTS),
+    ("POST", "/consents/new", CONSENTS),
+    ("POST", "/consents/import", CONSENTS),
+    ("POST", "/consents/999/withdraw", CONSENTS),
+    ("GET", "/tokens/", TOKENS),
+    ("GET", "/tokens/new", TOKENS),
+    ("POST", "/tokens/new", TOKENS),
+    ("POST", "/tokens/999/revoke", TOKENS),
 ]
 
 

@@ -26,7 +26,8 @@ from identity.services import nas, people, roles, vouchers
 from tests.unit.captive_portal.admin.conftest import Officer
 from traffic.lookup.attribution import Outcome
 from traffic.lookup.coverage import GAP_REASONS
-from traffic.lookup.service import CUT, LATER, NO_PORT, UNPROVEN
+from traffic.lookup.sentences import LEFT_OUT
+from traffic.lookup.service import CUT, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
 from traffic.lookup.stations import MADE_UP
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
@@ -83,7 +84,15 @@ def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.SIGNINGS) == set(Signing)
     assert set(words.STRENGTHS) == set(Strength)
     assert set(words.LOOKUP_OUTCOMES) == set(words.STATION_OUTCOMES) == set(Outcome)
-    assert set(words.LOOKUP_WARNINGS) == {CUT, LATER, MADE_UP, NO_PORT, UNPROVEN}
+    assert set(words.LOOKUP_WARNINGS) == {
+        CUT,
+        LATER,
+        LEFT_OUT,
+        MADE_UP,
+        NO_DESTINATIONS,
+        NO_PORT,
+        UNPROVEN,
+    }
     assert set(words.GAP_REASONS) == GAP_REASONS
     causes = {value for key, value in vars(CloseCause).items() if key.isupper()}
     assert set(session_words.CLOSE_CAUSES) == causes

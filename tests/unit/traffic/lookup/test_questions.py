@@ -6,10 +6,12 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
+from common.clock import to_rfc3339
 from common.errors import Refused
 from db.engine import Database
 from db.models import AuditEvent, NetworkSession, UnlockRequest
@@ -27,7 +29,9 @@ from tests.unit.traffic.lookup.test_service import (
     database,
 )
 from tests.vectors.flows.datagrams import Flow
+from traffic.evidence.scope import _moment
 from traffic.lookup.pseudonyms import pseudonym
+from traffic.lookup.question import read_period
 
 __all__ = ["database"]
 
@@ -349,3 +353,26 @@ def test_nobody_agrees_to_the_own_wish(office: Office, site: Site) -> None:
         for number in (own, at_console):
             with pytest.raises(Refused, match="own wish"):
                 unlocking.approve(session, office, number, head, "")
+
+
+def test_a_date_alone_ends_a_period_with_its_last_moment_everywhere(
+    site: Site, database: Database
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    archive_flows(site, Flow())
+    day = ("--from", "18/11/2569", "--to", "18/11/2569")
+    flows = tree(site.yuenyan("flows", "--user", "somchai", *day, *PURPOSE, "--json"))
+    assert len(flows["flows"]) == 1
+    person = tree(site.yuenyan("lookup", "--user", "somchai", *day, *PURPOSE, "--json"))
+    assert len(person["sessions"]) == 1
+    for found in (flows, person):
+        said = found["interpretation"]
+        assert said["from"]["thai"].endswith("18 พฤศจิกายน พ.ศ. 2569 เวลา 00:00:00 น.")
+        assert said["to"]["thai"].startswith("18 พฤศจิกายน พ.ศ. 2569 เวลา 23:59:59")
+    moments = [_moment("18/11/2569", name, "Asia/Bangkok") for name in ("from", "to")]
+    there = [one.astimezone(ZoneInfo("Asia/Bangkok")) for one in moments]
+    assert [f"{one:%d %H:%M:%S}" for one in there] == ["18 00:00:00", "18 23:59:59"]
+    period = read_period("18/11/2569", "18/11/2569 12:00", "Asia/Bangkok")
+    assert f"{period.to_at:%H:%M}" == "05:00", "a time of day is taken as it is"
+    again = read_period(to_rfc3339(moments[0]), to_rfc3339(moments[1]), "Asia/Bangkok")
+    assert [again.from_at, again.to_at] == moments, "an approval asks the same question again"
