@@ -41,6 +41,7 @@ from traffic.collectors.records import (
     whole_octets,
 )
 from traffic.collectors.spool import closed_files, spool_number
+from traffic.collectors.tail import last_own
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import FlowGap, GapList, GapReason
@@ -86,17 +87,16 @@ class Archivist:
             cut = self._manifest.recover()
             if cut:
                 log.warning("manifest_end_set_aside", octets=cut)
-            entries = self._manifest.entries()
-        own = [entry for entry in entries if entry.node == self._paths.node and entry.spools]
-        self.consumed = max((max(entry.spools) for entry in own), default=0)
+            last = last_own(self._manifest.committed(), self._paths.node)
+        self.consumed = max(last.spools) if last else 0
         self._decoder = FlowDecoder(self._hour)
         self._desk.watch.load(None)
-        if own:
-            self._load(own[-1].state)
+        if last is not None:
+            self._load(last.state)
         for path in closed_files(self._paths.spool):
             if spool_number(path) <= self.consumed:
                 path.unlink()
-        self._remove_unlisted({entry.path for entry in entries})
+        self._remove_unlisted()
 
     def reload(self) -> None:
         """After a failure: forget what is not committed."""
@@ -285,19 +285,38 @@ class Archivist:
             # Templates come again by themselves; what waited for one is lost, and said so.
             log.error("decoder_state_lost", state=name, error=str(error))
 
-    def _remove_unlisted(self, listed: set[str]) -> None:
-        """Delete segments of a commit that did not happen; their spool files still exist."""
+    def _remove_unlisted(self) -> None:
+        """Delete segments of a commit that did not happen; their spool files still exist.
+
+        No line names a spool above `consumed`, so none names a segment made of one. Others
+        that no line names are for `archive verify` to find.
+        """
         archive = self._paths.archive
         waiting = {spool_number(path) for path in closed_files(self._paths.spool)}
         own = re.compile(rf"{re.escape(self._paths.node)}-(\d+)\.(?:parquet|aside)\Z")
-        for path in (found for kind in KINDS for found in archive.glob(f"{kind}/*/*/*")):
+        for path in (found for kind in KINDS for found in _files(archive / kind)):
             match = own.match(path.name)
-            if match and str(path.relative_to(archive)) not in listed:
+            if match and int(match[1]) > self.consumed:
                 if int(match[1]) in waiting:
                     log.warning("unfinished_segment_removed", path=path.name)
-                    path.unlink()
-                elif path.suffix == ".parquet":
-                    log.error("unlisted_segment_found", path=str(path))
+                    Path(path).unlink()
+                elif path.name.endswith(".parquet"):
+                    log.error("unlisted_segment_found", path=path.path)
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in the hours of the days in `folder`; as bare as it comes, for there is much."""
+    for day in _listed(folder):
+        for hour in _listed(day):
+            yield from _listed(hour)
+
+
+def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def segment_name(node: str, number: int) -> str:

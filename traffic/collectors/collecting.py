@@ -23,6 +23,7 @@ from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.receiver import Receiver
 from traffic.collectors.runs import Chronicler, GapCopier
 from traffic.collectors.spool import SpoolWriter, close_leftovers
+from traffic.collectors.tail import last_own
 from traffic.moments import from_micros
 
 _LOCK_SECONDS = 90
@@ -124,10 +125,8 @@ def _lock(paths: CollectorPaths, stop: _StopFlag) -> int:
 def _next_number(paths: CollectorPaths) -> int:
     """The number of the next spool file: above every one ever used on this node."""
     used = close_leftovers(paths.spool)
-    for entry in Manifest(paths.archive).entries():
-        if entry.node == paths.node and entry.spools:
-            used = max(used, *entry.spools)
-    return used + 1
+    last = last_own(Manifest(paths.archive).committed(), paths.node)
+    return max((used, *(last.spools if last else ()))) + 1
 
 
 def _alive_at(receiver: Receiver, started_at: datetime) -> Callable[[], datetime]:

@@ -48,7 +48,7 @@ archive_command.add_command(rows)
 def status(context: Context, as_json: bool) -> None:
     """What the archive holds, until when it is sealed, who has seen it, and known gaps."""
     config = context.config
-    found = archive_status(config.data_dir / "archive", config.site.timezone)
+    found = archive_status(config.data_dir / "archive", config.site.timezone, config.keys_dir)
     found["witnesses"] = [_witness_tree(config, one) for one in standing(config)]
     if as_json:
         print_json(found)

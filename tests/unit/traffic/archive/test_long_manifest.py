@@ -1,0 +1,115 @@
+"""A manifest of years is gone over in little memory, by everything that reads the whole of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.traffic.archive.test_verification import make_keys
+from traffic.archive.entries import Entry, encode_entry, entry_hash
+from traffic.archive.manifest import NAME
+from traffic.archive.seals import make_seal
+
+LINES = 300_000
+LONGEST_MS = 1_800_000_000_000
+ALLOWED_OCTETS = 48 << 20
+"""Beyond what the imports take. A list of the entries takes 600 million octets more."""
+
+_LEAST = """
+import resource, sys
+from pathlib import Path
+from common.clock import unix_milliseconds
+from traffic.archive.seals import make_seal
+from traffic.archive.status import archive_status
+from traffic.archive.manifest import Manifest
+from traffic.collectors.tail import last_own
+from traffic.keeping.policy import plan_purge
+from traffic.keeping.purge import Purger
+archive, keys, now = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+_MOST = """
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+ACTS = {
+    "status": "assert archive_status(archive, 'UTC')['entries'] == 300_000",
+    "collector start": "assert last_own(Manifest(archive).committed(), 'node').seq == 299_999",
+    "another node's start": "assert last_own(Manifest(archive).committed(), 'other') is None",
+    "seal": "assert make_seal(archive, keys, now).seq == 300_000",
+    "purge": """
+purger = Purger(archive, 'node')
+lines, timeline = purger.timeline(now)
+assert purger.finish() == 0
+assert not plan_purge(lines.present(), timeline, 120, ()).due
+assert purger.removals(0)[0].segments == 500
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Lines of half a year's minutes and one purge; only the last ones are chained truly."""
+    folder = tmp_path_factory.mktemp("long")
+    (folder / "archive").mkdir()
+    make_keys(folder / "keys")
+    path = folder / "archive" / NAME
+    pattern = encode_entry(entry(0)).replace(b'"seq":0,', b'"seq":%d,')
+    pattern = pattern.replace(b"node-000000000000", b"node-%012d").replace(b"[0]", b"[%d]")
+    with path.open("wb") as stream:
+        for number in range(1, LINES - 1):
+            stream.write(pattern % (number, number, number))
+        stream.write(encode_entry(whole(entry(LINES - 1))))
+        gone = tuple(entry(number).path for number in range(1, 501))
+        stream.write(
+            encode_entry(
+                whole(Entry(seq=LINES, kind="purge", node="node", removed=gone, written_ms=1))
+            )
+        )
+    yield folder
+    path.unlink()
+
+
+def entry(number: int) -> Entry:
+    return Entry(
+        seq=number,
+        kind="flow",
+        node="node",
+        path=f"flow/date=2026-11-22/hour=03/node-{number:012d}.parquet",
+        sha256="a" * 64,
+        records=100_000,
+        octets=1_700_000,
+        spools=(number,),
+        state="state-000000000001.json",
+        received_min_ms=LONGEST_MS,
+        received_max_ms=LONGEST_MS,
+        written_ms=LONGEST_MS,
+        prev="b" * 64,
+        hash="c" * 64,
+    )
+
+
+def whole(made: Entry) -> Entry:
+    values = {name: getattr(made, name) for name in Entry.__slots__}
+    return Entry(**{**values, "hash": entry_hash(made)})
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_manifest_of_300_000_lines_is_never_held_at_once(site: Path, act: str) -> None:
+    program = _LEAST + ACTS[act] + _MOST
+    arguments = [str(site / "archive"), str(site / "keys"), str(LONGEST_MS)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < ALLOWED_OCTETS
+
+
+def test_a_seal_of_a_long_list_is_the_next_one_s_beginning(site: Path) -> None:
+    archive, keys = site / "archive", site / "keys"
+    first = make_seal(archive, keys, LONGEST_MS)
+    assert first.seq == LINES
+    assert (archive / "manifest.checkpoint").stat().st_size < 1 << 16
