@@ -27,6 +27,7 @@ from common.config_office import Clock, OfficeDuties
 from common.config_onboarding import Onboarding
 from common.config_registration import Registration, Sms
 from common.config_section import Listen, Prefix, Section
+from common.config_store import Store
 from common.config_vouchers import Vouchers
 from common.config_words import told
 from common.errors import ConfigError, UsageError
@@ -305,6 +306,7 @@ class Config(Section):
     passwords: Passwords = Passwords()
     collector: Collector = Collector()
     archive: Archive = Archive()
+    store: Store = Store()
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()

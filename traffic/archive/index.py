@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.errors import ArchiveError, BackendUnavailable
+from traffic.archive.elsewhere import recall
 from traffic.archive.entries import Entry, decode_entry
 from traffic.archive.manifest import Manifest, unfinished
 
@@ -63,10 +64,12 @@ class ManifestIndex:
     def segments(self, kind: str, from_ms: int, to_ms: int, *, events: bool = False) -> list[Entry]:
         """Lines of segments that may hold something of a span, oldest first, purged ones left out.
 
-        With `events`, those alone that have records of translations made or ended.
+        With `events`, those alone that have records of translations made or ended. All are on
+        this disk then, wherever they were.
 
         Raises:
-            ArchiveError: a line is damaged.
+            ArchiveError: a line is damaged, or a segment in the object store.
+            BackendUnavailable: the object store does not answer.
         """
         found: list[Entry] = []
         table = self._table
@@ -88,7 +91,9 @@ class ManifestIndex:
         if not chosen:
             return []
         removed = self._purged()
-        return [entry for entry in chosen if entry.path not in removed]
+        found = [entry for entry in chosen if entry.path not in removed]
+        recall(self._manifest.archive, found)
+        return found
 
     def _purged(self) -> frozenset[str]:
         """Every path a purge took away, read once: after years there are many such lines."""

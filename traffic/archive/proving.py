@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ArchiveError, NotFound, Refused
+from traffic.archive.elsewhere import recall
 from traffic.archive.entries import decode_entry
 from traffic.archive.manifest import NAME
 from traffic.archive.proofs import FORMAT, Proven, check_proof, inclusion_path, leaf_hash
@@ -51,6 +52,8 @@ def prove(archive: Path, keys: Path, path: str) -> tuple[dict[str, Any], Proven]
         "public_key": (key := read_public_key(keys)).hex(),
     }
     file = archive / name
+    if not file.is_file() and name not in found.lines.purged():
+        recall(archive, [entry])
     sha256 = digest_file(file) if file.is_file() else entry.sha256
     try:
         return proof, check_proof(proof, sha256, key)

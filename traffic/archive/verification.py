@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common.config import RETENTION_FLOOR_DAYS
 from common.errors import ArchiveError
+from traffic.archive.elsewhere import read_place
 from traffic.archive.entries import (
     GENESIS,
     Entry,
@@ -39,6 +40,7 @@ from traffic.archive.sealed import (
 )
 from traffic.archive.seals import Seal, read_public_file, read_public_key, read_seals
 from traffic.archive.segments import digest_file
+from traffic.archive.store import ObjectStore
 from traffic.archive.witness_copies import WitnessCopy, compare
 
 MARK = "verified.json"
@@ -68,6 +70,8 @@ class Verified:
     """Where the operator said that the clock went back."""
     witnessed: dict[str, int]
     """Name of each witness copy -> how many seals of it are in the archive, all of them."""
+    away: int
+    """Segments that are in the object store alone, and whole there."""
     stamped_late: int
     """Seals that an authority first saw more than 25 hours after they say they were made."""
 
@@ -118,6 +122,7 @@ def verify_archive(
         ArchiveError: naming the first item that is altered, missing, moved or unlisted, or
             saying that nothing was sealed.
         ConfigError: the public key is missing.
+        BackendUnavailable: segments are in an object store that does not answer.
     """
     found = take_snapshot(archive)
     if found.torn:
@@ -151,6 +156,7 @@ def verify_archive(
         silences=find_silences(found.seals),
         declared=find_declared(found.seals),
         witnessed={copy.name: len(copy.hashes) for copy in witnesses},
+        away=held.away,
         stamped_late=stamped_late,
     )
 
@@ -180,6 +186,46 @@ class _Held:
     octets: int = 0
     purged_since: int = 0
     """Those that a purge took away meanwhile."""
+    away: int = 0
+    """Those that are in the object store alone."""
+
+
+class _Away:
+    """Segments that have left this disk; asks the store only when one is not here."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._store: ObjectStore | None = None
+        self._sizes: dict[str, int] | None = None
+        self._met: set[str] = set()
+
+    def check(self, entry: Entry, *, contents: bool) -> bool:
+        """Compare the object with its line.
+
+        Raises:
+            FileNotFoundError: it is not there either.
+            ArchiveError: it is altered.
+            BackendUnavailable: the store does not answer.
+        """
+        if self._sizes is None:
+            place = read_place(self._archive)
+            self._store = ObjectStore(place) if place else None
+            self._sizes = self._store.sizes() if self._store else {}
+        octets = self._sizes.get(entry.path)
+        if octets is None or self._store is None:
+            raise FileNotFoundError(entry.path)
+        if entry.path in self._met:
+            raise ArchiveError(entry.path, "is listed twice")
+        self._met.add(entry.path)
+        if octets != entry.octets:
+            raise ArchiveError(
+                entry.path, f"has {octets} octets instead of {entry.octets} in the object store"
+            )
+        if contents and self._store.digest(entry.path) != entry.sha256:
+            raise ArchiveError(
+                entry.path, "was altered in the object store: its SHA-256 is not the recorded one"
+            )
+        return True
 
 
 def _sealed_lines(seals: Sequence[Seal], witnesses: Sequence[WitnessCopy]) -> set[int]:
@@ -256,7 +302,7 @@ def _check_files(
     Args:
         digest: of the lines whose chain was checked.
     """
-    held, read = _Held(), hashlib.sha256()
+    held, read, away = _Held(), hashlib.sha256(), _Away(archive)
     unmet, unmet_removed = set(found.files), set(removed)
     gone: set[str] = set()
     for number, line in found.lines.numbered():
@@ -269,14 +315,16 @@ def _check_files(
                 raise ArchiveError(entry.path, "is listed twice")
             unmet_removed.discard(entry.path)
             continue
-        if entry.path not in found.files:
-            raise ArchiveError(entry.path, "is missing")
-        if entry.path not in unmet:
-            raise ArchiveError(entry.path, "is listed twice")
-        unmet.discard(entry.path)
+        if entry.path in found.files:
+            if entry.path not in unmet:
+                raise ArchiveError(entry.path, "is listed twice")
+            unmet.discard(entry.path)
         if entry.path not in gone:
             try:
-                _check_file(archive / entry.path, entry, contents=contents)
+                try:
+                    _check_file(archive / entry.path, entry, contents=contents)
+                except FileNotFoundError:
+                    held.away += away.check(entry, contents=contents)
             except FileNotFoundError:
                 gone |= _purged_since(archive, found.lines)
                 if entry.path not in gone:

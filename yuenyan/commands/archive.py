@@ -25,6 +25,7 @@ from traffic.witnesses.copies import reachable_copies
 from traffic.witnesses.delivery import Witnessed, deliver, standing
 from yuenyan.commands.keeping import move, purge
 from yuenyan.commands.rows import rows
+from yuenyan.commands.store import store_command
 from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -40,6 +41,7 @@ def archive_command() -> None:
 archive_command.add_command(move)
 archive_command.add_command(purge)
 archive_command.add_command(rows)
+archive_command.add_command(store_command)
 
 
 @archive_command.command("status")
@@ -235,6 +237,8 @@ def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) ->
         f"The archive is whole: {verified.segments} segments, {verified.records} records, "
         f"{verified.octets} octets, {verified.seals} seals."
     )
+    if verified.away:
+        click.echo(f"{verified.away} of the segments are in the object store alone.")
     if verified.purged:
         click.echo(f"{verified.purged} segments were purged when their time was over.")
     if verified.unsealed:
@@ -350,6 +354,7 @@ def _verified_tree(
         "records": verified.records,
         "octets": verified.octets,
         "purged": verified.purged,
+        "away": verified.away,
         "seals": verified.seals,
         "sealed_entries": verified.sealed_seq,
         "unsealed_entries": verified.unsealed,

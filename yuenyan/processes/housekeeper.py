@@ -31,6 +31,7 @@ from traffic.collectors.paths import node_name
 from traffic.keeping.keeper import Keeper, detail_of
 from yuenyan.checkup.machine import is_clock_kept
 from yuenyan.processes.clock_keeper import ClockKeeper
+from yuenyan.processes.storekeeper import Storekeeper
 from yuenyan.processes.postman import Postman
 from yuenyan.processes.witnessing import Watch
 
@@ -64,6 +65,8 @@ def run(config: Config) -> int:
     watch = Watch(config, database)
     postman = Postman(office, counters)
     postman.start()
+    storekeeper = Storekeeper(config)
+    storekeeper.start()
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
@@ -93,6 +96,7 @@ def run(config: Config) -> int:
         until_pass -= HEARTBEAT_SECONDS
         until_seal -= HEARTBEAT_SECONDS
         until_purge -= HEARTBEAT_SECONDS
+    storekeeper.stop()
     watch.stop()
     postman.stop()
     alive.stop()
