@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +36,9 @@ from traffic.collectors.records import (
     RecordKind,
     decode_loss,
     decode_records,
-    format_address,
     whole_octets,
 )
+from traffic.collectors.senders import Senders
 from traffic.collectors.spool import closed_files, spool_number
 from traffic.collectors.tail import last_own
 from traffic.decoders.batch import FlowBatch
@@ -63,16 +62,21 @@ log = get_logger(__name__)
 class Archivist:
     """The one writer of a node's flow segments; `recover` first, then `consume`."""
 
-    def __init__(self, config: Config, paths: CollectorPaths, counters: Counters) -> None:
+    def __init__(
+        self,
+        config: Config,
+        paths: CollectorPaths,
+        counters: Counters,
+        senders: Senders | None = None,
+    ) -> None:
         self._paths = paths
         self._counters = counters
-        self._networks = [ip_network(prefix) for prefix in config.collector.exporters]
+        self._senders = senders or Senders(config, None)
         self._manifest = Manifest(paths.archive)
         self._writer = SegmentWriter(paths.archive, Inside(config.collector.inside))
         self._tables = TableArchive(paths.archive, paths.node)
         self._hour = UnreadHour()
         self._decoder = FlowDecoder(self._hour)
-        self._names: dict[bytes, str | None] = {}
         self._losses: list[FlowGap] = []
         self._truncated: list[Unread] = []
         self._unkept = GapList()
@@ -108,8 +112,10 @@ class Archivist:
         octets = [memoryview(path.read_bytes()) for path in files]
         self._losses, self._truncated, self._unkept = [], [], GapList()
         self._desk.begin()
+        self._senders.refresh()
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
+        self._senders.note_refused()
         for view, path in zip(octets, files, strict=True):
             torn = len(view) - whole_octets(view) if len(view) else 0
             if torn:
@@ -191,7 +197,7 @@ class Archivist:
         for octets in spools:
             for kind, listener, received_ns, port, address, body in decode_records(octets):
                 if kind != RecordKind.LOSS and listener in _FLOWS:
-                    exporter = self._exporter(address)
+                    exporter = self._senders.exporter(address)
                     name = _FLOWS[Listener(listener)]
                     if exporter is None:
                         self._counters.add("collector_unknown_exporter")
@@ -240,17 +246,6 @@ class Archivist:
                 reason=GapReason.UNDECODABLE,
             )
         )
-
-    def _exporter(self, packed: bytes) -> str | None:
-        """The exporter's address as text, or None when it may not send flows."""
-        if packed not in self._names:
-            text = format_address(packed)
-            address = ip_address(text)
-            allowed = not self._networks or any(address in network for network in self._networks)
-            if not allowed:
-                log.warning("exporter_not_allowed", exporter=text)
-            self._names[packed] = text if allowed else None
-        return self._names[packed]
 
     def _count(self, decoded: Decoded) -> None:
         self._counters.add("collector_flows", len(decoded.batch))

@@ -22,6 +22,7 @@ from traffic.collectors.decoding import Sealer, start_decoder, stop_decoder
 from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.receiver import Receiver
 from traffic.collectors.runs import Chronicler, GapCopier
+from traffic.collectors.senders import EquipmentNote
 from traffic.collectors.spool import SpoolWriter, close_leftovers
 from traffic.collectors.tail import last_own
 from traffic.moments import from_micros
@@ -50,7 +51,13 @@ def run_collector(config: Config) -> int:
     decoder = start_decoder(config, lock)
     database = Database(config.database_url)
     copier = GapCopier(paths.archive, paths.state)
-    chronicler = Chronicler(database, paths.node, _alive_at(receiver, started_at), copier)
+    chronicler = Chronicler(
+        database,
+        paths.node,
+        _alive_at(receiver, started_at),
+        copier,
+        EquipmentNote(paths.state),
+    )
     chronicler.start()
     log.info("collector_started", node=paths.node, spool=str(paths.spool))
     metrics = config.data_dir / "metrics" / "collector.prom"
