@@ -136,6 +136,15 @@ def start_s3(folder: Path) -> S3Server:
         process = subprocess.Popen(
             [program, "-H", "127.0.0.1", "-p", "0"], stdout=stream, stderr=stream
         )
+    try:
+        return _ready(process, log)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _ready(process: subprocess.Popen[bytes], log: Path) -> S3Server:
     deadline = time.monotonic() + 60
     while not (found := re.search(rb"http://127\.0\.0\.1:(\d+)", log.read_bytes())):
         assert process.poll() is None, log.read_text()

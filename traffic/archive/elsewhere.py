@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from common.errors import ArchiveError, BackendUnavailable
+from common.disk import Level, room_of
+from common.errors import ArchiveError, BackendUnavailable, ConfigError
 from traffic.archive.entries import Entry
 from traffic.archive.manifest import Manifest
 from traffic.archive.store import ObjectStore, Place
@@ -61,8 +62,8 @@ def recall(archive: Path, entries: Sequence[Entry]) -> int:
 
     Raises:
         ArchiveError: naming a segment that is nowhere, or that the store has altered.
-        BackendUnavailable: the store does not answer, or the disk has no room.
-        ConfigError: the store's keys are missing.
+        BackendUnavailable: the store does not answer, its keys are missing, or the disk has no
+            room.
     """
     place = read_place(archive)
     if place is None:
@@ -71,6 +72,10 @@ def recall(archive: Path, entries: Sequence[Entry]) -> int:
     if not missing:
         return 0
     store = ObjectStore(place)
+    room = room_of(archive)
+    if room is not None and room.level is Level.FULL:
+        # A question about last spring must not cost the records of today.
+        raise BackendUnavailable("archive", "the disk is too full to bring segments back")
     with ThreadPoolExecutor(_AT_ONCE, "recall") as pool:
         for start in range(0, len(missing), _BATCH):
             some = missing[start : start + _BATCH]
@@ -102,8 +107,11 @@ def _aside(archive: Path, entry: Entry) -> Path:
 
 def _fetch(store: ObjectStore, entry: Entry, aside: Path) -> None:
     try:
+        store.check_path(entry.path)
         aside.parent.mkdir(parents=True, exist_ok=True)
         digest = store.fetch(entry.path, aside)
+    except ConfigError as error:
+        raise BackendUnavailable("object store", str(error)) from error
     except FileNotFoundError as error:
         message = "is missing, here and in the object store"
         raise ArchiveError(entry.path, message) from error

@@ -162,9 +162,14 @@ class ObjectStore:
             while piece := one.read(_PIECE_OCTETS):
                 yield piece
 
-    def _name(self, path: str) -> str:
+    @staticmethod
+    def check_path(path: str) -> None:
+        """Raise ConfigError for a path that leads out of the archive, whatever a line says."""
         if ".." in Path(path).parts or Path(path).is_absolute():
-            raise ConfigError(f"{path} is no path below the object store")
+            raise ConfigError(f"{path} is no path of the archive")
+
+    def _name(self, path: str) -> str:
+        self.check_path(path)
         return f"{self._root}/{path}"
 
     def _must_be_there(self) -> None:

@@ -143,8 +143,7 @@ class Storer:
                 wrong.append(error)
                 continue
             note_place(self._archive, self._place)
-            (self._archive / entry.path).unlink(missing_ok=True)
-            freed += 1
+            freed += self._leave(entry)
         if wrong:
             raise wrong[0]
         self._note(replace(self.state(), freed_ms=now_ms))
@@ -271,17 +270,27 @@ class Storer:
                 self._store.put(name, self._archive / name, octets)
 
     def _due(self, lines: Lines, edge: int, now_ms: int) -> Iterator[Entry]:
-        lately = unix_nanoseconds() / 1e9 - _READ_LATELY_SECONDS
         for kind in FREED:
             for entry in lines.present(kind):
                 if entry.seq > edge or entry.received_max_ms > now_ms - self._keep_ms:
                     continue
-                try:
-                    read = (self._archive / entry.path).stat().st_mtime
-                except FileNotFoundError:
-                    continue
-                if read < lately:
+                if self._is_idle(entry):
                     yield entry
+
+    def _is_idle(self, entry: Entry) -> bool:
+        """Whether the segment is here, and nobody has read it for a day."""
+        try:
+            read = (self._archive / entry.path).stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return read < unix_nanoseconds() / 1e9 - _READ_LATELY_SECONDS
+
+    def _leave(self, entry: Entry) -> bool:
+        # Reading the copy back took a while, and somebody may have come for it.
+        if not self._is_idle(entry):
+            return False
+        (self._archive / entry.path).unlink(missing_ok=True)
+        return True
 
     def _compare(self, entry: Entry) -> None:
         try:

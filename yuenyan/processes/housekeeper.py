@@ -31,8 +31,8 @@ from traffic.collectors.paths import node_name
 from traffic.keeping.keeper import Keeper, detail_of
 from yuenyan.checkup.machine import is_clock_kept
 from yuenyan.processes.clock_keeper import ClockKeeper
-from yuenyan.processes.storekeeper import Storekeeper
 from yuenyan.processes.postman import Postman
+from yuenyan.processes.storekeeper import Storekeeper
 from yuenyan.processes.witnessing import Watch
 
 EVERY_SECONDS = 30.0

@@ -186,3 +186,15 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_seal(world: World) -> None
     assert not world.known()
     with pytest.raises(ArchiveError, match="behind the last seal"):
         world.seal(0)
+
+
+def test_a_damaged_line_does_not_keep_the_end_from_being_sealed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("traffic.archive.manifest._TAIL_OCTETS", 2_000)
+    (world.archive / NAME).unlink()
+    octets = world.manifest.path.read_bytes()
+    world.manifest.path.write_bytes(octets.replace(b'{"active', b"{#active", 1))
+    world.seal(1)
+    assert read_seals(world.archive)[-1].seq == 27
+    assert not world.known()

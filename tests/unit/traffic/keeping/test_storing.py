@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.config import Config
+from common.disk import Room
 from common.errors import ArchiveError, BackendUnavailable, Refused
 from tests.unit.traffic.archive.test_verification import make_keys
 from traffic.archive import elsewhere
@@ -293,3 +295,38 @@ def test_a_store_without_lists_brings_nothing_back(site: Site) -> None:
 def test_a_site_without_a_store_says_so(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"set \[store\] url"):
         Storer(Config.model_validate({"site": {"data_dir": tmp_path}}))
+
+
+def test_a_full_disk_is_not_filled_by_a_question(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    full = Room(used_percent=99, free_octets=1)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: full)
+    with pytest.raises(BackendUnavailable, match="too full"):
+        site.rows()
+
+
+def test_a_line_that_leads_out_of_the_archive_brings_nothing(site: Site) -> None:
+    site.push()
+    site.free()
+    outside = replace(site.nat[0], path="../../out/of.parquet")
+    with pytest.raises(BackendUnavailable, match="no path of the archive"):
+        elsewhere.recall(site.archive, [outside])
+    assert not (site.folder / "out").exists()
+
+
+def test_a_segment_that_is_read_while_its_copy_is_compared_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    compare = Storer._compare
+
+    def read_meanwhile(storer: Storer, entry: Entry) -> None:
+        compare(storer, entry)
+        os.utime(site.archive / entry.path)
+
+    monkeypatch.setattr(Storer, "_compare", read_meanwhile)
+    assert site.free() == 0
+    assert len(site.here()) == 4
