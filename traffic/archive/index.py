@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from common.errors import ArchiveError, BackendUnavailable
 from traffic.archive.elsewhere import recall
 from traffic.archive.entries import Entry, decode_entry
+from traffic.archive.lines import Lines
 from traffic.archive.manifest import Manifest, unfinished
 
 if TYPE_CHECKING:
@@ -126,9 +127,12 @@ class ManifestIndex:
     def _load(self) -> None:
         try:
             with self._manifest.path.open("rb") as stream:
-                covered = 0
-                if stream.seek(0, os.SEEK_END) > UNINDEXED_OCTETS:
+                covered, size = 0, stream.seek(0, os.SEEK_END)
+                if size > UNINDEXED_OCTETS:
                     self._table, covered = self._read(stream)
+                if size - covered > UNINDEXED_OCTETS:
+                    self._extend(covered)
+                    return
                 stream.seek(covered)
                 octets = stream.read()
                 octets = octets[: octets.rfind(b"\n") + 1]
@@ -139,9 +143,7 @@ class ManifestIndex:
                 ]
                 left = unfinished(self._rest)
                 if left:
-                    lines, self._rest = lines[:-left], self._rest[:-left]
-                if sum(map(len, lines)) > UNINDEXED_OCTETS:
-                    self._extend(lines, covered)
+                    self._rest = self._rest[:-left]
         except FileNotFoundError:
             return
         except OSError as error:
@@ -164,18 +166,33 @@ class ManifestIndex:
                 return table, offset + len(last)
         return None, 0
 
-    def _extend(self, lines: Sequence[bytes], covered: int) -> None:
-        """Take `lines` into the table and onto the disk; who may not write there reads slower."""
+    def _extend(self, covered: int) -> None:
+        """Take all lines from `covered` on into the table and onto the disk, a few at a time.
+
+        Who may not write there reads slower.
+        """
         import numpy as np
 
-        table = np.array(list(_rows(lines, self._rest, covered)), np.dtype(_ROW))
-        if self._table is not None:
-            table = np.concatenate((self._table, table))
-        self._table, self._rest = table, []
+        pieces = [] if self._table is None else [self._table]
+        known = sum(map(len, pieces))
+        numbered = Lines(
+            self._manifest.path, self._manifest.committed().octets, covered, known
+        ).numbered()
+        last = b""
+        while some := list(islice(numbered, _PIECE)):
+            lines = [line for _, line in some]
+            entries = [decode_entry(line, number) for number, line in some]
+            pieces.append(np.array(list(_rows(lines, entries, covered)), np.dtype(_ROW)))
+            covered += sum(map(len, lines)) + len(lines)
+            last = lines[-1]
+        if not last:
+            return
+        self._table = table = np.concatenate(pieces)
         aside = self._path.with_name(f"{NAME}.{os.getpid()}")
         with suppress(OSError):
             with aside.open("wb") as stream:
-                stream.write(_MAGIC + lines[-1] + b"\n" + table.tobytes())
+                stream.write(_MAGIC + last + b"\n")
+                stream.write(table.view(np.uint8).data)
             aside.rename(self._path)
         with suppress(OSError):
             aside.unlink(missing_ok=True)

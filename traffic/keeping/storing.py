@@ -21,7 +21,7 @@ from traffic.archive.lines import REMOVED, Lines
 from traffic.archive.manifest import NAME as MANIFEST
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS
-from traffic.archive.seals import read_seals
+from traffic.archive.seals import encode_seal, read_seals
 from traffic.archive.store import ObjectStore, place_of
 from traffic.keeping.moving import archive_id
 from traffic.keeping.policy import PURGE
@@ -36,6 +36,11 @@ STATE = "store.json"
 
 _NOTED_EVERY = 50
 """Lines between two notes of the position: after a crash so many are asked for again."""
+
+_LISTS_MS = 3_600_000
+_LONG_LIST = 16 << 20
+"""Octets of a manifest from which on it is copied once a day, and not each hour: an object
+cannot grow, and after a year it takes 200 million octets."""
 
 _READ_LATELY_SECONDS = 86_400.0
 """Whoever has read a segment reads it again soon."""
@@ -52,6 +57,8 @@ class StoreState:
     hash: str = ""
     at_ms: int = 0
     """When the store was last found complete; milliseconds since 1970."""
+    lists_ms: int = 0
+    """When manifest and seals were copied last."""
     freed_ms: int = 0
     """When segments last left this disk, or were looked through for it."""
     error: str = ""
@@ -92,7 +99,8 @@ class Storer:
         """Copy what is not there yet; how many segments.
 
         Args:
-            again: ask the store for every segment, also for those that were copied.
+            again: ask the store for every segment, also for those that were copied, and copy the
+                lists whenever that was done last.
 
         Raises:
             BackendUnavailable: the store does not answer; what was copied stays copied.
@@ -118,8 +126,11 @@ class Storer:
             if number % _NOTED_EVERY == 0:
                 self._note(state)
         else:
-            self._copy_lists(lines)
             state = replace(state, url=self._place.url, at_ms=now_ms, error="")
+            pause = _LISTS_MS if lines.octets < _LONG_LIST else DAY_MS
+            if again or not 0 <= now_ms - state.lists_ms < pause:
+                self._copy_lists(lines, state.seq)
+                state = replace(state, lists_ms=now_ms)
         self._note(state)
         return pushed
 
@@ -259,15 +270,14 @@ class Storer:
             raise ArchiveError(entry.path, "is missing") from error
         return 1
 
-    def _copy_lists(self, lines: Lines) -> None:
-        """The lists go after the segments: what they name is there."""
-        seals = self._archive / SEALS
-        for name, octets in (
-            (MANIFEST, lines.octets),
-            (SEALS, seals.stat().st_size if seals.exists() else 0),
-        ):
-            if octets and self._store.size(name) != octets:
-                self._store.put(name, self._archive / name, octets)
+    def _copy_lists(self, lines: Lines, reached: int) -> None:
+        """The lists go after the segments, and the seals last: what each names is there then."""
+        if not lines.octets:
+            return
+        if self._store.size(MANIFEST) != lines.octets:
+            self._store.put(MANIFEST, self._archive / MANIFEST, lines.octets)
+        seals = [seal for seal in read_seals(self._archive) if seal.seq <= reached]
+        self._store.write(SEALS, b"".join(encode_seal(seal) + b"\n" for seal in seals))
 
     def _due(self, lines: Lines, edge: int, now_ms: int) -> Iterator[Entry]:
         for kind in FREED:

@@ -20,9 +20,10 @@ from tests.unit.traffic.archive.test_verification import make_keys
 from traffic.archive import elsewhere
 from traffic.archive.entries import Entry
 from traffic.archive.kinds import ADMIN, NAT
+from traffic.archive.lines import Lines
 from traffic.archive.manifest import Manifest
 from traffic.archive.proving import prove
-from traffic.archive.seals import make_seal
+from traffic.archive.seals import make_seal, read_seals
 from traffic.archive.tables import TableArchive
 from traffic.archive.verification import Verified, verify_archive
 from traffic.keeping.policy import Plan
@@ -330,3 +331,28 @@ def test_a_segment_that_is_read_while_its_copy_is_compared_stays(
     monkeypatch.setattr(Storer, "_compare", read_meanwhile)
     assert site.free() == 0
     assert len(site.here()) == 4
+
+
+def test_the_lists_follow_each_hour_and_name_nothing_that_is_not_there(site: Site) -> None:
+    site.push()
+    before = (site.store / "manifest.jsonl").read_bytes()
+    site.add(4)
+    site.storer().push(NOW + 60_000)
+    assert (site.store / "manifest.jsonl").read_bytes() == before
+    site.storer().push(NOW + 3_600_000)
+    assert (site.store / "manifest.jsonl").read_bytes() == Manifest(site.archive).path.read_bytes()
+
+
+def test_no_seal_is_there_whose_lines_are_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = Storer._copy_lists
+
+    def sealed_meanwhile(storer: Storer, lines: Lines, reached: int) -> None:
+        site.add(6)
+        site.seal()
+        copy(storer, lines, reached)
+
+    monkeypatch.setattr(Storer, "_copy_lists", sealed_meanwhile)
+    site.push()
+    assert len(read_seals(site.archive)) == 2
+    assert len(read_seals(site.store)) == 1
+    assert Manifest(site.store).committed().count() == 4
