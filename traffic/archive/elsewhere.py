@@ -19,10 +19,9 @@ from pathlib import Path
 from common.disk import Level, room_of
 from common.errors import ArchiveError, BackendUnavailable, ConfigError
 from traffic.archive.entries import Entry
+from traffic.archive.manifest import ELSEWHERE as NAME
 from traffic.archive.manifest import Manifest
 from traffic.archive.store import ObjectStore, Place
-
-NAME = "elsewhere.json"
 
 _AT_ONCE = 8
 """Requests to the store at a time; a day of minutes is 1,440 objects."""

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.errors import ArchiveError, BackendUnavailable
-from traffic.archive.elsewhere import recall
 from traffic.archive.entries import Entry, decode_entry
 from traffic.archive.lines import Lines
-from traffic.archive.manifest import Manifest, unfinished
+from traffic.archive.manifest import ELSEWHERE, Manifest, unfinished
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +92,11 @@ class ManifestIndex:
             return []
         removed = self._purged()
         found = [entry for entry in chosen if entry.path not in removed]
-        recall(self._manifest.archive, found)
+        if found and (self._manifest.archive / ELSEWHERE).exists():
+            # Loads what most archives never need.
+            from traffic.archive.elsewhere import recall
+
+            recall(self._manifest.archive, found)
         return found
 
     def _purged(self) -> frozenset[str]:

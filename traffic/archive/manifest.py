@@ -17,6 +17,9 @@ from traffic.archive.entries import Entry, decode_entry, encode_entry, seal_entr
 from traffic.archive.lines import Lines
 
 NAME = "manifest.jsonl"
+ELSEWHERE = "elsewhere.json"
+"""Beside it where segments have left this disk; traffic.archive.elsewhere says more."""
+
 _TAIL_OCTETS = 1 << 16
 _FIRST_MODE = 0o640
 
