@@ -26,7 +26,8 @@ from common.config_mail import Mail
 from common.config_office import Clock, OfficeDuties
 from common.config_onboarding import Onboarding
 from common.config_registration import Registration, Sms
-from common.config_section import Listen, Prefix, Section
+from common.config_section import Listen, Prefix, Section, Sender
+from common.config_store import Store
 from common.config_vouchers import Vouchers
 from common.config_words import told
 from common.errors import ConfigError, UsageError
@@ -220,8 +221,9 @@ class Collector(Section):
     """Addresses of clients: RFC 1918, RFC 6598 and RFC 4193, plus the site's own prefixes."""
     receive_buffer_octets: int = Field(default=64 << 20, ge=1 << 16)
     """One second at 400,000 flows/s; without root the kernel's net.core.rmem_max caps it."""
-    exporters: tuple[Prefix, ...] = ()
-    """Who may send flows; empty: anyone who can reach the port."""
+    exporters: tuple[Sender, ...] = ()
+    """Who may send flows; empty: this machine and the registered NAS, because whoever else can
+    reach the port could make up records. `any` must be said."""
     without_destinations: tuple[Prefix, ...] = ()
     """Of whose records the outside ends of connections are not kept (PDPA section 22). None,
     because Linux and RouterOS give one outside port to several people at once, whom only the
@@ -238,8 +240,8 @@ class Collector(Section):
     syslog_connections: int = Field(default=256, ge=1, le=10_000)
     """TCP and TLS together; one sender may hold an eighth of them, at least four."""
     loggers: tuple[Prefix, ...] = ()
-    """Who may send syslog; empty: those of `exporters`; both empty: this machine alone, because
-    a line can make somebody a suspect. With `syslog_ca` a certificate will do over TLS."""
+    """Who may send syslog; empty: the prefixes of `exporters`; both empty: this machine alone,
+    because a line can make somebody a suspect. With `syslog_ca` a certificate will do over TLS."""
     own_servers: tuple[Prefix, ...] = ()
     """The site's own servers: of their access logs alone the path of a page is kept."""
     silent_minutes: int = Field(default=60, ge=1, le=43_200)
@@ -318,6 +320,7 @@ class Config(Section):
     passwords: Passwords = Passwords()
     collector: Collector = Collector()
     archive: Archive = Archive()
+    store: Store = Store()
     clock: Clock = Clock()
     office: OfficeDuties = OfficeDuties()
     mail: Mail = Mail()

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from common.errors import UsageError
 from common.net import parse_listen, parse_prefix
 
+ANY = "any"
+"""Instead of a prefix: whoever can reach the port."""
+
 
 def _listen(text: str) -> str:
     parse_listen(text)
@@ -22,8 +25,13 @@ def _prefix(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _sender(text: str) -> str:
+    return text if text == ANY else _prefix(text)
+
+
 Listen = Annotated[str, AfterValidator(_listen)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
+Sender = Annotated[str, AfterValidator(_sender)]
 
 
 class Section(BaseModel):

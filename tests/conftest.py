@@ -60,6 +60,7 @@ listen = "127.0.0.1:0"
 netflow = ["127.0.0.1:0"]
 ipfix = ["127.0.0.1:0"]
 syslog = ["127.0.0.1:0"]
+exporters = ["any"]
 [clock]
 servers = []
 chronyc = ""

@@ -18,6 +18,6 @@ def describe_loss(config: Config) -> str | None:
     from traffic.archive.manifest import Manifest
 
     with contextlib.suppress(ArchiveError):
-        entries = len(Manifest(config.data_dir / "archive").lines())
+        entries = Manifest(config.data_dir / "archive").finished()[0].count()
         return f"the archive has {entries} entries but the database is gone" if entries else None
     return "there is an archive but the database is gone"

@@ -211,7 +211,7 @@ def read_archive() -> ArchiveState:
     if known is not None and known[0] == marks:
         return known[1]
     try:
-        status = archive_status(archive, config.site.timezone)
+        status = archive_status(archive, config.site.timezone, config.keys_dir)
     except (ArchiveError, OSError) as error:
         _log.error("archive_unreadable", error=str(error))
         return ArchiveState(readable=False)

@@ -18,7 +18,7 @@ from common.config import Config, load
 from db.models import AuditEvent
 from identity.office import Office
 from tests.conftest import Site
-from traffic.archive import proofs
+from traffic.archive import proofs, verification
 from traffic.archive.entries import encode_entry, seal_entries
 from traffic.archive.kinds import ADMIN
 from traffic.archive.manifest import Manifest
@@ -281,9 +281,8 @@ def test_the_self_test_is_a_command(site: Site, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("traffic.archive.verification._check_purges", lambda *_arguments: set())
     blind = site.yuenyan("archive", "self-test")
     assert blind.exit_code == 0  # a purge unseen is still a missing segment
-    monkeypatch.setattr(
-        "traffic.archive.verification._check_files", lambda *_arguments, **_options: set()
-    )
+    nothing = verification._Held()
+    monkeypatch.setattr(verification, "_check_files", lambda *_arguments, **_options: nothing)
     blind = site.yuenyan("archive", "self-test")
     assert blind.exit_code == 1
     assert "NOT caught: segment-missing" in blind.stderr

@@ -30,6 +30,7 @@ def port(site: Site) -> int:
     text = site.config_file.read_text(encoding="utf-8")
     listeners = f'netflow = ["127.0.0.1:{number}", "[::1]:{number}"]'
     text = text.replace('netflow = ["127.0.0.1:0"]', listeners)
+    text = text.replace('exporters = ["any"]\n', "")  # this machine may send unasked
     site.config_file.write_text(text + "[archive]\nsegment_seconds = 1\n", encoding="utf-8")
     return number
 

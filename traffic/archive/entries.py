@@ -107,6 +107,14 @@ def entry_hash(entry: Entry) -> str:
     return hashlib.sha256(canonical(tree)).hexdigest()
 
 
+def line_hash(line: bytes, entry: Entry) -> str:
+    """SHA-256, in hex, of a line in the one form that lines have, its hash left out.
+
+    The same as `entry_hash` of its entry, without making the octets once more.
+    """
+    return hashlib.sha256(line.replace(f'"hash":"{entry.hash}",'.encode(), b"", 1)).hexdigest()
+
+
 def encode_entry(entry: Entry) -> bytes:
     """The line of `entry`, with its line feed."""
     return canonical(_tree(entry)) + b"\n"
@@ -114,6 +122,9 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entry(line: bytes, number: int) -> Entry:
     """The entry in a line of the manifest; its hash is not checked here.
+
+    Args:
+        number: of the line, for the error; below zero it counts from the end.
 
     Raises:
         ArchiveError: the line is not one of ours.
@@ -127,7 +138,8 @@ def decode_entry(line: bytes, number: int) -> Entry:
         tree["gaps"] = tuple(GapNote(**gap) for gap in tree["gaps"])
         return Entry(**tree)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ArchiveError("manifest.jsonl", f"line {number} is damaged: {error}") from error
+        place = f"line {number}" if number >= 0 else f"line {-number} from the end"
+        raise ArchiveError("manifest.jsonl", f"{place} is damaged: {error}") from error
 
 
 def _tree(entry: Entry) -> dict[str, object]:

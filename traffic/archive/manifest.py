@@ -14,8 +14,12 @@ from pathlib import Path
 
 from common.errors import ArchiveError, BackendUnavailable
 from traffic.archive.entries import Entry, decode_entry, encode_entry, seal_entries
+from traffic.archive.lines import Lines
 
 NAME = "manifest.jsonl"
+ELSEWHERE = "elsewhere.json"
+"""Beside it where segments have left this disk; traffic.archive.elsewhere says more."""
+
 _TAIL_OCTETS = 1 << 16
 _FIRST_MODE = 0o640
 
@@ -42,15 +46,36 @@ class Manifest:
             os.close(handle)
 
     def lines(self) -> list[bytes]:
-        """Every finished line, oldest first."""
-        return self._split()[0]
+        """Every finished line at once, oldest first; see `finished`."""
+        return list(self.finished()[0].raw())
 
-    def torn(self) -> bytes:
-        """Octets after the last finished line; empty unless a write is going on or was cut."""
-        return self._split()[1]
+    def finished(self) -> tuple[Lines, int]:
+        """(every finished line, octets after the last: none unless a write goes on or was cut)."""
+        try:
+            with self.path.open("rb") as stream:
+                size = begin = stream.seek(0, os.SEEK_END)
+                end = 0
+                while begin and not end:
+                    last, begin = begin, max(0, begin - _TAIL_OCTETS)
+                    stream.seek(begin)
+                    found = stream.read(last - begin).rfind(b"\n") + 1
+                    end = begin + found if found else 0
+                return Lines(self.path, end), size - end
+        except FileNotFoundError:
+            return Lines(self.path, 0), 0
+        except OSError as error:
+            raise ArchiveError(NAME, f"cannot be read: {error.strerror}") from error
+
+    def committed(self) -> Lines:
+        """The lines that count now, to go over: an unfinished group at the end does not.
+
+        Raises:
+            ArchiveError: a line near the end is damaged.
+        """
+        return Lines(self.path, self._tail()[2])
 
     def entries(self) -> list[Entry]:
-        """Every entry that is committed: an unfinished group at the end does not count.
+        """Every committed entry at once: for short lists, two kilobytes each. See `committed`.
 
         Raises:
             ArchiveError: a line is damaged.
@@ -101,8 +126,10 @@ class Manifest:
             os.fsync(stream.fileno())
         return len(cut)
 
-    def _tail(self) -> tuple[Entry | None, bytes]:
-        """(the last committed entry, what is unfinished after it); reads no more than it must.
+    def _tail(self) -> tuple[Entry | None, bytes, int]:
+        """(the last committed entry, what is unfinished after it, octet where that begins).
+
+        Reads no more than it must.
 
         With an archive of months the manifest is long, and every commit asks this.
         """
@@ -118,27 +145,21 @@ class Manifest:
                     pieces = tail[:end].split(b"\n")[:-1]
                     if start:
                         pieces = pieces[1:]
-                    found = [decode_entry(line, -1) for line in pieces]
+                    found = [
+                        decode_entry(line, number)
+                        for number, line in enumerate(pieces, -len(pieces))
+                    ]
                     left = unfinished(found)
                     if left < len(found) or not start:
                         cut = b"".join(line + b"\n" for line in pieces[len(pieces) - left :])
                         last = found[len(found) - left - 1] if left < len(found) else None
-                        return last, cut + tail[end:]
+                        cut += tail[end:]
+                        return last, cut, size - len(cut)
                     amount *= 4
         except FileNotFoundError:
-            return None, b""
+            return None, b"", 0
         except OSError as error:
             raise BackendUnavailable("archive", str(error)) from error
-
-    def _split(self) -> tuple[list[bytes], bytes]:
-        try:
-            octets = self.path.read_bytes()
-        except FileNotFoundError:
-            return [], b""
-        except OSError as error:
-            raise ArchiveError(NAME, f"cannot be read: {error.strerror}") from error
-        end = octets.rfind(b"\n") + 1
-        return octets[:end].split(b"\n")[:-1], octets[end:]
 
 
 def unfinished(entries: Sequence[Entry]) -> int:

@@ -76,25 +76,27 @@ def leaf_hash(line: bytes) -> bytes:
 class Tree:
     """Grows leaf by leaf and knows its root; keeps one hash for each bit of its size."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[tuple[int, bytes]] = []
+    def __init__(self, peaks: Iterable[tuple[int, bytes]] = ()) -> None:
+        """Begin with nothing, or where another tree has stopped."""
+        self.peaks: list[tuple[int, bytes]] = list(peaks)
+        """(height, hash) of each whole subtree, the tallest first."""
+        self.size = sum(1 << height for height, _ in self.peaks)
 
     def append(self, leaf: bytes) -> None:
         """Add the next leaf."""
         self.size += 1
         height = 0
-        while self._peaks and self._peaks[-1][0] == height:
-            leaf = _node(self._peaks.pop()[1], leaf)
+        while self.peaks and self.peaks[-1][0] == height:
+            leaf = _node(self.peaks.pop()[1], leaf)
             height += 1
-        self._peaks.append((height, leaf))
+        self.peaks.append((height, leaf))
 
     def root(self) -> bytes:
         """The tree head of what was added so far."""
-        if not self._peaks:
+        if not self.peaks:
             return hashlib.sha256(b"").digest()
-        root = self._peaks[-1][1]
-        for _, peak in reversed(self._peaks[:-1]):
+        root = self.peaks[-1][1]
+        for _, peak in reversed(self.peaks[:-1]):
             root = _node(peak, root)
         return root
 

@@ -5,10 +5,12 @@ Reads the whole manifest; whoever checks needs only the proof, the segment and t
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from common.errors import ArchiveError, NotFound, Refused
+from traffic.archive.elsewhere import recall
 from traffic.archive.entries import decode_entry
 from traffic.archive.manifest import NAME
 from traffic.archive.proofs import FORMAT, Proven, check_proof, inclusion_path, leaf_hash
@@ -31,24 +33,27 @@ def prove(archive: Path, keys: Path, path: str) -> tuple[dict[str, Any], Proven]
     found = take_snapshot(archive)
     name = path.removeprefix(f"{archive}/")
     quoted = f'"path":"{name}"'.encode()
-    number = next((i for i, line in enumerate(found.lines, 1) if quoted in line), 0)
+    listed = ((number, line) for number, line in found.lines.numbered() if quoted in line)
+    number, named = next(listed, (0, b""))
     if not number:
         raise NotFound(f"the manifest has no segment {name}; 'yuenyan archive status' shows where")
-    entry = decode_entry(found.lines[number - 1], number)
+    entry = decode_entry(named, number)
     seal = _covering(found.seals, number)
     if seal is None:
         raise Refused(f"{name} is not sealed yet; run 'yuenyan archive seal'")
-    if len(found.lines) < seal.seq:
-        raise ArchiveError(NAME, f"ends at line {len(found.lines)}, but {seal.seq} were sealed")
-    leaves = [leaf_hash(line) for line in found.lines[: seal.seq]]
+    leaves = [leaf_hash(line) for line in islice(found.lines.raw(), seal.seq)]
+    if len(leaves) < seal.seq:
+        raise ArchiveError(NAME, f"ends at line {len(leaves)}, but {seal.seq} were sealed")
     proof = {
         "format": FORMAT,
-        "entry": found.lines[number - 1].decode(),
+        "entry": named.decode(),
         "path": [step.hex() for step in inclusion_path(leaves, number - 1)],
         "seal": seal_tree(seal),
         "public_key": (key := read_public_key(keys)).hex(),
     }
     file = archive / name
+    if not file.is_file() and name not in found.lines.purged():
+        recall(archive, [entry])
     sha256 = digest_file(file) if file.is_file() else entry.sha256
     try:
         return proof, check_proof(proof, sha256, key)

@@ -21,7 +21,8 @@ from common.clock import unix_milliseconds
 from common.errors import ArchiveError
 from db.engine import Database
 from db.models import AccountingEvent, AuditEvent, AuthEvent
-from traffic.archive.entries import Entry, canonical, decode_entry
+from traffic.archive.entries import Entry, canonical
+from traffic.archive.lines import ORIGIN, ROWS
 from traffic.archive.manifest import Manifest
 from traffic.archive.moves import RESTATED, Moves, split_range, standing_notes
 from traffic.moments import to_micros, to_milliseconds
@@ -122,7 +123,7 @@ def check_rows(database: Database, archive: Path, *, since_ms: int = 0) -> RowsC
         ArchiveError: naming the first rows that were changed, taken away or slipped in.
         BackendUnavailable: the database does not answer.
     """
-    entries = Manifest(archive).entries()
+    entries = _about_rows(Manifest(archive))
     moves = Moves(entries)
     checked = passed = 0
     for entry in standing_notes(entries):
@@ -133,7 +134,7 @@ def check_rows(database: Database, archive: Path, *, since_ms: int = 0) -> RowsC
             continue
         complaint, rows = _compare(database, entry)
         if complaint is not None:
-            later = Manifest(archive).entries()
+            later = _about_rows(Manifest(archive))
             if entry not in standing_notes(later) or _is_moved(database, Moves(later), entry):
                 passed += 1  # moved while we looked
                 continue
@@ -178,7 +179,7 @@ def restate_rows(database: Database, archive: Path, node: str) -> list[str]:
         BackendUnavailable: the database or the archive does not answer.
     """
     manifest = Manifest(archive)
-    entries = manifest.entries()
+    entries = _about_rows(manifest)
     moves = Moves(entries)
     wrong: dict[str, tuple[int, int]] = {}
     for entry in standing_notes(entries):
@@ -230,14 +231,17 @@ def _compare(database: Database, entry: Entry) -> tuple[AlteredRowsError | None,
 
 
 def _reached(manifest: Manifest) -> dict[str, int]:
-    """Table -> the last row that is noted. Decodes no other line: there are many."""
+    """Table -> the last row that is noted."""
     reached: dict[str, int] = {}
-    for number, line in enumerate(manifest.lines(), 1):
-        if b'"rows":"' in line:
-            entry = decode_entry(line, number)
-            name, first, last = split_range(entry.rows)
-            reached[name] = first - 1 if entry.kind == RESTATED else last
+    for entry in manifest.committed().having(ROWS):
+        name, first, last = split_range(entry.rows)
+        reached[name] = first - 1 if entry.kind == RESTATED else last
     return reached
+
+
+def _about_rows(manifest: Manifest) -> list[Entry]:
+    """The lines that note rows of the database or hold them; no other is decoded."""
+    return list(manifest.committed().having(ROWS, ORIGIN))
 
 
 def _ranges(

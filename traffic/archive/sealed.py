@@ -5,14 +5,13 @@ Pure. Raises for the first thing that is wrong; what is odd but may be honest is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from common.errors import ArchiveError
 from traffic.archive.entries import GENESIS, Entry
 from traffic.archive.manifest import NAME as MANIFEST
-from traffic.archive.proofs import Tree, leaf_hash
 from traffic.archive.seals import CLOCK_TOLERANCE_MS, NAME, Seal, check_signature, seal_hash
 
 LATE_MS = 25 * 3_600_000
@@ -36,13 +35,18 @@ class Declared:
     reason: str
 
 
-def check_seals(
-    seals: Sequence[Seal],
-    entries: Sequence[Entry],
-    lines: Sequence[bytes],
-    public_key: bytes,
-    now_ms: int | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain of lines that is whole in itself: what seals and witnesses are compared with."""
+
+    size: int
+    heads: Mapping[int, tuple[str, bytes]]
+    """Number of a line that somebody has sealed -> its hash, and the tree head up to it."""
+    written: Sequence[int]
+    """When each line says it was written, milliseconds since 1970, in order."""
+
+
+def check_seals(seals: Sequence[Seal], chain: Chain, public_key: bytes, now_ms: int | None) -> None:
     """Every seal is signed, follows the one before and covers the lines it names.
 
     Raises:
@@ -50,53 +54,51 @@ def check_seals(
     """
     if not seals:
         raise ArchiveError(NAME, "nothing was ever sealed; run 'yuenyan archive seal'")
-    tree = Tree()
     before: Seal | None = None
     for number, seal in enumerate(seals, 1):
         if seal.prev != (seal_hash(before) if before else GENESIS):
             raise ArchiveError(NAME, f"seal {number} does not follow seal {number - 1}")
         if not check_signature(seal, public_key):
             raise ArchiveError(NAME, f"seal {number} has no valid signature")
-        if seal.seq > len(entries):
+        if seal.seq > chain.size:
             raise ArchiveError(
-                MANIFEST, f"ends at line {len(entries)}, but line {seal.seq} was sealed"
+                MANIFEST, f"ends at line {chain.size}, but line {seal.seq} was sealed"
             )
         reached = before.seq if before else 0
-        if seal.seq < max(reached, 1) or seal.hash != entries[seal.seq - 1].hash:
+        if seal.seq < max(reached, 1) or seal.hash != chain.heads[seal.seq][0]:
             raise ArchiveError(
                 MANIFEST, f"line {seal.seq} is not the one that seal {number} covers"
             )
-        for line in lines[reached : seal.seq]:
-            tree.append(leaf_hash(line))
         if seal.root:
-            if seal.root != tree.root().hex():
+            if seal.root != chain.heads[seal.seq][1].hex():
                 raise ArchiveError(MANIFEST, f"is not the list whose tree head seal {number} signs")
-            _check_times(number, seal, before, entries[reached : seal.seq])
+            _check_times(number, seal, before, chain)
         elif before and before.root:
             raise ArchiveError(NAME, f"seal {number} has no tree head, but those before it have")
         before = seal
     assert before is not None
     if now_ms is not None:
-        _check_age(before, entries[before.seq :], now_ms)
+        _check_age(before, chain, now_ms)
 
 
 def purge_moments(
-    seals: Sequence[Seal], entries: Sequence[Entry], now_ms: int | None
+    seals: Sequence[Seal], purges: Sequence[Entry], now_ms: int | None
 ) -> dict[int, int]:
     """Line of each purge -> the latest moment, milliseconds since 1970, at which it can have been.
+
+    `purges` are the lines that remove something, in their order.
 
     Its own word counts only as far as no seal at or after it, and not the present, is earlier:
     a clock that was put ahead for a while makes no record old.
     """
     moments: dict[int, int] = {}
     earliest, waiting = now_ms, list(seals)
-    for entry in reversed(entries):
+    for entry in reversed(purges):
         while waiting and waiting[-1].seq >= entry.seq:
             at_ms = waiting.pop().at_ms
             earliest = at_ms if earliest is None else min(earliest, at_ms)
-        if entry.removed:
-            bound = entry.written_ms if earliest is None else earliest + CLOCK_TOLERANCE_MS
-            moments[entry.seq] = min(entry.written_ms, bound)
+        bound = entry.written_ms if earliest is None else earliest + CLOCK_TOLERANCE_MS
+        moments[entry.seq] = min(entry.written_ms, bound)
     return moments
 
 
@@ -116,7 +118,7 @@ def find_declared(seals: Sequence[Seal]) -> tuple[Declared, ...]:
     )
 
 
-def _check_times(number: int, seal: Seal, before: Seal | None, entries: Sequence[Entry]) -> None:
+def _check_times(number: int, seal: Seal, before: Seal | None, chain: Chain) -> None:
     if seal.note:
         # The operator has said that the clock was wrong; verify shows it. What a purge may
         # have taken away by such a clock is `purge_moments`'s to say.
@@ -124,16 +126,16 @@ def _check_times(number: int, seal: Seal, before: Seal | None, entries: Sequence
     if before and seal.at_ms < before.at_ms - CLOCK_TOLERANCE_MS:
         raise ArchiveError(NAME, f"seal {number} says it is older than seal {number - 1}")
     earliest = before.at_ms - CLOCK_TOLERANCE_MS if before else 0
-    for entry in entries:
-        if not earliest <= entry.written_ms <= seal.at_ms + CLOCK_TOLERANCE_MS:
+    for line in range(before.seq if before else 0, seal.seq):
+        if not earliest <= chain.written[line] <= seal.at_ms + CLOCK_TOLERANCE_MS:
             raise ArchiveError(
                 MANIFEST,
-                f"line {entry.seq} was written by another clock than seals {number - 1} and "
+                f"line {line + 1} was written by another clock than seals {number - 1} and "
                 f"{number} around it were made by",
             )
 
 
-def _check_age(last: Seal, unsealed: Sequence[Entry], now_ms: int) -> None:
+def _check_age(last: Seal, chain: Chain, now_ms: int) -> None:
     if now_ms - last.at_ms > LATE_MS:
         hours = (now_ms - last.at_ms) // 3_600_000
         raise ArchiveError(
@@ -143,11 +145,11 @@ def _check_age(last: Seal, unsealed: Sequence[Entry], now_ms: int) -> None:
         )
     if now_ms < last.at_ms - CLOCK_TOLERANCE_MS:
         raise ArchiveError(NAME, "the last seal lies in the future: this clock was set back")
-    for entry in unsealed:
-        if entry.written_ms < last.at_ms - CLOCK_TOLERANCE_MS:
+    for line in range(last.seq, chain.size):
+        if chain.written[line] < last.at_ms - CLOCK_TOLERANCE_MS:
             raise ArchiveError(
                 MANIFEST,
-                f"line {entry.seq} says it was written before the last seal, which does not "
+                f"line {line + 1} says it was written before the last seal, which does not "
                 "cover it: the clock went back; if there is a reason, say it: "
                 "yuenyan archive seal --clock-went-back REASON",
             )

@@ -10,15 +10,23 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import ArchiveError, ConfigError, Refused
+from common.errors import ArchiveError, BackendUnavailable, ConfigError, Refused
 from common.secret import read_secret_file
+from traffic.archive.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    sum_up,
+    tree_of,
+    write_checkpoint,
+)
 from traffic.archive.entries import GENESIS, canonical
 from traffic.archive.manifest import Manifest
-from traffic.archive.proofs import SEAL_PREFIX, Tree, leaf_hash
+from traffic.archive.proofs import SEAL_PREFIX
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -136,7 +144,7 @@ def make_seal(
     manifest = Manifest(archive)
     with manifest.locked():
         now_ms = now if isinstance(now, int) else now()
-        last = manifest.last()
+        last, lines = manifest.last(), manifest.committed()
         if last is None:
             raise Refused("the archive holds nothing to seal yet")
         _cut_torn_end(archive / NAME)
@@ -148,12 +156,14 @@ def make_seal(
             fresh = now_ms - before.at_ms < HEARTBEAT_MS
             if fresh and (before.seq, before.hash) == (last.seq, last.hash):
                 return before
+        known = read_checkpoint(archive, lines, seals, key.public_key().public_bytes_raw())
+        tree = tree_of(lines, known)
         bare = Seal(
             seq=last.seq,
             hash=last.hash,
             at_ms=now_ms,
             prev=seal_hash(before) if before else GENESIS,
-            root=_tree_head(manifest.path, last.seq),
+            root=tree.root().hex(),
             note=clock_note,
         )
         signed = replace(bare, signature=key.sign(message(bare)).hex())
@@ -161,6 +171,17 @@ def make_seal(
             stream.write(encode_seal(signed) + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+    # Not under the lock: after a purge all lines are summed up anew. A damaged line is not this
+    # one's to tell; what it says was signed as it stands.
+    with suppress(ArchiveError, BackendUnavailable, TypeError):
+        made = Checkpoint(
+            seq=last.seq,
+            hash=last.hash,
+            octets=lines.octets,
+            tree=tree,
+            summary=sum_up(lines, known),
+        )
+        write_checkpoint(archive, made, key)
     return signed
 
 
@@ -222,17 +243,6 @@ def _read_key(keys: Path) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(seed)
     except ValueError as error:
         raise ConfigError(f"{keys / KEY_FILE} holds no Ed25519 key in hex") from error
-
-
-def _tree_head(manifest: Path, size: int) -> str:
-    """Of the first `size` lines. Reads them all: a second for half a million."""
-    tree = Tree()
-    with manifest.open("rb") as stream:
-        for line in stream:
-            if tree.size == size:
-                break
-            tree.append(leaf_hash(line.removesuffix(b"\n")))
-    return tree.root().hex()
 
 
 def _behind(milliseconds: int) -> str:

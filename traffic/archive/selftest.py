@@ -20,7 +20,7 @@ from traffic.archive.kinds import ADMIN
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS
 from traffic.archive.seals import make_seal
-from traffic.archive.tables import TableArchive, present
+from traffic.archive.tables import TableArchive
 from traffic.archive.tampering import MARK, WAYS, Sample, make_keys, tamper
 from traffic.archive.verification import verify_archive
 from traffic.archive.witness_copies import read_copy
@@ -138,10 +138,13 @@ def _is_caught(sample: Sample, way: str, folder: Path) -> bool:
 def _segments(archive: Path, sample: Sample) -> Iterator[Entry]:
     """Three entries whose segments lie in the sample; real ones as far as there are."""
     taken = 0
-    for entry in reversed(present(Manifest(archive).entries())):
+    removed: set[str] = set()
+    for entry in Manifest(archive).committed().backward():
+        # A purge's line comes after those of its segments: backward it is met first.
+        removed.update(entry.removed)
         if taken == _SEGMENTS:
             return
-        if entry.octets <= _LARGEST:
+        if entry.path and entry.path not in removed and entry.octets <= _LARGEST:
             target = sample.archive / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
             try:

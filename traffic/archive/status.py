@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from common.clock import to_rfc3339
-from traffic.archive.entries import Entry, present
+from common.errors import ConfigError
+from traffic.archive.checkpoint import read_checkpoint, sum_up
 from traffic.archive.manifest import Manifest
-from traffic.archive.seals import read_seals
+from traffic.archive.seals import read_public_key, read_seals
 from traffic.archive.selftest import last_result
+from traffic.archive.summary import KindSum
 from traffic.archive.verification import verified_at_ms
 from traffic.moments import from_milliseconds
-
-SHOWN_GAPS = 100
-"""The newest gaps listed; their whole number is always told."""
 
 
 def time_text(milliseconds: int | None, zone: str) -> str | None:
@@ -25,18 +24,22 @@ def time_text(milliseconds: int | None, zone: str) -> str | None:
     return to_rfc3339(from_milliseconds(milliseconds), zone)
 
 
-def archive_status(archive: Path, zone: str) -> dict[str, Any]:
-    """Kinds, seals, verification and gaps, ready to be printed as JSON."""
-    entries = Manifest(archive).entries()
-    seals = read_seals(archive)
-    kinds: dict[str, list[Entry]] = {}
-    for entry in present(entries):
-        kinds.setdefault(entry.kind, []).append(entry)
-    gaps = [gap for entry in entries for gap in entry.gaps]
+def archive_status(archive: Path, zone: str, keys: Path | None = None) -> dict[str, Any]:
+    """Kinds, seals, verification and gaps, ready to be printed as JSON.
+
+    Args:
+        keys: where the seals' public key lies; with it only lines since the last seal are read.
+    """
+    lines, seals = Manifest(archive).committed(), read_seals(archive)
+    known = None
+    if keys is not None:
+        with suppress(ConfigError):
+            known = read_checkpoint(archive, lines, seals, read_public_key(keys))
+    summary = sum_up(lines, known)
     sealed = seals[-1] if seals else None
     return {
-        "kinds": {kind: _sum(held, zone) for kind, held in kinds.items()},
-        "entries": len(entries),
+        "kinds": {kind: _kind_tree(held, zone) for kind, held in summary.kinds.items()},
+        "entries": summary.entries,
         "sealed_to": time_text(sealed.at_ms, zone) if sealed else None,
         "sealed_entries": sealed.seq if sealed else 0,
         "seals": len(seals),
@@ -50,10 +53,10 @@ def archive_status(archive: Path, zone: str) -> dict[str, Any]:
                 "lost": gap.lost,
                 "reason": gap.reason,
             }
-            for gap in gaps[-SHOWN_GAPS:]
+            for gap in summary.gaps
         ],
-        "gaps_total": len(gaps),
-        "purged_segments": sum(len(entry.removed) for entry in entries),
+        "gaps_total": summary.gaps_total,
+        "purged_segments": summary.purged,
     }
 
 
@@ -70,12 +73,11 @@ def _self_test(archive: Path, zone: str) -> dict[str, Any] | None:
     }
 
 
-def _sum(entries: Iterable[Entry], zone: str) -> dict[str, Any]:
-    held = list(entries)
+def _kind_tree(held: KindSum, zone: str) -> dict[str, Any]:
     return {
-        "records": sum(entry.records for entry in held),
-        "octets": sum(entry.octets for entry in held),
-        "segments": len(held),
-        "oldest": time_text(min(entry.received_min_ms for entry in held), zone),
-        "newest": time_text(max(entry.received_max_ms for entry in held), zone),
+        "records": held.records,
+        "octets": held.octets,
+        "segments": held.segments,
+        "oldest": time_text(held.oldest_ms, zone),
+        "newest": time_text(held.newest_ms, zone),
     }

@@ -19,7 +19,6 @@ from common import clock
 from common.errors import ArchiveError
 from traffic.archive import duck
 from traffic.archive.entries import Entry
-from traffic.archive.entries import present as present  # also read from here
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.manifest import Manifest
@@ -97,7 +96,7 @@ class TableArchive:
 
     def entries(self, kind: Kind) -> list[Entry]:
         """The manifest lines of `kind` whose segments have not been purged, oldest first."""
-        return present(self._manifest.entries(), kind.name)
+        return list(self._manifest.committed().present(kind.name))
 
     def read(
         self,

@@ -5,26 +5,32 @@ Stops at the first thing that is wrong and names it. Never repairs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.config import RETENTION_FLOOR_DAYS
 from common.errors import ArchiveError
+from traffic.archive.elsewhere import read_place
 from traffic.archive.entries import (
     GENESIS,
     Entry,
     canonical,
     decode_entry,
     encode_entry,
-    entry_hash,
+    line_hash,
 )
 from traffic.archive.index import NAME as INDEX
 from traffic.archive.index import agrees
+from traffic.archive.lines import REMOVED, Lines
 from traffic.archive.manifest import NAME, Manifest
+from traffic.archive.proofs import Tree, leaf_hash
 from traffic.archive.sealed import (
+    Chain,
     Declared,
     Silence,
     check_seals,
@@ -34,6 +40,7 @@ from traffic.archive.sealed import (
 )
 from traffic.archive.seals import Seal, read_public_file, read_public_key, read_seals
 from traffic.archive.segments import digest_file
+from traffic.archive.store import ObjectStore
 from traffic.archive.witness_copies import WitnessCopy, compare
 
 MARK = "verified.json"
@@ -63,6 +70,8 @@ class Verified:
     """Where the operator said that the clock went back."""
     witnessed: dict[str, int]
     """Name of each witness copy -> how many seals of it are in the archive, all of them."""
+    away: int
+    """Segments that are in the object store alone, and whole there."""
     stamped_late: int
     """Seals that an authority first saw more than 25 hours after they say they were made."""
 
@@ -71,8 +80,9 @@ class Verified:
 class Snapshot:
     """The archive at one moment; segments are only listed."""
 
-    lines: list[bytes]
-    torn: bytes
+    lines: Lines
+    torn: int
+    """Octets after the last finished line."""
     seals: list[Seal]
     files: set[str]
 
@@ -86,12 +96,9 @@ def take_snapshot(archive: Path) -> Snapshot:
     manifest = Manifest(archive)
     with manifest.locked():
         # A segment appears in the tree before its line, under this lock.
-        return Snapshot(
-            lines=manifest.lines(),
-            torn=manifest.torn(),
-            seals=read_seals(archive),
-            files={str(path.relative_to(archive)) for path in archive.rglob("*.parquet")},
-        )
+        lines, torn = manifest.finished()
+        files = {str(path.relative_to(archive)) for path in archive.rglob("*.parquet")}
+        return Snapshot(lines=lines, torn=torn, seals=read_seals(archive), files=files)
 
 
 def verify_archive(
@@ -115,40 +122,41 @@ def verify_archive(
         ArchiveError: naming the first item that is altered, missing, moved or unlisted, or
             saying that nothing was sealed.
         ConfigError: the public key is missing.
+        BackendUnavailable: segments are in an object store that does not answer.
     """
     found = take_snapshot(archive)
     if found.torn:
-        raise ArchiveError(NAME, f"line {len(found.lines) + 1} is cut short")
+        raise ArchiveError(NAME, f"line {found.lines.count() + 1} is cut short")
     stamped_late = 0
     try:
-        entries = _check_chain(found.lines)
-        if entries or found.seals or witnesses:
+        chain, purges, digest = _check_chain(found.lines, _sealed_lines(found.seals, witnesses))
+        if chain.size or found.seals or witnesses:
             key = read_public_file(public_key) if public_key else read_public_key(keys)
             # The witnesses come first: theirs is the word that nobody here could change.
-            stamped_late = compare(witnesses, found.seals, entries, key)
-            if entries or found.seals:
-                check_seals(found.seals, entries, found.lines, key, now_ms)
-        moments = purge_moments(found.seals, entries, now_ms)
-        removed = _check_purges(entries, moments, found.files)
-        removed |= _check_files(archive, entries, removed, found.files, contents=contents)
+            stamped_late = compare(witnesses, found.seals, chain, key)
+            if chain.size or found.seals:
+                check_seals(found.seals, chain, key, now_ms)
+        moments = purge_moments(found.seals, purges, now_ms)
+        removed = _check_purges(found.lines, purges, moments, found.files)
+        held = _check_files(archive, found, removed, digest, contents=contents)
         if not agrees(archive):
             raise ArchiveError(INDEX, "does not say what the manifest says; delete it")
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise ArchiveError(NAME, f"holds a value of the wrong kind: {error}") from error
     sealed = found.seals[-1].seq if found.seals else 0
-    held = [entry for entry in entries if entry.path and entry.path not in removed]
     return Verified(
-        entries=len(entries),
-        segments=len(held),
-        records=sum(entry.records for entry in held),
-        octets=sum(entry.octets for entry in held),
-        purged=len(removed),
+        entries=chain.size,
+        segments=held.segments,
+        records=held.records,
+        octets=held.octets,
+        purged=len(removed) + held.purged_since,
         seals=len(found.seals),
         sealed_seq=sealed,
-        unsealed=len(entries) - sealed,
+        unsealed=chain.size - sealed,
         silences=find_silences(found.seals),
         declared=find_declared(found.seals),
         witnessed={copy.name: len(copy.hashes) for copy in witnesses},
+        away=held.away,
         stamped_late=stamped_late,
     )
 
@@ -169,82 +177,169 @@ def verified_at_ms(archive: Path) -> int | None:
         return None
 
 
-def _check_chain(lines: list[bytes]) -> list[Entry]:
-    entries: list[Entry] = []
-    prev = GENESIS
-    for number, line in enumerate(lines, 1):
+@dataclass(slots=True)
+class _Held:
+    """The segments that are there."""
+
+    segments: int = 0
+    records: int = 0
+    octets: int = 0
+    purged_since: int = 0
+    """Those that a purge took away meanwhile."""
+    away: int = 0
+    """Those that are in the object store alone."""
+
+
+class _Away:
+    """Segments that have left this disk; asks the store only when one is not here."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._store: ObjectStore | None = None
+        self._sizes: dict[str, int] | None = None
+        self._met: set[str] = set()
+
+    def check(self, entry: Entry, *, contents: bool) -> bool:
+        """Compare the object with its line.
+
+        Raises:
+            FileNotFoundError: it is not there either.
+            ArchiveError: it is altered.
+            BackendUnavailable: the store does not answer.
+        """
+        if self._sizes is None:
+            place = read_place(self._archive)
+            self._store = ObjectStore(place) if place else None
+            self._sizes = self._store.sizes() if self._store else {}
+        octets = self._sizes.get(entry.path)
+        if octets is None or self._store is None:
+            raise FileNotFoundError(entry.path)
+        if entry.path in self._met:
+            raise ArchiveError(entry.path, "is listed twice")
+        self._met.add(entry.path)
+        if octets != entry.octets:
+            raise ArchiveError(
+                entry.path, f"has {octets} octets instead of {entry.octets} in the object store"
+            )
+        if contents and self._store.digest(entry.path) != entry.sha256:
+            raise ArchiveError(
+                entry.path, "was altered in the object store: its SHA-256 is not the recorded one"
+            )
+        return True
+
+
+def _sealed_lines(seals: Sequence[Seal], witnesses: Sequence[WitnessCopy]) -> set[int]:
+    """The lines that a seal of ours or of a witness ends at."""
+    theirs = [seal for copy in witnesses for seal in copy.hashes.values() if seal is not None]
+    return {seal.seq for seal in (*seals, *theirs)}
+
+
+def _check_chain(lines: Lines, sealed: set[int]) -> tuple[Chain, list[Entry], bytes]:
+    """(the chain, its lines that remove something, SHA-256 of all lines)."""
+    prev, digest, tree = GENESIS, hashlib.sha256(), Tree()
+    heads: dict[int, tuple[str, bytes]] = {}
+    written = array("q")
+    purges: list[Entry] = []
+    entry: Entry | None = None
+    for number, line in lines.numbered():
         entry = decode_entry(line, number)
         if entry.seq != number:
             raise ArchiveError(NAME, f"line {number} says it is entry {entry.seq}")
-        if entry_hash(entry) != entry.hash or encode_entry(entry) != line + b"\n":
+        if encode_entry(entry) != line + b"\n" or line_hash(line, entry) != entry.hash:
             raise ArchiveError(NAME, f"line {number} was altered")
         if entry.prev != prev:
             raise ArchiveError(NAME, f"line {number} does not follow line {number - 1}")
         prev = entry.hash
-        entries.append(entry)
-    if entries and entries[-1].part != entries[-1].parts:
-        raise ArchiveError(NAME, f"the group that ends in line {len(entries)} is not whole")
-    return entries
+        digest.update(line)
+        tree.append(leaf_hash(line))
+        written.append(entry.written_ms)
+        if number in sealed:
+            heads[number] = entry.hash, tree.root()
+        if entry.removed:
+            purges.append(entry)
+    if entry is not None and entry.part != entry.parts:
+        raise ArchiveError(NAME, f"the group that ends in line {len(written)} is not whole")
+    return Chain(len(written), heads, written), purges, digest.digest()
 
 
-def _check_purges(entries: list[Entry], moments: dict[int, int], files: set[str]) -> set[str]:
+def _check_purges(
+    lines: Lines, purges: Sequence[Entry], moments: dict[int, int], files: set[str]
+) -> set[str]:
     """The paths that were purged by the rules; a file may be missing for no other reason.
 
     Args:
         moments: line of a purge -> when it can have been at the latest.
     """
-    earlier: dict[str, Entry] = {}
-    removed: set[str] = set()
-    for entry in entries:
-        if entry.removed and entry.kind != PURGE:
-            raise ArchiveError(NAME, f"line {entry.seq} removes segments but is no purge")
-        for path in entry.removed:
-            segment = earlier.get(path)
-            if segment is None:
-                raise ArchiveError(path, f"was purged by line {entry.seq} before it was listed")
-            if segment.received_max_ms > moments[entry.seq] - _FLOOR_MS:
+    wanted = {path for purge in purges for path in purge.removed}
+    segments: dict[str, tuple[int, int]] = {}
+    for entry in lines.of_paths(wanted) if wanted else ():
+        # The first line of a path is the one to judge by; a second one is refused as such.
+        segments.setdefault(entry.path, (entry.seq, entry.received_max_ms))
+    for purge in purges:
+        if purge.kind != PURGE:
+            raise ArchiveError(NAME, f"line {purge.seq} removes segments but is no purge")
+        for path in purge.removed:
+            seq, received_max_ms = segments.get(path, (purge.seq, 0))
+            if seq >= purge.seq:
+                raise ArchiveError(path, f"was purged by line {purge.seq} before it was listed")
+            if received_max_ms > moments[purge.seq] - _FLOOR_MS:
                 raise ArchiveError(
                     path,
-                    f"was purged by line {entry.seq} within {RETENTION_FLOOR_DAYS} days of receipt",
+                    f"was purged by line {purge.seq} within {RETENTION_FLOOR_DAYS} days of receipt",
                 )
             if path in files:
                 raise ArchiveError(
-                    path, f"is still there, though line {entry.seq} purged it; purge again"
+                    path, f"is still there, though line {purge.seq} purged it; purge again"
                 )
-            removed.add(path)
-        if entry.path:
-            earlier[entry.path] = entry
-    return removed
+    return wanted
 
 
 def _check_files(
-    archive: Path, entries: list[Entry], removed: set[str], present: set[str], *, contents: bool
-) -> set[str]:
-    """Compare the files with their lines; the paths that a purge took away meanwhile."""
-    listed = set()
+    archive: Path, found: Snapshot, removed: set[str], digest: bytes, *, contents: bool
+) -> _Held:
+    """Compare the files with their lines, which are read once more.
+
+    Args:
+        digest: of the lines whose chain was checked.
+    """
+    held, read, away = _Held(), hashlib.sha256(), _Away(archive)
+    unmet, unmet_removed = set(found.files), set(removed)
     gone: set[str] = set()
-    for entry in entries:
+    for number, line in found.lines.numbered():
+        read.update(line)
+        entry = decode_entry(line, number)
         if not entry.path:
             continue
-        if entry.path in listed:
-            raise ArchiveError(entry.path, "is listed twice")
-        listed.add(entry.path)
         if entry.path in removed:
+            if entry.path not in unmet_removed:
+                raise ArchiveError(entry.path, "is listed twice")
+            unmet_removed.discard(entry.path)
             continue
-        path = archive / entry.path
-        if entry.path not in present:
-            raise ArchiveError(entry.path, "is missing")
+        if entry.path in found.files:
+            if entry.path not in unmet:
+                raise ArchiveError(entry.path, "is listed twice")
+            unmet.discard(entry.path)
+        if entry.path not in gone:
+            try:
+                try:
+                    _check_file(archive / entry.path, entry, contents=contents)
+                except FileNotFoundError:
+                    held.away += away.check(entry, contents=contents)
+            except FileNotFoundError:
+                gone |= _purged_since(archive, found.lines)
+                if entry.path not in gone:
+                    raise ArchiveError(entry.path, "is missing") from None
         if entry.path in gone:
+            held.purged_since += 1
             continue
-        try:
-            _check_file(path, entry, contents=contents)
-        except FileNotFoundError:
-            gone |= _purged_since(archive, entries)
-            if entry.path not in gone:
-                raise ArchiveError(entry.path, "is missing") from None
-    for extra in sorted(present - listed):
-        raise ArchiveError(extra, "is not in the manifest")
-    return gone
+        held.segments += 1
+        held.records += entry.records
+        held.octets += entry.octets
+    if read.digest() != digest:
+        raise ArchiveError(NAME, "was exchanged while it was verified")
+    if unmet:
+        raise ArchiveError(min(unmet), "is not in the manifest")
+    return held
 
 
 def _check_file(path: Path, entry: Entry, *, contents: bool) -> None:
@@ -257,10 +352,11 @@ def _check_file(path: Path, entry: Entry, *, contents: bool) -> None:
         raise ArchiveError(entry.path, "was altered: its SHA-256 is not the recorded one")
 
 
-def _purged_since(archive: Path, entries: list[Entry]) -> set[str]:
-    """What purges took away after the snapshot: its line comes first, the file goes then."""
-    lines = Manifest(archive).entries()
-    if [entry.hash for entry in lines[: len(entries)]] != [entry.hash for entry in entries]:
-        raise ArchiveError(NAME, "was exchanged while it was verified")
-    later = lines[len(entries) :]
+def _purged_since(archive: Path, known: Lines) -> set[str]:
+    """What purges took away after the snapshot: its line comes first, the file goes then.
+
+    That the lines before are still the same is for the end to say, which has read them again.
+    """
+    now = Manifest(archive).committed()
+    later = Lines(now.path, now.octets, known.octets).having(REMOVED)
     return {path for entry in later if entry.kind == PURGE for path in entry.removed}

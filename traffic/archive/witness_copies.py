@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ArchiveError, NotFound
-from traffic.archive.entries import Entry, canonical
+from traffic.archive.entries import canonical
+from traffic.archive.sealed import Chain
 from traffic.archive.seals import (
     CLOCK_TOLERANCE_MS,
     Seal,
@@ -81,7 +82,7 @@ def read_copy(path: Path, authorities: Path | None = None) -> WitnessCopy:
 def compare(
     copies: Sequence[WitnessCopy],
     seals: Sequence[Seal],
-    entries: Sequence[Entry],
+    chain: Chain,
     public_key: bytes,
 ) -> int:
     """How many seals were stamped late, once every seal that a witness has is in the archive.
@@ -97,7 +98,7 @@ def compare(
     for copy in copies:
         for digest, seal in copy.hashes.items():
             if digest not in known:
-                raise ArchiveError(copy.name, _missing(digest, seal, entries, public_key))
+                raise ArchiveError(copy.name, _missing(digest, seal, chain, public_key))
             number, ours = known[digest]
             seen_ms = copy.times.get(digest)
             if seen_ms is None:
@@ -110,7 +111,7 @@ def compare(
     return late
 
 
-def _missing(digest: str, seal: Seal | None, entries: Sequence[Entry], public_key: bytes) -> str:
+def _missing(digest: str, seal: Seal | None, chain: Chain, public_key: bytes) -> str:
     if seal is None:
         return f"a seal with SHA-256 {digest} was stamped, but the archive has none: it was cut"
     if not check_signature(seal, public_key):
@@ -118,9 +119,9 @@ def _missing(digest: str, seal: Seal | None, entries: Sequence[Entry], public_ke
             f"has a seal over line {seal.seq} that this key did not sign: it is of another site, "
             "or damaged, or the key here was replaced"
         )
-    if seal.seq > len(entries):
-        return f"saw line {seal.seq} sealed, but the manifest ends at line {len(entries)}"
-    if entries[seal.seq - 1].hash != seal.hash:
+    if seal.seq > chain.size:
+        return f"saw line {seal.seq} sealed, but the manifest ends at line {chain.size}"
+    if seal.seq not in chain.heads or chain.heads[seal.seq][0] != seal.hash:
         return f"saw another line {seal.seq} sealed: the manifest was written anew"
     return f"has a seal over line {seal.seq} that is not in the archive: the seals were made anew"
 

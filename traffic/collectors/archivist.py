@@ -38,10 +38,11 @@ from traffic.collectors.records import (
     RecordKind,
     decode_loss,
     decode_records,
-    format_address,
     whole_octets,
 )
+from traffic.collectors.senders import Senders
 from traffic.collectors.spool import closed_files, spool_number
+from traffic.collectors.tail import last_own
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import FlowGap, GapList, GapReason
@@ -64,10 +65,16 @@ log = get_logger(__name__)
 class Archivist:
     """The one writer of a node's flow segments; `recover` first, then `consume`."""
 
-    def __init__(self, config: Config, paths: CollectorPaths, counters: Counters) -> None:
+    def __init__(
+        self,
+        config: Config,
+        paths: CollectorPaths,
+        counters: Counters,
+        senders: Senders | None = None,
+    ) -> None:
         self._paths = paths
         self._counters = counters
-        self._networks = [ip_network(prefix) for prefix in config.collector.exporters]
+        self._senders = senders or Senders(config, None)
         self._inside = Inside(config.collector.inside)
         self._without = [ip_network(prefix) for prefix in config.collector.without_destinations]
         """Of whom the far ends of connections are not kept."""
@@ -77,7 +84,6 @@ class Archivist:
         self._tables = TableArchive(paths.archive, paths.node)
         self._hour = UnreadHour()
         self._decoder = FlowDecoder(self._hour)
-        self._names: dict[bytes, str | None] = {}
         self._losses: list[FlowGap] = []
         self._truncated: list[Unread] = []
         self._unkept = GapList()
@@ -92,17 +98,16 @@ class Archivist:
             cut = self._manifest.recover()
             if cut:
                 log.warning("manifest_end_set_aside", octets=cut)
-            entries = self._manifest.entries()
-        own = [entry for entry in entries if entry.node == self._paths.node and entry.spools]
-        self.consumed = max((max(entry.spools) for entry in own), default=0)
+            last = last_own(self._manifest.committed(), self._paths.node)
+        self.consumed = max(last.spools) if last else 0
         self._decoder = FlowDecoder(self._hour)
         self._desk.watch.load(None)
-        if own:
-            self._load(own[-1].state)
+        if last is not None:
+            self._load(last.state)
         for path in closed_files(self._paths.spool):
             if spool_number(path) <= self.consumed:
                 path.unlink()
-        self._remove_unlisted({entry.path for entry in entries})
+        self._remove_unlisted()
 
     def reload(self) -> None:
         """After a failure: forget what is not committed."""
@@ -114,8 +119,10 @@ class Archivist:
         octets = [memoryview(path.read_bytes()) for path in files]
         self._losses, self._truncated, self._unkept = [], [], GapList()
         self._desk.begin()
+        self._senders.refresh()
         decoded = self._decoder.decode(self._datagrams(octets))
         self._count(decoded)
+        self._senders.note_refused()
         if self._without:
             decoded = self._leave_out(decoded)
         for view, path in zip(octets, files, strict=True):
@@ -232,7 +239,7 @@ class Archivist:
         for octets in spools:
             for kind, listener, received_ns, port, address, body in decode_records(octets):
                 if kind != RecordKind.LOSS and listener in _FLOWS:
-                    exporter = self._exporter(address)
+                    exporter = self._senders.exporter(address)
                     name = _FLOWS[Listener(listener)]
                     if exporter is None:
                         self._counters.add("collector_unknown_exporter")
@@ -276,17 +283,6 @@ class Archivist:
             return
         self._unkept.add(_unread_gap(exporter, at_ms))
 
-    def _exporter(self, packed: bytes) -> str | None:
-        """The exporter's address as text, or None when it may not send flows."""
-        if packed not in self._names:
-            text = format_address(packed)
-            address = ip_address(text)
-            allowed = not self._networks or any(address in network for network in self._networks)
-            if not allowed:
-                log.warning("exporter_not_allowed", exporter=text)
-            self._names[packed] = text if allowed else None
-        return self._names[packed]
-
     def _count(self, decoded: Decoded) -> None:
         self._counters.add("collector_flows", len(decoded.batch))
         for name, value in asdict(decoded.counts).items():
@@ -320,19 +316,38 @@ class Archivist:
             # Templates come again by themselves; what waited for one is lost, and said so.
             log.error("decoder_state_lost", state=name, error=str(error))
 
-    def _remove_unlisted(self, listed: set[str]) -> None:
-        """Delete segments of a commit that did not happen; their spool files still exist."""
+    def _remove_unlisted(self) -> None:
+        """Delete segments of a commit that did not happen; their spool files still exist.
+
+        No line names a spool above `consumed`, so none names a segment made of one. Others
+        that no line names are for `archive verify` to find.
+        """
         archive = self._paths.archive
         waiting = {spool_number(path) for path in closed_files(self._paths.spool)}
         own = re.compile(rf"{re.escape(self._paths.node)}-(\d+)\.(?:parquet|aside)\Z")
-        for path in (found for kind in KINDS for found in archive.glob(f"{kind}/*/*/*")):
+        for path in (found for kind in KINDS for found in _files(archive / kind)):
             match = own.match(path.name)
-            if match and str(path.relative_to(archive)) not in listed:
+            if match and int(match[1]) > self.consumed:
                 if int(match[1]) in waiting:
                     log.warning("unfinished_segment_removed", path=path.name)
-                    path.unlink()
-                elif path.suffix == ".parquet":
-                    log.error("unlisted_segment_found", path=str(path))
+                    Path(path).unlink()
+                elif path.name.endswith(".parquet"):
+                    log.error("unlisted_segment_found", path=path.path)
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in the hours of the days in `folder`; as bare as it comes, for there is much."""
+    for day in _listed(folder):
+        for hour in _listed(day):
+            yield from _listed(hour)
+
+
+def _listed(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def segment_name(node: str, number: int) -> str:

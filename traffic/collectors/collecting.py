@@ -22,7 +22,9 @@ from traffic.collectors.decoding import Sealer, start_decoder, stop_decoder
 from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.receiver import Receiver
 from traffic.collectors.runs import Chronicler, GapCopier
+from traffic.collectors.senders import EquipmentNote
 from traffic.collectors.spool import SpoolWriter, close_leftovers
+from traffic.collectors.tail import last_own
 from traffic.moments import from_micros
 
 _LOCK_SECONDS = 90
@@ -49,7 +51,13 @@ def run_collector(config: Config) -> int:
     decoder = start_decoder(config, lock)
     database = Database(config.database_url)
     copier = GapCopier(paths.archive, paths.state)
-    chronicler = Chronicler(database, paths.node, _alive_at(receiver, started_at), copier)
+    chronicler = Chronicler(
+        database,
+        paths.node,
+        _alive_at(receiver, started_at),
+        copier,
+        EquipmentNote(paths.state),
+    )
     chronicler.start()
     log.info("collector_started", node=paths.node, spool=str(paths.spool))
     metrics = config.data_dir / "metrics" / "collector.prom"
@@ -124,10 +132,8 @@ def _lock(paths: CollectorPaths, stop: _StopFlag) -> int:
 def _next_number(paths: CollectorPaths) -> int:
     """The number of the next spool file: above every one ever used on this node."""
     used = close_leftovers(paths.spool)
-    for entry in Manifest(paths.archive).entries():
-        if entry.node == paths.node and entry.spools:
-            used = max(used, *entry.spools)
-    return used + 1
+    last = last_own(Manifest(paths.archive).committed(), paths.node)
+    return max((used, *(last.spools if last else ()))) + 1
 
 
 def _alive_at(receiver: Receiver, started_at: datetime) -> Callable[[], datetime]:

@@ -25,6 +25,7 @@ from traffic.archive.index import ManifestIndex
 from traffic.archive.seals import make_seal
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths, collector_paths
+from traffic.collectors.senders import Senders
 from traffic.collectors.spool import SPOOL_OCTETS, closed_files
 
 BATCH_OCTETS = 64 << 20
@@ -177,7 +178,7 @@ def main() -> int:
     config = Config.model_validate(tree["config"])
     paths = collector_paths(config)
     counters = Counters()
-    archivist = Archivist(config, paths, counters)
+    archivist = Archivist(config, paths, counters, Senders(config, paths.state))
     archivist.recover()
     loop = DecodingLoop(archivist, paths.spool, config.archive.segment_seconds)
     sealer = Sealer(config, paths)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from common.config import Config
+from common.config_section import ANY
 from common.logging import get_logger
 from common.metrics import Counters
 from traffic.collectors.records import (
@@ -18,11 +19,9 @@ from traffic.collectors.records import (
     encode_record,
     format_address,
 )
+from traffic.collectors.senders import THIS_MACHINE
 from traffic.decoders.syslog.content import cut_content
 from traffic.decoders.syslog.framing import LONGEST
-
-_THIS_MACHINE = ("127.0.0.0/8", "::1/128")
-"""A line can make somebody a suspect: who has named no senders hears none but itself."""
 
 _MOST_SENDERS = 10_000
 """Addresses remembered; a forger of source addresses must not fill the memory."""
@@ -35,7 +34,8 @@ class Intake:
 
     def __init__(self, config: Config, counters: Counters) -> None:
         collector = config.collector
-        named = collector.loggers or collector.exporters or _THIS_MACHINE
+        exporters = tuple(one for one in collector.exporters if one != ANY)
+        named = collector.loggers or exporters or THIS_MACHINE
         self._allowed = [ip_network(one) for one in named]
         self._own = [ip_network(one) for one in collector.own_servers]
         self._counters = counters

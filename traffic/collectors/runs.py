@@ -23,6 +23,7 @@ from db.service_run import Heartbeat
 from traffic.archive.entries import GapNote, decode_entry
 from traffic.archive.manifest import Manifest
 from traffic.collectors.gap_kinds import gap_kind
+from traffic.collectors.senders import EquipmentNote
 from traffic.moments import from_milliseconds
 
 PROCESS = "collector"
@@ -42,10 +43,16 @@ class Chronicler:
     """
 
     def __init__(
-        self, database: Database, node: str, alive_at: Callable[[], datetime], copier: GapCopier
+        self,
+        database: Database,
+        node: str,
+        alive_at: Callable[[], datetime],
+        copier: GapCopier,
+        equipment: EquipmentNote,
     ) -> None:
         self._database = database
         self._copier = copier
+        self._equipment = equipment
         self._heartbeat = Heartbeat(database, PROCESS, node, clock=alive_at)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="chronicler", daemon=True)
@@ -66,6 +73,7 @@ class Chronicler:
         while True:
             self._heartbeat.beat()
             self._copy()
+            self._note_equipment()
             if self._wake.wait(BEAT_SECONDS):
                 return
 
@@ -83,6 +91,12 @@ class Chronicler:
             self._copier.copy(self._database)
         except (NetAccessError, SQLAlchemyError, OSError) as error:
             log.warning("gaps_not_copied", error=str(error))
+
+    def _note_equipment(self) -> None:
+        try:
+            self._equipment.write(self._database)
+        except (NetAccessError, SQLAlchemyError, OSError) as error:
+            log.warning("equipment_not_noted", error=str(error))
 
 
 class GapCopier:

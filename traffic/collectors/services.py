@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.config import Config
+from common.config_section import ANY
 from traffic.collectors.records import Listener, RecordKind, format_address
 from traffic.decoders.messages import MessageFramer
 from traffic.decoders.syslog.framing import Framer
@@ -98,10 +99,13 @@ def ipfix_service(config: Config) -> Service:
 
 
 def _exporters(config: Config) -> Callable[[bytes], bool]:
-    networks = [ip_network(prefix) for prefix in config.collector.exporters]
+    named = config.collector.exporters
+    # Where none is named the decoder judges, who knows what equipment is registered.
+    is_open = not named or ANY in named
+    networks = [ip_network(prefix) for prefix in named if prefix != ANY]
 
     def may_send(packed: bytes) -> bool:
-        if not networks:
+        if is_open:
             return True
         address = ip_address(format_address(packed))
         return any(address in network for network in networks)

@@ -9,11 +9,21 @@ from __future__ import annotations
 import re
 
 from common.errors import ArchiveError
+from traffic.archive.entries import Entry
+from traffic.archive.lines import Lines
 from traffic.archive.manifest import NAME, Manifest
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.spool import closed_files, spool_number
 
 _STATE = re.compile(r"state-(\d+)\.json")
+
+
+def last_own(lines: Lines, node: str) -> Entry | None:
+    """The newest line by which this node's collector took in spool files.
+
+    It names the highest number: one is never given again.
+    """
+    return next((one for one in lines.backward() if one.node == node and one.spools), None)
 
 
 def check_tail(paths: CollectorPaths) -> None:
@@ -24,10 +34,10 @@ def check_tail(paths: CollectorPaths) -> None:
     """
     manifest = Manifest(paths.archive)
     with manifest.locked():
-        own = [entry for entry in manifest.entries() if entry.node == paths.node]
+        last = last_own(manifest.committed(), paths.node)
         waiting = {spool_number(path) for path in closed_files(paths.spool)}
         states = [_STATE.fullmatch(path.name) for path in paths.state.glob("state-*.json")]
-    consumed = max((max(entry.spools, default=0) for entry in own), default=0)
+    consumed = max(last.spools) if last else 0
     for number in sorted(int(state[1]) for state in states if state is not None):
         # A state without its line is a commit that did not happen, while its spool is there.
         if number > consumed and number not in waiting:

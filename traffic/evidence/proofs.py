@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ArchiveError
-from traffic.archive.entries import Entry, entry_hash
+from traffic.archive.elsewhere import recall
+from traffic.archive.entries import Entry, decode_entry, entry_hash
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS_NAME
 from traffic.archive.seals import Seal, check_signature, read_public_key, read_seals
@@ -44,9 +45,16 @@ def prove(archive: Path, keys: Path, paths: Iterable[str]) -> Proofs:
     public_key = read_public_key(keys)
     manifest = Manifest(archive)
     with manifest.locked():
-        lines, entries, seals = manifest.lines(), manifest.entries(), read_seals(archive)
+        lines, seals = manifest.committed(), read_seals(archive)
         seal_lines = (archive / SEALS_NAME).read_bytes().splitlines() if seals else []
-    by_path = {entry.path: entry for entry in entries if entry.path}
+    by_path = {entry.path: entry for entry in lines.of_paths(set(wanted))}
+    recall(archive, [by_path[path] for path in wanted if path in by_path])
+    sealed_at = {seal.seq for seal in seals}
+    heads = {
+        number: decode_entry(line, number).hash
+        for number, line in lines.numbered()
+        if number in sealed_at
+    }
     shown: list[dict[str, object]] = []
     needed: set[int] = set()
     used: list[int] = []
@@ -57,7 +65,7 @@ def prove(archive: Path, keys: Path, paths: Iterable[str]) -> Proofs:
         _check_segment(archive, entry)
         number = _covering(seals, entry)
         seal = seals[number]
-        if seal.hash != entries[seal.seq - 1].hash or not check_signature(seal, public_key):
+        if seal.hash != heads.get(seal.seq) or not check_signature(seal, public_key):
             raise ArchiveError(path, "its seal does not fit; run 'yuenyan archive verify'")
         used.append(number)
         needed.update(range(entry.seq, seal.seq + 1))
@@ -72,7 +80,7 @@ def prove(archive: Path, keys: Path, paths: Iterable[str]) -> Proofs:
                 "proof": {"type": "chain", "seal": seal.seq},
             }
         )
-    chosen = b"".join(lines[seq - 1] + b"\n" for seq in sorted(needed))
+    chosen = b"".join(line + b"\n" for number, line in lines.numbered() if number in needed)
     # From the first seal used to the newest, so that any later copy of a seal can be met.
     sealed = b"".join(line + b"\n" for line in seal_lines[min(used) :])
     tree = json.dumps({"segments": shown}, ensure_ascii=False, indent=1, sort_keys=True)

@@ -23,14 +23,14 @@ from common.errors import BackendUnavailable, Refused
 from db.models import AuditEvent, Hold
 from identity.office import Office
 from identity.services import audit, forgetting, holds
-from traffic.archive.entries import Entry, present
+from traffic.archive.entries import Entry
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 from traffic.collectors.paths import node_name
 from traffic.keeping import database_rows, restored
 from traffic.keeping.database_rows import Dropped
 from traffic.keeping.moving import Moved, Mover
-from traffic.keeping.named import accounts_named
+from traffic.keeping.named import accounts_named, naming_accounts
 from traffic.keeping.orphans import set_orphans_aside
 from traffic.keeping.policy import HoldTerms, Plan, in_force, keep_days, plan_purge
 from traffic.keeping.purge import Purger, Removal, check_clock
@@ -107,10 +107,10 @@ class Keeper:
             now_ms = to_milliseconds(self._office.clock())
             days = self._office.config.archive.retention_days
             keep_days(days)
-            entries, timeline = self._purger.timeline(now_ms)
+            archived, timeline = self._purger.timeline(now_ms)
             check_clock(timeline, synchronised=self._synchronised)
             terms = self._holds()
-            plan = plan_purge(entries, timeline, days, terms)
+            plan = plan_purge(archived.present(), timeline, days, terms)
             lines: tuple[Removal, ...] = ()
             if not dry_run:
                 plan = self._carry_out(plan, timeline)
@@ -171,7 +171,7 @@ class Keeper:
         if edge_ms is None:
             return found
         edge, database = from_milliseconds(max(edge_ms, 0)), self._office.database
-        entries = present(Manifest(self.archive).entries())
+        entries = naming_accounts(Manifest(self.archive).committed())
         kept = {entry.path for entry in plan.held}
         accounts, passed = 0, set[int]()
         while True:

@@ -8,7 +8,7 @@ was restored, are recognised by number and time and deleted without being stored
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from db.append_only import lifted
 from db.engine import Database
 from db.models import AddressInterval, ArchiveMove, NetworkSession
 from traffic.archive.entries import Entry
+from traffic.archive.lines import ORIGIN, ROWS
 from traffic.archive.manifest import Manifest
 from traffic.archive.rows import AlteredRowsError, check_before_move
 from traffic.archive.tables import Row, TableArchive
@@ -63,7 +64,10 @@ class Mover:
         self._archive = archive
         self._tables = TableArchive(archive, node)
         self._entries: list[Entry] = []
-        """As they were when the turn began: its own pages never overlap."""
+        """Lines that tell of rows of the database, as they were when the turn began: its own
+        pages never overlap."""
+        self._gone: Container[str] = ()
+        """Segments that a purge has taken away."""
         self._compared: set[int] = set()
         """Lines of noted rows that were found as noted in this turn."""
 
@@ -76,7 +80,8 @@ class Mover:
                 the manifest noted, and stay, after every other table had its turn.
         """
         moved = Moved()
-        self._entries = Manifest(self._archive).entries()
+        lines = Manifest(self._archive).committed()
+        self._entries, self._gone = list(lines.having(ORIGIN, ROWS)), lines.purged()
         # Whole hours: one segment for each hour of receipt instead of one for each turn.
         before = (now - KEPT_IN_DATABASE).replace(minute=0, second=0, microsecond=0)
         self._compared.clear()
@@ -179,7 +184,7 @@ class Mover:
         ]
         if not before:
             return set()
-        gone = _purged(self._entries, before)
+        gone = [entry for entry in before if entry.path in self._gone]
         stamp = source.stamp.key
         stamps = {row["id"]: to_milliseconds(row[stamp]) for row in page}
         known = {
@@ -264,12 +269,6 @@ def _overlaps(origin: str, table: str, first: int, last: int) -> bool:
         and end.isdigit()
         and (int(begin) <= last and int(end) >= first)
     )
-
-
-def _purged(entries: Iterable[Entry], before: Sequence[Entry]) -> list[Entry]:
-    """Those of `before` that a purge has taken away."""
-    paths = {path for entry in entries for path in entry.removed}
-    return [entry for entry in before if entry.path in paths]
 
 
 def _pieces(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -6,14 +6,20 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from common.errors import ArchiveError
-from traffic.archive.entries import Entry, present
+from traffic.archive.entries import Entry
+from traffic.archive.lines import Lines
 
 _FILES_A_QUERY = 500
 _KINDS = ("access", "session")
 
 
+def naming_accounts(lines: Lines) -> list[Entry]:
+    """The segments that are still there and may name an account: far fewer than those of flows."""
+    return [entry for kind in _KINDS for entry in lines.present(kind)]
+
+
 def accounts_named(archive: Path, entries: Sequence[Entry], among: Collection[int]) -> set[int]:
-    """Those of `among` that a row of these lines' segments names.
+    """Those of `among` that a row of these segments, all still there, names.
 
     Raises:
         ArchiveError: a segment is missing or damaged: then nobody can be forgotten.
@@ -21,7 +27,7 @@ def accounts_named(archive: Path, entries: Sequence[Entry], among: Collection[in
     import duckdb
 
     found: set[int] = set()
-    paths = [str(archive / one.path) for one in present(entries) if one.kind in _KINDS]
+    paths = [str(archive / one.path) for one in entries if one.kind in _KINDS]
     if not among or not paths:
         return found
     connection = duckdb.connect(":memory:")

@@ -21,10 +21,11 @@ def set_orphans_aside(archive: Path, node: str) -> int:
     manifest = Manifest(archive)
     with manifest.locked():
         manifest.recover()
-        entries, seals = manifest.entries(), read_seals(archive)
-        if seals and seals[-1].seq > (entries[-1].seq if entries else 0):
+        last, seals = manifest.last(), read_seals(archive)
+        if seals and seals[-1].seq > (last.seq if last else 0):
             return 0
-        listed = {entry.path for entry in entries}
+        own = f"/{node}-t".encode()
+        listed = {entry.path for entry in manifest.committed().having(own)}
         found = 0
         for kind in (*KINDS, "flow"):
             # Writers hold the lock from the rename to the line, so none is at work here.

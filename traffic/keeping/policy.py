@@ -6,12 +6,12 @@ wherever they came from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from common.config import RETENTION_CEILING_DAYS, RETENTION_FLOOR_DAYS
 from common.errors import Refused
-from traffic.archive.entries import Entry, present
+from traffic.archive.entries import Entry
 from traffic.keeping.timeline import DAY_MS, Timeline
 
 ADMIN_FLOOR_DAYS = 180
@@ -91,12 +91,15 @@ def is_held(entry: Entry, holds: Sequence[HoldTerms], timeline: Timeline) -> boo
 
 
 def plan_purge(
-    entries: Sequence[Entry],
+    segments: Iterable[Entry],
     timeline: Timeline,
     retention_days: int,
     holds: Sequence[HoldTerms],
 ) -> Plan:
     """Which segments may go: older than they are kept, by their newest record and their entry.
+
+    Args:
+        segments: the lines of those that are still there.
 
     Raises:
         Refused: `retention_days` is outside what the law allows.
@@ -105,7 +108,7 @@ def plan_purge(
     valid = in_force(holds, timeline)
     due: list[Entry] = []
     held: list[Entry] = []
-    for entry in present(entries):
+    for entry in segments:
         if not _is_over(entry, timeline, retention_days):
             continue
         (held if is_held(entry, valid, timeline) else due).append(entry)
@@ -119,8 +122,3 @@ def _is_over(entry: Entry, timeline: Timeline, retention_days: int) -> bool:
         newest + kept_ms < timeline.now_ms
         and timeline.lived_since_line(entry.seq) >= RETENTION_FLOOR_DAYS * DAY_MS
     )
-
-
-def removed_paths(entries: Sequence[Entry]) -> list[str]:
-    """Every segment that a purge line says is gone."""
-    return [path for entry in entries if entry.kind == PURGE for path in entry.removed]

@@ -7,17 +7,18 @@ Who may go is traffic.keeping.policy's to say.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import BackendUnavailable, Refused
 from traffic.archive.entries import Entry
+from traffic.archive.lines import REMOVED, Lines
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
 from traffic.archive.segments import sync_directory
-from traffic.keeping.policy import PURGE, HoldTerms, Plan, plan_purge, removed_paths
+from traffic.keeping.policy import PURGE, HoldTerms, Plan, plan_purge
 from traffic.keeping.timeline import DAY_MS, Timeline
 
 PATHS_A_LINE = 500
@@ -53,10 +54,10 @@ class Purger:
         self._node = node
         self._manifest = Manifest(archive)
 
-    def timeline(self, now_ms: int) -> tuple[list[Entry], Timeline]:
+    def timeline(self, now_ms: int) -> tuple[Lines, Timeline]:
         """(every line, the time they have lived through)."""
-        entries = self._manifest.entries()
-        return entries, Timeline(entries, read_seals(self._archive), now_ms)
+        lines = self._manifest.committed()
+        return lines, Timeline(lines, read_seals(self._archive), now_ms)
 
     def plan(
         self,
@@ -72,9 +73,9 @@ class Purger:
             Refused: the clock cannot be believed, or retention is outside what the law allows.
             ArchiveError: the manifest is damaged.
         """
-        entries, timeline = self.timeline(now_ms)
+        lines, timeline = self.timeline(now_ms)
         check_clock(timeline, synchronised=synchronised)
-        return plan_purge(entries, timeline, retention_days, holds)
+        return plan_purge(lines.present(), timeline, retention_days, holds)
 
     def carry_out(
         self,
@@ -110,19 +111,25 @@ class Purger:
 
     def finish(self) -> int:
         """Delete what a purge line names and a crash left behind; how many files."""
-        return self._delete(removed_paths(self._manifest.entries()))
+        purges = self._manifest.committed().having(REMOVED)
+        return self._delete(path for line in purges if line.kind == PURGE for path in line.removed)
 
     def removals(self, since_ms: int) -> list[Removal]:
         """What the purge lines from `since_ms` on took away, oldest first."""
-        entries = self._manifest.entries()
-        by_path = {entry.path: entry for entry in entries if entry.path}
+        lines = self._manifest.committed()
+        purges = [
+            line
+            for line in lines.having(REMOVED)
+            if line.kind == PURGE and line.written_ms >= since_ms
+        ]
+        wanted = {path for line in purges for path in line.removed}
+        by_path = {entry.path: entry for entry in lines.of_paths(wanted)} if wanted else {}
         return [
-            _describe(entry, [by_path[path] for path in entry.removed if path in by_path])
-            for entry in entries
-            if entry.kind == PURGE and entry.written_ms >= since_ms
+            _describe(line, [by_path[path] for path in line.removed if path in by_path])
+            for line in purges
         ]
 
-    def _delete(self, paths: Sequence[str]) -> int:
+    def _delete(self, paths: Iterable[str]) -> int:
         deleted = 0
         directories: set[Path] = set()
         for path in paths:

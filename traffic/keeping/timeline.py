@@ -8,9 +8,13 @@ machine that was switched off for a month keeps its records a month longer.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from heapq import merge
 from typing import Protocol
+
+from common.errors import ArchiveError
 
 DAY_MS = 86_400_000
 STEP_MS = DAY_MS
@@ -38,21 +42,35 @@ class Seal(Protocol):
 class Timeline:
     """The moments of one archive, in the order of its chain."""
 
-    def __init__(self, lines: Sequence[Line], seals: Sequence[Seal], now_ms: int) -> None:
+    def __init__(self, lines: Iterable[Line], seals: Iterable[Seal], now_ms: int) -> None:
+        """Take the moments of lines and seals, both in the order of their numbers.
+
+        Raises:
+            ArchiveError: they are not in that order.
+        """
         self.now_ms = now_ms
-        moments = [(line.seq, 0, line.written_ms) for line in lines]
-        moments += [(seal.seq, 1, seal.at_ms) for seal in seals]
-        moments.sort(key=lambda moment: moment[:2])
-        self._lived: list[tuple[int, int]] = []
-        """(clock, time lived through when it showed that), in the order of the chain."""
-        self._at_line: dict[int, int] = {}
-        lived, last = 0, None
+        # Of a year there are hundreds of thousands: eight octets a number.
+        self._shown, self._lived = array("q"), array("q")
+        """What the clock showed, and the time lived through then, in the order of the chain."""
+        self._seqs, self._at_line = array("q"), array("q")
+        """Number of each line, and the time lived through when it was written."""
+        moments = merge(
+            ((line.seq, 0, line.written_ms) for line in lines),
+            ((seal.seq, 1, seal.at_ms) for seal in seals),
+            key=lambda moment: moment[:2],
+        )
+        lived, last, place = 0, None, (0, 0)
         for seq, is_seal, at_ms in moments:
+            if (seq, is_seal) < place:
+                raise ArchiveError("manifest.jsonl", f"line {seq} stands after line {place[0]}")
+            place = seq, is_seal
             lived += 0 if last is None else min(max(at_ms - last, 0), STEP_MS)
             last = at_ms
-            self._lived.append((at_ms, lived))
+            self._shown.append(at_ms)
+            self._lived.append(lived)
             if not is_seal:
-                self._at_line[seq] = lived
+                self._seqs.append(seq)
+                self._at_line.append(lived)
         self.last_ms = last
         """What the clock showed when the chain was last written to; None when it is empty."""
         self.total_ms = lived + (0 if last is None else min(max(now_ms - last, 0), STEP_MS))
@@ -64,15 +82,19 @@ class Timeline:
 
     def lived_since_line(self, seq: int) -> int:
         """Milliseconds that certainly passed since line `seq` was written."""
-        return self.total_ms - self._at_line.get(seq, self.total_ms)
+        place = bisect_left(self._seqs, seq)
+        if place == len(self._seqs) or self._seqs[place] != seq:
+            return 0
+        return self.total_ms - self._at_line[place]
 
     def lived_since(self, at_ms: int) -> int:
         """Milliseconds that certainly passed since the clock last began to show `at_ms`."""
-        below = [place for place, (shown, _lived) in enumerate(self._lived) if shown < at_ms]
-        after = below[-1] + 1 if below else 0
+        after = len(self._shown)
+        while after and self._shown[after - 1] >= at_ms:
+            after -= 1
         if after < len(self._lived):
-            return self.total_ms - self._lived[after][1]
-        lived = self._lived[-1][1] if self._lived else 0
+            return self.total_ms - self._lived[after]
+        lived = self._lived[-1] if self._lived else 0
         return min(max(self.now_ms - at_ms, 0), self.total_ms - lived)
 
     def let_go_before(self, keep_ms: int, floor_ms: int) -> int | None:
@@ -80,11 +102,9 @@ class Timeline:
 
         None when nothing is: the archive has not lived through `floor_ms` yet.
         """
-        lived = [so_far for _shown, so_far in self._lived]
-        position = bisect_right(lived, self.total_ms - floor_ms)
+        position = bisect_right(self._lived, self.total_ms - floor_ms)
         if position == 0:
             return None
         # The least, because a clock that was ahead for a while is not to be believed.
-        shown = self._lived[position - 1][0]
-        later = [at_ms for at_ms, _lived in self._lived[position:]]
-        return min([shown, self.now_ms - keep_ms, *later])
+        shown = min(self._shown[position - 1 :])
+        return min(self.now_ms - keep_ms, shown)

@@ -13,6 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 
+LET_GO = "let_go"
+"""Reason of a gap: records were let go when their time was over, but for what a hold covers."""
+
 
 class Outcome(StrEnum):
     """What a look-up found."""
@@ -147,7 +150,8 @@ def attribute(
         own: sessions that had the address itself.
         bindings: inside addresses that stood behind it.
         holders: sessions that had one of those inside addresses.
-        gaps: what is missing and might hide a candidate of `window`.
+        gaps: what is missing and might hide a candidate of `window`; where others were let go,
+            nobody is the only one.
         margin: how far the clock of the exporter may be from ours.
         complete: False when there are more bindings than were read: then nobody is the only
             one, and nobody can say that there is none.
@@ -163,6 +167,8 @@ def attribute(
         outcome = Outcome.GAP if gaps or not complete else Outcome.NONE
         return Attribution(outcome=outcome, candidates=(), gaps=tuple(gaps))
     persons = {_identity(candidate) for candidate in found}
+    # Whoever a hold has left is the only one on record, not the only one there was.
+    complete = complete and not any(gap.reason == LET_GO for gap in gaps)
     return Attribution(
         outcome=Outcome.SINGLE if complete and len(persons) == 1 else Outcome.AMBIGUOUS,
         candidates=tuple(sorted(found, key=_order)),

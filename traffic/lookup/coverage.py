@@ -15,8 +15,7 @@ from traffic.archive.reading import FlowReader
 from traffic.collectors.gap_kinds import gap_kind
 from traffic.collectors.records import HEADER_OCTETS, decode_records
 from traffic.decoders.sequences import GapReason
-from traffic.lookup.attribution import GapSpan, Window, uncovered
-from traffic.lookup.let_go import LET_GO
+from traffic.lookup.attribution import LET_GO, GapSpan, Window, uncovered
 from traffic.lookup.store import Store
 from traffic.moments import from_micros, from_milliseconds, to_micros, to_milliseconds
 

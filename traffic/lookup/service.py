@@ -249,7 +249,7 @@ def _gather(
     address = str(question.address)
     logs = LogEvidence(session, config, reader, window)
     own = logs.holders([address], find_holders(session, config, [address], window))
-    let_go = find_let_go(store, config, reader.index, window, now)
+    let_go = find_let_go(store, config, reader.index, window, now, address)
     if reader.inside.has(question.address):
         gaps = find_gaps(store, reader, window, now, ["radius"])
         return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True), *let_go])

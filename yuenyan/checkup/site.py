@@ -12,8 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from common.clock import utc_now
+from common.clock import unix_milliseconds, utc_now
 from common.config import Config
+from common.config_section import ANY
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -26,6 +27,8 @@ from identity.office import Office
 from identity.services import nas, nas_hygiene, officers
 from identity.vault import KEY_FILE
 from traffic.archive.manifest import Manifest
+from traffic.collectors.paths import collector_paths
+from traffic.collectors.senders import read_refused
 from yuenyan.checkup.duties import check_duties
 from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
@@ -36,6 +39,7 @@ from yuenyan.lost import RESTORE, describe_loss
 FIRST_ADMIN_NOTE = "first-admin.txt"
 
 _UNKNOWN_WITHIN = timedelta(days=1)
+_REFUSED_MS = 86_400_000
 
 
 def check_configuration(config: Config) -> Iterator[Finding]:
@@ -57,19 +61,27 @@ def check_configuration(config: Config) -> Iterator[Finding]:
 
 
 def check_exporters(config: Config) -> Iterator[Finding]:
-    """Flows are taken from named equipment alone, where others can reach the port."""
+    """Flows are taken from known equipment alone, where others can reach the port."""
     collector = config.collector
     open_to = [
         listen
         for listen in (*collector.netflow, *collector.ipfix)
         if not ip_address(parse_listen(listen)[0]).is_loopback
     ]
-    if open_to and not collector.exporters:
+    if open_to and ANY in collector.exporters:
         yield warn(
             "collector.exporters",
             f"anybody who reaches {', '.join(open_to)} can enter flows and fill the disk",
             "name the equipment that sends them: [collector] exporters ="
             ' ["10.0.0.1", "10.20.0.0/16"]; and let nobody else through to the port',
+        )
+    refused = read_refused(collector_paths(config).state, unix_milliseconds() - _REFUSED_MS)
+    if refused and ANY not in collector.exporters:
+        shown = ", ".join(refused[:10]) + (" …" if len(refused) > 10 else "")
+        yield warn(
+            "collector.exporters",
+            f"flows of {shown} were not taken, because nobody knows that equipment",
+            "if it is yours, register it (yuenyan nas add) or name it in [collector] exporters",
         )
 
 
@@ -201,8 +213,8 @@ def _check_nas(
 def check_archive(config: Config) -> Iterator[Finding]:
     """The list of all segments can be read."""
     try:
-        entries = Manifest(config.data_dir / "archive").entries()
+        entries = sum(1 for _ in Manifest(config.data_dir / "archive").committed())
     except (NetAccessError, OSError) as problem:
         yield error("archive", str(problem), "run: yuenyan archive verify")
     else:
-        yield ok("archive", f"{len(entries)} entries in the manifest")
+        yield ok("archive", f"{entries} entries in the manifest")

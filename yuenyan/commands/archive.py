@@ -26,6 +26,7 @@ from traffic.witnesses.delivery import Witnessed, deliver, standing
 from yuenyan.commands.decoding import decode_raw
 from yuenyan.commands.keeping import move, purge
 from yuenyan.commands.rows import rows
+from yuenyan.commands.store import store_command
 from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
@@ -42,6 +43,7 @@ archive_command.add_command(decode_raw)
 archive_command.add_command(move)
 archive_command.add_command(purge)
 archive_command.add_command(rows)
+archive_command.add_command(store_command)
 
 
 @archive_command.command("status")
@@ -50,7 +52,7 @@ archive_command.add_command(rows)
 def status(context: Context, as_json: bool) -> None:
     """What the archive holds, until when it is sealed, who has seen it, and known gaps."""
     config = context.config
-    found = archive_status(config.data_dir / "archive", config.site.timezone)
+    found = archive_status(config.data_dir / "archive", config.site.timezone, config.keys_dir)
     found["witnesses"] = [_witness_tree(config, one) for one in standing(config)]
     if as_json:
         print_json(found)
@@ -237,6 +239,8 @@ def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) ->
         f"The archive is whole: {verified.segments} segments, {verified.records} records, "
         f"{verified.octets} octets, {verified.seals} seals."
     )
+    if verified.away:
+        click.echo(f"{verified.away} of the segments are in the object store alone.")
     if verified.purged:
         click.echo(f"{verified.purged} segments were purged when their time was over.")
     if verified.unsealed:
@@ -352,6 +356,7 @@ def _verified_tree(
         "records": verified.records,
         "octets": verified.octets,
         "purged": verified.purged,
+        "away": verified.away,
         "seals": verified.seals,
         "sealed_entries": verified.sealed_seq,
         "unsealed_entries": verified.unsealed,

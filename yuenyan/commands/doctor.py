@@ -24,6 +24,7 @@ from yuenyan.checkup import (
     roaming,
     roles,
     site,
+    store,
 )
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
@@ -41,6 +42,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     directories.check_directories,
     site.check_archive,
     integrity.check_integrity,
+    store.check_store,
     retention.check_retention,
     evidence.check_evidence,
     machine.check_clock,

@@ -185,7 +185,7 @@ def make_report(config: Config, session: Session, now: datetime, language: str) 
     """Every duty as it stands now; `language` is that of who answers for it."""
     archive = clock = None
     with suppress(ArchiveError, OSError):
-        archive = archive_status(config.data_dir / "archive", config.site.timezone)
+        archive = archive_status(config.data_dir / "archive", config.site.timezone, config.keys_dir)
         clock = read_status(config, now)
     site = Site(config=config, session=session, now=now, archive=archive, clock=clock)
     coordinator = config.office.coordinator or UNNAMED.of(language)

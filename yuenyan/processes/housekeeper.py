@@ -33,6 +33,7 @@ from yuenyan.checkup.machine import is_clock_kept
 from yuenyan.processes.clock_keeper import ClockKeeper
 from yuenyan.processes.grant_keeper import GrantKeeping
 from yuenyan.processes.postman import Postman
+from yuenyan.processes.storekeeper import Storekeeper
 from yuenyan.processes.witnessing import Watch
 
 EVERY_SECONDS = 30.0
@@ -67,6 +68,8 @@ def run(config: Config) -> int:
     postman.start()
     grants = GrantKeeping(office, counters)
     grants.start()
+    storekeeper = Storekeeper(config)
+    storekeeper.start()
     log.info("housekeeper_started", every_seconds=EVERY_SECONDS)
     clocks = ClockKeeper(office)
     until_pass = until_seal = 0.0
@@ -96,6 +99,7 @@ def run(config: Config) -> int:
         until_pass -= HEARTBEAT_SECONDS
         until_seal -= HEARTBEAT_SECONDS
         until_purge -= HEARTBEAT_SECONDS
+    storekeeper.stop()
     watch.stop()
     postman.stop()
     grants.stop()

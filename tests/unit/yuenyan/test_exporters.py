@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from tests.conftest import Site
+from traffic.collectors.paths import collector_paths
+from traffic.collectors.senders import EQUIPMENT, Senders
 from yuenyan.checkup.site import check_exporters
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"netflow": ("0.0.0.0:2055",), "ipfix": ()}, ["0.0.0.0:2055"]),
-        ({"netflow": ("127.0.0.1:2055",), "ipfix": ("[::]:4739",)}, ["[::]:4739"]),
-        ({"netflow": ("127.0.0.1:2055",), "ipfix": ("[::1]:4739",)}, []),
+        ({"netflow": ("0.0.0.0:2055",), "ipfix": (), "exporters": ("any",)}, ["0.0.0.0:2055"]),
+        ({"ipfix": ("[::]:4739",), "exporters": ("any",)}, ["[::]:4739"]),
+        ({"ipfix": ("[::1]:4739",), "exporters": ("any",)}, []),
         ({"netflow": ("0.0.0.0:2055",), "exporters": ("10.0.0.0/8",)}, []),
+        ({"netflow": ("0.0.0.0:2055",), "exporters": ()}, []),
     ],
 )
 def test_a_port_for_flows_that_is_open_to_anybody_is_told_with_what_to_do(
@@ -28,3 +31,18 @@ def test_a_port_for_flows_that_is_open_to_anybody_is_told_with_what_to_do(
     assert [one.check for one in found] == ["collector.exporters"] * len(told)
     for finding, listen in zip(found, told, strict=True):
         assert listen in finding.what and "exporters = [" in finding.todo
+
+
+def test_equipment_that_was_refused_today_is_told_with_what_to_do(site: Site) -> None:
+    collector = site.config.collector.model_copy(update={"exporters": ()})
+    config = site.config.model_copy(update={"collector": collector})
+    state = collector_paths(config).state
+    state.mkdir()
+    (state / EQUIPMENT).write_text("[]")
+    senders = Senders(config, state)
+    senders.refresh()
+    assert senders.exporter(bytes(10) + b"\xff\xff\x0a\x09\x00\x01") is None
+    senders.note_refused()
+    (finding,) = check_exporters(config)
+    assert "10.9.0.1" in finding.what
+    assert "yuenyan nas add" in finding.todo

@@ -67,9 +67,9 @@ def test_the_archive_is_counted_anew_only_when_it_has_changed(
 ) -> None:
     counted: list[Path] = []
 
-    def count(archive: Path, zone: str) -> dict[str, Any]:
+    def count(archive: Path, zone: str, keys: Path) -> dict[str, Any]:
         counted.append(archive)
-        return archive_status(archive, zone)
+        return archive_status(archive, zone, keys)
 
     monkeypatch.setattr("captive_portal.admin.dashboard.archive_status", count)
     tables = TableArchive(office.config.data_dir / "archive", "node")

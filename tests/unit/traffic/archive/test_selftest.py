@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ArchiveError, Refused
-from traffic.archive import selftest
+from traffic.archive import selftest, verification
 from traffic.archive.kinds import ADMIN
 from traffic.archive.selftest import (
     complaint_about,
@@ -76,9 +76,8 @@ def test_a_verification_that_has_gone_blind_is_an_alarm(
 
 def test_one_blind_spot_is_named(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("traffic.archive.verification.digest_file", lambda _path: "")
-    monkeypatch.setattr(
-        "traffic.archive.verification._check_files", lambda *_args, **_kwargs: set()
-    )
+    blind = verification._Held()
+    monkeypatch.setattr(verification, "_check_files", lambda *_args, **_kwargs: blind)
     missed = run_self_test(archive, NOW_MS).missed
     assert "segment-octet-flipped" in missed
     assert "line-altered" not in missed

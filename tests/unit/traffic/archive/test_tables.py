@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import ArchiveError
-from traffic.archive.entries import Entry, decode_entry, encode_entry, seal_entries
+from traffic.archive.entries import Entry, decode_entry, encode_entry, present, seal_entries
 from traffic.archive.kinds import KINDS, LEASE, NAT
 from traffic.archive.manifest import Manifest
-from traffic.archive.tables import TableArchive, present
+from traffic.archive.tables import TableArchive
 
 NOON = 1_795_000_000_000
 

@@ -345,9 +345,35 @@ def test_who_is_left_by_a_hold_is_not_said_to_be_the_only_one(world: World) -> N
     world.purge()
     with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
         after = run_lookup(world.office.database, world.office.config, asked, "head")
-    assert (before["outcome"], after["outcome"]) == ("ambiguous", "single")
+    assert (before["outcome"], after["outcome"]) == ("ambiguous", "ambiguous")
+    assert [one["account"] for one in after["candidates"]] == ["held"]
     assert "let_go" not in {gap["reason"] for gap in before["gaps"]}
     assert "let_go" in {gap["reason"] for gap in after["gaps"]}
+
+
+@pytest.mark.parametrize(
+    ("held", "outcome"),
+    [
+        pytest.param({}, "single", id="everybody"),
+        pytest.param({"address": "10.0.0.9"}, "single", id="the address"),
+        pytest.param({"address": "203.0.113.9"}, "single", id="an outside address"),
+        pytest.param({"account": "held"}, "ambiguous", id="the account"),
+    ],
+)
+def test_a_hold_that_kept_everybody_leaves_no_doubt(
+    world: World, held: dict[str, str], outcome: str
+) -> None:
+    number = add_person(world.office, "held")
+    world.go_to(3, records=True)
+    add(world.office.database, *session("a", world.at(3), world.at(3.1), account_id=number))
+    make_hold(world, until=300, **held)
+    world.go_to(100, records=True)
+    assert world.purge().segments
+    asked = {"address": "10.0.0.9", "at": world.at(3.05), "case": "1", "reason": "x"}
+    with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
+        answer = run_lookup(world.office.database, world.office.config, asked, "head")
+    assert answer["outcome"] == outcome
+    assert ("let_go" in {gap["reason"] for gap in answer["gaps"]}) is (outcome == "ambiguous")
 
 
 def test_wishes_to_unlock_names_go_with_the_audit_trail(world: World) -> None:

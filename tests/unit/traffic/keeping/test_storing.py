@@ -1,0 +1,358 @@
+"""The copy in an object store: what goes there, what may leave this disk, and how it comes back.
+
+The store is a folder here; tests/integration/test_object_store.py has an S3 server.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.config import Config
+from common.disk import Room
+from common.errors import ArchiveError, BackendUnavailable, Refused
+from tests.unit.traffic.archive.test_verification import make_keys
+from traffic.archive import elsewhere
+from traffic.archive.entries import Entry
+from traffic.archive.kinds import ADMIN, NAT
+from traffic.archive.lines import Lines
+from traffic.archive.manifest import Manifest
+from traffic.archive.proving import prove
+from traffic.archive.seals import make_seal, read_seals
+from traffic.archive.tables import TableArchive
+from traffic.archive.verification import Verified, verify_archive
+from traffic.keeping.policy import Plan
+from traffic.keeping.purge import Purger
+from traffic.keeping.storing import Storer
+
+NOON = 1_795_000_000_000
+DAY_MS = 86_400_000
+NOW = NOON + 60 * DAY_MS
+
+
+class Site:
+    """An archive of three old segments and a new one, and a folder that is its store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.keys = folder, folder / "keys"
+        self.store = folder / "store"
+        self.store.mkdir()
+        make_keys(self.keys)
+        self.archive = folder / "var" / "archive"
+        self.tables = TableArchive(self.archive, "node")
+        self.nat = [self.add(hour) for hour in (0, 1)]
+        (self.admin,) = self.tables.append(ADMIN, [{"received_at": NOON, "actor": "head"}])
+        self.new = self.add(59 * 24)
+        self.seal()
+
+    def add(self, hours: int) -> Entry:
+        row = {"received_at": NOON + hours * 3_600_000, "event": "create", "source": "10.0.0.1"}
+        (entry,) = self.tables.append(NAT, [row])
+        return entry
+
+    def seal(self) -> None:
+        make_seal(self.archive, self.keys, max(NOW, self.tables_written()))
+
+    def tables_written(self) -> int:
+        last = Manifest(self.archive).last()
+        return last.written_ms if last else 0
+
+    def storer(self, folder: str = "var") -> Storer:
+        data = self.folder / folder
+        data.mkdir(exist_ok=True)
+        return Storer(
+            Config.model_validate(
+                {"site": {"data_dir": data}, "store": {"url": f"file://{self.store}"}}
+            )
+        )
+
+    def push(self) -> int:
+        return self.storer().push(NOW)
+
+    def free(self) -> int:
+        """As a day later: nobody has read anything lately."""
+        for path in self.archive.rglob("*.parquet"):
+            os.utime(path, (1, 1))
+        return self.storer().free(NOW)
+
+    def here(self) -> list[Entry]:
+        entries = Manifest(self.archive).entries()
+        return [entry for entry in entries if (self.archive / entry.path).is_file()]
+
+    def rows(self) -> int:
+        return len(self.tables.read(NAT, from_ms=NOON - 1, to_ms=NOON + DAY_MS))
+
+    def verify(self) -> Verified:
+        return verify_archive(self.archive, self.keys)
+
+    def purge(self, entries: Sequence[Entry]) -> None:
+        Purger(self.archive, "node").carry_out(Plan(due=tuple(entries)), lambda: NOW)
+
+    def flip(self, entry: Entry) -> None:
+        path = self.store / entry.path
+        octets = bytearray(path.read_bytes())
+        octets[len(octets) // 2] ^= 1
+        path.write_bytes(octets)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_the_store_has_the_same_layout_and_the_lists(site: Site) -> None:
+    assert site.push() == 4
+    for name in ("manifest.jsonl", "seals.jsonl", *(entry.path for entry in site.here())):
+        assert (site.store / name).read_bytes() == (site.archive / name).read_bytes()
+    assert not list(site.store.rglob("*.aside"))
+    found = site.storer().compare(contents=True)
+    assert (found.segments, found.waiting, found.only_there) == (4, 0, 0)
+
+
+def test_what_is_there_is_not_copied_again(site: Site) -> None:
+    site.push()
+    assert site.push() == 0
+    site.add(2)
+    assert site.storer().waiting() == 1
+    assert site.storer().compare().waiting == 1
+    assert site.push() == 1
+    (site.folder / "var" / "store.json").unlink()
+    assert site.push() == 0
+
+
+def test_old_traffic_leaves_this_disk_and_nothing_else_does(site: Site) -> None:
+    site.push()
+    assert site.free() == 2
+    assert site.here() == [site.admin, site.new]
+    assert site.verify().away == 2
+    assert site.verify().segments == 4
+    assert site.storer().compare(contents=True).only_there == 2
+
+
+def test_nothing_leaves_that_is_not_there_sealed_and_unread(site: Site) -> None:
+    assert site.free() == 0
+    site.push()
+    late = site.add(3)
+    site.push()
+    assert site.free() == 2
+    assert late in site.here()
+    site.rows()
+    assert site.storer().free(NOW) == 0
+
+
+def test_whoever_reads_a_span_has_its_segments_back(site: Site) -> None:
+    before = site.rows()
+    site.push()
+    site.free()
+    (site.archive / "manifest.index").unlink(missing_ok=True)
+    assert site.rows() == before == 2
+    assert len(site.here()) == 4
+    assert site.verify().away == 0
+    assert not list(site.archive.rglob("*.recalled"))
+
+
+def test_a_proof_is_of_the_segment_itself(site: Site) -> None:
+    site.push()
+    site.free()
+    _, shown = prove(site.archive, site.keys, site.nat[0].path)
+    assert shown.path == site.nat[0].path
+    site.free()
+    site.flip(site.nat[0])
+    with pytest.raises(ArchiveError, match="altered in the object store"):
+        prove(site.archive, site.keys, site.nat[0].path)
+
+
+def test_an_altered_object_is_named_and_never_read(site: Site) -> None:
+    site.push()
+    site.free()
+    site.flip(site.nat[1])
+    for act in (site.rows, site.verify, lambda: site.storer().compare(contents=True)):
+        with pytest.raises(ArchiveError, match=f"{site.nat[1].path}: was altered"):
+            act()
+    assert site.nat[1] not in site.here()
+    assert not list(site.archive.rglob("*.recalled"))
+
+
+def test_a_segment_stays_whose_copy_is_not_as_it_was(site: Site) -> None:
+    site.push()
+    site.flip(site.nat[0])
+    with pytest.raises(ArchiveError, match=f"{site.store}/{site.nat[0].path}: was altered"):
+        site.free()
+    assert site.here() == [site.nat[0], site.admin, site.new]
+
+
+def test_a_copy_that_was_lost_is_made_again(site: Site) -> None:
+    site.push()
+    (site.store / site.nat[0].path).unlink()
+    assert site.push() == 0
+    with pytest.raises(ArchiveError, match="is missing"):
+        site.storer().compare()
+    assert site.storer().push(NOW, again=True) == 1
+    assert site.storer().compare(contents=True).segments == 4
+
+
+def test_an_object_that_was_taken_away_is_missing(site: Site) -> None:
+    site.push()
+    site.free()
+    (site.store / site.nat[0].path).unlink()
+    for act in (site.rows, site.verify, lambda: site.storer().compare()):
+        with pytest.raises(ArchiveError, match=f"{site.nat[0].path}: is missing"):
+            act()
+
+
+def test_an_object_that_is_cut_or_slipped_in_is_named(site: Site) -> None:
+    site.push()
+    site.free()
+    path = site.store / site.nat[0].path
+    octets = path.read_bytes()
+    path.write_bytes(octets[:-1])
+    for act in (site.verify, lambda: site.storer().compare()):
+        with pytest.raises(ArchiveError, match="octets instead of"):
+            act()
+    path.write_bytes(octets)
+    shutil.copy(path, path.with_name("extra.parquet"))
+    with pytest.raises(ArchiveError, match=r"extra\.parquet: is not in the manifest"):
+        site.storer().compare()
+
+
+def test_a_store_that_is_away_answers_nothing_and_loses_nothing(site: Site) -> None:
+    site.push()
+    site.free()
+    away = site.store.rename(site.folder / "drawer")
+    new = site.add(5)
+    for act in (site.push, site.rows, site.verify, lambda: site.storer().sweep()):
+        with pytest.raises((BackendUnavailable, ArchiveError)):
+            act()
+    with pytest.raises(BackendUnavailable, match="there is no folder"):
+        site.push()
+    assert not site.store.exists()
+    away.rename(site.store)
+    assert site.push() == 1
+    assert (site.store / new.path).is_file()
+
+
+def test_what_is_purged_goes_here_and_there(site: Site) -> None:
+    site.push()
+    site.free()
+    site.purge([site.nat[0], site.admin])
+    assert site.storer().compare().left_over == 2
+    assert site.storer().sweep() == 2
+    assert site.storer().sweep() == 0
+    assert not (site.store / site.nat[0].path).exists()
+    assert (site.store / site.nat[1].path).exists()
+
+
+def test_what_is_purged_meanwhile_does_not_come_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    fetch = elsewhere._fetch
+
+    def purged_meanwhile(*arguments: object) -> None:
+        fetch(*arguments)  # type: ignore[arg-type]
+        if Manifest(site.archive).entries()[-1].kind != "purge":
+            site.purge([site.nat[0]])
+
+    monkeypatch.setattr(elsewhere, "_fetch", purged_meanwhile)
+    elsewhere.recall(site.archive, [site.nat[0]])
+    assert site.nat[0] not in site.here()
+    assert not list(site.archive.rglob("*.recalled"))
+
+
+def test_a_new_machine_gets_all_of_it_back(site: Site) -> None:
+    site.push()
+    site.free()
+    site.push()
+    storer = site.storer("new")
+    assert storer.fetch_lists()
+    assert not storer.fetch_lists()
+    archive = site.folder / "new" / "archive"
+    assert elsewhere.recall(archive, list(Manifest(archive).committed().present())) == 4
+    assert verify_archive(archive, site.keys).segments == 4
+    assert storer.push(NOW) == 0
+
+
+def test_a_folder_with_another_archive_is_refused(site: Site) -> None:
+    site.push()
+    other = site.storer("other")
+    TableArchive(site.folder / "other" / "archive", "node").append(
+        ADMIN, [{"received_at": NOON, "actor": "x"}]
+    )
+    with pytest.raises(Refused, match="holds another archive"):
+        other.push(NOW)
+
+
+def test_a_store_without_lists_brings_nothing_back(site: Site) -> None:
+    with pytest.raises(Refused, match=r"holds no seals\.jsonl"):
+        site.storer("new").fetch_lists()
+
+
+def test_a_site_without_a_store_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"set \[store\] url"):
+        Storer(Config.model_validate({"site": {"data_dir": tmp_path}}))
+
+
+def test_a_full_disk_is_not_filled_by_a_question(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    full = Room(used_percent=99, free_octets=1)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: full)
+    with pytest.raises(BackendUnavailable, match="too full"):
+        site.rows()
+
+
+def test_a_line_that_leads_out_of_the_archive_brings_nothing(site: Site) -> None:
+    site.push()
+    site.free()
+    outside = replace(site.nat[0], path="../../out/of.parquet")
+    with pytest.raises(BackendUnavailable, match="no path of the archive"):
+        elsewhere.recall(site.archive, [outside])
+    assert not (site.folder / "out").exists()
+
+
+def test_a_segment_that_is_read_while_its_copy_is_compared_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    compare = Storer._compare
+
+    def read_meanwhile(storer: Storer, entry: Entry) -> None:
+        compare(storer, entry)
+        os.utime(site.archive / entry.path)
+
+    monkeypatch.setattr(Storer, "_compare", read_meanwhile)
+    assert site.free() == 0
+    assert len(site.here()) == 4
+
+
+def test_the_lists_follow_each_hour_and_name_nothing_that_is_not_there(site: Site) -> None:
+    site.push()
+    before = (site.store / "manifest.jsonl").read_bytes()
+    site.add(4)
+    site.storer().push(NOW + 60_000)
+    assert (site.store / "manifest.jsonl").read_bytes() == before
+    site.storer().push(NOW + 3_600_000)
+    assert (site.store / "manifest.jsonl").read_bytes() == Manifest(site.archive).path.read_bytes()
+
+
+def test_no_seal_is_there_whose_lines_are_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = Storer._copy_lists
+
+    def sealed_meanwhile(storer: Storer, lines: Lines, reached: int) -> None:
+        site.add(6)
+        site.seal()
+        copy(storer, lines, reached)
+
+    monkeypatch.setattr(Storer, "_copy_lists", sealed_meanwhile)
+    site.push()
+    assert len(read_seals(site.archive)) == 2
+    assert len(read_seals(site.store)) == 1
+    assert Manifest(site.store).committed().count() == 4

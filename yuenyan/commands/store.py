@@ -1,0 +1,121 @@
+"""`yuenyan archive store`: the copy of the archive in an object store, and bringing it back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from common.clock import parse_time, unix_milliseconds
+from traffic.archive.elsewhere import recall
+from traffic.archive.manifest import Manifest
+from traffic.archive.status import time_text
+from traffic.keeping.storing import Storer
+from traffic.moments import to_milliseconds
+from yuenyan.commands.tables import print_fields, print_json
+from yuenyan.context import Context
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("store")
+def store_command() -> None:
+    """The archive's copy in the object store of [store] (docs/object-store.md)."""
+
+
+@store_command.command("status")
+@_JSON
+@click.pass_obj
+def status(context: Context, as_json: bool) -> None:
+    """How far the archive has been copied; the store is not asked."""
+    storer, zone = Storer(context.config), context.config.site.timezone
+    state = storer.state()
+    told = {
+        "url": context.config.store.url,
+        "entries": state.seq,
+        "waiting": storer.waiting(),
+        "complete_at": time_text(state.at_ms or None, zone),
+        "error": state.error,
+    }
+    if as_json:
+        print_json(told)
+    else:
+        print_fields({**told, "complete_at": told["complete_at"] or "never"})
+
+
+@store_command.command("push")
+@click.option("--free", is_flag=True, help="Also let old segments leave this disk, as done daily.")
+@click.option("--all", "again", is_flag=True, help="Ask for every segment, also those copied.")
+@_JSON
+@click.pass_obj
+def push(context: Context, free: bool, again: bool, as_json: bool) -> None:
+    """Copy what is not in the store yet; the housekeeper does it each minute."""
+    storer, now_ms = Storer(context.config), unix_milliseconds()
+    told = {"stored": storer.push(now_ms, again=again)}
+    if free:
+        told |= {"swept": storer.sweep(), "freed": storer.free(now_ms)}
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"{told['stored']} segments were copied.")
+    if free:
+        click.echo(
+            f"{told['freed']} segments have left this disk; {told['swept']} that were purged "
+            "have left the store."
+        )
+
+
+@store_command.command("check")
+@click.option("--contents", is_flag=True, help="Read every object whole and compare its SHA-256.")
+@_JSON
+@click.pass_obj
+def check(context: Context, contents: bool, as_json: bool) -> None:
+    """Compare the store with the manifest; exit 1 naming the first object that is wrong."""
+    found = Storer(context.config).compare(contents=contents)
+    if as_json:
+        print_json({"ok": True, **asdict(found)})
+        return
+    click.echo(
+        f"The store is whole: {found.segments} segments, {found.octets} octets, of which "
+        f"{found.only_there} segments are there alone."
+    )
+    if found.waiting:
+        click.echo(f"{found.waiting} segments are still to be copied.")
+    if found.left_over:
+        click.echo(
+            f"{found.left_over} objects were purged and are still there; run: "
+            "yuenyan archive store push --free"
+        )
+
+
+@store_command.command("fetch")
+@click.option("--from", "from_text", metavar="TIME", help="Only what was received from then on.")
+@click.option("--to", "to_text", metavar="TIME", help="Only what was received until then.")
+@_JSON
+@click.pass_obj
+def fetch(context: Context, from_text: str | None, to_text: str | None, as_json: bool) -> None:
+    """Bring segments back to this disk, each compared with the manifest.
+
+    On a machine that has no archive, manifest and seals come first: verify them with a
+    witness's copy before anything else is believed.
+    """
+    config = context.config
+    archive = config.data_dir / "archive"
+    zone = config.site.timezone
+    bounds = [
+        to_milliseconds(parse_time(text, zone)) if text else None for text in (from_text, to_text)
+    ]
+    lists = Storer(config).fetch_lists()
+    wanted = [
+        entry
+        for entry in Manifest(archive).committed().present()
+        if (bounds[0] is None or entry.received_max_ms >= bounds[0])
+        and (bounds[1] is None or entry.received_min_ms <= bounds[1])
+    ]
+    fetched = recall(archive, wanted)
+    if as_json:
+        print_json({"lists": lists, "fetched": fetched})
+        return
+    if lists:
+        click.echo("Manifest and seals were brought back.")
+    click.echo(f"{fetched} segments were brought back.")
