@@ -21,7 +21,7 @@ from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
 from identity.services import audit
-from identity.services.login import snapshot
+from identity.services.login import Proof, snapshot
 
 FIELD = "s"
 COOKIE = "yuenyan_portal"
@@ -36,13 +36,18 @@ class Holder:
     account: Account
 
 
-def begin(granted: Granted, target: str = "", **values: str) -> Response:
+def begin(
+    granted: Granted, target: str = "", *, proof: Proof | None = None, **values: str
+) -> Response:
     """Start a sign-in and send the browser on, to whatever comes next.
 
     Args:
         target: the endpoint of another page to go to, with `values`.
+        proof: of the login by password, if that is how it was granted.
     """
-    return begin_again(granted.account.account_id, granted.method, target, **values)
+    account_id = granted.account.account_id
+    target = target or steps.next_page(account_id, proof)
+    return begin_again(account_id, granted.method, target, **values)
 
 
 def begin_again(account_id: int, method: str, target: str = "", **values: str) -> Response:
@@ -94,10 +99,11 @@ def _find_holder() -> Holder | None:
     if sign_in is None:
         return None
     with office.database.read() as session:
+        # Kept while the session lasts, or the snapshot's own look would be another question.
+        credential = session.get(Credential, sign_in.account_id)
         account = session.get(Account, sign_in.account_id)
         if account is None or snapshot(session, account).refusal(office.clock()) is not None:
             return None
-        credential = session.get(Credential, account.id)
         if credential is not None and credential.changed_at > sign_in.since:
             return None
         if _was_ended(session, sign_in):
