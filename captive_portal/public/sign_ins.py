@@ -11,8 +11,7 @@ import secrets
 from dataclasses import dataclass
 
 from flask import g, redirect, request
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, select
 from werkzeug.wrappers import Response
 
 from captive_portal.public import steps
@@ -98,28 +97,26 @@ def _find_holder() -> Holder | None:
     sign_in = portal().signer.read_sign_in(sign_in_text())
     if sign_in is None:
         return None
+    ended = exists().where(
+        AuditEvent.at >= sign_in.since,
+        AuditEvent.action == _ENDED,
+        AuditEvent.target == f"sign-in {sign_in.key}",
+    )
+    query = (
+        select(Account, Credential, ended)
+        .outerjoin(Credential, Credential.account_id == Account.id)
+        .where(Account.id == sign_in.account_id)
+    )
     with office.database.read() as session:
-        # Kept while the session lasts, or the snapshot's own look would be another question.
-        credential = session.get(Credential, sign_in.account_id)
-        account = session.get(Account, sign_in.account_id)
-        if account is None or snapshot(session, account).refusal(office.clock()) is not None:
+        found = session.execute(query).one_or_none()
+        if found is None:
+            return None
+        account, credential, is_ended = found
+        if is_ended or snapshot(session, account).refusal(office.clock()) is not None:
             return None
         if credential is not None and credential.changed_at > sign_in.since:
             return None
-        if _was_ended(session, sign_in):
-            return None
     return Holder(sign_in, account)
-
-
-def _was_ended(session: Session, sign_in: SignIn) -> bool:
-    ended = session.scalar(
-        select(AuditEvent.id).where(
-            AuditEvent.at >= sign_in.since,
-            AuditEvent.action == _ENDED,
-            AuditEvent.target == f"sign-in {sign_in.key}",
-        )
-    )
-    return ended is not None
 
 
 def end(current: Holder) -> None:

@@ -202,7 +202,7 @@ def test_a_database_that_does_not_answer_is_not_the_visitors_fault(
 ) -> None:
     visitor = Visitor(create_app(office))
 
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         raise BackendUnavailable("database")
 
     token = visitor.get("/").text.split('form_token" value="')[1].split('"')[0]
