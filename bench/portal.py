@@ -98,6 +98,7 @@ def measure(name: str, folder: Path, url: str, seconds: float, database: int = 0
             f"{statistics.median(pages) * 1000:.1f} ms, p99 {_p99(pages) * 1000:.1f} ms of"
             f" {len(pages)}; target {TARGET_P99 * 1000:.0f} ms"
         )
+        walk(port, _visits(port), CONNECTIONS, count=USERS, fresh=True)  # statements are prepared
         visits, costs = _priced(
             lambda: walk(port, _visits(port), CONNECTIONS, seconds=seconds, fresh=True),
             number,
