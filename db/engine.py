@@ -64,9 +64,10 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+    options = connection.get_execution_options()
+    if options.get("alone"):
         return
-    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    mode = "DEFERRED" if options.get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
@@ -90,11 +91,13 @@ class Database:
         self.engine = open_engine(url)
         self._writer = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._writer, "after_flush", _raise_revision)
-        options = {} if self.is_sqlite else {"postgresql_readonly": True}
+        options: dict[str, Any] = {} if self.is_sqlite else {"postgresql_readonly": True}
         self._reader = sessionmaker(
             self.engine.execution_options(read_only=True, **options), expire_on_commit=False
         )
-        self._asked = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # pysqlite's own AUTOCOMMIT costs two pragmas, and leaves the connection in another mode.
+        alone = {"alone": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._asked = self.engine.execution_options(**alone)
         self._auth_events: AuthEvents | None = None
         self._making = threading.Lock()
 
