@@ -69,6 +69,12 @@ class PostgresqlServer:
                 raise SystemExit("PostgreSQL does not start")
             time.sleep(0.1)
 
+    @property
+    def number(self) -> int:
+        """The process number of the server; its backends are its children."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, how: signal.Signals = FAST) -> None:
         """End it; it may be started again."""
         self.thaw()

@@ -5,30 +5,26 @@ SQLite runs in WAL mode with synchronous=FULL: a commit that returned survives a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine, Executable, Row, create_engine, event, inspect, text
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
 from common.errors import BackendUnavailable, ConfigError, NoTables
+from db.liveness import replace_closed_connections
+from db.patience import connection_options
+
+if TYPE_CHECKING:
+    from db.auth_events import AuthEvents
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another one on SQLite; a RADIUS batch holds the lock for ms."""
-
-_PATIENCE = {
-    "connect_timeout": 3,
-    "tcp_user_timeout": 10_000,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-}
-"""Seconds, but tcp_user_timeout, which is milliseconds."""
 
 _AWAY = (OperationalError, InternalError)
 """The second is what a standby says to a writer after a fail-over."""
@@ -53,23 +49,9 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)
         return engine
-    return create_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=10,
-        connect_args=connection_options(url),
-    )
-
-
-def connection_options(url: str) -> dict[str, Any]:
-    """What libpq is told so that a PostgreSQL whose machine is gone is noticed in seconds.
-
-    Left alone it waits two minutes for a connection and a quarter of an hour for an answer.
-    What `url` itself says comes first.
-    """
-    chosen = make_url(url).query
-    return {name: value for name, value in _PATIENCE.items() if name not in chosen}
+    engine = create_engine(url, pool_size=5, max_overflow=10, connect_args=connection_options(url))
+    replace_closed_connections(engine)
+    return engine
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -82,7 +64,10 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    options = connection.get_execution_options()
+    if options.get("alone"):
+        return
+    mode = "DEFERRED" if options.get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
@@ -109,13 +94,30 @@ class Database:
         self.engine = open_engine(url)
         self._writer = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._writer, "after_flush", _raise_revision)
+        options: dict[str, Any] = {} if self.is_sqlite else {"postgresql_readonly": True}
         self._reader = sessionmaker(
-            self.engine.execution_options(read_only=True), expire_on_commit=False
+            self.engine.execution_options(read_only=True, **options), expire_on_commit=False
         )
+        # pysqlite's own AUTOCOMMIT costs two pragmas, and leaves the connection in another mode.
+        alone = {"alone": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._asked = self.engine.execution_options(**alone)
+        self._auth_events: AuthEvents | None = None
+        self._making = threading.Lock()
 
     @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def auth_events(self) -> AuthEvents:
+        """Where decisions on logins outside RADIUS are written."""
+        # Imported when it is needed: most commands write none, and the driver takes a while.
+        from db.auth_events import AuthEvents
+
+        with self._making:
+            if self._auth_events is None:
+                self._auth_events = AuthEvents(self.url)
+            return self._auth_events
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -140,6 +142,25 @@ class Database:
         try:
             with self._reader() as session:
                 yield session
+                if not self.is_sqlite:
+                    # The transaction is read-only. After a roll-back the driver would forget
+                    # every statement it has prepared, and the next reader plan them anew.
+                    session.expunge_all()
+                    session.commit()
+        except _AWAY as error:
+            raise BackendUnavailable("database", str(error.orig)) from error
+
+    def ask(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """The rows of one statement that reads, without a session and a transaction around it.
+
+        For what every login asks: on PostgreSQL one round trip instead of four.
+
+        Raises:
+            BackendUnavailable: the database does not answer.
+        """
+        try:
+            with self._asked.connect() as connection:
+                return connection.execute(statement, values).all()
         except _AWAY as error:
             raise BackendUnavailable("database", str(error.orig)) from error
 
@@ -183,4 +204,6 @@ class Database:
         return path in (None, "", ":memory:") or Path(str(path)).exists()
 
     def dispose(self) -> None:
+        if self._auth_events is not None:
+            self._auth_events.close()
         self.engine.dispose()

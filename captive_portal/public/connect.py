@@ -46,7 +46,7 @@ from identity.services import gateway_requests, granted_sessions, hand_over
 from identity.services.granted_sessions import Entering
 from identity.services.login import record_decision
 from identity.services.tokens import prepare, withdraw
-from identity.services.voucher_terms import place_of
+from identity.services.voucher_terms import is_of_voucher, place_of
 from identity.services.vouchers import may_join
 
 pages = Blueprint("connect", __name__)
@@ -162,10 +162,11 @@ def _take_place(
             if full is not None:
                 return full
             token.client_mac = device
-        place = place_of(session, nas_id, here.ssid)
-        refused = may_join(session, office, account.id, here.mac, place)
-        if refused is not None:
-            return refused
+        if is_of_voucher(account.kind, account.username):
+            place = place_of(session, nas_id, here.ssid)
+            refused = may_join(session, office, account.id, here.mac, place)
+            if refused is not None:
+                return refused
         close_open_visit(session)
         session.add(token)
     return None

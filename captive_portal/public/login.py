@@ -21,7 +21,7 @@ from common.errors import UsageError
 from db.models import Registration
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
 from identity.domain.admission import RegistrationState, clean_username, format_code
-from identity.services.login import check_password, record_decision
+from identity.services.login import prove_password, record_decision
 
 pages = Blueprint("login", __name__)
 
@@ -63,7 +63,8 @@ def submit() -> Response:
     wait = throttle.wait_text(checks)
     if wait:
         return _page(429, username=username, problem=wait)
-    decision = check_password(portal().office, username, password)
+    proof = prove_password(portal().office, username, password)
+    decision = proof.decision
     if isinstance(decision, Granted) and portal().gate.is_closed():
         decision = Denied(Reason.DISK_FULL, Method.PORTAL, decision.account.account_id)
     nas = nas_of_visit()
@@ -73,7 +74,7 @@ def submit() -> Response:
     if isinstance(decision, Unavailable):
         return _page(503, username=username, problem=refusal_text(decision))
     if isinstance(decision, Granted):
-        return sign_ins.begin(decision)
+        return sign_ins.begin(decision, proof=proof)
     portal().limits.count(*checks)
     return _refused(decision, username, password)
 

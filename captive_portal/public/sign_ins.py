@@ -11,8 +11,7 @@ import secrets
 from dataclasses import dataclass
 
 from flask import g, redirect, request
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, select
 from werkzeug.wrappers import Response
 
 from captive_portal.public import steps
@@ -21,7 +20,7 @@ from captive_portal.web.tokens import SIGN_IN_LIFETIME, SignIn
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
 from identity.services import audit
-from identity.services.login import snapshot
+from identity.services.login import Proof, snapshot
 
 FIELD = "s"
 COOKIE = "yuenyan_portal"
@@ -36,13 +35,18 @@ class Holder:
     account: Account
 
 
-def begin(granted: Granted, target: str = "", **values: str) -> Response:
+def begin(
+    granted: Granted, target: str = "", *, proof: Proof | None = None, **values: str
+) -> Response:
     """Start a sign-in and send the browser on, to whatever comes next.
 
     Args:
         target: the endpoint of another page to go to, with `values`.
+        proof: of the login by password, if that is how it was granted.
     """
-    return begin_again(granted.account.account_id, granted.method, target, **values)
+    account_id = granted.account.account_id
+    target = target or steps.next_page(account_id, proof)
+    return begin_again(account_id, granted.method, target, **values)
 
 
 def begin_again(account_id: int, method: str, target: str = "", **values: str) -> Response:
@@ -93,27 +97,26 @@ def _find_holder() -> Holder | None:
     sign_in = portal().signer.read_sign_in(sign_in_text())
     if sign_in is None:
         return None
+    ended = exists().where(
+        AuditEvent.at >= sign_in.since,
+        AuditEvent.action == _ENDED,
+        AuditEvent.target == f"sign-in {sign_in.key}",
+    )
+    query = (
+        select(Account, Credential, ended)
+        .outerjoin(Credential, Credential.account_id == Account.id)
+        .where(Account.id == sign_in.account_id)
+    )
     with office.database.read() as session:
-        account = session.get(Account, sign_in.account_id)
-        if account is None or snapshot(session, account).refusal(office.clock()) is not None:
+        found = session.execute(query).one_or_none()
+        if found is None:
             return None
-        credential = session.get(Credential, account.id)
+        account, credential, is_ended = found
+        if is_ended or snapshot(session, account).refusal(office.clock()) is not None:
+            return None
         if credential is not None and credential.changed_at > sign_in.since:
             return None
-        if _was_ended(session, sign_in):
-            return None
     return Holder(sign_in, account)
-
-
-def _was_ended(session: Session, sign_in: SignIn) -> bool:
-    ended = session.scalar(
-        select(AuditEvent.id).where(
-            AuditEvent.at >= sign_in.since,
-            AuditEvent.action == _ENDED,
-            AuditEvent.target == f"sign-in {sign_in.key}",
-        )
-    )
-    return ended is not None
 
 
 def end(current: Holder) -> None:

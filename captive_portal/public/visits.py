@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Blueprint, abort, redirect, request, url_for
+from flask import Blueprint, abort, g, redirect, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
@@ -54,7 +54,10 @@ def find_nas(name: str) -> NasClient | None:
 def nas_of_visit() -> NasClient | None:
     """The NAS this visitor came from, or None when the portal was opened by hand."""
     name = visit().nas
-    return find_nas(name) if name else None
+    known: tuple[str, NasClient | None] | None = g.get("nas_of_visit")
+    if known is None or known[0] != name:
+        known = g.nas_of_visit = (name, find_nas(name) if name else None)
+    return known[1]
 
 
 def gateway_of(nas: NasClient) -> Gateway:

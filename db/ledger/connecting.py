@@ -21,9 +21,12 @@ WAIT_SECONDS = 0.5
 class Connecting:
     """At most one attempt at a time; `take` gives what the last one brought."""
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], wait_seconds: float = WAIT_SECONDS
+    ) -> None:
         """`connect` makes a connection ready for use, or raises psycopg.Error."""
         self._connect = connect
+        self._wait_seconds = wait_seconds
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._made: Connection | None = None
@@ -44,7 +47,7 @@ class Connecting:
             )
             self._thread = thread
             thread.start()
-            thread.join(WAIT_SECONDS)
+            thread.join(self._wait_seconds)
         if thread.is_alive():
             raise psycopg.OperationalError("the database does not answer")
         self._thread = None

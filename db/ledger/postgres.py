@@ -20,7 +20,6 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy.engine import make_url
 
 from common.errors import BackendUnavailable
-from db.engine import connection_options
 from db.ledger.batch import (
     ACCOUNTING_EVENT_COLUMNS,
     ADDRESS_COLUMNS,
@@ -32,8 +31,9 @@ from db.ledger.batch import (
     UnclearError,
     UnstorableError,
 )
-from db.ledger.connecting import Connecting, Connection
+from db.ledger.connecting import WAIT_SECONDS, Connecting, Connection
 from db.ledger.statements import BELONGS, CLOSE_BY_BOOT, UPSERTS, postgres_joins
+from db.patience import connection_options
 
 _BIG = "bigint"
 _BYTEA_OID = 17
@@ -99,12 +99,13 @@ class PostgresLedger:
     through libpq itself: the driver's cursor costs a third of the insert.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_seconds: float = WAIT_SECONDS) -> None:
+        """`wait_seconds`: for a new connection, when there is none."""
         self._options = connection_options(url)
         parsed = make_url(url).set(drivername="postgresql")
         self._conninfo = parsed.render_as_string(hide_password=False)
         self._connection: Connection | None = None
-        self._connecting = Connecting(self._connect)
+        self._connecting = Connecting(self._connect, wait_seconds)
         self._started: Batch | None = None
         self._deadline = 0.0
         self._attempts = 0

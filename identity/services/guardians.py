@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from common.errors import NetAccessError, NotFound, Refused, UsageError
@@ -64,25 +64,15 @@ def in_force(person_id: object) -> ColumnElement[bool]:
     )
 
 
-def lacking(account_ids: Collection[int]) -> Select[int]:
-    """Those of the accounts whose role needs a consent that is not there."""
-    return (
-        select(Account.id)
-        .join(Role, Role.id == Account.role_id)
-        .where(
-            Account.id.in_(sorted(account_ids)),
-            Account.kind == "person",
-            Role.guardian_consent,
-            ~in_force(Account.person_id),
-        )
-    )
+MISSING = and_(Role.guardian_consent, Account.kind == "person", ~in_force(Account.person_id))
+"""Holds for accounts, joined with their roles, that need a consent which is not there."""
 
 
 def lacks(session: Session, account: Account) -> bool:
     """Whether this account needs a consent that is not there."""
     if not account.role.guardian_consent or account.kind != "person":
         return False
-    return session.scalar(lacking([account.id])) is not None
+    return not session.scalar(select(in_force(account.person_id)))
 
 
 def record(
@@ -157,8 +147,11 @@ def withdraw(session: Session, office: Office, consent_id: int, why: str, actor:
         consent=consent_id,
         why=reason,
     )
-    accounts = session.scalars(select(Account.id).where(Account.person_id == person.id)).all()
-    refused = session.scalars(lacking(accounts)).all()
+    refused = session.scalars(
+        select(Account.id)
+        .join(Role, Role.id == Account.role_id)
+        .where(Account.person_id == person.id, MISSING)
+    ).all()
     return dynamic.disconnect_accounts(session, now, refused, Cause.CONSENT, actor)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, exists, select
 
 from common.errors import BackendUnavailable
-from db.models import AuthEvent, Credential
+from db.models import Account, Credential, PublishedText
+from db.models.base import to_micros
 from identity.directories import ORIGIN
 from identity.domain.access import (
     AccountSnapshot,
@@ -23,19 +27,36 @@ from identity.domain.admission import is_strong
 from identity.domain.guessing import Guesser, Lane
 from identity.domain.vouchers import Place
 from identity.office import Office
-from identity.services import directory_login, people, recoverable, voucher_guard, vouchers
-from identity.services.snapshots import snapshot
-from identity.services.voucher_terms import place_of
+from identity.services import directory_login, recoverable, voucher_guard, vouchers
+from identity.services.snapshots import FACTS, of_row, snapshot
+from identity.services.voucher_terms import is_of_voucher, place_of, profiles_by_account
 
 __all__ = [
     "check_password",
     "check_voucher",
     "examine_voucher",
     "guesser_of",
+    "prove_password",
     "record_decision",
     "renew_hash",
     "snapshot",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a user name and password came to, and what was read of their account on the way."""
+
+    decision: Decision
+    must_change: bool = False
+    """The password is somebody else's choice."""
+    has_texts: bool = True
+    """The office may have published something that the owner has not agreed to yet."""
+
+
+_LOGIN = FACTS.add_columns(exists(select(PublishedText.id)).label("has_texts")).where(
+    Account.username == bindparam("username")
+)
 
 
 def check_password(
@@ -45,6 +66,17 @@ def check_password(
     method: Method = Method.PORTAL,
     local_only: bool = False,
 ) -> Decision:
+    """The decision of `prove_password`."""
+    return prove_password(office, username, password, method, local_only).decision
+
+
+def prove_password(
+    office: Office,
+    username: str,
+    password: str,
+    method: Method = Method.PORTAL,
+    local_only: bool = False,
+) -> Proof:
     """Decide on a user name and password; an unknown name costs the same time as a wrong one.
 
     The hash is checked before the account's state is told, so that only who knows the
@@ -54,28 +86,46 @@ def check_password(
         local_only: ask no directory; its people are refused.
     """
     now = office.clock()
+    name = username.strip().casefold()
     try:
-        with office.database.read() as session:
-            account = people.find(session, username)
-            facts = snapshot(session, account) if account is not None else None
+        row = next(iter(office.database.ask(_LOGIN, {"username": name})), None)
+        facts = _facts(office, row) if row is not None else None
         if not local_only and directory_login.concerns(office, facts):
-            name = username.strip().casefold()
             answer = directory_login.prove(office, facts, name, password.encode())
-            return _told(answer, method, now)
-        proven = _proven(office, facts, password)
-        if facts is None:
-            return Denied(Reason.UNKNOWN_ACCOUNT, method)
-        if facts.kind == "device":
-            return Denied(Reason.NOT_A_LOGIN, method, facts.account_id)
-        if facts.password_hash is None:
-            return Denied(Reason.NO_PASSWORD, method, facts.account_id)
-        if not proven:
-            return Denied(Reason.WRONG_PASSWORD, method, facts.account_id)
-        if facts.to_keep != "none":
-            recoverable.keep_now(office, facts.account_id, facts.password_hash, password)
-        renew_hash(office, facts.account_id, facts.password_hash, password, now)
+            return Proof(_told(answer, method, now))
+        decision = _decided(office, facts, password, method, now)
     except BackendUnavailable as error:
-        return Unavailable(error.backend)
+        return Proof(Unavailable(error.backend))
+    if row is None:
+        return Proof(decision)
+    return Proof(decision, row.must_change is True and row.origin is None, row.has_texts)
+
+
+def _facts(office: Office, row: Any) -> AccountSnapshot:
+    facts = of_row(row, row.state)
+    if not is_of_voucher(facts.kind, facts.username):
+        return facts
+    with office.database.read() as session:
+        found = profiles_by_account(session, [facts.account_id])
+    return replace(facts, role=found.get(facts.account_id, facts.role))
+
+
+def _decided(
+    office: Office, facts: AccountSnapshot | None, password: str, method: Method, now: datetime
+) -> Decision:
+    """The decision where the password is kept here."""
+    proven = _proven(office, facts, password)
+    if facts is None:
+        return Denied(Reason.UNKNOWN_ACCOUNT, method)
+    if facts.kind == "device":
+        return Denied(Reason.NOT_A_LOGIN, method, facts.account_id)
+    if facts.password_hash is None:
+        return Denied(Reason.NO_PASSWORD, method, facts.account_id)
+    if not proven:
+        return Denied(Reason.WRONG_PASSWORD, method, facts.account_id)
+    if facts.to_keep != "none":
+        recoverable.keep_now(office, facts.account_id, facts.password_hash, password)
+    renew_hash(office, facts.account_id, facts.password_hash, password, now)
     refusal = facts.refusal(now)
     if refusal is not None:
         return Denied(refusal, method, facts.account_id)
@@ -235,22 +285,19 @@ def record_decision(
             return
         step = f"{ORIGIN}unreachable={decision.backend.removeprefix(ORIGIN)}"
         decision = Denied(Reason.BACKEND, Method.PORTAL, step=step)
-    granted = isinstance(decision, Granted)
-    with office.database.write() as session:
-        session.add(
-            AuthEvent(
-                at=office.clock(),
-                nas_client_id=nas_client_id,
-                user_name=user_name,
-                account_id=(
-                    decision.account.account_id
-                    if isinstance(decision, Granted)
-                    else decision.account_id
-                ),
-                method=decision.method,
-                outcome="accept" if granted else "reject",
-                reason=Reason.OK if isinstance(decision, Granted) else decision.reason,
-                calling_station_id=client_mac,
-                trace=decision.step or None,
-            )
-        )
+    if isinstance(decision, Granted):
+        outcome, reason = "accept", Reason.OK
+        account_id: int | None = decision.account.account_id
+    else:
+        outcome, reason, account_id = "reject", decision.reason, decision.account_id
+    office.database.auth_events.write(
+        at=to_micros(office.clock()),
+        nas_client_id=nas_client_id,
+        user_name=user_name,
+        account_id=account_id,
+        method=decision.method.value,
+        outcome=outcome,
+        reason=reason.value,
+        calling_station_id=client_mac,
+        trace=decision.step or None,
+    )

@@ -7,11 +7,9 @@ about names ValueRefused: the database cannot hold one of them.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -27,13 +25,11 @@ from db.models import (
     NasClient,
     PortalToken,
     Revision,
-    Role,
     UsageDay,
     Voucher,
 )
 from db.models.base import from_micros
 from identity.domain.access import (
-    NO_CONSENT,
     UNCHANGED,
     AccountSnapshot,
     Decision,
@@ -48,15 +44,8 @@ from identity.domain.sessions import SessionState
 from identity.domain.stations import NO_WORDS, StationWords
 from identity.domain.tokens import TokenFacts
 from identity.office import Office
-from identity.services import (
-    central,
-    directory_login,
-    guardians,
-    login,
-    nas,
-    recoverable,
-    vouchers,
-)
+from identity.services import central, directory_login, login, nas, recoverable, vouchers
+from identity.services.snapshots import FACTS, of_row
 from identity.services.voucher_terms import USERNAME_PREFIX, is_of_voucher, profiles_by_account
 from identity.stores.patience import Patience
 
@@ -97,34 +86,7 @@ class StoredSession(NamedTuple):
     closed_at: datetime | None
 
 
-_PROFILE = (
-    "name",
-    *(
-        field.name
-        for field in fields(RoleProfile)
-        # A whole life has only a voucher (identity.services.voucher_terms).
-        if field.name != "name" and not field.name.endswith("_total")
-    ),
-)
-_ACCOUNTS = (
-    select(
-        Account.id,
-        Account.username,
-        Account.kind,
-        Account.state,
-        Account.expires_at,
-        Account.origin,
-        Credential.password_hash,
-        Credential.recoverable_kind,
-        Credential.must_change,
-        Role.guardian_consent,
-        func.coalesce(Credential.recoverable_choice, Role.recoverable).label("wanted"),
-        *(getattr(Role, name).label(f"role_{name}") for name in _PROFILE),
-    )
-    .join(Role, Account.role_id == Role.id)
-    .outerjoin(Credential, Credential.account_id == Account.id)
-    .where(Account.username.in_(bindparam("usernames", expanding=True)))
-)
+_ACCOUNTS = FACTS.where(Account.username.in_(bindparam("usernames", expanding=True)))
 _RECOVERABLE = select(
     Credential.account_id, Credential.recoverable_kind, Credential.recoverable
 ).where(
@@ -182,15 +144,6 @@ _VOUCHERS = select(Voucher.code_hmac, Voucher.account_id).where(
     Voucher.code_hmac.in_(bindparam("hashes", expanding=True)), Voucher.account_id.is_not(None)
 )
 _REVISION = select(Revision.number)
-
-
-@lru_cache(maxsize=1024)
-def _profile(*values: Any) -> RoleProfile:
-    """The profile with these values of `_PROFILE`; every account of a role shares one.
-
-    A worker may hold 100,000 accounts, and a profile of its own would be a third of each.
-    """
-    return RoleProfile(**dict(zip(_PROFILE, values, strict=True)))
 
 
 def _stored_session(row: Any) -> StoredSession:
@@ -308,30 +261,10 @@ class SqlStore:
 
     def accounts(self, usernames: Collection[str]) -> dict[str, AccountSnapshot]:
         """The accounts among `usernames`, which are in stored form; unknown ones are absent."""
-        rows = self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         found = {
-            row.username: AccountSnapshot(
-                account_id=row.id,
-                username=row.username,
-                kind=sys.intern(row.kind),
-                state=self._state(row),
-                expires_at=row.expires_at,
-                role=_profile(*row[-len(_PROFILE) :]),
-                password_hash=row.password_hash if row.origin is None else None,
-                recoverable=row.recoverable_kind or "none",
-                to_keep=(
-                    "none" if row.origin or row.wanted == row.recoverable_kind else row.wanted
-                ),
-                origin=sys.intern(row.origin or ""),
-            )
-            for row in rows
+            row.username: of_row(row, self._state(row))
+            for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
         }
-        asked = {row.id: row.username for row in rows if row.guardian_consent}
-        if asked:
-            for row in self._rows(guardians.lacking(asked), {}):
-                account = found[asked[row.id]]
-                if account.state in ("active", UNCHANGED):
-                    found[account.username] = replace(account, state=NO_CONSENT)
         guests = {
             account.account_id: name
             for name, account in found.items()
@@ -358,7 +291,8 @@ class SqlStore:
             and row.origin is None
         ):
             return UNCHANGED
-        return sys.intern(row.state)
+        state: str = row.state
+        return state
 
     def voucher_accounts(self, codes: Collection[str]) -> dict[str, int]:
         """The accounts behind voucher codes that have been used; for accounting."""

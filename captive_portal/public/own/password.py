@@ -71,8 +71,7 @@ def submit() -> Response:
 
 
 def _must_change() -> bool:
-    with portal().office.database.read() as session:
-        return steps.must_change(session, current().account.id)
+    return steps.must_change(current().account.id)
 
 
 def _is_kept_here() -> bool:

@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from common.errors import BackendUnavailable
-from db.engine import Database, connection_options
+from db.engine import Database
 from db.ledger import Batch, Ledger, open_ledger
 from db.ledger.batch import UnclearError, UnstorableError
+from db.patience import connection_options
 from tests.conftest import PostgresqlServer, wait_until
 
 

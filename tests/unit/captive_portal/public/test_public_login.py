@@ -16,10 +16,13 @@ from sqlalchemy import select
 
 from captive_portal.public import create_app
 from common.errors import BackendUnavailable, ConfigError
+from db.auth_events import AuthEvents
+from db.engine import Database
 from db.models import AuthEvent, Credential
 from identity.domain.access import Denied, Method, Reason
 from identity.office import Office
 from identity.services import people
+from identity.services.login import Proof
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import HERE, Visitor
 from tests.unit.identity.fake_directory import Clock, FakeDirectory, with_directories
@@ -161,12 +164,12 @@ def test_guesses_at_the_same_moment_are_no_more_than_those_one_after_the_other(
     """Each is stopped inside the check of the password until all have been sent."""
     arrived, go = threading.Semaphore(0), threading.Event()
 
-    def slowly(*_arguments: object) -> Denied:
+    def slowly(*_arguments: object) -> Proof:
         arrived.release()
         assert go.wait(20)
-        return Denied(Reason.WRONG_PASSWORD, Method.PORTAL)
+        return Proof(Denied(Reason.WRONG_PASSWORD, Method.PORTAL))
 
-    monkeypatch.setattr("captive_portal.public.login.check_password", slowly)
+    monkeypatch.setattr("captive_portal.public.login.prove_password", slowly)
     with ThreadPoolExecutor(8) as pool:
         guesses = [
             pool.submit(visitor.fill, "/", username="somchai", password=f"guess {number}")
@@ -187,19 +190,27 @@ def test_right_passwords_use_nothing_up(visitor: Visitor, somchai: int) -> None:
         assert visitor.fill("/", username="somchai", password=PASSWORD).status_code == 303
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param((Database, "ask"), id="the-question"),
+        pytest.param((AuthEvents, "write"), id="the-row"),
+    ],
+)
 def test_a_database_that_does_not_answer_is_not_the_visitors_fault(
-    office: Office, monkeypatch: pytest.MonkeyPatch, somchai: int
+    office: Office, monkeypatch: pytest.MonkeyPatch, somchai: int, lost: tuple[type, str]
 ) -> None:
     visitor = Visitor(create_app(office))
 
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         raise BackendUnavailable("database")
 
     token = visitor.get("/").text.split('form_token" value="')[1].split('"')[0]
-    monkeypatch.setattr(people, "find", fail)
+    monkeypatch.setattr(*lost, fail)
     answer = visitor.post("/?lang=en", form_token=token, username="somchai", password=PASSWORD)
     assert answer.status_code == 503
     assert "try again in a minute" in answer.text
+    assert "yuenyan_portal" not in answer.headers.get("Set-Cookie", "")
 
 
 def test_a_directory_that_does_not_answer_is_in_the_login_log(office: Office) -> None:
