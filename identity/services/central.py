@@ -79,6 +79,8 @@ def offer(
             again about the one it has.
     """
     now = office.clock()
+    # Locked, so that two pages of one sign-in lay one grant.
+    session.get(Account, account.id, with_for_update={"of": Account})
     grant = _of_device(session, nas_client_id, caught.station)
     if grant is not None and _spent(grant, caught, account.id, now):
         return Denied(Reason.TOKEN_SPENT, Method.PORTAL, account.id)

@@ -77,7 +77,7 @@ def full_for(session: Session, office: Office, account: Account, device: str) ->
         device: as the make names it to the gateway, a MAC address or an address.
     """
     # Locked, so that hand-overs of one account count one after the other.
-    session.get(Account, account.id, with_for_update=True)
+    session.get(Account, account.id, with_for_update={"of": Account})
     facts = snapshot(session, account)
     limits = [facts.role.simultaneous]
     if is_of_voucher(facts.kind, facts.username) and find_mac(device) is None:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from db.models import Account, AddressInterval, GrantedSession, NasClient, NetworkSession
-from identity.domain.access import Granted, Method
+from identity.domain.access import Granted, Method, Reason
 from identity.domain.granting import Basis
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import granted_sessions
+from identity.services import granted_sessions, hand_over, tokens
 from identity.services.granted_sessions import Entering, Told
 from identity.services.snapshots import snapshot
 from tests.unit.identity.test_central import Desk
@@ -27,6 +27,28 @@ def test_of_many_connections_at_one_moment_one_takes_the_grant(office_on: Office
     with ThreadPoolExecutor(len(names)) as pool:
         took = list(pool.map(lambda name: desk.take(connection=name), names))
     assert sorted(map(str, took)) == ["None"] * 7 + ["somchai"]
+
+
+def test_two_pages_of_one_sign_in_lay_one_grant(office_on: Office) -> None:
+    desk = Desk(office_on)
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda _: desk.offer(desk.somchai), range(6))) == [None] * 6
+    assert desk.take() == "somchai"
+
+
+def test_a_device_more_than_the_role_allows_is_refused_on_both_kinds_of_database(
+    office_on: Office,
+) -> None:
+    desk = Desk(office_on)
+    with office_on.database.write() as session:
+        account = session.get_one(Account, desk.somchai)
+        account.role.simultaneous = 1
+        assert hand_over.full_for(session, office_on, account, MAC) is None
+        session.add(tokens.prepare(office_on, account, MAC, 1))
+        session.flush()
+        assert hand_over.full_for(session, office_on, account, MAC) is None
+        full = hand_over.full_for(session, office_on, account, "3c22fb0a0b0c")
+    assert full is not None and full.reason is Reason.SIMULTANEOUS
 
 
 def test_a_granted_session_lives_and_ends_on_both_kinds_of_database(office_on: Office) -> None:
