@@ -63,7 +63,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_guardian_consent")),
     )
     op.create_index(op.f("ix_guardian_consent_person_id"), "guardian_consent", ["person_id"])
-    with op.batch_alter_table("role") as table:
-        table.add_column(
-            sa.Column("guardian_consent", sa.Boolean(), nullable=False, server_default=sa.false())
-        )
+    # Not by `batch_alter_table`: SQLite would make the table anew, which accounts point to.
+    op.add_column(
+        "role",
+        sa.Column("guardian_consent", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
