@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import secrets
-import selectors
+import select
 import socket
 import time
 from collections import deque
@@ -171,13 +171,13 @@ class Worker:
 
     def run(self) -> None:
         """Serve until `stop`, then answer what has arrived and end."""
-        with selectors.DefaultSelector() as selector:
+        with select.epoll() as sockets:
             for listener in self._listeners:
                 listener.socket.setblocking(False)
-                selector.register(listener.socket, selectors.EVENT_READ)
-            selector.register(self._wake_out, selectors.EVENT_READ)
+                sockets.register(listener.socket, select.EPOLLIN)
+            sockets.register(self._wake_out, select.EPOLLIN)
             if self._siblings.socket is not None:
-                selector.register(self._siblings.socket, selectors.EVENT_READ)
+                sockets.register(self._siblings.socket, select.EPOLLIN)
             self._watch.start()
             if self._relay is not None:
                 self._relay.start(self._wake)
@@ -185,8 +185,8 @@ class Worker:
                 if self._committer.wait():
                     self._turn_safely()
                 else:
-                    heard = selector.select(timeout=POLL_SECONDS)
-                    self._turn_safely({key.fd for key, _ in heard})
+                    heard = sockets.poll(POLL_SECONDS)
+                    self._turn_safely({descriptor for descriptor, _ in heard})
         deadline = time.monotonic() + DRAIN_SECONDS
         while (
             self._turn_safely()
