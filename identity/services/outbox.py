@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, not_, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, not_, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -80,7 +80,7 @@ def claim(
     now = office.clock()
     due = session.scalars(
         select(CoaRequest)
-        .where(*_is_due(now, present))
+        .where(*_is_due(now, now - ABSENT, present))
         .order_by(CoaRequest.next_try_at, CoaRequest.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -116,11 +116,14 @@ def claim(
 
 def is_due(session: Session, now: datetime, present: Collection[int] | None = None) -> bool:
     """Whether any request waits to be sent; `present` as for `claim`."""
-    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, present)).limit(1))
+    if present is None:
+        return session.scalar(_ANY_DUE, {"now": now, "late": now - ABSENT}) is not None
+    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, None, present)).limit(1))
     return found is not None
 
 
-def _is_due(now: datetime, present: Collection[int] | None) -> tuple[ColumnElement[bool], ...]:
+def _is_due(now: Any, late: Any, present: Collection[int] | None) -> Sequence[ColumnElement[bool]]:
+    """Args: now, late: this moment and `ABSENT` before it, or what stands for them."""
     reverse = CoaRequest.nas_client_id.in_(
         select(NasClient.id).where(
             or_(NasClient.coa_address == nas.OVER_RADSEC, NasClient.vendor.in_(POLLING))
@@ -128,9 +131,13 @@ def _is_due(now: datetime, present: Collection[int] | None) -> tuple[ColumnEleme
     )
     queued = CoaRequest.state == State.QUEUED
     if present is None:
-        late = CoaRequest.next_try_at <= now - ABSENT
-        return queued, CoaRequest.next_try_at <= now, or_(not_(reverse), late)
+        is_late = CoaRequest.next_try_at <= late
+        return queued, CoaRequest.next_try_at <= now, or_(not_(reverse), is_late)
     return queued, CoaRequest.next_try_at <= now, reverse, CoaRequest.nas_client_id.in_(present)
+
+
+_ANY_DUE = select(CoaRequest.id).where(*_is_due(bindparam("now"), bindparam("late"), None)).limit(1)
+"""Asked every second: made once, because making it costs more than asking it."""
 
 
 def _is_reverse(session: Session, nas_client_id: int) -> bool:
