@@ -210,7 +210,11 @@ class Questions:
                 send = login.dialogue.send
                 try:
                     question = send(answer)
-                    while is_quick and (known := self._known(question, now)) is not _UNKNOWN:
+                    while (
+                        is_quick
+                        and type(question) is not Challenge
+                        and (known := self._known(question, now)) is not _UNKNOWN
+                    ):
                         question = send(known)
                 except StopIteration as ended:
                     login.decision = ended.value
