@@ -10,7 +10,16 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -267,9 +276,9 @@ def _has_role(role_ids: Collection[int]) -> ColumnElement[bool]:
     return NetworkSession.account_id.in_(select(Account.id).where(Account.role_id.in_(role_ids)))
 
 
-def any_unentitled(session: Session, now: datetime) -> bool:
+def any_unentitled(connection: Connection, now: datetime) -> bool:
     """Whether `end_unentitled` would find something; takes no write lock."""
-    return session.scalar(_ANY_UNENTITLED, _moments(now)) is not None
+    return connection.scalar(_ANY_UNENTITLED, _moments(now)) is not None
 
 
 def not_asked_lately(now: datetime) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, not_, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -114,11 +114,13 @@ def claim(
     return orders
 
 
-def is_due(session: Session, now: datetime, present: Collection[int] | None = None) -> bool:
+def is_due(
+    database: Session | Connection, now: datetime, present: Collection[int] | None = None
+) -> bool:
     """Whether any request waits to be sent; `present` as for `claim`."""
     if present is None:
-        return session.scalar(_ANY_DUE, {"now": now, "late": now - ABSENT}) is not None
-    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, None, present)).limit(1))
+        return database.scalar(_ANY_DUE, {"now": now, "late": now - ABSENT}) is not None
+    found = database.scalar(select(CoaRequest.id).where(*_is_due(now, None, present)).limit(1))
     return found is not None
 
 
