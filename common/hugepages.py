@@ -23,7 +23,7 @@ def gather() -> int:
     """Gather the memory of this process now; how many huge pages it is in.
 
     That is 0, and nothing is changed, where the kernel is older than 6.1 or the machine's
-    administrator has chosen "never". It takes tens of milliseconds, so it is for the start.
+    administrator has chosen "never". It takes a tenth of a second, so it is for the start.
     """
     try:
         if "[never]" in _SETTING.read_text(encoding="ascii"):
