@@ -10,7 +10,16 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -234,7 +243,7 @@ def end_unentitled(session: Session, now: datetime) -> int:
     The safety net under `follow_account`: time runs out by itself, and a roster or a
     directory may change many accounts at once.
     """
-    rows = session.execute(_unentitled(now)).all()
+    rows = session.execute(_UNENTITLED, _moments(now)).all()
     asked = 0
     for cause, states in ((Cause.SUSPENDED, {"suspended"}), (Cause.EXPIRED, {"active", "expired"})):
         some = [row for row, state in rows if state in states]
@@ -272,22 +281,21 @@ def _has_role(role_ids: Collection[int]) -> ColumnElement[bool]:
     return NetworkSession.account_id.in_(select(Account.id).where(Account.role_id.in_(role_ids)))
 
 
-def any_unentitled(session: Session, now: datetime) -> bool:
+def any_unentitled(connection: Connection, now: datetime) -> bool:
     """Whether `end_unentitled` would find something; takes no write lock."""
-    return session.execute(_unentitled(now).limit(1)).first() is not None
-
-
-def _unentitled(now: datetime) -> Select[NetworkSession, str]:
-    over = or_(Account.state != "active", Account.expires_at <= now)
-    return (
-        select(NetworkSession, Account.state)
-        .join(Account, Account.id == NetworkSession.account_id)
-        .where(*open_conditions(), over, not_asked_lately(now))
-    )
+    return connection.scalar(_ANY_UNENTITLED, _moments(now)) is not None
 
 
 def not_asked_lately(now: datetime) -> ColumnElement[bool]:
     """Holds for sessions whose NAS has not been asked to end them in the last minutes."""
+    return _not_asked_since(now - ASK_AGAIN_AFTER)
+
+
+def _moments(now: datetime) -> dict[str, datetime]:
+    return {"now": now, "since": now - ASK_AGAIN_AFTER}
+
+
+def _not_asked_since(since: Any) -> ColumnElement[bool]:
     return ~(
         select(CoaRequest.id)
         .where(
@@ -295,7 +303,7 @@ def not_asked_lately(now: datetime) -> ColumnElement[bool]:
             CoaRequest.kind == Kind.DISCONNECT,
             or_(
                 CoaRequest.state == State.QUEUED,
-                CoaRequest.finished_at > now - ASK_AGAIN_AFTER,
+                CoaRequest.finished_at > since,
             ),
             CoaRequest.state != State.SUPERSEDED,
         )
@@ -306,6 +314,19 @@ def not_asked_lately(now: datetime) -> ColumnElement[bool]:
 def open_conditions() -> tuple[ColumnElement[bool], ...]:
     """Hold for sessions that are open."""
     return (NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))
+
+
+_UNENTITLED = (
+    select(NetworkSession, Account.state)
+    .join(Account, Account.id == NetworkSession.account_id)
+    .where(
+        *open_conditions(),
+        or_(Account.state != "active", Account.expires_at <= bindparam("now")),
+        _not_asked_since(bindparam("since")),
+    )
+)
+_ANY_UNENTITLED = _UNENTITLED.with_only_columns(NetworkSession.session_key).limit(1)
+"""Asked every few seconds: made once, because making it costs more than asking it."""
 
 
 def _open_sessions(session: Session, *conditions: ColumnElement[bool]) -> Sequence[NetworkSession]:

@@ -24,6 +24,7 @@ from identity.services import dynamic, roles, voucher_enforcement
 from identity.services.usage import UsageCounter, usage_of
 
 _ACCOUNTS_A_QUERY = 400
+_REVISION = select(Revision.number)
 LOOK_EVERY = timedelta(seconds=3)
 """How late the end of an account's time may be noticed: five seconds from it to the NAS."""
 
@@ -52,8 +53,8 @@ class Enforcement:
         """
         now = self._office.clock()
         asked = {}
-        with self._office.database.read() as session:
-            revision = session.scalar(select(Revision.number))
+        with self._office.database.look() as connection:
+            revision = connection.scalar(_REVISION)
         if revision != self._revision or self._look_at is None or now >= self._look_at:
             if revision != self._revision:
                 self._read_roles()
@@ -82,8 +83,8 @@ class Enforcement:
         self._roles = found
 
     def _end_unentitled(self, now: datetime) -> int:
-        with self._office.database.read() as session:
-            if not dynamic.any_unentitled(session, now):
+        with self._office.database.look() as connection:
+            if not dynamic.any_unentitled(connection, now):
                 return 0
         with self._office.database.write() as session:
             return dynamic.end_unentitled(session, now)

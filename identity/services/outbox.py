@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, not_, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -87,7 +87,7 @@ def claim(
     now = office.clock()
     due = session.scalars(
         select(CoaRequest)
-        .where(*_is_due(now, present, called))
+        .where(*_is_due(now, now - ABSENT, present, called))
         .order_by(CoaRequest.next_try_at, CoaRequest.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -130,20 +130,23 @@ def _subject(session: Session, request: CoaRequest) -> NetworkSession | WebGrant
 
 
 def is_due(
-    session: Session,
+    database: Session | Connection,
     now: datetime,
     present: Collection[int] | None = None,
     *,
     called: bool = False,
 ) -> bool:
     """Whether any request waits to be sent; `present` and `called` as for `claim`."""
-    found = session.scalar(select(CoaRequest.id).where(*_is_due(now, present, called)).limit(1))
-    return found is not None
+    if present is None and not called:
+        return database.scalar(_ANY_DUE, {"now": now, "late": now - ABSENT}) is not None
+    due = _is_due(now, now - ABSENT, present, called)
+    return database.scalar(select(CoaRequest.id).where(*due).limit(1)) is not None
 
 
 def _is_due(
-    now: datetime, present: Collection[int] | None, called: bool
+    now: Any, late: Any, present: Collection[int] | None, called: bool
 ) -> tuple[ColumnElement[bool], ...]:
+    """Args: now, late: this moment and `ABSENT` before it, or what stands for them."""
     reverse = CoaRequest.nas_client_id.in_(
         select(NasClient.id).where(
             or_(NasClient.coa_address == nas.OVER_RADSEC, NasClient.vendor.in_(POLLING))
@@ -158,10 +161,16 @@ def _is_due(
     if called:
         return queued, CoaRequest.next_try_at <= now, by_call
     if present is None:
-        late = CoaRequest.next_try_at <= now - ABSENT
-        return queued, CoaRequest.next_try_at <= now, or_(not_(or_(reverse, by_call)), late)
+        is_late = CoaRequest.next_try_at <= late
+        return queued, CoaRequest.next_try_at <= now, or_(not_(or_(reverse, by_call)), is_late)
     here = CoaRequest.nas_client_id.in_(present)
     return queued, CoaRequest.next_try_at <= now, reverse, here, not_(by_call)
+
+
+_ANY_DUE = (
+    select(CoaRequest.id).where(*_is_due(bindparam("now"), bindparam("late"), None, False)).limit(1)
+)
+"""Asked every second: made once, because making it costs more than asking it."""
 
 
 def _is_fetched(session: Session, request: CoaRequest) -> bool:

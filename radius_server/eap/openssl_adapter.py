@@ -1,22 +1,96 @@
 """What pyOpenSSL keeps to itself: session secrets, tickets as they are made, verify results.
 
 The only module here that reaches under pyOpenSSL, into the binding that it shares with
-cryptography. No policy.
+cryptography. No policy. Reading and shaking hands are here as well, because pyOpenSSL raises an
+exception each time that nothing more has come, which is twice for every packet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from OpenSSL import SSL
 from OpenSSL._util import ffi, lib
 
 _HANDSHAKE = 22
-_NEW_SESSION_TICKET = 4
+_NEW_SESSION_TICKET = b"\x04"
+_READ_OCTETS = 1 << 12
+"""What is read at once: more than most of what is said in a tunnel or in a flight."""
+
+_buffer = ffi.new_allocator(should_clear_after_alloc=False)
+
+_NOTHING_MORE = (lib.SSL_ERROR_WANT_READ, lib.SSL_ERROR_ZERO_RETURN)
 
 _watched: dict[int, list[bytes]] = {}
+
+
+def feed(connection: SSL.Connection, records: bytes) -> None:
+    """Let what the peer has sent be read by `shake_hands` and `read`."""
+    if records and lib.BIO_write(connection._into_ssl, records, len(records)) != len(records):
+        raise MemoryError
+
+
+def shake_hands(connection: SSL.Connection) -> tuple[bool, list[bytes]]:
+    """Go on with the handshake as far as what has come allows.
+
+    Returns:
+        Whether it is complete, and the secrets of the TLS 1.3 tickets that were made.
+
+    Raises:
+        SSL.Error: it has failed.
+    """
+    ssl = _ssl(connection)
+    key = int(ffi.cast("uintptr_t", ssl))
+    secrets: list[bytes] = []
+    _watched[key] = secrets
+    try:
+        result = lib.SSL_do_handshake(ssl)
+    finally:
+        del _watched[key]
+    if result != 1 and lib.SSL_get_error(ssl, result) != lib.SSL_ERROR_WANT_READ:
+        connection._raise_ssl_error(ssl, result)
+    return result == 1, secrets
+
+
+def read(connection: SSL.Connection) -> bytes:
+    """What the peer has said inside so far.
+
+    Raises:
+        SSL.Error: a record is broken, or the peer sent an alert.
+    """
+    ssl = _ssl(connection)
+    octets = _buffer("char[]", _READ_OCTETS)
+    found = b""
+    while (count := lib.SSL_read(ssl, octets, _READ_OCTETS)) > 0:
+        found += ffi.buffer(octets, count)[:]
+    if lib.SSL_get_error(ssl, count) not in _NOTHING_MORE:
+        connection._raise_ssl_error(ssl, count)
+    return found
+
+
+def write(connection: SSL.Connection, octets: bytes) -> None:
+    """Say `octets` inside; `drain` then has the records.
+
+    Raises:
+        SSL.Error: the connection has failed before.
+    """
+    ssl = _ssl(connection)
+    while octets:
+        count = lib.SSL_write(ssl, octets, len(octets))
+        if count <= 0:
+            connection._raise_ssl_error(ssl, count)
+        octets = octets[count:]  # one record is written at once
+
+
+def drain(connection: SSL.Connection) -> bytes:
+    """The records that are to be sent to the peer, maybe none."""
+    octets = _buffer("char[]", _READ_OCTETS)
+    found = b""
+    while (count := lib.BIO_read(connection._from_ssl, octets, _READ_OCTETS)) > 0:
+        found += ffi.buffer(octets, count)[:]
+        if count < _READ_OCTETS:
+            break
+    return found
 
 
 def was_resumed(connection: SSL.Connection) -> bool:
@@ -39,20 +113,8 @@ def verify_result(connection: SSL.Connection) -> str:
 
 
 def report_tickets(context: SSL.Context) -> None:
-    """Let `tickets_made` see the tickets that connections of `context` make."""
+    """Let `shake_hands` see the tickets that connections of `context` make."""
     lib.SSL_CTX_set_msg_callback(context._context, _on_message)
-
-
-@contextmanager
-def tickets_made(connection: SSL.Connection) -> Iterator[list[bytes]]:
-    """Inside, the secrets of TLS 1.3 tickets made for `connection` are added to the list."""
-    key = int(ffi.cast("uintptr_t", _ssl(connection)))
-    secrets: list[bytes] = []
-    _watched[key] = secrets
-    try:
-        yield secrets
-    finally:
-        del _watched[key]
 
 
 def _ssl(connection: SSL.Connection) -> Any:
@@ -73,7 +135,7 @@ def _on_message(
     written: int, _version: int, kind: int, data: Any, length: int, ssl: Any, _argument: Any
 ) -> None:
     """While a ticket is written, the session holds the very secret that the ticket stands for."""
-    if written and kind == _HANDSHAKE and length and ffi.buffer(data, 1)[0] == b"\x04":
+    if written and kind == _HANDSHAKE and length and ffi.buffer(data, 1)[0] == _NEW_SESSION_TICKET:
         secrets = _watched.get(int(ffi.cast("uintptr_t", ssl)))
         if secrets is not None:
             secrets.append(_secret(lib.SSL_get_session(ssl)))

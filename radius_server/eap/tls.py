@@ -20,7 +20,6 @@ MSK_OCTETS = 64
 
 _KEY_MATERIAL_OCTETS = 128
 _TLS_1_3 = 0x0304
-_READ_OCTETS = 1 << 16
 _TLS_1_3_LABEL = b"EXPORTER_EAP_TLS_Key_Material"
 _TLS_1_2_LABELS = {
     Type.TLS: b"client EAP encryption",
@@ -58,24 +57,22 @@ class TlsEngine:
     def receive(self, message: bytes) -> Flight:
         """Feed one message of the peer; raises nothing."""
         flight = Flight()
-        if message:
-            self._connection.bio_write(message)
+        openssl.feed(self._connection, message)
         try:
             if not self._done:
                 self._shake_hands()
             if self._done:
-                flight.application = self._read()
+                flight.application = openssl.read(self._connection)
         except SSL.Error as error:
             flight.failure = self._failure(error)
         flight.done = self._done and not flight.failure
-        flight.out = self._drain()
+        flight.out = openssl.drain(self._connection)
         return flight
 
     def encrypt(self, octets: bytes) -> bytes:
         """TLS records that carry `octets`."""
-        if octets:
-            self._connection.send(octets)
-        return self._drain()
+        openssl.write(self._connection, octets)
+        return openssl.drain(self._connection)
 
     @property
     def is_tls_1_3(self) -> bool:
@@ -129,31 +126,10 @@ class TlsEngine:
 
     def _shake_hands(self) -> None:
         connection = self._connection
-        with openssl.tickets_made(connection) as secrets:
-            try:
-                connection.do_handshake()
-                self._done = True
-            except SSL.WantReadError:
-                pass
+        self._done, secrets = openssl.shake_hands(connection)
         self.ticket_secrets += secrets
         if not self.taken_up and openssl.was_resumed(connection) and not secrets:
             self.taken_up = openssl.session_secret(connection)
-
-    def _read(self) -> bytes:
-        read = bytearray()
-        while True:
-            try:
-                read += self._connection.recv(_READ_OCTETS)
-            except (SSL.WantReadError, SSL.ZeroReturnError):
-                return bytes(read)
-
-    def _drain(self) -> bytes:
-        out = bytearray()
-        while True:
-            try:
-                out += self._connection.bio_read(_READ_OCTETS)
-            except SSL.WantReadError:
-                return bytes(out)
 
     def _failure(self, error: SSL.Error) -> str:
         """The last thing OpenSSL complains about, as a trace item."""

@@ -102,9 +102,9 @@ def first_fit(fits: Fits, passwords: Iterable[str]) -> RecoveredSecret | None:
 
 
 def nt_hash_of(secret: RecoveredSecret) -> bytes:
-    """The NT hash of any secret, kept or computed now."""
+    """The NT hash of any secret, kept or computed now; the secret has it from then on."""
     if secret.nt_hash is None:
-        return nt_hash((secret.password or b"").decode("utf-8", "surrogateescape"))
+        secret.nt_hash = nt_hash((secret.password or b"").decode("utf-8", "surrogateescape"))
     return secret.nt_hash
 
 

@@ -10,7 +10,9 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from Crypto.Cipher import DES
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from common.errors import MalformedPacket
 from identity.domain.recoverable import hash_nt_hash
@@ -36,6 +38,7 @@ _CLIENT_SENDS = (
 _SERVER_SENDS = (
     b"On the client side, this is the receive key; on the server side, it is the send key."
 )
+_ECB = ECB()  # noqa: S305 - single blocks
 _PAD1, _PAD2 = bytes(40), b"\xf2" * 40
 
 
@@ -99,11 +102,7 @@ def challenge_hash(peer_challenge: bytes, challenge: bytes, user_name: bytes) ->
 def challenge_response(challenge: bytes, nt_hash: bytes) -> bytes:
     """24 octets: the 8-octet challenge under the hash as three DES keys. RFC 2759 8.5."""
     keys = nt_hash.ljust(21, b"\0")
-    ciphers = [
-        DES.new(_des_key(keys[at : at + 7]), DES.MODE_ECB)  # noqa: S304 - RFC 2759 says DES
-        for at in (0, 7, 14)
-    ]
-    return b"".join(cipher.encrypt(challenge) for cipher in ciphers)
+    return b"".join([_des(keys[at : at + 7], challenge) for at in (0, 7, 14)])
 
 
 def nt_response(challenge: bytes, peer_challenge: bytes, user_name: bytes, nt_hash: bytes) -> bytes:
@@ -182,7 +181,24 @@ def _start_key(master: bytes, text: bytes) -> bytes:
     return digest[:_KEY_OCTETS]
 
 
+def _des(key: bytes, block: bytes) -> bytes:
+    """One block under a DES key of 56 bits: triple DES with one key thrice is that."""
+    cipher = Cipher(TripleDES(_des_key(key) * 3), _ECB)
+    return cipher.encryptor().update(block)
+
+
 def _des_key(key: bytes) -> bytes:
     """56 bits with room for a parity bit, which nobody looks at, after every seven."""
-    bits = int.from_bytes(key, "big")
-    return bytes((bits >> shift & 0x7F) << 1 for shift in range(49, -1, -7))
+    a, b, c, d, e, f, g = key
+    return bytes(
+        (
+            a & 0xFE,
+            (a << 7 | b >> 1) & 0xFE,
+            (b << 6 | c >> 2) & 0xFE,
+            (c << 5 | d >> 3) & 0xFE,
+            (d << 4 | e >> 4) & 0xFE,
+            (e << 3 | f >> 5) & 0xFE,
+            (f << 2 | g >> 6) & 0xFE,
+            g << 1 & 0xFE,
+        )
+    )

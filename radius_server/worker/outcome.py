@@ -401,6 +401,8 @@ def challenge(exchange: Exchange, eap_message: bytes, state: bytes) -> bytes:
 
 def encode_eap(message: bytes) -> bytes:
     """One EAP message in as many attributes as it needs. RFC 3579 section 3.1."""
+    if 0 < len(message) <= _VALUE_OCTETS:
+        return encode(Attribute.EAP_MESSAGE, message)
     return encode_all(
         (Attribute.EAP_MESSAGE, message[at : at + _VALUE_OCTETS])
         for at in range(0, len(message), _VALUE_OCTETS)

@@ -123,8 +123,7 @@ class Questions:
     @property
     def waiting(self) -> int:
         """How many logins wait for a pool."""
-        queues = (self._queue, self._directory_queue, self._standing_queue)
-        return sum(queue.waiting for queue in queues)
+        return self._queue.waiting + self._directory_queue.waiting + self._standing_queue.waiting
 
     @property
     def is_full(self) -> bool:
@@ -212,14 +211,23 @@ class Questions:
                 send = login.dialogue.send
                 try:
                     question = send(answer)
-                    while is_quick and (known := self._known(question, now)) is not _UNKNOWN:
+                    while (
+                        is_quick
+                        and type(question) is not Challenge
+                        and (known := self._known(question, now)) is not _UNKNOWN
+                    ):
                         question = send(known)
                 except StopIteration as ended:
                     login.decision = ended.value
                     decided.append(login)
                 else:
                     login.question = question
-                    asking.append(login)
+                    if type(question) is Challenge:
+                        # Most rounds of a conversation ask nothing but the peer.
+                        login.decision = question
+                        decided.append(login)
+                    else:
+                        asking.append(login)
             ready = self._answer(asking, decided, dropped) if asking else []
         return decided, dropped
 
@@ -248,9 +256,12 @@ class Questions:
         alone = len(asking) == 1 and not self.waiting
         for login in asking:
             question = login.question
-            if throttles and (refusal := throttle.refusal(question, now)) is not None:
+            if alone and type(question) is Compute:
+                # Nobody waits for it, and the way to the pool and back costs half a handshake.
+                answers.append((login, self._computed(question)))
+            elif throttles and (refusal := throttle.refusal(question, now)) is not None:
                 answers.append((login, refusal))
-            elif type(question) is Challenge or type(question) is Silence:
+            elif type(question) is Silence:
                 login.decision = question
                 decided.append(login)
             elif type(question) is FindAccount:
@@ -274,9 +285,6 @@ class Questions:
                 and self._verified.confirms(question.account, question.password, now)
             ):
                 answers.append((login, True))
-            elif alone and type(question) is Compute:
-                # Nobody waits for it, and the way to the pool and back costs half a handshake.
-                answers.append((login, self._computed(question)))
             elif throttles and (refusal := throttle.device_refusal(question, now)) is not None:
                 answers.append((login, refusal))
             elif (
@@ -290,11 +298,15 @@ class Questions:
                 dropped.append(login)
             else:
                 answers.append((login, Busy()))
-        answers += self._together(accounts, self._directory.load)
-        answers += self._together(tokens, self._store.tokens)
-        answers += self._together(stations, self._stations.load)
-        answers += self._together(usages, self._usage)
-        answers += self._together(kept, self._recover)
+        for asked, load in (
+            (accounts, self._directory.load),
+            (tokens, self._store.tokens),
+            (stations, self._stations.load),
+            (usages, self._usage),
+            (kept, self._recover),
+        ):
+            if asked:
+                answers += self._together(asked, load)
         return answers
 
     def _computed(self, question: Compute) -> Any:
@@ -332,8 +344,6 @@ class Questions:
         self, asking: list[tuple[Login, Any]], load: Callable[[set[Any]], dict[Any, Any]]
     ) -> list[tuple[Login, Any]]:
         """One read for all of them; Unavailable for all of them when the database is gone."""
-        if not asking:
-            return []
         try:
             found = load({key for _, key in asking})
         except ValueRefused:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import secrets
-import selectors
+import select
 import socket
 import time
 from collections import deque
@@ -171,13 +171,13 @@ class Worker:
 
     def run(self) -> None:
         """Serve until `stop`, then answer what has arrived and end."""
-        with selectors.DefaultSelector() as selector:
+        with select.epoll() as sockets:
             for listener in self._listeners:
                 listener.socket.setblocking(False)
-                selector.register(listener.socket, selectors.EVENT_READ)
-            selector.register(self._wake_out, selectors.EVENT_READ)
+                sockets.register(listener.socket, select.EPOLLIN)
+            sockets.register(self._wake_out, select.EPOLLIN)
             if self._siblings.socket is not None:
-                selector.register(self._siblings.socket, selectors.EVENT_READ)
+                sockets.register(self._siblings.socket, select.EPOLLIN)
             self._watch.start()
             if self._relay is not None:
                 self._relay.start(self._wake)
@@ -185,8 +185,8 @@ class Worker:
                 if self._committer.wait():
                     self._turn_safely()
                 else:
-                    heard = selector.select(timeout=POLL_SECONDS)
-                    self._turn_safely({key.fd for key, _ in heard})
+                    heard = sockets.poll(POLL_SECONDS)
+                    self._turn_safely({descriptor for descriptor, _ in heard})
         deadline = time.monotonic() + DRAIN_SECONDS
         while (
             self._turn_safely()
@@ -259,10 +259,12 @@ class Worker:
             item = self._delivered.popleft()
             listener = Listener(item.sender, item.accounting, -1)
             self._take(turn, listener, item.datagram, item.source, item.nas)
-        self._decided(outcome, now, *self._questions.start(turn.logins))
+        if turn.logins:
+            self._decided(outcome, now, *self._questions.start(turn.logins))
         decided, dropped = self._questions.resume(received_at)
-        self._begun += [login.origin[0].key for login in decided]
-        self._decided(outcome, now, decided, dropped)
+        if decided or dropped:
+            self._begun += [login.origin[0].key for login in decided]
+            self._decided(outcome, now, decided, dropped)
         if turn.accounting:
             self._account(outcome, turn.accounting)
         if self._relay is not None:
@@ -327,8 +329,7 @@ class Worker:
         nas: NasClient | None,
     ) -> Exchange | None:
         """A proven, new request; None for a stranger's and for a duplicate, which is answered."""
-        if nas is None:
-            nas = self._nas.find(source[0])
+        nas = nas or self._nas.find(source[0])
         if nas is None:
             if self._revision >= 0:  # else the table was never read, and nobody is known
                 self._presence.stranger(source[0], turn.received_at)
@@ -366,8 +367,7 @@ class Worker:
                 turn.accounting.append((exchange, record))
             elif self._relay is None or not self._relay.takes(exchange):
                 request = access_request(exchange)
-                if self._no_room:
-                    request.no_room = True
+                request.no_room = self._no_room
                 if request.eap_message is None:
                     turn.logins.append(Login(decide(request), (exchange, request)))
                 else:

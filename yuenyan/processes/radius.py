@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
+from common import hugepages
 from common.config import Config
 from common.config_access import Proxy
 from common.logging import configure, get_logger
@@ -139,6 +140,7 @@ def _serve(
     # What start-up made stays; the worker collects the rest when nobody waits for it.
     gc.freeze()
     gc.disable()
+    hugepages.gather()
     if radsec is not None:
         radsec.start()
     log.info("radius_listening", worker=number)

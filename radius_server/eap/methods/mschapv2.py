@@ -64,7 +64,9 @@ def mschapv2(
     response, name = found
     if _folded(name) != _folded(identity.encode()):
         raise EapViolation("mschapv2_name_is_not_the_identity")
-    asked = replace(request, user_name=identity)
+    asked = request
+    if identity != request.user_name:
+        asked = replace(request, user_name=identity)
     proof = yield from mschap2(asked, name, response, challenge, Method.EAP_MSCHAP2)
     if not isinstance(proof.decision, Granted):
         told = f"{proof.message} M=Login refused".encode()
