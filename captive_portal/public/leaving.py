@@ -1,4 +1,4 @@
-"""Leaving the network with the page: for our own gateway, which ends a session when it is told.
+"""Leaving the network with the page: our own gateway and openNDS end a session when they are told.
 
 Only the session that accounting reports at the browser's own address, and only of the account
 that signs out. While none is reported yet, the gateway's own page is linked: it knows its devices.
@@ -18,36 +18,38 @@ from db.models import Account, NasClient
 from identity.services.own_sessions import end_own
 from identity.services.presence import Presence, session_of
 
-_OWN_GATEWAY = "yuenyan"
+_OWN_PAGES = {"yuenyan": "/logout", "opennds": "/opennds_deny/"}
+"""Where such a gateway takes off the device that opens it, on the server of its login address."""
 
 
 def leaves_network(presence: Presence | None, account: Account) -> bool:
     """Whether signing out on the page ends this session too."""
-    if _own_gateway() is None:
+    if _gateway() is None:
         return False
     return presence is not None and presence.account_id == account.id
 
 
 def sign_out_address() -> str:
     """Where this visitor's gateway takes the device off by itself; empty with other makes."""
-    nas = _own_gateway()
+    nas = _gateway()
     if nas is None or not nas.login_url:
         return ""
-    return urlsplit(nas.login_url)._replace(path="/logout", query="", fragment="").geturl()
+    path = _OWN_PAGES[nas.vendor]
+    return urlsplit(nas.login_url)._replace(path=path, query="", fragment="").geturl()
 
 
 def leave_network(account: Account) -> bool:
     """Ask the gateway to end the session of this browser's device; whether there was one to end."""
     here = client_address()
-    if not here or _own_gateway() is None:
+    if not here or _gateway() is None:
         return False
     with portal().office.database.write() as session:
         return _leave(session, account, here)
 
 
-def _own_gateway() -> NasClient | None:
+def _gateway() -> NasClient | None:
     nas = nas_of_visit()
-    return nas if nas is not None and nas.vendor == _OWN_GATEWAY else None
+    return nas if nas is not None and nas.vendor in _OWN_PAGES else None
 
 
 def _leave(session: Session, account: Account, here: str) -> bool:

@@ -86,7 +86,7 @@ def show() -> Response:
 
 @pages.post("/sign-out")
 def sign_out() -> Response:
-    """End the sign-in to this page; behind our own gateway the device's session as well.
+    """End the sign-in to this page; behind our own gateway and openNDS the session as well.
 
     Other networks are left by the device.
     """
