@@ -52,6 +52,8 @@ Here
 Debian: opennds.conf into /etc/opennds, yuenyan-opennds.conf into /etc with mode 0600
   install -m 0755 deploy/opennds/yuenyan-opennds /usr/local/sbin/
   install -m 0644 deploy/opennds/yuenyan-opennds.service /etc/systemd/system/
+  install -D -m 0644 deploy/opennds/opennds-guard.conf \\
+      /etc/systemd/system/opennds.service.d/yuenyan.conf
   yuenyan-opennds check
   systemctl enable --now opennds yuenyan-opennds
 OpenWrt: opennds.uci as /etc/config/opennds, yuenyan-opennds.conf into /etc with mode 0600,
