@@ -32,6 +32,8 @@ def opennds(facts: Facts) -> Snippet:
         "faspath": facts.portal_path,
         "faskey": _KEY,
         "sessiontimeout": "480",
+        "download_unrestricted_bursting": "1",
+        "upload_unrestricted_bursting": "1",
         "dhcp_default_url_enable": "0",
     }
     own_port = urlsplit(facts.login_url).port if facts.login_url else None
