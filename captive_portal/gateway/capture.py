@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -46,11 +46,21 @@ class _Request(Request):
 
 
 class Capture:
-    """The application. `key` signs what the portal is told."""
+    """The application. `key` signs what the portal is told.
+
+    Args:
+        is_portal_away: whether there is no portal to lead to at the moment.
+    """
 
     def __init__(
-        self, settings: Gateway, keeper: Doorkeeper, reporter: Reporter, key: bytes
+        self,
+        settings: Gateway,
+        keeper: Doorkeeper,
+        reporter: Reporter,
+        key: bytes,
+        is_portal_away: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_portal_away = is_portal_away
         self._settings = settings
         self._keeper = keeper
         self._reporter = reporter
@@ -111,6 +121,10 @@ class Capture:
         if client is not None and is_news and wanted and request.method in ("GET", "HEAD"):
             # It goes through from this address as well now; once, so that nothing goes round.
             return _redirect(wanted, 302)
+        if self._is_portal_away():
+            response = _html(pages.page(pages.PORTAL_AWAY, pages.AGAIN), 503)
+            response.headers["Retry-After"] = "15"
+            return response
         result = "notyet" if client is None else "already"
         target = self._portal(address, mac, result, url=wanted)
         if request.method not in ("GET", "HEAD"):

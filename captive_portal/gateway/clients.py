@@ -207,8 +207,14 @@ class Clients:
         addresses: Iterable[str],
         now: float,
         opened_by: str = "",
+        earlier: Iterable[str] = (),
     ) -> tuple[Client, list[Event]]:
-        """A new session of a device that has none, and whom it took an address from."""
+        """A new session of a device that has none, and whom it took an address from.
+
+        Args:
+            earlier: the kernel shows these with it too, from before: to see them later is no news,
+                and does not take the place of the address that the browser came from.
+        """
         client = Client(
             mac=mac,
             session_id=session_id,
@@ -219,7 +225,9 @@ class Clients:
             reported_at=now,
         )
         self._clients[mac] = client
-        events = self._claim([(address, mac) for address in addresses], now)
+        held = list(addresses)
+        events = self._claim([(one, mac) for one in earlier if one not in held], now - 1)
+        events += self._claim([(address, mac) for address in held], now)
         client.lease_ends_at = now + client.seconds_left(now)
         return client, [event for event in events if event.client is not client]
 

@@ -188,12 +188,19 @@ class Doorkeeper:
                 self._refusals.add(mac, self._times.up())
             return Failed("reject", grant.text)
         with self._changed:
-            entered = self._admit_new(device, session_id, grant, digest)
+            entered = self._admit_new(device, session_id, grant, digest, held)
         self._count("logins", outcome="accepted")
         self._log.info("device_admitted", mac=mac, session=session_id, user=grant.user_name)
         return entered
 
-    def _admit_new(self, device: Device, session_id: str, grant: Grant, opened_by: str) -> Entered:
+    def _admit_new(
+        self,
+        device: Device,
+        session_id: str,
+        grant: Grant,
+        opened_by: str,
+        held: Sequence[str],
+    ) -> Entered:
         """A new session; one that the device had is over by its own wish."""
         now = self._times.up()
         if self._clients.find(device.mac) is not None:
@@ -202,7 +209,7 @@ class Doorkeeper:
             ended = self._clients.end(device.mac, Cause.USER_REQUEST)
             self._note([ended] if ended else [], now)
         client, events = self._clients.begin(
-            device.mac, session_id, grant, device.addresses, now, opened_by
+            device.mac, session_id, grant, device.addresses, now, opened_by, held
         )
         try:
             self._tell_kernel(events, now)

@@ -26,6 +26,13 @@ UNAVAILABLE = (
     "The network's gateway is not working right now. Please try again in a minute, "
     "and tell the staff if it goes on.",
 )
+PORTAL_AWAY = (
+    "หน้าเข้าสู่ระบบขัดข้อง",
+    "ขณะนี้เปิดหน้าเข้าสู่ระบบไม่ได้ อุปกรณ์ที่เข้าสู่ระบบไว้แล้วยังใช้งานได้ตามปกติ หน้านี้จะลองใหม่เองทุก 15 วินาที "
+    "หากยังใช้งานไม่ได้ กรุณาแจ้งเจ้าหน้าที่ผู้ดูแลเครือข่าย",
+    "The sign-in page cannot be opened right now. Devices that are signed in stay online. This "
+    "page tries again by itself every 15 seconds; tell the staff if it goes on.",
+)
 SIGN_OUT = (
     "ออกจากระบบ",
     "อุปกรณ์นี้กำลังใช้งานเครือข่ายอยู่ กดปุ่มด้านล่างเพื่อออกจากระบบ",
@@ -42,6 +49,10 @@ def page(texts: tuple[str, str, str], rest: str = "") -> str:
     """A page of a title, a Thai and an English sentence; `rest` is HTML."""
     title, thai, english = (escape(text) for text in texts)
     return _PAGE.format(title=title, thai=thai, english=english, rest=rest)
+
+
+AGAIN = '<meta http-equiv="refresh" content="15">'
+"""The same address again: it is caught again, and leads on once there is somewhere to lead to."""
 
 
 def link(url: str) -> str:

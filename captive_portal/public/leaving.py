@@ -1,8 +1,8 @@
 """Leaving the network with the page: where a session ends when the gateway is told, and soon.
 
-That is our own gateway, and a controller that the portal has called. Only the session of this very
-device, and only of the account that signs out. While none is reported yet by our own gateway, its
-own page is linked: it knows its devices.
+Those are our own gateway and openNDS, and a controller that the portal has called. Only the
+session of this very device, and only of the account that signs out. While none of our own gateway
+or openNDS is reported yet, its own page is linked: it knows its devices.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from identity.services import granted_sessions
 from identity.services.own_sessions import end_own
 from identity.services.presence import Presence, session_of
 
-_OWN_GATEWAY = "yuenyan"
+_OWN_PAGES = {"yuenyan": "/logout", "opennds": "/opennds_deny/"}
+"""Where such a gateway takes off the device that opens it, on the server of its login address."""
 
 
 def leaves_network(presence: Presence | None, account: Account) -> bool:
     """Whether signing out on the page ends this session too."""
-    if _own_gateway() is not None:
+    if _gateway() is not None:
         return presence is not None and presence.account_id == account.id
     with portal().office.database.read() as session:
         return _called(session, account) is not None
@@ -41,10 +42,11 @@ def _called(session: Session, account: Account) -> NetworkSession | None:
 
 def sign_out_address() -> str:
     """Where this visitor's gateway takes the device off by itself; empty with other makes."""
-    nas = _own_gateway()
+    nas = _gateway()
     if nas is None or not nas.login_url:
         return ""
-    return urlsplit(nas.login_url)._replace(path="/logout", query="", fragment="").geturl()
+    path = _OWN_PAGES[nas.vendor]
+    return urlsplit(nas.login_url)._replace(path=path, query="", fragment="").geturl()
 
 
 def leave_network(account: Account) -> bool:
@@ -53,15 +55,15 @@ def leave_network(account: Account) -> bool:
     if not here:
         return False
     with portal().office.database.write() as session:
-        if _own_gateway() is not None:
+        if _gateway() is not None:
             return _leave(session, account, here)
         row = _called(session, account)
         return row is not None and _end(session, account, row.session_key)
 
 
-def _own_gateway() -> NasClient | None:
+def _gateway() -> NasClient | None:
     nas = nas_of_visit()
-    return nas if nas is not None and nas.vendor == _OWN_GATEWAY else None
+    return nas if nas is not None and nas.vendor in _OWN_PAGES else None
 
 
 def _leave(session: Session, account: Account, here: str) -> bool:

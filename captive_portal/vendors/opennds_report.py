@@ -38,10 +38,12 @@ CAUSES = {
     "timeout_deauth": SESSION_TIMEOUT,
     "downquota_deauth": NAS_REQUEST,
     "upquota_deauth": NAS_REQUEST,
+    "download_quota_deauth": NAS_REQUEST,
+    "upload_quota_deauth": NAS_REQUEST,
     "ndsctl_deauth": ADMIN_RESET,
     "shutdown_deauth": ADMIN_REBOOT,
 }
-"""By the name of openNDS for why a client was put out."""
+"""By the name of openNDS for why a client was put out; version 10 writes those of quotas out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

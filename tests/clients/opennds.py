@@ -16,13 +16,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.certificates import Issued
 from tests.clients.namespaces import inside, ip
+from tests.clients.own_gateway import connect
 from tests.conftest import wait_until
 from tests.programs import require
 
@@ -35,6 +36,7 @@ UPLINK = "198.51.100.7"
 
 PORTAL = "203.0.113.20:8080"
 FAR_SIDE = "203.0.113.10"
+FAR_SIDE6 = "2001:db8:113::10"
 PHONE_MAC = "3c:22:fb:01:02:03"
 _START_SECONDS = 40
 _LIMIT_SECONDS = 20
@@ -52,8 +54,10 @@ export PATH=/mnt/bin:$PATH YUENYAN_OPENNDS_CONF=/mnt/yuenyan-opennds.conf SSL_CE
 dnsmasq -k --conf-file=/dev/null --user=root --interface=inside --bind-interfaces --port=0 \\
   --dhcp-range=10.77.0.100,10.77.0.150,1h --dhcp-authoritative --no-ping \\
   --pid-file=/run/dnsmasq.pid &
-opennds -f -d 1 -c /etc/opennds/opennds.conf &
-yuenyan-opennds run &
+# As systemd starts them again, by opennds-guard.conf and yuenyan-opennds.service.
+set +e
+while :; do yuenyan-opennds close; opennds -f -d 1 -c /etc/opennds/opennds.conf; sleep 2; done &
+while :; do yuenyan-opennds run; sleep 2; done &
 read -r _ || true
 """
 
@@ -65,7 +69,7 @@ ip route replace default via 10.77.0.1
 """
 
 _FAR_SIDE = """
-import http.server, sys
+import http.server, socket, sys, threading
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = b"far side" if self.path != "/big" else bytes(2_000_000)
@@ -78,9 +82,12 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.do_GET()
     def log_message(self, *_):
         pass
-server = http.server.ThreadingHTTPServer((sys.argv[1], 80), Page)
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+for address in sys.argv[1:]:
+    server = Server((address if ":" in address else "::ffff:" + address, 80), Page)
+    threading.Thread(target=server.serve_forever).start()
 print("ready", flush=True)
-server.serve_forever()
 """
 
 _TLS = """
@@ -115,7 +122,7 @@ server.serve_forever()
 
 _APPLETS = (
     "awk", "cat", "cp", "cut", "date", "find", "grep", "head", "mkdir", "mv", "od", "rm", "rmdir",
-    "sed", "sh", "sha256sum", "sleep", "tr",
+    "pidof", "sed", "sh", "sha256sum", "sleep", "tr",
 )  # fmt: skip
 
 
@@ -152,6 +159,14 @@ class School:
         shown = self.told(self.phone, "ip", "-o", "-4", "addr", "show", "dev", "outside")
         return shown.split()[3].partition("/")[0]
 
+    def reaches(self, address: str, port: int) -> bool:
+        """Whether a TCP connection from the phone comes about."""
+        try:
+            connect(self.phone, address, port, 2).close()
+        except OSError:
+            return False
+        return True
+
     def chromium(self, folder: Path) -> Path:
         """A program that runs Debian's Chromium on the phone."""
         program = folder / "chromium-on-the-phone"
@@ -178,7 +193,8 @@ def school() -> Iterator[School]:
     try:
         for name in (made.phone, made.router, made.server):
             ip("netns", "add", name)
-            inside(name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+            inside(name, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0",
+                   "net.ipv6.conf.default.accept_ra=0")  # fmt: skip
             ip("-n", name, "link", "set", "lo", "up")
         ip("link", "add", "outside", "netns", made.phone, "address", PHONE_MAC, "type", "veth",
             "peer", "name", "inside", "netns", made.router)  # fmt: skip
@@ -188,6 +204,10 @@ def school() -> Iterator[School]:
             (made.router, f"{ROUTER}/24", "inside"), (made.router, f"{UPLINK}/24", "uplink"),
             (made.server, "198.51.100.1/24", "wan"), (made.server, f"{FAR_SIDE}/32", "lo"),
             (made.server, f"{PORTAL.partition(':')[0]}/32", "lo"),
+            # A school's router routes IPv6 as soon as its line has it.
+            (made.phone, "fd77::5/64", "outside"), (made.router, "fd77::1/64", "inside"),
+            (made.router, "2001:db8:51::7/64", "uplink"), (made.server, "2001:db8:51::1/64", "wan"),
+            (made.server, f"{FAR_SIDE6}/128", "lo"),
         ):  # fmt: skip
             ip("-n", name, "addr", "add", address, "dev", device)
         for name, device in (
@@ -195,9 +215,16 @@ def school() -> Iterator[School]:
             (made.server, "wan"),
         ):  # fmt: skip
             ip("-n", name, "link", "set", device, "up")
+        for name, device in ((made.phone, "outside"), (made.server, "wan")):
+            # openNDS limits packets: they are to be of the size that a cable has.
+            ip("-n", name, "link", "set", "dev", device, "gso_max_segs", "1")
         ip("-n", made.router, "route", "add", "default", "via", "198.51.100.1")
         ip("-n", made.server, "route", "add", "10.77.0.0/24", "via", UPLINK)
-        inside(made.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        ip("-n", made.phone, "-6", "route", "add", "default", "via", "fd77::1")
+        ip("-n", made.router, "-6", "route", "add", "default", "via", "2001:db8:51::1")
+        ip("-n", made.server, "-6", "route", "add", "fd77::/64", "via", "2001:db8:51::7")
+        inside(made.router, "sysctl", "-qw", "net.ipv4.ip_forward=1",
+               "net.ipv6.conf.all.forwarding=1")  # fmt: skip
         yield made
     finally:
         for name in (made.phone, made.router, made.server):
@@ -208,7 +235,7 @@ def school() -> Iterator[School]:
 @contextmanager
 def far_side(net: School) -> Iterator[None]:
     """A web server of somebody else's."""
-    with _serving(net, _FAR_SIDE, FAR_SIDE):
+    with _serving(net, _FAR_SIDE, FAR_SIDE, FAR_SIDE6):
         yield
 
 
@@ -236,11 +263,42 @@ def _serving(net: School, script: str, *arguments: str) -> Iterator[None]:
         running.stdout.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Router:
+    """What runs on the router, in namespaces of its own."""
+
+    first: str
+    """The first process in there."""
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on the router."""
+        return subprocess.run(
+            ["nsenter", "-t", self.first, "-m", "-n", "-p", *command],
+            capture_output=True, text=True, timeout=_LIMIT_SECONDS, check=False,
+        )  # fmt: skip
+
+    def known(self, mac: str) -> dict[str, str]:
+        """What openNDS knows of a client."""
+        for _ in range(20):  # the agent may be asking at the moment: one at a time
+            told = self.run("ndsctl", "json", mac)
+            if told.returncode == 0:
+                found: dict[str, str] = json.loads(told.stdout)
+                return found
+            time.sleep(0.3)
+        raise AssertionError(told)
+
+    def die(self, pattern: str) -> None:
+        """Kill a program on the router, at once; what looks after it starts it again."""
+        found = self.run("pgrep", "-f", pattern).stdout.split()
+        assert found, pattern
+        self.run("kill", "-9", *found)
+
+
 @contextmanager
 def router(
     net: School, folder: Path, *, level: int = 1, host: str = "", ca: Path | None = None
-) -> Iterator[Callable[[str], dict[str, str]]]:
-    """openNDS and our agent on the router, until the block ends; gives what it knows of a client.
+) -> Iterator[Router]:
+    """openNDS and our agent on the router, until the block ends.
 
     Args:
         host: the portal's name, where it speaks TLS on port 443.
@@ -310,17 +368,7 @@ def router(
         # `ip netns exec` has become unshare, whose one child is the first process in there.
         first = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()[0]
 
-        def known(mac: str) -> dict[str, str]:
-            command = ["nsenter", "-t", first, "-m", "-n", "-p", "ndsctl", "json", mac]
-            for _ in range(20):  # the agent may be asking at the moment: one at a time
-                told = subprocess.run(command, capture_output=True, text=True, check=False)
-                if told.returncode == 0:
-                    found: dict[str, str] = json.loads(told.stdout)
-                    return found
-                time.sleep(0.3)
-            raise AssertionError(told)
-
-        yield known
+        yield Router(first)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
@@ -331,7 +379,8 @@ def router(
 def _configuration(level: int, host: str, port: str) -> str:
     """deploy/opennds/opennds.conf, with what a school has to change."""
     changes = {
-        "gatewayinterface INSIDE": "gatewayinterface inside",
+        # Rates begin to be kept when a look has found them too high; else it looks every 15 s.
+        "gatewayinterface INSIDE": "gatewayinterface inside\ncheckinterval 3",
         "fas_secure_enabled 1": f"fas_secure_enabled {level}",
         "fasport 80": f"fasport {port}",
         "fasremotefqdn portal.school.example": f"fasremotefqdn {host}",
@@ -356,3 +405,4 @@ def _only_busybox(folder: Path) -> None:
     # That of Debian 12's busybox ends with a fault when it is to post.
     (folder / "busybox" / "wget").symlink_to(require("wget", "wget"))
     (folder / "busybox" / "ndsctl").symlink_to(require("ndsctl", "opennds"))
+    (folder / "busybox" / "nft").symlink_to(require("nft", "nftables"))

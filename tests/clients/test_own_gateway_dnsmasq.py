@@ -44,7 +44,6 @@ NO_SUCH_NAME = 3
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The gateway with its helper and dnsmasq, and a resolver of everybody's on the far side."""
-    program = require("dnsmasq", "dnsmasq-base")
     with own_gateway(tmp_path_factory.mktemp("dnsmasq")) as lab:
         for address in (f"{GARDEN4}/32", f"{GARDEN6}/128", f"{STRANGER}/32"):
             ip("-n", lab.far, "addr", "add", address, "dev", "lo")
@@ -55,31 +54,50 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
              "--config", str(lab.folder / "yuenyan.toml"), "gateway-dnsmasq"],
             check=True, capture_output=True, text=True, timeout=60, cwd="/",
         ).stdout  # fmt: skip
-        path = lab.folder / "inside.conf"
-        path.write_text(made)
-        with (lab.folder / "dnsmasq.log").open("wb") as log:
-            running = [
-                subprocess.Popen(
-                    ["ip", "netns", "exec", namespace, program, "-k", "--user=root",
-                     f"--pid-file={lab.folder / namespace}.pid", "--log-facility=-", *options],
-                    stdout=log, stderr=log, cwd="/",
-                )
-                for namespace, options in (
-                    (lab.gate, [f"--conf-file={path}", f"--server={FAR4}", "--no-resolv",
-                                f"--dhcp-leasefile={lab.folder / 'leases'}"]),
-                    (lab.far, ["--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-                               f"--address=/moodle.school.example/{GARDEN4}",
-                               f"--address=/moodle.school.example/{GARDEN6}",
-                               "--address=/elsewhere.example/203.0.113.60"]),
-                )
-            ]  # fmt: skip
+        (lab.folder / "inside.conf").write_text(made)
+        serve_names(lab)
+        elsewhere = _dnsmasq(
+            lab, lab.far, "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+            f"--address=/moodle.school.example/{GARDEN4}",
+            f"--address=/moodle.school.example/{GARDEN6}",
+            "--address=/elsewhere.example/203.0.113.60",
+        )  # fmt: skip
         try:
             wait_until(lambda: _answers(lab), 20, "dnsmasq does not answer")
             yield lab
         finally:
-            for one in running:
+            for one in (elsewhere, *OURS):
                 one.terminate()
                 one.wait(20)
+            OURS.clear()
+
+
+OURS: list[subprocess.Popen[bytes]] = []
+"""The gateway's dnsmasq; one at a time."""
+
+
+def serve_names(lab: Lab) -> None:
+    """Start the gateway's dnsmasq with what was made for it."""
+    OURS.append(
+        _dnsmasq(
+            lab,
+            lab.gate,
+            f"--conf-file={lab.folder / 'inside.conf'}",
+            f"--server={FAR4}",
+            "--no-resolv",
+            f"--dhcp-leasefile={lab.folder / 'leases'}",
+        )
+    )
+
+
+def _dnsmasq(lab: Lab, namespace: str, *options: str) -> subprocess.Popen[bytes]:
+    program = require("dnsmasq", "dnsmasq-base")
+    with (lab.folder / "dnsmasq.log").open("ab") as log:
+        return subprocess.Popen(
+            ["ip", "netns", "exec", namespace, program, "-k", "--user=root",
+             f"--pid-file={lab.folder / namespace}.pid", "--log-facility=-", *options],
+            stdout=log, stderr=log, cwd="/",
+        )  # fmt: skip
 
 
 def _answers(lab: Lab) -> bool:
@@ -138,6 +156,22 @@ def test_a_name_of_the_garden_is_reached_when_it_was_asked_for(gate: Lab) -> Non
     assert ask(gate, OWN4, "elsewhere.example", A)[1]
     with pytest.raises(ConnectionRefusedError):
         said(gate.one, "203.0.113.60", 443)
+
+
+def test_a_resolver_that_is_restarted_cuts_nobody_off_and_forgets_no_garden(gate: Lab) -> None:
+    ask(gate, OWN4, "moodle.school.example", A)
+    gate.do(Admit(mac=ONE, addresses=(ONE4, ONE6), seconds=60))
+    old = OURS.pop()
+    old.kill()
+    old.wait(20)
+    assert said(gate.one, FAR6, 443) == b"garden", "who is in needs no resolver of ours"
+    gate.do(Remove(mac=ONE))
+    assert said(gate.one, GARDEN4, 443) == b"garden", "what it had put there stays"
+    with pytest.raises(OSError):
+        ask(gate, OWN4, "moodle.school.example", A)
+    serve_names(gate)
+    wait_until(lambda: _answers(gate), 20, "dnsmasq does not answer again")
+    assert ask(gate, OWN4, "moodle.school.example", A)[1] == [GARDEN4]
 
 
 def test_a_lease_tells_of_the_portal(gate: Lab, tmp_path: Path) -> None:

@@ -41,6 +41,25 @@ case $1 in
 esac
 """
 
+# A firewall with openNDS's chain, until a test takes it away; what is made is kept.
+_NFT = """#!/bin/sh
+case "$1 $2" in
+  '-f -') cat >"$YUENYAN_TEST/guard" ;;
+  'list chains') echo 'chain ndsNET {' ;;
+  'list table') [ -f "$YUENYAN_TEST/guard" ] ;;
+esac
+"""
+_PIDOF = """#!/bin/sh
+[ ! -f "$YUENYAN_TEST/dead" ]
+"""
+_IPTABLES = """#!/bin/sh
+case $3 in
+  -S) cat "$YUENYAN_TEST/left-$2" 2>/dev/null ;;
+  -[DFX]) echo "$*" >>"$YUENYAN_TEST/changes" ;;
+  *) exit 1 ;;
+esac
+"""
+
 _NOBODY = '{\n  "client_list_length":"0",\n  "clients":{\n  }\n}\n'
 
 # As ndsctl of version 9.10 prints it.
@@ -95,7 +114,7 @@ class Router:
     def settings(self, **changes: str) -> None:
         values = {
             "PORTAL": f"http://127.0.0.1:{self.port}/opennds/gate", "KEY": KEY,
-            "STATE": str(self.folder / "state"), **changes,
+            "STATE": str(self.folder / "state"), "INTERFACE": "inside", "INTERVAL": "1", **changes,
         }  # fmt: skip
         quoted = {name: value.replace("'", "'\\''") for name, value in values.items()}
         text = "".join(f"{name}='{value}'\n" for name, value in quoted.items())
@@ -119,6 +138,11 @@ class Router:
             "YUENYAN_OPENNDS_CONF": str(self.folder / "conf"),
             "YUENYAN_TEST": str(self.folder),
         }
+
+    def guard(self) -> str:
+        """What the firewall's table of ours was last made of."""
+        path = self.folder / "guard"
+        return path.read_text() if path.exists() else ""
 
     def asks(self, custom: str, mac: str = MAC) -> subprocess.CompletedProcess[str]:
         """As openNDS calls BinAuth: custom with its padding encoded."""
@@ -158,7 +182,7 @@ def router(office: Office, tmp_path: Path) -> Iterator[Router]:
     folder = tmp_path / "router"
     (folder / "bin").mkdir(parents=True)
     for name, text in (("ndsctl", _NDSCTL), ("logger", "#!/bin/sh\nexit 0\n"),
-                       ("iptables", "#!/bin/sh\nexit 1\n")):  # fmt: skip
+                       ("iptables", _IPTABLES), ("nft", _NFT), ("pidof", _PIDOF)):  # fmt: skip
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
     made = Router(folder, office, nas)
@@ -288,3 +312,47 @@ def test_what_a_killed_agent_had_in_its_hands_is_told_by_the_next(router: Router
         running.kill()
         running.wait(10)
     assert (router.session().terminate_cause, router.session().output_octets) == (5, 777)
+
+
+CLOSED, OPEN = (
+    '    iifname "inside"  jump refused\n',
+    '    iifname "inside" meta nfproto ipv6 jump refused\n',
+)
+
+
+def test_ipv6_which_opennds_does_not_know_is_held_back(router: Router) -> None:
+    assert router.run("once").returncode == 0
+    assert OPEN in router.guard() and CLOSED not in router.guard()
+
+
+def test_while_opennds_is_dead_nobody_passes_and_then_again_who_is_signed_in(
+    router: Router,
+) -> None:
+    running = router.start("run")
+    try:
+        wait_until(lambda: OPEN in router.guard(), 20, "it is not open while openNDS works")
+        (router.folder / "dead").touch()
+        (router.folder / "json").rename(router.folder / "json-later")
+        wait_until(lambda: CLOSED in router.guard(), 20, "openNDS is dead, and everybody passes")
+        (router.folder / "json-later").rename(router.folder / "json")
+        (router.folder / "dead").unlink()
+        wait_until(lambda: OPEN in router.guard(), 20, "openNDS is back, and nobody passes")
+    finally:
+        running.kill()
+        running.wait(10)
+
+
+def test_what_a_dead_opennds_left_in_the_firewall_is_taken_away(router: Router) -> None:
+    (router.folder / "left-mangle").write_text(
+        "-P PREROUTING ACCEPT\n-N ndsOUT\n-N theirs\n-A PREROUTING -i inside -j ndsOUT\n"
+        "-A PREROUTING -j theirs\n-A ndsOUT -s 10.78.0.100/32 -j MARK --set-xmark 0x30000/0x30000\n"
+    )
+    assert router.run("close").returncode == 0
+    assert not (router.folder / "changes").exists(), "it is running"
+    (router.folder / "dead").touch()
+    assert router.run("close").returncode == 0
+    assert CLOSED in router.guard()
+    assert (router.folder / "changes").read_text().splitlines() == [
+        "-t mangle -D PREROUTING -i inside -j ndsOUT", "-t mangle -F ndsOUT",
+        "-t mangle -X ndsOUT",
+    ]  # fmt: skip

@@ -16,6 +16,7 @@ from captive_portal.gateway.capture import Capture
 from captive_portal.gateway.crowd import CrowdWorker
 from captive_portal.gateway.doorkeeper import Doorkeeper
 from captive_portal.gateway.helper import HelperSocket
+from captive_portal.gateway.portal_watch import PortalWatch
 from captive_portal.gateway.radius import RadiusClient
 from captive_portal.gateway.redirects import SHORTEST_KEY
 from captive_portal.gateway.reporting import Reporter
@@ -65,10 +66,11 @@ def run(config: Config) -> int:
         authorization = Authorization(settings, secret, keeper, times, counters, sockets)
         metrics = config.data_dir / "metrics" / "gateway.prom"
         watch = _Watch(keeper, settings.tick_seconds, counters, metrics)
-        for part in (reporter, authorization, watch):
+        portal = PortalWatch(settings.portal_url)
+        for part in (reporter, authorization, watch, portal):
             part.start()
             parts.callback(part.stop)
-        return Capture(settings, keeper, reporter, key)
+        return Capture(settings, keeper, reporter, key, portal.is_away)
 
     log.info("gateway_started", listen=settings.listen, coa=settings.coa)
     # A connection that was caught stays caught, whatever its next request is meant for and

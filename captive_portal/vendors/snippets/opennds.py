@@ -32,6 +32,8 @@ def opennds(facts: Facts) -> Snippet:
         "faspath": facts.portal_path,
         "faskey": _KEY,
         "sessiontimeout": "480",
+        "download_unrestricted_bursting": "1",
+        "upload_unrestricted_bursting": "1",
         "dhcp_default_url_enable": "0",
     }
     own_port = urlsplit(facts.login_url).port if facts.login_url else None
@@ -52,6 +54,8 @@ Here
 Debian: opennds.conf into /etc/opennds, yuenyan-opennds.conf into /etc with mode 0600
   install -m 0755 deploy/opennds/yuenyan-opennds /usr/local/sbin/
   install -m 0644 deploy/opennds/yuenyan-opennds.service /etc/systemd/system/
+  install -D -m 0644 deploy/opennds/opennds-guard.conf \\
+      /etc/systemd/system/opennds.service.d/yuenyan.conf
   yuenyan-opennds check
   systemctl enable --now opennds yuenyan-opennds
 OpenWrt: opennds.uci as /etc/config/opennds, yuenyan-opennds.conf into /etc with mode 0600,

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from captive_portal.gateway.capture import Capture
 from captive_portal.gateway.clients import Cause
 from captive_portal.gateway.doorkeeper import Doorkeeper
+from captive_portal.gateway.portal_watch import PortalWatch
 from captive_portal.gateway.radius import Rejected
 from captive_portal.gateway.redirects import Caught, read_redirect
 from captive_portal.gateway.reporting import Reporter
@@ -67,6 +68,8 @@ class Hall:
     kernel: FakeKernel
     radius: FakeRadius
     clock: HandClock
+    portal: PortalWatch
+    portal_answers: list[bool]
 
     def ask(self, url: str, method: str = "GET", address: str = V4, **form: str) -> TestResponse:
         parts = urlsplit(url)
@@ -93,8 +96,12 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     keeper.tick()
     clock.pass_by(2)
     reporter.start()
-    app = Capture(settings(), keeper, reporter, KEY)
-    yield Hall(Browser(app, use_cookies=False), keeper, kernel, radius, clock)
+    portal = PortalWatch("https://portal.example/p/hall/", lambda _url: portal_answers[0])
+    portal_answers = [True]
+    app = Capture(settings(), keeper, reporter, KEY, portal.is_away)
+    yield Hall(
+        Browser(app, use_cookies=False), keeper, kernel, radius, clock, portal, portal_answers
+    )
     reporter.stop()
     store.close()
 
@@ -118,6 +125,20 @@ def test_every_probe_leads_to_the_portal(hall: Hall, host: str, path: str) -> No
 
 def test_every_probe_that_the_portal_answers_is_tried_here() -> None:
     assert {path.partition("?")[0] for _, path in PROBES} >= set(ONLINE_ANSWERS) - {"/gen_204"}
+
+
+def test_while_there_is_no_portal_a_page_says_so_and_tries_again(hall: Hall) -> None:
+    hall.portal_answers[0] = False
+    hall.portal.look()
+    assert hall.ask("http://example.com/").status_code == 302, "one lost packet is no outage"
+    hall.portal.look()
+    answer = hall.ask("http://captive.apple.com/hotspot-detect.html")
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "15"
+    assert "หน้าเข้าสู่ระบบขัดข้อง" in answer.text and 'lang="en"' in answer.text
+    assert '<meta http-equiv="refresh" content="15">' in answer.text
+    hall.portal_answers[0] = True
+    hall.portal.look()
+    assert told(hall.ask("http://example.com/")).mac == PHONE
 
 
 def test_an_ipv6_browser_is_the_same_device(hall: Hall) -> None:

@@ -104,6 +104,15 @@ def test_the_newest_of_two_ipv4_addresses_is_the_one_that_counts() -> None:
     assert clients.use(V4, PHONE, 130.0) == []
 
 
+def test_an_address_from_before_the_session_does_not_take_the_place_of_its_own() -> None:
+    clients = Clients()
+    client, events = clients.begin(PHONE, "s1", grant(), [V4], 100.0, earlier=["10.77.0.99", V4])
+    assert events == [] and client.current() == (V4,)
+    assert clients.see([("10.77.0.99", PHONE), (V4, PHONE)], 110.0) == []
+    assert clients.use("10.77.0.99", PHONE, 120.0) == [Moved(client)]
+    assert client.current() == ("10.77.0.99",)
+
+
 def test_an_address_that_is_not_seen_any_more_is_forgotten_but_not_the_last() -> None:
     clients, client = began()
     later = 100.0 + FORGET_ADDRESS_SECONDS

@@ -272,6 +272,22 @@ def test_a_restart_of_the_process_keeps_the_session_and_its_number(box: Box) -> 
     assert kinds(box) == [ON, START]
 
 
+@pytest.mark.parametrize("step", [7200.0, -7200.0], ids=["ahead", "back"])
+def test_a_clock_that_is_set_ends_no_session_and_lengthens_none(box: Box, step: float) -> None:
+    box.radius.answer = grant(session_seconds=600)
+    box.log_in()
+    box.later(60)
+    box.clock.epoch += step
+    box.restart()
+    box.later(60)
+    (client,) = box.keeper.clients()
+    assert client.seconds(box.clock.up()) == 120
+    box.later(480)
+    stop = box.told()[-1]
+    assert number(stop, Attribute.ACCT_TERMINATE_CAUSE) == Cause.SESSION_TIMEOUT
+    assert number(stop, Attribute.ACCT_SESSION_TIME) == 600
+
+
 def test_a_session_that_ran_out_while_nobody_looked_is_over(box: Box) -> None:
     box.radius.answer = grant(session_seconds=600)
     box.log_in()

@@ -1,6 +1,8 @@
-"""Signing out on the page behind our own gateway ends the device's session as well."""
+"""Signing out on the page behind our own gateway or openNDS ends the device's session as well."""
 
 from __future__ import annotations
+
+import base64
 
 import pytest
 from sqlalchemy import select
@@ -25,12 +27,13 @@ def arrive(visitor: Visitor, office: Office, vendor: str) -> str:
             session, office, "attic", "10.5.60.1/32", "a secret of its own", "test",
             vendor=vendor, login_url=LOGIN_URL,
         )  # fmt: skip
-        nas.portal_settings_encrypted = seal_portal_settings(office, {"key": KEY})
-    query = (
-        write_redirect(Caught(mac=MAC, ip=HERE, nas="attic"), KEY.encode())
-        if vendor == "yuenyan"
-        else f"mac={MAC}&ip={HERE}"
-    )
+        settings = {"faskey": KEY} if vendor == "opennds" else {"key": KEY}
+        nas.portal_settings_encrypted = seal_portal_settings(office, settings)
+    told = f"hid={'0' * 64}, clientip={HERE}, clientmac={MAC}, gatewayaddress=10.5.50.1"
+    query = {
+        "yuenyan": write_redirect(Caught(mac=MAC, ip=HERE, nas="attic"), KEY.encode()),
+        "opennds": f"fas={base64.b64encode(told.encode()).decode()}",
+    }.get(vendor, f"mac={MAC}&ip={HERE}")
     login = visitor.get(f"/p/attic/?{query}").location + "&lang=en"
     answer = visitor.fill(login, username="somchai", password=PASSWORD)
     return answer.location.replace("/connect", "/status")
@@ -46,10 +49,11 @@ def somchai(office: Office) -> int:
     return add_person(office, "somchai", PASSWORD)
 
 
+@pytest.mark.parametrize("vendor", ["yuenyan", "opennds"])
 def test_the_reported_session_of_this_device_is_ended(
-    visitor: Visitor, office: Office, somchai: int
+    visitor: Visitor, office: Office, somchai: int, vendor: str
 ) -> None:
-    status = arrive(visitor, office, "yuenyan")
+    status = arrive(visitor, office, vendor)
     add_session(office, somchai, MINE, HERE)
     add_session(office, somchai, "b" * 32, "10.5.0.66", calling_station_id="3c22fb0a0b0c")
     assert "takes this device off the network, too" in visitor.get(status).text
@@ -57,11 +61,12 @@ def test_the_reported_session_of_this_device_is_ended(
     assert ended(office) == [MINE]
 
 
+@pytest.mark.parametrize(("vendor", "path"), [("yuenyan", "logout"), ("opennds", "opennds_deny/")])
 def test_while_none_is_reported_the_gateways_own_page_is_linked(
-    visitor: Visitor, office: Office, somchai: int
+    visitor: Visitor, office: Office, somchai: int, vendor: str, path: str
 ) -> None:
-    status = arrive(visitor, office, "yuenyan")
-    assert 'href="http://10.5.50.1/logout"' in visitor.get(status).text
+    status = arrive(visitor, office, vendor)
+    assert f'href="http://10.5.50.1/{path}"' in visitor.get(status).text
     visitor.fill(status, action="/sign-out")
     assert ended(office) == []
 

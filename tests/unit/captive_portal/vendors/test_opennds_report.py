@@ -51,6 +51,17 @@ def test_every_verb_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "why",
+    ["downquota_deauth", "upquota_deauth", "download_quota_deauth", "upload_quota_deauth"],
+    ids=["9.10 down", "9.10 up", "10 down", "10 up"],
+)
+def test_a_quota_that_is_used_up_is_the_gateways_wish(why: str) -> None:
+    out = f"out 3c:22:fb:01:02:03 {why} 34e6c5ea 999000 999900 5 0 eXQ=\n"
+    (gone,) = read_report(*signed(HEAD + out)).clients
+    assert gone.cause == 10
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
