@@ -9,6 +9,7 @@ from db.models.admission import (
 from db.models.append_only import AppendOnly
 from db.models.base import Base
 from db.models.certificates import Certificate
+from db.models.codes import SentCode, VerifiedContact
 from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
@@ -27,11 +28,11 @@ from db.models.onboarding import CertificateFile
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
 from db.models.published import PublishedText, TextAccepted
-from db.models.registering import ContactCode, ProvisionalGrant, RoleRegistration
+from db.models.registering import ProvisionalGrant, RoleRegistration
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
-from db.models.selfservice import DeviceName, MailedCode, VerifiedContact
+from db.models.selfservice import DeviceName
 from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
 from db.models.vouchers import OpenVisit, Voucher, VoucherBatch, VoucherDevice, VoucherGuess
@@ -50,7 +51,6 @@ __all__ = [
     "Certificate",
     "CertificateFile",
     "CoaRequest",
-    "ContactCode",
     "CustodyStep",
     "Credential",
     "DeviceName",
@@ -61,7 +61,6 @@ __all__ = [
     "Hold",
     "GatewayGrant",
     "GatewayNonce",
-    "MailedCode",
     "Message",
     "NasBoot",
     "NasClient",
@@ -82,6 +81,7 @@ __all__ = [
     "Revision",
     "Role",
     "RoleRegistration",
+    "SentCode",
     "ServiceRun",
     "TextAccepted",
     "UnknownNas",

@@ -24,12 +24,12 @@ from db.models import (
     Credential,
     DeviceName,
     DirectoryEntry,
-    MailedCode,
     NetworkSession,
     OfficerLevel,
     Person,
     PortalToken,
     Registration,
+    SentCode,
     TextAccepted,
     UnlockRequest,
     VerifiedContact,
@@ -166,7 +166,7 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         OfficerLevel,
         PortalToken,
         VerifiedContact,
-        MailedCode,
+        SentCode,
         DeviceName,
     ):
         session.execute(delete(model).where(model.account_id == number))

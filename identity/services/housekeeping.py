@@ -21,9 +21,9 @@ from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
 from identity.services import (
     audit,
+    codes,
     dynamic,
     gateway_requests,
-    mailed_codes,
     message_queue,
     open_visits,
     outbox,
@@ -88,7 +88,7 @@ def run_once(office: Office) -> Report:
         expired_accounts=expired,
         expired_registrations=due(registrations.expire_stale),
         dropped_tokens=due(drop_tokens),
-        dropped_codes=due(mailed_codes.drop_old),
+        dropped_codes=due(codes.drop_old),
         restarted_sessions=due(close_restarted_sessions),
         silent_sessions=due(
             lambda session, now: close_silent_sessions(session, now, silent_after(office))

@@ -71,7 +71,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "notice_given",
             "text_accepted",
             "verified_contact",
-            "mailed_code",
+            "sent_code",
             "device_name",
         ),
         kept="identity",
@@ -141,7 +141,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "ยืนยันว่าอีเมลหรือหมายเลขโทรศัพท์เป็นของผู้ขอใช้ ก่อนให้บริการ",
         ),
         basis=_LEGAL,
-        tables=("message", "contact_code", "provisional_grant"),
+        tables=("message", "provisional_grant"),
         kept="message",
     ),
     Activity(

@@ -36,7 +36,7 @@ ENDS: Mapping[Ended, LazyString] = {
 
 KINDS: Mapping[str, LazyString] = {
     "account": _("Name, user name, class, how to reach you"),
-    "mailbox": _("Your e-mail address"),
+    "mailbox": _("E-mail address and mobile number for a forgotten password"),
     "registrations": _("Your registration"),
     "devices": _("Devices registered in your name"),
     "device_names": _("Names you gave your devices; devices of your voucher"),
