@@ -10,6 +10,7 @@ from db.models.append_only import AppendOnly
 from db.models.base import Base
 from db.models.certificates import Certificate
 from db.models.codes import SentCode, VerifiedContact
+from db.models.counts import PageCount
 from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
@@ -70,6 +71,7 @@ __all__ = [
     "OpenVisit",
     "OfficerLevel",
     "Organisation",
+    "PageCount",
     "Person",
     "PortalToken",
     "ProvisionalGrant",

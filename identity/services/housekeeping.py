@@ -28,6 +28,7 @@ from identity.services import (
     open_visits,
     outbox,
     own_certificates,
+    page_counts,
     provisional,
     registrations,
     voucher_guard,
@@ -57,6 +58,7 @@ class Report:
     expired_registrations: int = 0
     dropped_tokens: int = 0
     dropped_codes: int = 0
+    dropped_counts: int = 0
     restarted_sessions: int = 0
     silent_sessions: int = 0
     dropped_usage_days: int = 0
@@ -101,6 +103,7 @@ def run_once(office: Office) -> Report:
         dropped_messages=due(message_queue.clear),
         dropped_grants=due(provisional.drop_grants),
         dropped_guesses=due(voucher_guard.drop_old),
+        dropped_counts=due(page_counts.drop_old),
         dropped_visits=due(open_visits.drop_old),
     )
 

@@ -1,4 +1,4 @@
-"""One table for codes that are sent, and proven telephones."""
+"""One table for codes that are sent, proven telephones, and what the portal's pages count."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,14 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     _codes()
     _contacts()
+    op.create_table(
+        "page_count",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("level", _BIG, nullable=False),
+        sa.Column("at", db.models.base.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_page_count")),
+    )
+    op.create_index(op.f("ix_page_count_at"), "page_count", ["at"])
 
 
 def _codes() -> None:
