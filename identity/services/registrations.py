@@ -24,6 +24,7 @@ from identity.services import (
     approval,
     audit,
     contacts,
+    decision_letters,
     hosts,
     people,
     provisional,
@@ -248,6 +249,7 @@ def admit(
         role=granted.name,
         sponsor=sponsor.username,
     )
+    decision_letters.tell(session, office, registration, account.expires_at)
     return account
 
 
@@ -379,6 +381,7 @@ def close(
         registration.reference,
         reason=registration.decision_reason,
     )
+    decision_letters.tell(session, office, registration, None)
 
 
 def follow_account(session: Session, account: Account) -> None:
