@@ -93,9 +93,15 @@ def list_classes(session: Session, reach: ColumnElement[bool] | None = None) -> 
 
 
 def of_classes(
-    session: Session, organisation: str | None, classes: Collection[str]
+    session: Session,
+    organisation: str | None,
+    classes: Collection[str],
+    reach: ColumnElement[bool] | None = None,
 ) -> Sequence[Account]:
-    """The accounts of these classes of one organisation, or of all of it when none is named.
+    """The accounts of these classes, or of every one when none is named, as far as `reach` holds.
+
+    Args:
+        organisation: its code; empty: of none; None: of any.
 
     Raises:
         NotFound: there is no such organisation, or nobody is in one of the classes.
@@ -103,8 +109,11 @@ def of_classes(
     found: list[Account] = []
     for class_name in sorted(set(classes)) or (None,):
         wanted = _people().where(
-            true() if class_name is None else Person.class_name == class_name,
-            true() if organisation is None else Organisation.code == organisation,
+            Person.class_name == class_name
+            if class_name
+            else func.coalesce(Person.class_name, "") != "",
+            _in(organisation),
+            true() if reach is None else reach,
         )
         accounts: Sequence[Account] = session.scalars(wanted).all()
         if not accounts:
@@ -197,6 +206,12 @@ def carry_out(session: Session, office: Office, planned: Plan, actor: str) -> No
         ", ".join(classes)[:200],
         count=len(planned.slips),
     )
+
+
+def _in(organisation: str | None) -> ColumnElement[bool]:
+    if organisation is None:
+        return true()
+    return Organisation.code == organisation if organisation else Organisation.code.is_(None)
 
 
 def _natural(text: str) -> list[tuple[bool, int, str]]:

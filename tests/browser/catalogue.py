@@ -68,6 +68,7 @@ ADMIN = {
     "people.show": "/people/11",
     "people.show, an approver": "/people/7",
     "people.add": "/people/new",
+    "class_slips.choose": "/people/classes/",
     "vouchers.listing": "/vouchers/",
     "vouchers.show": "/vouchers/1",
     "vouchers.show_one": "/vouchers/1/voucher/1",
@@ -130,6 +131,7 @@ ELSEWHERE = {
     "vouchers.print_pdf": "a file",
     "vouchers.export": "a file",
     "vouchers.style": "the style sheet of printed slips",
+    "class_slips.style": "the style sheet of printed slips",
     "nas_gateways.page": "a file that goes onto the equipment",
     "static": "style sheets",
 }

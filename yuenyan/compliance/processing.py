@@ -108,8 +108,8 @@ ACTIVITIES: tuple[Activity, ...] = (
     Activity(
         key="arrivals",
         name=Text(
-            "devices that a gateway has just sent, and wrong voucher codes",
-            "อุปกรณ์ที่เกตเวย์เพิ่งส่งมา และการกรอกรหัสคูปองผิด",
+            "devices that a gateway has just sent, and failed tries on pages",
+            "อุปกรณ์ที่เกตเวย์เพิ่งส่งมา และการกรอกรหัสคูปองหรือรหัสผ่านผิด",
         ),
         people=_USERS,
         purpose=Text(
@@ -117,7 +117,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "ให้อุปกรณ์ที่สแกนคูปองเข้าใช้ได้ และป้องกันการเดารหัส",
         ),
         basis=_TASK,
-        tables=("open_visit", "voucher_guess"),
+        tables=("open_visit", "voucher_guess", "page_count"),
         kept="day",
     ),
     Activity(
