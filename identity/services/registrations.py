@@ -361,9 +361,18 @@ def reject(session: Session, office: Office, reference: str, actor: str, reason:
 
 
 def close(
-    session: Session, office: Office, registration: Registration, actor: str, reason: str
+    session: Session,
+    office: Office,
+    registration: Registration,
+    actor: str,
+    reason: str,
+    *,
+    tells: bool = True,
 ) -> None:
     """Refuse an open application. Who may do that, the caller has asked.
+
+    Args:
+        tells: whether the visitor is written to, where they can be reached.
 
     Raises:
         Refused: it was decided before.
@@ -381,7 +390,8 @@ def close(
         registration.reference,
         reason=registration.decision_reason,
     )
-    decision_letters.tell(session, office, registration, None)
+    if tells:
+        decision_letters.tell(session, office, registration, None)
 
 
 def follow_account(session: Session, account: Account) -> None:
