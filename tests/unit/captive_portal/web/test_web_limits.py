@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -122,7 +123,7 @@ def test_without_its_database_a_worker_counts_alone(monkeypatch: pytest.MonkeyPa
 def test_waits_that_are_over_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits_module, "_MOST_REMEMBERED", 2)
     now = 1000.0
-    monkeypatch.setattr(limits_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     limits = FailureLimits(lambda counts: dict.fromkeys(counts, 10))
     for name in "abc":
         limits.count((SHARED, name))
