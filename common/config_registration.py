@@ -29,6 +29,9 @@ class Registration(Section):
     mails_per_day: int = Field(default=1000, ge=1, le=1_000_000)
     """Letters caused by visitors of the whole site in 24 hours; more would be an attack, and cost
     the office the good name of its mail server."""
+    tell_by_sms: bool = True
+    """Whether a visitor who gave only a mobile number is told of the decision by short message;
+    false where each one costs more than it is worth."""
 
 
 class Sms(Section):

@@ -191,7 +191,7 @@ class Database:
         Otherwise the first statement on a table of another release would look like a database
         that is away. An SQLite file that is not there is not made by asking.
         """
-        found = self._tables() if self._is_there() else None
+        found = self._found()
         newest = newest_tables()
         if found is None:
             raise NoTables
@@ -205,6 +205,13 @@ class Database:
                 f"the tables are at {found}, this release needs {newest}:"
                 " stop the service and run 'yuenyan init'"
             )
+
+    def has_tables(self) -> bool:
+        """Whether `yuenyan init` has ever made tables here; raises BackendUnavailable."""
+        return self._found() is not None
+
+    def _found(self) -> str | None:
+        return self._tables() if self._is_there() else None
 
     def _tables(self) -> str | None:
         """The migration the database is at; None when it has seen none."""

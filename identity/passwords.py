@@ -17,6 +17,10 @@ from common.errors import UsageError
 MAXIMUM_OCTETS = 128
 """RFC 2865 section 5.2: the longest User-Password."""
 
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+"""No letters or digits that look alike."""
+_GROUP = 4
+
 
 class PasswordVault:
     """Hashes passwords with the site's costs. Safe to use from many threads."""
@@ -27,6 +31,13 @@ class PasswordVault:
             time_cost=costs.passes, memory_cost=costs.memory_kib, parallelism=costs.lanes
         )
         self._dummy = _dummy(costs.passes, costs.memory_kib, costs.lanes)
+
+    def suggest(self) -> str:
+        """A password that can be read aloud, typed on a phone and is long enough here."""
+        groups = max(3, -(-(self._minimum_length + 1) // (_GROUP + 1)))
+        return "-".join(
+            "".join(secrets.choice(_READABLE) for _ in range(_GROUP)) for _ in range(groups)
+        )
 
     def check_strength(self, password: str) -> None:
         """Raise UsageError, saying what to do, when `password` may not be chosen by a person."""

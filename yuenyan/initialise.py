@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from common.config import Config
-from common.errors import ConfigError
+from common.errors import ConfigError, Refused
 from common.secret import write_secret_file
 from db.engine import Database
 from db.migrate import upgrade
@@ -27,6 +27,7 @@ from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
 from identity.vault import make_key
 from traffic.evidence import keys as evidence_keys
+from yuenyan.lost import describe_loss
 
 PORTAL_SESSION_KEY = "portal-session.key"
 ADMIN_SESSION_KEY = "admin-session.key"
@@ -41,13 +42,25 @@ class Outcome:
     made: tuple[str, ...]
 
 
-def initialise(config: Config, admin: str | None, admin_password: str | None) -> Outcome:
+def initialise(
+    config: Config,
+    admin: str | None,
+    admin_password: str | None,
+    *,
+    may_be_empty: bool = False,
+) -> Outcome:
     """Make whatever is missing.
+
+    Args:
+        may_be_empty: make an empty database although the archive says there was another one.
 
     Raises:
         ConfigError: the data directory cannot be written.
+        Refused: there is an archive, and its database is gone; nothing was made then.
         UsageError: the admin's name or password cannot be used.
     """
+    if not may_be_empty:
+        _refuse_lost_database(config)
     made: list[str] = []
     try:
         config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -79,6 +92,27 @@ def initialise(config: Config, admin: str | None, admin_password: str | None) ->
     finally:
         database.dispose()
     return Outcome(tuple(made))
+
+
+def _refuse_lost_database(config: Config) -> None:
+    """Raise Refused where an empty database would take the place of one that was lost.
+
+    The archive's sessions and look-ups name accounts by numbers that the new one would give to
+    other people.
+    """
+    loss = describe_loss(config)
+    if loss is None:
+        return
+    database = Database(config.database_url)
+    try:
+        is_lost = not database.has_tables()
+    finally:
+        database.dispose()
+    if is_lost:
+        raise Refused(
+            f"{loss}: restore the backup of the database (docs/retention.md), or begin with an"
+            " empty one, which knows nobody of the archive: yuenyan init --empty-database"
+        )
 
 
 def _make_seal_key(keys_dir: Path) -> bool:

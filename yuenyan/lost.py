@@ -1,4 +1,4 @@
-"""A site whose archive is there and whose database is not: `init` would not bring it back."""
+"""A site whose archive is there and whose database is not: `init` refuses to make an empty one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import contextlib
 from common.config import Config
 from common.errors import ArchiveError
 
-RESTORE = "restore the backup of the database; 'yuenyan init' would make an empty one"
+RESTORE = (
+    "restore the backup of the database; 'yuenyan init' refuses to make an empty one in its place"
+)
 
 
 def describe_loss(config: Config) -> str | None:

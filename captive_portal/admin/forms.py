@@ -5,7 +5,6 @@ CSRF is checked for every POST of the application (app.py), so forms here carry 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -25,8 +24,6 @@ from db.models import Account, Organisation, Role
 from identity.office import Office
 from identity.services import approval
 from identity.services.reach import Reach
-
-_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
 EXPIRY_DAYS = {"1": 1, "7": 7, "30": 30}
 
@@ -117,8 +114,3 @@ def read_last_day(office: Office, text: str) -> datetime:
     if end <= office.clock():
         raise UsageError(gettext("That date is over."))
     return end
-
-
-def suggest_password(groups: int = 3, size: int = 4) -> str:
-    """A password that can be read aloud: no letters or digits that look alike."""
-    return "-".join("".join(secrets.choice(_READABLE) for _ in range(size)) for _ in range(groups))

@@ -22,7 +22,6 @@ from captive_portal.admin.forms import (
     organisation_choices,
     read_last_day,
     role_choices,
-    suggest_password,
 )
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, outranks, requires
@@ -154,7 +153,7 @@ def show(account_id: int) -> ResponseReturnValue:
             logins_locked=locked,
             connections=connections,
             is_self=account.id == officer().account_id,
-            suggestion=suggest_password(),
+            suggestion=office().passwords.suggest(),
             **_choices(session, account),
         )
     note_reading("person:read", account.username, logins=len(logins), sessions=len(connections))
@@ -295,7 +294,7 @@ def add() -> ResponseReturnValue:
     )
     if request.method == "GET":
         form.role.data = "student"
-        form.password.data = suggest_password()
+        form.password.data = office().passwords.suggest()
     error: str | None = None
     status = 200
     if request.method == "POST":

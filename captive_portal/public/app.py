@@ -25,7 +25,7 @@ from captive_portal.public import (
     visits,
     voucher,
 )
-from captive_portal.public.own import data, desk, devices, mailbox, password, sessions
+from captive_portal.public.own import contact, data, desk, devices, password, sessions
 from captive_portal.public.site import EXTENSION, Portal, StaleVisit
 from captive_portal.vendors.controller import share_threads
 from captive_portal.web.dates import format_data, format_date, format_duration, format_moment
@@ -58,7 +58,6 @@ _PARTS = (
     sessions,
     devices,
     password,
-    mailbox,
     data,
     opennds,
     opennds_authmon,
@@ -101,6 +100,8 @@ def create_app(office: Office) -> Flask:
     join.init_links(app)
     for part in _PARTS:
         app.register_blueprint(part.pages)
+    app.register_blueprint(contact.mailbox_pages)
+    app.register_blueprint(contact.mobile_pages)
     return app
 
 

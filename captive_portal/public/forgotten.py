@@ -1,4 +1,4 @@
-"""`/forgot`: a code to the proven mailbox. `/reset`: with it another password.
+"""`/forgot`: a code to the proven mailbox or telephone. `/reset`: with it another password.
 
 Every answer to `/forgot` is the same, whoever was named. Opening the link of a letter uses
 nothing up: programs that check letters open it too.
@@ -16,7 +16,9 @@ from captive_portal.public.login import stale_form_text
 from captive_portal.public.passwords import new_password_problems
 from captive_portal.public.site import client_address, form_is_ours, page, portal
 from captive_portal.web.i18n import gettext
-from identity.services import forgotten, mailed_codes
+from identity.domain.contacts import Channel
+from identity.domain.registering import CODE_LIFETIME
+from identity.services import forgotten
 
 pages = Blueprint("forgotten", __name__)
 
@@ -30,17 +32,17 @@ _LONGEST_CODE = 60
 
 @pages.get("/forgot")
 def ask() -> Response:
-    """The form; without a mail server whom to ask instead."""
+    """The form; where no code can be sent, whom to ask instead."""
     return _ask_page(200)
 
 
 @pages.post("/forgot")
 def send() -> Response:
-    """Mail a code where there is a mailbox to mail it to; the answer is the same otherwise."""
+    """Send a code where something is proven to send it to; the answer is the same otherwise."""
     typed = request.form.get("username", "").strip()[:_LONGEST]
     if not form_is_ours():
         return _ask_page(400, problem=stale_form_text(), username=typed)
-    if not portal().office.config.mail.host:
+    if not any(_ways().values()):
         return _ask_page(200)
     if not typed:
         return _ask_page(422, errors={"username": gettext("Enter your user name.")})
@@ -75,7 +77,7 @@ def choose() -> Response:
     password = request.form.get("password", "")
     errors = new_password_problems(password, request.form.get("password_again", ""))
     if not code:
-        errors = {"code": gettext("Enter the code from the letter."), **errors}
+        errors = {"code": gettext("Enter the code from the message."), **errors}
     if errors:
         return _reset_page(422, errors=errors, code=code)
     office = portal().office
@@ -91,7 +93,7 @@ def choose() -> Response:
         wait = throttle.miss_text(checks)
         if wait:
             return _reset_page(429, problem=wait, code=code)
-        problem = gettext("This code is not right or too old. Please check the letter.")
+        problem = gettext("This code is not right or too old. Please check the message.")
         return _reset_page(422, errors={"code": problem}, code=code)
     return redirect(page("login.form", u=account.username, changed="1"), 303)
 
@@ -101,11 +103,20 @@ def _ask_page(status: int, **values: object) -> Response:
         "forgot.html",
         **{
             "errors": {},
-            "is_possible": bool(portal().office.config.mail.host),
+            **_ways(),
             **values,
         },
     )
     return make_response(text, status)
+
+
+def _ways() -> dict[str, bool]:
+    """How codes can be sent here, as the templates ask."""
+    office = portal().office
+    return {
+        "by_mail": forgotten.can_send(office, Channel.MAIL),
+        "by_sms": forgotten.can_send(office, Channel.SMS),
+    }
 
 
 def _reset_page(
@@ -117,7 +128,8 @@ def _reset_page(
         problem=problem,
         errors=errors or {},
         sent=request.args.get("sent") == "1" and not problem and not errors,
-        minutes=int(mailed_codes.LIFETIME.total_seconds()) // 60,
+        minutes=int(CODE_LIFETIME.total_seconds()) // 60,
         minimum_length=portal().office.config.passwords.minimum_length,
+        **_ways(),
     )
     return make_response(text, status)

@@ -27,7 +27,7 @@ from identity.services.own_certificates import MadeBefore
 
 pages = Blueprint("join_certificates", __name__)
 
-_EACH_DAY = Limit.of("own-certificate", "20 per 1 day")
+_EACH_DAY = Limit.of("own-certificate", "20 per 1 day", shared=True)
 """So that nobody fills the records and the revocation list by taking and giving back."""
 _KEY_LETTERS = range(16, 65)
 

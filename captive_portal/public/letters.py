@@ -18,10 +18,10 @@ from captive_portal.web.limits import site_of
 from common.errors import Refused
 from db.models import Account, Registration
 from identity.domain.admission import format_code
-from identity.domain.contacts import find_mailbox, find_number
+from identity.domain.contacts import Channel, find_mailbox, find_number
 from identity.domain.registering import CODE_LIFETIME, Way
-from identity.services import contact_codes, hosting, hosts, messages
-from identity.services.contact_codes import Text
+from identity.services import codes, hosting, hosts, messages
+from identity.services.codes import Errand, Purpose, Text
 from identity.services.messages import Bounds, TooManyMessages
 
 _HOST_LETTERS = 50
@@ -53,9 +53,18 @@ def send_first(session: Session, stored: Registration) -> None:
 
 def send_code(session: Session, stored: Registration) -> None:
     """Queue a fresh code to the contact of an application; raises as `send_first`."""
-    compose = _code_by_sms if stored.way == Way.SMS_CODE else _code_by_mail
+    by_sms = stored.way == Way.SMS_CODE
+    compose = _code_by_sms if by_sms else _code_by_mail
+    errand = Errand(
+        purpose=Purpose.REGISTRATION,
+        owner=stored,
+        channel=Channel.SMS if by_sms else Channel.MAIL,
+        recipient=stored.contact,
+        about=f"registration {stored.reference}",
+        client_address=client_address(),
+    )
     try:
-        contact_codes.send_code(session, portal().office, stored, compose, _asked_from())
+        codes.send(session, portal().office, errand, compose)
     except TooManyMessages:
         raise
     except Refused as error:

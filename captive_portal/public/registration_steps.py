@@ -26,7 +26,7 @@ from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.admission import RegistrationState, format_code
 from identity.domain.registering import Way
 from identity.services import hosting, provisional, registering, registrations
-from identity.services.contact_codes import Answer
+from identity.services.codes import Answer
 from identity.services.login import record_decision, snapshot
 from identity.services.messages import TooManyMessages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from captive_portal.web.tokens import LONGEST_TEXT, Signer, Visit
 from common.disk import Gate
 from common.secret import read_secret_file
 from identity.office import Office
+from identity.services import page_counts
 
 EXTENSION = "yuenyan_portal"
 KEY_FILE = "portal-session.key"
@@ -54,7 +56,7 @@ class Portal:
             signer=Signer(key),
             form_tokens=FormTokens(key),
             join_tokens=JoinTokens(key),
-            limits=FailureLimits(),
+            limits=FailureLimits(partial(page_counts.add, office)),
             proxies=TrustedProxies.of(office.config.portal.trusted_proxies),
             gate=Gate(office.config.data_dir, office.config.archive.disk_full),
             arrivals=Arrivals(),

@@ -4,6 +4,8 @@ Addresses and MAC addresses are free to change, so a count over the account or t
 stands behind each of them. What a few strangers can fill shuts out nobody else: a full count of the
 site makes the room of each address smaller, and is in the log; a right reference or code passes
 whatever others have tried from its address. Voucher codes are counted elsewhere (voucher_guesses).
+
+Shared are those that only fail or are rare: what a login that succeeds counts stays in memory.
 """
 
 from __future__ import annotations
@@ -15,33 +17,33 @@ from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Check, Limit, site_of
 from common.logging import get_logger
 
-_BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes")
+_BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes", shared=True)
 """High, because a whole school may share one address behind a gateway that translates."""
-_BY_ACCOUNT_HERE = Limit.of("login-account-address", "5 per 5 minutes")
-_BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes")
+_BY_ACCOUNT_HERE = Limit.of("login-account-address", "5 per 5 minutes", shared=True)
+_BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes", shared=True)
 
-_REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour")
+_REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour", shared=True)
 """A parents' evening behind one address still gets in."""
-_REGISTER_SITE = Limit.of("register-site", "300 per 1 hour")
-_REGISTER_RUSH = Limit.of("register-rush", "20 per 1 hour")
+_REGISTER_SITE = Limit.of("register-site", "300 per 1 hour", shared=True)
+_REGISTER_RUSH = Limit.of("register-rush", "20 per 1 hour", shared=True)
 """Of one address while the site's count is full."""
-_REFERENCE_ADDRESS = Limit.of("reference-address", "20 per 10 minutes")
-_REFERENCE_SITE = Limit.of("reference-site", "2000 per 1 hour")
+_REFERENCE_ADDRESS = Limit.of("reference-address", "20 per 10 minutes", shared=True)
+_REFERENCE_SITE = Limit.of("reference-site", "2000 per 1 hour", shared=True)
 """At 39 bits, a year of this against a hundred live references finds one in five hundred."""
 _OWN_ENDING = Limit.of("own-ending", "20 per 10 minutes")
 """Each waits some seconds for the equipment in one of a few threads."""
-_MAILBOX = Limit.of("own-mailbox", "5 per 1 hour")
-_CODE_ADDRESS = Limit.of("code-address", "20 per 10 minutes")
-_CODE_SITE = Limit.of("code-site", "500 per 1 hour")
+_MAILBOX = Limit.of("own-mailbox", "5 per 1 hour", shared=True)
+_CODE_ADDRESS = Limit.of("code-address", "20 per 10 minutes", shared=True)
+_CODE_SITE = Limit.of("code-site", "500 per 1 hour", shared=True)
 """At 59 bits, half a year of this against a hundred live codes hits once in a billion. Room of a
 thousand addresses beyond it makes that once in some thousands."""
 
-_FORGOT_ADDRESS = Limit.of("forgot-address", "30 per 1 hour")
+_FORGOT_ADDRESS = Limit.of("forgot-address", "30 per 1 hour", shared=True)
 """A class behind one address has some who forgot; each name is counted as well."""
-_FORGOT_NAME = Limit.of("forgot-name-address", "3 per 1 hour")
+_FORGOT_NAME = Limit.of("forgot-name-address", "3 per 1 hour", shared=True)
 """Of one address: a stranger elsewhere does not use up the owner's. Letters are counted as well."""
-_FORGOT_SITE = Limit.of("forgot-site", "200 per 1 hour")
-_FORGOT_RUSH = Limit.of("forgot-rush", "10 per 1 hour")
+_FORGOT_SITE = Limit.of("forgot-site", "200 per 1 hour", shared=True)
+_FORGOT_RUSH = Limit.of("forgot-rush", "10 per 1 hour", shared=True)
 """Of one address while the site's count is full."""
 _RUSH_TOLD = Limit.of("rush-told", "1 per 1 hour")
 _HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")

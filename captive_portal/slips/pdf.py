@@ -16,6 +16,7 @@ from captive_portal.slips.rendering import bare_cards_html
 from captive_portal.slips.wording import Sheet
 from captive_portal.web import qr
 from common.errors import Refused
+from common.pdf_text import true_text
 
 NO_PDF = (
     "no PDF was made (pip install 'yuenyan[pdf]', apt-get install libpango-1.0-0 "
@@ -44,7 +45,12 @@ def slips_pdf(parts: Sequence[tuple[Sheet, Sequence[str]]], layout: Layout) -> b
     fetcher = URLFetcher(allowed_protocols=("data",), fail_on_errors=True)
     document = weasyprint.HTML(string=html, url_fetcher=fetcher).render()
     written = io.BytesIO()
-    document.write_pdf(written, finisher=lambda _document, pdf: _fill(pydyf, pdf, parts, layout))
+
+    def finish(document: Any, pdf: Any) -> None:
+        true_text(document, pdf)
+        _fill(pydyf, pdf, parts, layout)
+
+    document.write_pdf(written, finisher=finish)
     return written.getvalue()
 
 

@@ -10,6 +10,8 @@ from db.models.api_tokens import ApiToken
 from db.models.append_only import AppendOnly
 from db.models.base import Base
 from db.models.certificates import Certificate
+from db.models.codes import SentCode, VerifiedContact
+from db.models.counts import PageCount
 from db.models.directory import DirectoryEntry
 from db.models.dynamic import CoaRequest
 from db.models.evidence import CustodyStep, Disclosure, Exhibit
@@ -29,11 +31,11 @@ from db.models.onboarding import CertificateFile
 from db.models.operation import AuditEvent, Gap, Revision, ServiceRun
 from db.models.people import Account, Credential, OfficerLevel, Organisation, Person, Role
 from db.models.published import PublishedText, TextAccepted
-from db.models.registering import ContactCode, ProvisionalGrant, RoleRegistration
+from db.models.registering import ProvisionalGrant, RoleRegistration
 from db.models.registers import RegisterEntry, RegisterStep
 from db.models.relay import RelayOutbox
 from db.models.retention import ArchiveMove, Hold
-from db.models.selfservice import DeviceName, MailedCode, VerifiedContact
+from db.models.selfservice import DeviceName
 from db.models.unlocking import UnlockRequest
 from db.models.usage import UsageDay
 from db.models.vouchers import OpenVisit, Voucher, VoucherBatch, VoucherDevice, VoucherGuess
@@ -53,7 +55,6 @@ __all__ = [
     "Certificate",
     "CertificateFile",
     "CoaRequest",
-    "ContactCode",
     "CustodyStep",
     "Credential",
     "DeviceName",
@@ -66,7 +67,6 @@ __all__ = [
     "GatewayGrant",
     "GatewayNonce",
     "GrantedSession",
-    "MailedCode",
     "Message",
     "NasBoot",
     "NasClient",
@@ -76,6 +76,7 @@ __all__ = [
     "OpenVisit",
     "OfficerLevel",
     "Organisation",
+    "PageCount",
     "Person",
     "PortalToken",
     "ProvisionalGrant",
@@ -87,6 +88,7 @@ __all__ = [
     "Revision",
     "Role",
     "RoleRegistration",
+    "SentCode",
     "ServiceRun",
     "TextAccepted",
     "UnknownNas",

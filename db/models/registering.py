@@ -1,10 +1,10 @@
-"""How a visitor registers for a role, and what happens on the way: codes, minutes for reading."""
+"""How a visitor registers for a role, and the minutes for reading what was sent."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, IntPk
@@ -35,22 +35,6 @@ class RoleRegistration(Base):
 
     role: Mapped[Role] = relationship(lazy="joined")
     answerable: Mapped[Account | None] = relationship(lazy="joined")
-
-
-class ContactCode(Base):
-    """A code that was sent to a visitor's mailbox or telephone. Only its HMAC is kept."""
-
-    __tablename__ = "contact_code"
-    __table_args__ = (Index("ix_contact_code_registration_id", "registration_id"),)
-
-    id: Mapped[IntPk]
-    registration_id: Mapped[int] = mapped_column(ForeignKey("registration.id"))
-    code_hmac: Mapped[str]
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-    attempts: Mapped[int] = mapped_column(default=0)
-    """How often somebody tried it."""
-    used_at: Mapped[datetime | None]
 
 
 class ProvisionalGrant(Base):

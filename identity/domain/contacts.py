@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from enum import StrEnum
 
 from common.errors import UsageError
 
@@ -21,6 +22,13 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
 _THAI = "+66"
 _THAI_MOBILE = re.compile(r"\+66[689][0-9]{8}")
 """In the national form ten digits that begin with 06, 08 or 09."""
+
+
+class Channel(StrEnum):
+    """How a message gets to somebody."""
+
+    MAIL = "mail"
+    SMS = "sms"
 
 
 def find_mailbox(text: str) -> str | None:

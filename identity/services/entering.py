@@ -9,20 +9,15 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from common.errors import BackendUnavailable
-from db.models import Account, NetworkSession, PortalToken
-from identity.domain.access import Decision, Denied, Granted, Method, Reason, Unavailable
-from identity.domain.limits import hold
-from identity.domain.quota import first_day, has_quota
+from db.models import Account, PortalToken
+from identity.domain.access import Decision, Denied, Method, Reason, Unavailable
 from identity.office import Office
-from identity.services import dynamic, vouchers
-from identity.services.snapshots import snapshot
-from identity.services.usage import usage_of
+from identity.services import admitting, vouchers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,27 +62,9 @@ def _present(
     beyond = vouchers.count_device(session, office, account.id, entrance.mac)
     if beyond is not None:
         return beyond
-    facts = snapshot(session, account)
-    refusal = facts.refusal(now)
-    if refusal is not None:
-        return Denied(refusal, Method.TOKEN, account.id)
-    stations = _open_stations(session, account.id)
-    is_new = entrance.mac not in stations
-    if is_new and not entrance.has_room:
-        return Denied(Reason.DISK_FULL, Method.TOKEN, account.id)
-    zone = ZoneInfo(office.config.site.timezone)
-    used = (
-        usage_of(session, [account.id], first_day(now.astimezone(zone).date()))
-        if has_quota(facts.role)
-        else {}
+    return admitting.admit(
+        session, office, account, entrance.mac, Method.TOKEN, has_room=entrance.has_room
     )
-    granted = Granted(account=facts, method=Method.TOKEN, expires_at=facts.expires_at)
-    held = hold(granted, used.get(account.id, ()), now, zone)
-    simultaneous = facts.role.simultaneous
-    is_full = simultaneous is not None and is_new and len(stations) >= simultaneous
-    if isinstance(held, Granted) and is_full:
-        return Denied(Reason.SIMULTANEOUS, Method.TOKEN, account.id)
-    return held
 
 
 def _refusal_of_token(found: PortalToken, entrance: Entrance, now: datetime) -> Reason | None:
@@ -112,13 +89,3 @@ def _spend(session: Session, token_id: int, now: datetime) -> bool:
         .execution_options(synchronize_session=False)
     )
     return spent is not None
-
-
-def _open_stations(session: Session, account_id: int) -> set[str]:
-    """The devices with an open session; a session without one counts as one of its own."""
-    rows = session.execute(
-        select(NetworkSession.calling_station_id, NetworkSession.session_key).where(
-            NetworkSession.account_id == account_id, *dynamic.open_conditions()
-        )
-    )
-    return {station or key for station, key in rows}

@@ -26,12 +26,12 @@ from db.models import (
     DeviceName,
     DirectoryEntry,
     GuardianConsent,
-    MailedCode,
     NetworkSession,
     OfficerLevel,
     Person,
     PortalToken,
     Registration,
+    SentCode,
     TextAccepted,
     UnlockRequest,
     VerifiedContact,
@@ -169,7 +169,7 @@ def _forget_account(session: Session, account: Account, now: datetime) -> None:
         OfficerLevel,
         PortalToken,
         VerifiedContact,
-        MailedCode,
+        SentCode,
         DeviceName,
     ):
         session.execute(delete(model).where(model.account_id == number))

@@ -7,22 +7,16 @@ from the gateway with nothing but a refusal.
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.errors import UsageError
 from common.net import find_mac
-from db.models import Account, NetworkSession, PortalToken, Voucher, VoucherBatch
+from db.models import Account, PortalToken, Voucher, VoucherBatch
 from identity.domain.access import Denied, Granted, Method, Reason
-from identity.domain.limits import hold
-from identity.domain.quota import first_day, has_quota
 from identity.office import Office
-from identity.services import granted_sessions
-from identity.services.dynamic import open_conditions
+from identity.services import admitting, granted_sessions
 from identity.services.snapshots import snapshot
-from identity.services.usage import usage_of
 from identity.services.voucher_terms import is_of_voucher
 
 GRANTED = "portal:granted="
@@ -38,33 +32,7 @@ def admit(
         mac: of the device, or empty where the gateway did not name it; RADIUS then counts.
         ip: its address: the session of a make that names devices so has that for its device.
     """
-    now = office.clock()
-    facts = snapshot(session, account)
-    refusal = facts.refusal(now)
-    if refusal is not None:
-        return Denied(refusal, Method.PORTAL, account.id)
-    zone = ZoneInfo(office.config.site.timezone)
-    used = {}
-    if has_quota(facts.role):
-        used = usage_of(session, [account.id], first_day(now.astimezone(zone).date()))
-    granted = Granted(account=facts, method=Method.PORTAL, expires_at=facts.expires_at)
-    try:
-        held = hold(granted, used.get(account.id, ()), now, zone)
-    except UsageError:
-        # Written by hand into the table: nobody can say whether its role is open.
-        return Denied(Reason.OUTSIDE_HOURS, Method.PORTAL, account.id)
-    if isinstance(held, Denied) or facts.role.simultaneous is None or not mac:
-        return held
-    inside = set(
-        session.scalars(
-            select(NetworkSession.calling_station_id).where(
-                NetworkSession.account_id == account.id, *open_conditions()
-            )
-        )
-    )
-    if not {mac, ip or mac} & inside and len(inside) >= facts.role.simultaneous:
-        return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
-    return held
+    return admitting.admit(session, office, account, mac, Method.PORTAL, alias=ip)
 
 
 def full_for(session: Session, office: Office, account: Account, device: str) -> Denied | None:
@@ -92,11 +60,7 @@ def full_for(session: Session, office: Office, account: Account, device: str) ->
         return None
     now = office.clock()
     inside = {
-        *session.scalars(
-            select(NetworkSession.calling_station_id).where(
-                NetworkSession.account_id == account.id, *open_conditions()
-            )
-        ),
+        *admitting.stations(session, account.id),
         *granted_sessions.devices_inside(session, account.id),
         *session.scalars(
             select(PortalToken.client_mac).where(

@@ -29,14 +29,15 @@ from identity.office import Office
 from identity.services import (
     audit,
     central,
+    codes,
     dynamic,
     gateway_requests,
     granted_sessions,
-    mailed_codes,
     message_queue,
     open_visits,
     outbox,
     own_certificates,
+    page_counts,
     provisional,
     registrations,
     voucher_guard,
@@ -66,6 +67,7 @@ class Report:
     expired_registrations: int = 0
     dropped_tokens: int = 0
     dropped_codes: int = 0
+    dropped_counts: int = 0
     restarted_sessions: int = 0
     silent_sessions: int = 0
     dropped_usage_days: int = 0
@@ -99,7 +101,7 @@ def run_once(office: Office) -> Report:
         expired_accounts=expired,
         expired_registrations=due(registrations.expire_stale),
         dropped_tokens=due(drop_tokens),
-        dropped_codes=due(mailed_codes.drop_old),
+        dropped_codes=due(codes.drop_old),
         restarted_sessions=due(close_restarted_sessions),
         silent_sessions=due(
             lambda session, now: close_silent_sessions(session, now, silent_after(office))
@@ -112,6 +114,7 @@ def run_once(office: Office) -> Report:
         dropped_messages=due(message_queue.clear),
         dropped_grants=due(provisional.drop_grants),
         dropped_guesses=due(voucher_guard.drop_old),
+        dropped_counts=due(page_counts.drop_old),
         dropped_visits=due(open_visits.drop_old),
         sessions_of_granted_time=due(granted_sessions.close_over),
         dropped_granted_sessions=due(

@@ -107,10 +107,11 @@ def queue_sms(
     lifetime: timedelta = LIFETIME,
     *,
     asked_from: str | None = None,
+    bounds: Bounds | None = None,
 ) -> Message:
     """Queue a short message to a mobile number, however that is written.
 
-    Arguments as for `queue_mail`; the bounds of [sms] hold for every one.
+    Arguments as for `queue_mail`; without `bounds` those of [sms] hold.
 
     Raises:
         Refused: [sms] names no gateway.
@@ -120,7 +121,7 @@ def queue_sms(
     if not office.config.sms.url:
         raise Refused("no gateway for short messages is set up: name one under [sms] url")
     recipient = mobile_number(number, office.config.sms.prefixes)
-    refuse_too_many(session, office, "sms", recipient, asked_from, sms_bounds(office))
+    refuse_too_many(session, office, "sms", recipient, asked_from, bounds or sms_bounds(office))
     return _queue(session, office, "sms", recipient, {"body": body}, about, lifetime, asked_from)
 
 
@@ -136,9 +137,7 @@ def refuse_too_many(
 
     What is counted are messages, not sendings: that one failed is no reason to write more.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        # Fifty requests at once must not all find room for one; SQLite has one writer anyway.
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('message'))"))
+    one_at_a_time(session)
     now = office.clock()
     today = (Message.channel == channel, Message.created_at > now - _DAY)
     same = func.lower(Message.recipient) == recipient.lower()
@@ -165,6 +164,15 @@ def refuse_too_many(
     if asked_from or channel == "sms":
         by_visitors = () if channel == "sms" else (Message.asked_from.is_not(None),)
         refuse(bounds.per_day, "the site", *by_visitors)
+
+
+def one_at_a_time(session: Session) -> None:
+    """Until the transaction ends nobody else counts: fifty at once must not find room for one.
+
+    SQLite has one writer anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('message'))"))
 
 
 def _queue(

@@ -38,7 +38,7 @@ from db.models import (
 from db.models import Voucher as VoucherRow
 from identity.domain.registers import Register, Right, State
 from identity.office import Office
-from identity.services import registers
+from identity.services import letters, registers
 from identity.services.subjects import Table, collect
 
 DOWNLOADS_A_DAY = 3
@@ -178,7 +178,7 @@ def ask(
     live = [one for one in own_requests(session, account.id) if one.state != State.DONE]
     if len(live) >= OPEN_REQUESTS:
         raise Refused(f"{OPEN_REQUESTS} requests are open already; the office answers them first")
-    contact = session.get(VerifiedContact, account.id)
+    contact = letters.proven(session, account.id)
     entry = registers.add(
         session,
         office,
@@ -187,7 +187,7 @@ def ask(
             "person": account.full_name or account.username,
             "account": account.username,
             "right": right,
-            "contact": contact.mailbox if contact is not None else "",
+            "contact": contact.address if contact is not None else "",
             "identity_check": checked,
             "scope": scope,
         },

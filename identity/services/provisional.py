@@ -13,13 +13,13 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from common.errors import Refused
-from db.models import Account, ContactCode, ProvisionalGrant, Registration
+from db.models import Account, ProvisionalGrant, Registration
 from identity.domain.admission import RegistrationState
 from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.dynamic import Cause
 from identity.domain.registering import PROVISIONAL_ROLE, Way
 from identity.office import Office
-from identity.services import audit, dynamic, people, registration_ways, roles
+from identity.services import audit, codes, dynamic, people, registration_ways, roles
 
 ONCE_IN = timedelta(days=1)
 
@@ -53,7 +53,7 @@ def minutes_for(session: Session, office: Office, registration: Registration, ma
     if people.find(session, _name(registration)) is not None:
         return 0
     # For hosts nothing of the kind: it would tell who is one.
-    if way.has_code and not _has_code(session, registration):
+    if way.has_code and not codes.was_sent(session, registration):
         return 0
     if _is_full(session, now, registration):
         return 0
@@ -135,11 +135,7 @@ def end(session: Session, now: datetime, registration: Registration, actor: str)
 
 
 def drop_grants(session: Session, now: datetime) -> int:
-    """Forget to whom minutes were given days ago; their accounts stay on record.
-
-    Codes of that time go along: they are of no use.
-    """
-    session.execute(delete(ContactCode).where(ContactCode.created_at <= now - _KEPT))
+    """Forget to whom minutes were given days ago; their accounts stay on record."""
     gone = session.scalars(
         delete(ProvisionalGrant)
         .where(ProvisionalGrant.granted_at <= now - _KEPT)
@@ -150,12 +146,6 @@ def drop_grants(session: Session, now: datetime) -> int:
 
 def _name(registration: Registration) -> str:
     return f"provisional-{registration.id}"
-
-
-def _has_code(session: Session, registration: Registration) -> bool:
-    """Whether a code was ever sent: without one there is nothing to read."""
-    sent = select(ContactCode.id).where(ContactCode.registration_id == registration.id).limit(1)
-    return session.scalar(sent) is not None
 
 
 def _is_full(session: Session, now: datetime, registration: Registration) -> bool:

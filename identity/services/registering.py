@@ -10,8 +10,8 @@ from db.models import Registration
 from identity.domain.admission import RegistrationState, advance
 from identity.domain.registering import CODE_STAY
 from identity.office import Office
-from identity.services import audit, contact_codes, registration_ways, registrations
-from identity.services.contact_codes import Answer
+from identity.services import audit, codes, registration_ways, registrations
+from identity.services.codes import Answer
 
 
 def enter_code(session: Session, office: Office, registration: Registration, typed: str) -> Answer:
@@ -24,7 +24,7 @@ def enter_code(session: Session, office: Office, registration: Registration, typ
     """
     if registration.state != RegistrationState.DRAFT:
         return Answer.OLD
-    answer = contact_codes.try_code(session, office, registration, typed)
+    answer = codes.try_short(session, office, registration, typed)
     if answer is Answer.RIGHT:
         _contact_proven(session, office, registration)
     return answer

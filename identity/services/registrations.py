@@ -17,10 +17,20 @@ from sqlalchemy.orm import Session
 from common.errors import NotFound, Refused, UsageError
 from db.models import Account, Credential, Person, Registration, Role
 from identity.domain.admission import RegistrationState, advance, new_reference
-from identity.domain.contacts import find_mailbox, mobile_number
+from identity.domain.contacts import Channel, find_mailbox, mobile_number
 from identity.domain.registering import Way
 from identity.office import Office
-from identity.services import approval, audit, hosts, people, provisional, registration_ways, roles
+from identity.services import (
+    approval,
+    audit,
+    contacts,
+    decision_letters,
+    hosts,
+    people,
+    provisional,
+    registration_ways,
+    roles,
+)
 
 GUEST_LIFETIME = timedelta(days=7)
 """How long an approved guest may come back, unless the approver says otherwise."""
@@ -226,6 +236,7 @@ def admit(
     registration.state = active
     registration.account_id = account.id
     registration.role_id = account.role_id
+    _keep_proven(session, office, registration, account)
     registration.decided_at = now
     registration.decided_by = actor
     audit.record(
@@ -238,7 +249,17 @@ def admit(
         role=granted.name,
         sponsor=sponsor.username,
     )
+    decision_letters.tell(session, office, registration, account.expires_at)
     return account
+
+
+def _keep_proven(
+    session: Session, office: Office, registration: Registration, account: Account
+) -> None:
+    """What a code has proven on the way lets its owner choose another password later."""
+    if registration.contact_verified_at is not None:
+        channel = Channel.SMS if registration.way == Way.SMS_CODE else Channel.MAIL
+        contacts.keep(session, office, account, channel, registration.contact, "registration")
 
 
 def refuse_long_stay(office: Office, expires_at: datetime | None, now: datetime) -> None:
@@ -340,9 +361,18 @@ def reject(session: Session, office: Office, reference: str, actor: str, reason:
 
 
 def close(
-    session: Session, office: Office, registration: Registration, actor: str, reason: str
+    session: Session,
+    office: Office,
+    registration: Registration,
+    actor: str,
+    reason: str,
+    *,
+    tells: bool = True,
 ) -> None:
     """Refuse an open application. Who may do that, the caller has asked.
+
+    Args:
+        tells: whether the visitor is written to, where they can be reached.
 
     Raises:
         Refused: it was decided before.
@@ -360,6 +390,8 @@ def close(
         registration.reference,
         reason=registration.decision_reason,
     )
+    if tells:
+        decision_letters.tell(session, office, registration, None)
 
 
 def follow_account(session: Session, account: Account) -> None:

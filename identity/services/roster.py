@@ -214,7 +214,8 @@ def _close_weaker(session: Session, office: Office, person: Person) -> None:
         )
     ).all()
     for row in waiting:
-        registrations.close(session, office, row, "roster", "somebody proved the birth date")
+        reason = "somebody proved the birth date"
+        registrations.close(session, office, row, "roster", reason, tells=False)
     session.flush()
 
 

@@ -26,13 +26,13 @@ from db.models import (
     DeviceName,
     DirectoryEntry,
     GuardianConsent,
-    MailedCode,
     Message,
     NetworkSession,
     NoticeGiven,
     ProvisionalGrant,
     RegisterEntry,
     Registration,
+    SentCode,
     TextAccepted,
     UsageDay,
     VerifiedContact,
@@ -88,8 +88,8 @@ def collect(session: Session, office: Office, account: Account, actor: str) -> d
         "voucher_devices": rows(VoucherDevice, VoucherDevice.voucher_id.in_(own_vouchers)),
         "minutes_before": rows(ProvisionalGrant, ProvisionalGrant.account_id == account.id),
         "messages": rows(Message, func.lower(Message.recipient).in_(_reached_at(session, account))),
-        "mailed_codes": rows(MailedCode, MailedCode.account_id == account.id),
-        "mailbox": rows(VerifiedContact, VerifiedContact.account_id == account.id),
+        "sent_codes": rows(SentCode, SentCode.account_id == account.id),
+        "proven_contacts": rows(VerifiedContact, VerifiedContact.account_id == account.id),
         "device_names": rows(DeviceName, DeviceName.account_id == account.id),
         "texts_accepted": rows(TextAccepted, TextAccepted.account_id == account.id),
         "notices": rows(NoticeGiven, NoticeGiven.account_id == account.id),
@@ -141,9 +141,11 @@ def _without_names(guests: Table) -> Table:
 
 def _reached_at(session: Session, account: Account) -> set[str]:
     """Mailboxes and telephones of the account, as messages name them, in small letters."""
-    proven = session.get(VerifiedContact, account.id)
+    proven = session.scalars(
+        select(VerifiedContact.address).where(VerifiedContact.account_id == account.id)
+    )
     known = (
-        proven.mailbox if proven is not None else None,
+        *proven,
         account.contact,
         account.person.contact if account.person is not None else None,
     )

@@ -12,14 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from common.logging import get_logger
 from db.models import VoucherGuess
 from identity.domain.guessing import (
     CEILING_KEY,
-    SCALE,
     Guesser,
     Lane,
     Standing,
@@ -27,7 +25,7 @@ from identity.domain.guessing import (
     judge,
 )
 from identity.office import Office
-from identity.services import audit
+from identity.services import audit, buckets
 
 ACTOR = "network"
 KEPT = timedelta(hours=24)
@@ -68,20 +66,10 @@ def count_failure(office: Office, guesser: Guesser, is_closed: bool) -> None:
 
 def _add(session: Session, key: str, weight: int, now: datetime) -> None:
     bucket = bucket_of(key)
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    insert: Any = postgresql.insert if on_postgresql else sqlite.insert
-    session.execute(insert(VoucherGuess).values(key=key, level=0, at=now).on_conflict_do_nothing())
-    row = session.execute(
-        select(VoucherGuess.level, VoucherGuess.at).where(VoucherGuess.key == key).with_for_update()
-    ).one()
-    before = bucket.level(row.level, row.at, now)
-    # Bounded, so that whoever stops is let in again within one period.
-    after = min(before + weight * SCALE, bucket.room * SCALE)
-    values: dict[str, Any] = {"level": after, "at": now}
+    before, after = buckets.add(session, VoucherGuess, key, bucket, weight, now)
     if bucket.is_full(after) and not bucket.is_full(before):
-        values["closed_at"] = now
+        session.execute(update(VoucherGuess).where(VoucherGuess.key == key).values(closed_at=now))
         _alarm(session, key, now)
-    session.execute(update(VoucherGuess).where(VoucherGuess.key == key).values(**values))
 
 
 def _alarm(session: Session, key: str, now: datetime) -> None:

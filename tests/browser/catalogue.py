@@ -50,6 +50,8 @@ SIGNED_IN = {
     "own_password.form, the first one": ("wichai", "/me/password"),
     "own_mailbox.form": ("malee", "/me/mailbox"),
     "own_mailbox.form, confirmed": ("somsri", "/me/mailbox"),
+    "own_mobile.form": ("malee", "/me/mobile"),
+    "own_mobile.form, confirmed": ("somsri", "/me/mobile"),
     "own_data.show": ("somsri", "/me/data"),
     "rules.ask": ("wichai", "/rules/accept"),
     "rules.ask, a new version": ("malee", "/rules/accept"),
@@ -66,6 +68,7 @@ ADMIN = {
     "people.show": "/people/11",
     "people.show, an approver": "/people/7",
     "people.add": "/people/new",
+    "class_slips.choose": "/people/classes/",
     "vouchers.listing": "/vouchers/",
     "vouchers.show": "/vouchers/1",
     "vouchers.show_one": "/vouchers/1/voucher/1",
@@ -109,7 +112,7 @@ ADMIN = {
 """Name -> address, in the school day that tests/browser/test_admin_pages.py seeds."""
 
 ELSEWHERE = {
-    "connect.show": "needs a gateway: test_public_gateway",
+    "connect.show": "behind a form: test_accessibility, test_public_gateway",
     "visits.arrive": "sends on at once",
     "visits.arrive_at_site": "sends on at once",
     "voucher.scan": "sends on at once",
@@ -132,6 +135,7 @@ ELSEWHERE = {
     "vouchers.print_pdf": "a file",
     "vouchers.export": "a file",
     "vouchers.style": "the style sheet of printed slips",
+    "class_slips.style": "the style sheet of printed slips",
     "nas_gateways.page": "a file that goes onto the equipment",
     "static": "style sheets",
 }

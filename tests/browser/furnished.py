@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from captive_portal.public.site import KEY_FILE
@@ -23,8 +24,10 @@ from db.models import (
     AddressInterval,
     NetworkSession,
     UsageDay,
+    VoucherBatch,
 )
 from identity.domain.access import Method
+from identity.domain.contacts import Channel
 from identity.domain.registering import Way
 from identity.domain.registers import Right
 from identity.domain.vouchers import Terms
@@ -65,6 +68,7 @@ certificate_roles = ["staff"]
 [office]
 data_protection_contact = "เจ้าหน้าที่คุ้มครองข้อมูลส่วนบุคคล โทร. 044 123 456 ต่อ 12"
 """
+FULL = "one device alone"
 _WAYS = {
     "CODE": Way.MAIL_CODE,
     "SMSC": Way.SMS_CODE,
@@ -116,6 +120,16 @@ def sign_ins(site: Site) -> Mapping[str, str]:
     return made
 
 
+def full_code(site: Site) -> str:
+    """A code for one device, which another than this one has."""
+    office = Office.open(site.config)
+    with office.database.read() as session:
+        batch = session.scalars(select(VoucherBatch).where(VoucherBatch.note == FULL)).one()
+        (row,) = vouchers.codes_of(session, office, batch.id)
+    office.database.dispose()
+    return row.code
+
+
 def furnish(office: Office) -> None:
     """People, devices, connections, registrations of every way, rules, a voucher in use."""
     with office.database.write() as session:
@@ -126,6 +140,10 @@ def furnish(office: Office) -> None:
         for code, name in (("NNS", "โรงเรียนบ้านหนองน้ำใสวิทยาคม"), ("BKK", "โรงเรียนบ้านโคกกลาง")):
             roles.add_organisation(session, office, code, name, ADMIN)
         nas.add_nas(session, office, "อาคาร 1", "10.20.0.2/32", "a very long secret", ADMIN)
+        nas.add_nas(
+            session, office, "hotspot", "10.20.0.3/32", "another long secret", ADMIN,
+            vendor="mikrotik", login_url="http://10.20.0.3/login",
+        )  # fmt: skip
         registration_ways.set_choice(session, office, "staff", ADMIN, may_sponsor=True)
         registration_ways.set_choice(session, office, "student", ADMIN, way=Way.ROSTER)
         _add_people(session, office)
@@ -139,6 +157,8 @@ def furnish(office: Office) -> None:
         registrations.reject(session, office, "BACK-2345", ADMIN, "ไม่มีผู้รับรองในโรงเรียนนี้")
         _, codes = vouchers.issue(session, office, Terms(count=2, devices=2), ADMIN)
         vouchers.redeem(session, office, codes[0].replace("-", ""), "a2b4c6010203")
+        _, (code,) = vouchers.issue(session, office, Terms(count=1, note=FULL), ADMIN)
+        vouchers.redeem(session, office, code.replace("-", ""), "a2b4c6010204")
     _publish(office)
 
 
@@ -216,7 +236,8 @@ def _add_own_things(session: Session, office: Office) -> None:
     own_devices.add(session, office, account, "00:11:22:aa:bb:cc", "เครื่องพิมพ์ห้องพักครู")
     since = office.clock() - timedelta(days=7)
     own_devices.rename(session, office, account, "3c22fb010203", "โน้ตบุ๊กของสมศรี", since)
-    contacts.keep(session, office, account, "somsri@school.ac.th", "code")
+    contacts.keep(session, office, account, Channel.MAIL, "somsri@school.ac.th", "code")
+    contacts.keep(session, office, account, Channel.SMS, "+66812345678", "code")
     my_data.ask(session, office, account, Right.CORRECT, "นามสกุลสะกดผิด", "password")
     showing = disclosures.Showing(
         shown_by="head", case="12/2569", reason="หมายศาล", means="lookup", recipient="สภ.เมืองชัยภูมิ"

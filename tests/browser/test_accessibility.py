@@ -55,6 +55,7 @@ class School:
 
     address: str
     sign_ins: Mapping[str, str]
+    full_code: str
 
     def pages(self) -> Mapping[str, str]:
         """Name -> address of each page of the catalogue."""
@@ -69,7 +70,7 @@ class School:
 def school(_made_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
     site = furnished.make_site(_made_site, tmp_path_factory.mktemp("furnished"))
     with running(site, "portal", site.config.portal.listen) as address:
-        yield School(address, furnished.sign_ins(site))
+        yield School(address, furnished.sign_ins(site), furnished.full_code(site))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,57 @@ def test_every_public_page_and_its_errors_on_a_phone_and_a_desk_without_scripts(
             found[f"{name}, sent empty"] = walker.complaints()
             assert device.overflow() <= 0, name
             device.screenshot(f"walk-public-{file_name(name)}-empty-{language}-{SMALL[0]}")
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def to_certificate(page: Page, school: School, language: str) -> None:
+    """The page that tells the password of a certificate's file, once."""
+    sign_in_text = school.sign_ins["somsri"]
+    page.goto(f"{school.address}/join/certificates?lang={language}&s={sign_in_text}")
+    with page.expect_navigation():
+        page.locator("form:has(input[name=key]) button").click()
+
+
+def to_hand_over(page: Page, school: School, language: str) -> None:
+    """The page with the one-time token for a gateway, before it is sent on."""
+    page.goto(f"{school.address}/p/hotspot/?lang={language}&mac=3C:22:FB:01:02:03")
+    page.fill("#username", "somsri")
+    page.fill("#password", furnished.PASSWORD)
+    with page.expect_navigation():
+        page.locator("form button").first.click()
+
+
+def to_devices(page: Page, school: School, language: str) -> None:
+    """The devices of a code that another device has."""
+    page.goto(f"{school.address}/p/hotspot/?lang={language}&mac=3C:22:FB:01:02:09")
+    page.goto(page.url.replace("/?", "/voucher?", 1))
+    page.fill("#code", school.full_code)
+    with page.expect_navigation():
+        page.locator("form:has(#code) button").click()
+    with page.expect_navigation():
+        page.locator("form[action*='/voucher/devices'] button").click()
+
+
+BEHIND_FORMS = {
+    "join_certificates.issue": (to_certificate, "/join/certificates"),
+    "connect.show": (to_hand_over, "/connect"),
+    "released.devices": (to_devices, "/voucher/devices"),
+}
+"""Name -> how it is come by, and its path: pages without an address that could be opened."""
+
+
+@pytest.mark.parametrize(("language", "dark"), [("th", False), ("en", True)])
+def test_every_page_behind_a_form_on_a_phone_and_a_desk_without_scripts(
+    school: School, phone: MakePhone, language: str, dark: bool
+) -> None:
+    device = phone(width=SMALL[0], language=language, dark=dark)
+    walker = Walker.of(device, language)
+    found: dict[str, list[str]] = {}
+    for name, (come_by, path) in BEHIND_FORMS.items():
+        come_by(device.page, school, language)
+        assert path in device.page.url, (name, device.page.locator("body").inner_text())
+        wrong = is_whole(device.page, language) + too_small(device.page)
+        found[name] = wrong + walker.small_and_large(f"public-{file_name(name)}")
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from common.pdf_text import true_text
+
 NO_PDF = (
     "no PDF was made (pip install 'yuenyan[pdf]', apt-get install libpango-1.0-0 "
     "libpangoft2-1.0-0 libharfbuzz-subset0 fonts-thai-tlwg); print the .html files instead"
@@ -21,7 +23,7 @@ def to_pdf(html: str) -> bytes | None:
         # OSError: the Python part is there, but not the library it loads.
         return None
     page: Any = weasyprint.HTML(string=html, url_fetcher=_refuse)
-    written: bytes = page.write_pdf()
+    written: bytes = page.write_pdf(finisher=true_text)
     return written
 
 

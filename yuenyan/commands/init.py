@@ -12,18 +12,26 @@ from yuenyan.context import Context
 @click.command("init")
 @click.option("--admin", metavar="NAME", help="Make this the first administrator.")
 @click.option("--admin-password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option(
+    "--empty-database",
+    is_flag=True,
+    help="Make an empty database although there is an archive whose database is gone.",
+)
 @click.pass_obj
-def init_command(context: Context, admin: str | None, admin_password_stdin: bool) -> None:
+def init_command(
+    context: Context, admin: str | None, admin_password_stdin: bool, empty_database: bool
+) -> None:
     """Make data directory, keys, database, lab certificates and the first administrator.
 
-    Safe to repeat: what is there stays as it is.
+    Safe to repeat: what is there stays as it is. Where there is an archive and its database is
+    gone it refuses, because an empty one would hide the loss.
     """
     from yuenyan.initialise import initialise
 
     if (admin is None) is admin_password_stdin:
         raise UsageError("give --admin NAME and --admin-password-stdin together")
     password = secret_from_stdin("admin password") if admin_password_stdin else None
-    outcome = initialise(context.config, admin, password)
+    outcome = initialise(context.config, admin, password, may_be_empty=empty_database)
     for item in outcome.made:
         click.echo(f"made {item}")
     click.echo(f"ready: {context.config.data_dir}")

@@ -20,6 +20,7 @@ from identity.office import Office
 from identity.services import devices, importing, officers, people, registrations, roles
 from identity.services import recoverable as kept_secrets
 from yuenyan.commands.approvers import user_approver
+from yuenyan.commands.class_slips import user_slips
 from yuenyan.commands.console import note_reading
 from yuenyan.commands.options import secret_from_stdin
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
@@ -37,6 +38,7 @@ def user_command() -> None:
 
 
 user_command.add_command(user_approver)
+user_command.add_command(user_slips)
 
 
 @user_command.command("add")

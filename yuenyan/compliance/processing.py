@@ -72,7 +72,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "notice_given",
             "text_accepted",
             "verified_contact",
-            "mailed_code",
+            "sent_code",
             "device_name",
         ),
         kept="identity",
@@ -125,8 +125,8 @@ ACTIVITIES: tuple[Activity, ...] = (
     Activity(
         key="arrivals",
         name=Text(
-            "devices that a gateway has just sent, and wrong voucher codes",
-            "อุปกรณ์ที่เกตเวย์เพิ่งส่งมา และการกรอกรหัสคูปองผิด",
+            "devices that a gateway has just sent, and failed tries on pages",
+            "อุปกรณ์ที่เกตเวย์เพิ่งส่งมา และการกรอกรหัสคูปองหรือรหัสผ่านผิด",
         ),
         people=_USERS,
         purpose=Text(
@@ -134,7 +134,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "ให้อุปกรณ์ที่สแกนคูปองเข้าใช้ได้ และป้องกันการเดารหัส",
         ),
         basis=_TASK,
-        tables=("open_visit", "voucher_guess"),
+        tables=("open_visit", "voucher_guess", "page_count"),
         kept="day",
     ),
     Activity(
@@ -158,7 +158,7 @@ ACTIVITIES: tuple[Activity, ...] = (
             "ยืนยันว่าอีเมลหรือหมายเลขโทรศัพท์เป็นของผู้ขอใช้ ก่อนให้บริการ",
         ),
         basis=_LEGAL,
-        tables=("message", "contact_code", "provisional_grant"),
+        tables=("message", "provisional_grant"),
         kept="message",
     ),
     Activity(

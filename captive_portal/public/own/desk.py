@@ -20,6 +20,8 @@ from captive_portal.web.i18n import gettext
 from db.models import Credential, Voucher
 from identity.domain.access import Granted, Method, Unavailable
 from identity.domain.admission import find_code
+from identity.domain.contacts import Channel
+from identity.services.forgotten import can_send
 from identity.services.login import check_password
 
 
@@ -60,7 +62,12 @@ def _bound_to() -> str:
 
 def page_values() -> dict[str, object]:
     """What the templates of these pages get beside what all get."""
-    return {"own_page": own_page, "own_token": own_token, "own_sign_in": sign_in_text}
+    return {
+        "own_page": own_page,
+        "own_token": own_token,
+        "own_sign_in": sign_in_text,
+        "has_sms": can_send(portal().office, Channel.SMS),
+    }
 
 
 def came_by_voucher() -> bool:

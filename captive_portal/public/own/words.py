@@ -36,7 +36,7 @@ ENDS: Mapping[Ended, LazyString] = {
 
 KINDS: Mapping[str, LazyString] = {
     "account": _("Name, user name, class, how to reach you"),
-    "mailbox": _("Your e-mail address"),
+    "mailbox": _("E-mail address and mobile number for a forgotten password"),
     "guardian_consents": _("Consent of your guardian"),
     "api_tokens": _("Tokens of programs that ask in your name"),
     "registrations": _("Your registration"),

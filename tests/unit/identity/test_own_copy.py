@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from db.models import (
     Account,
-    MailedCode,
     Message,
     ProvisionalGrant,
     Registration,
     Role,
+    SentCode,
     VerifiedContact,
     Voucher,
     VoucherBatch,
@@ -53,18 +53,23 @@ def somchai(office: Office) -> int:
         session.get_one(Account, number).contact = "081 234 5678"
         session.add(
             VerifiedContact(
-                account_id=number, mailbox="Somchai@x.example", verified_at=NOW, how="code"
+                account_id=number,
+                channel="mail",
+                address="Somchai@x.example",
+                verified_at=NOW,
+                how="code",
             )
         )
         session.add_all(
             [message("somchai@x.example"), message("malee@x.example"), message("+66812345678")]
         )
         session.add(
-            MailedCode(
+            SentCode(
                 account_id=number,
                 purpose="reset",
                 code_hmac="the-hash",
-                mailbox="Somchai@x.example",
+                channel="mail",
+                recipient="Somchai@x.example",
                 client_address="10.0.0.1",
                 created_at=NOW,
                 expires_at=NOW,
@@ -73,12 +78,12 @@ def somchai(office: Office) -> int:
     return number
 
 
-def test_messages_and_mailed_codes_are_in_it_without_what_they_said(
+def test_messages_and_sent_codes_are_in_it_without_what_they_said(
     office: Office, somchai: int
 ) -> None:
     held = copy_of(office, somchai)
     assert [row["recipient"] for row in held["messages"]] == ["somchai@x.example", "+66812345678"]
-    assert [row["mailbox"] for row in held["mailed_codes"]] == ["Somchai@x.example"]
+    assert [row["recipient"] for row in held["sent_codes"]] == ["Somchai@x.example"]
     for secret in ("the-hash", "letter", "198.51.100.7", "malee"):
         assert secret not in str(held)
 

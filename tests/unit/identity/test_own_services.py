@@ -9,17 +9,20 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from common.config_mail import Mail
 from common.errors import NotFound, Refused
-from db.models import Account, CoaRequest, MailedCode, Message, NetworkSession, RegisterEntry
+from db.models import Account, CoaRequest, Message, NetworkSession, RegisterEntry, SentCode
+from identity.domain.contacts import Channel
+from identity.domain.registering import CODE_LIFETIME
 from identity.domain.registers import Right
 from identity.office import Office
 from identity.services import (
+    codes,
     contacts,
     forgetting,
     forgotten,
-    mailed_codes,
     my_data,
     own_devices,
     own_sessions,
@@ -27,7 +30,7 @@ from identity.services import (
     published,
     roles,
 )
-from identity.services.mailed_codes import Purpose
+from identity.services.codes import Errand, Purpose, Text
 from identity.services.own_devices import NotAdded
 from identity.services.published import Kind, Reader, Written
 from tests.conftest import add_person
@@ -50,6 +53,27 @@ def somchai(office: Office) -> int:
     with office.database.write() as session:
         roles.set_own_devices(session, office, "student", 1, "test")
     return number
+
+
+def send_reset_code(session: Session, office: Office, account_id: int) -> str:
+    """A code as its receiver reads it."""
+    sent: list[str] = []
+
+    def compose(code: str) -> Text:
+        sent.append(code)
+        return Text("subject", code)
+
+    errand = Errand(
+        purpose=Purpose.RESET,
+        owner=session.get_one(Account, account_id),
+        channel=Channel.MAIL,
+        recipient="a@x.example",
+        about="test",
+        client_address="192.0.2.7",
+    )
+    codes.send(session, office, errand, compose)
+    session.flush()
+    return sent[0]
 
 
 def test_own_sessions_are_listed_the_live_ones_first_and_ended(
@@ -93,10 +117,10 @@ def test_one_code_sets_one_password_however_many_bring_it_at_once(
     office: Office, somchai: int
 ) -> None:
     with office.database.write() as session:
-        contacts.keep(session, office, session.get_one(Account, somchai), "a@x.example", "code")
-        code = mailed_codes.make(
-            session, office, somchai, Purpose.RESET, "a@x.example", "192.0.2.7"
+        contacts.keep(
+            session, office, session.get_one(Account, somchai), Channel.MAIL, "a@x.example", "code"
         )
+        code = send_reset_code(session, office, somchai)
     hashed = office.passwords.hash("x")
     together = Barrier(2)
 
@@ -113,15 +137,17 @@ def test_asking_for_a_new_password_leaves_a_letter_and_no_code_in_the_clear(
     office: Office, somchai: int
 ) -> None:
     with office.database.write() as session:
-        contacts.keep(session, office, session.get_one(Account, somchai), "a@x.example", "code")
+        contacts.keep(
+            session, office, session.get_one(Account, somchai), Channel.MAIL, "a@x.example", "code"
+        )
         forgotten.ask(session, office, "somchai", "192.0.2.7")
         forgotten.ask(session, office, "A@X.example", "192.0.2.7")
     with office.database.read() as session:
         letters = session.scalars(select(Message)).all()
-        codes = session.scalars(select(MailedCode).order_by(MailedCode.id)).all()
+        sent = session.scalars(select(SentCode).order_by(SentCode.id)).all()
     assert [letter.recipient for letter in letters] == ["a@x.example"] * 2
-    assert all(letter.expires_at - letter.created_at == mailed_codes.LIFETIME for letter in letters)
-    first, second = codes
+    assert all(letter.expires_at - letter.created_at == CODE_LIFETIME for letter in letters)
+    first, second = sent
     assert first.expires_at <= second.created_at, "the next one makes it void"
     assert len(second.code_hmac) == 64
 
@@ -170,15 +196,15 @@ def test_what_people_set_about_themselves_is_forgotten_with_them(
 ) -> None:
     with office.database.write() as session:
         account = session.get_one(Account, somchai)
-        contacts.keep(session, office, account, "a@x.example", "code")
-        mailed_codes.make(session, office, somchai, Purpose.RESET, "a@x.example", "192.0.2.7")
+        contacts.keep(session, office, account, Channel.MAIL, "a@x.example", "code")
+        send_reset_code(session, office, somchai)
         assert isinstance(own_devices.add(session, office, account, PRINTER, "desk"), Account)
     with office.database.write() as session:
         own_devices.remove(session, office, people.get(session, "somchai"), PRINTER)
         people.set_state(session, office, "somchai", "suspended", "head")
         assert forgetting.forget(session, office.clock(), [somchai]) == 1
     with office.database.read() as session:
-        assert contacts.mailbox_of(session, somchai) is None
+        assert contacts.address_of(session, somchai, Channel.MAIL) is None
         assert own_devices.names_of(session, somchai) == {}
-        assert session.scalars(select(MailedCode)).all() == []
+        assert session.scalars(select(SentCode)).all() == []
         assert session.scalars(select(NetworkSession)).all() == []

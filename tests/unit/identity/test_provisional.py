@@ -13,8 +13,8 @@ from common.errors import Refused
 from db.models import (
     Account,
     CoaRequest,
-    ContactCode,
     Credential,
+    SentCode,
 )
 from identity.domain.registering import Way
 from identity.office import Office
@@ -61,9 +61,13 @@ def submit(office: Office, name: str = "visitor", **fields: Any) -> str:
     reference = submit_only(office, name, **fields)
     now = office.clock()
     with office.database.write() as session:
-        code = ContactCode(
+        code = SentCode(
+            purpose="registration",
             registration_id=registrations.locked(session, reference).id,
+            channel="mail",
+            recipient="visitor@home.example",
             code_hmac="x",
+            client_address="10.0.0.1",
             created_at=now,
             expires_at=now + timedelta(minutes=30),
         )

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from common.errors import Refused, UsageError
 from db.models import (
     Account,
-    ContactCode,
     Message,
+    SentCode,
 )
 from identity.domain.registering import CODE_LIFETIME, Way, find_contact_code, new_contact_code
 from identity.office import Office
@@ -25,7 +25,7 @@ from identity.services import (
     registration_ways,
     registrations,
 )
-from identity.services.contact_codes import Answer
+from identity.services.codes import Answer
 from tests.conftest import ADMIN, add_person
 from tests.unit.identity.visitors import (
     NOW,
@@ -98,7 +98,7 @@ def test_the_code_is_not_in_the_database_and_not_in_the_list_of_messages(timed: 
     for path in timed.config.data_dir.glob("yuenyan.db*"):
         assert f"code: {code}".encode() not in path.read_bytes()
     with timed.database.read() as session:
-        row = session.scalars(select(ContactCode)).one()
+        row = session.scalars(select(SentCode)).one()
         message = session.scalars(select(Message)).one()
     assert code not in row.code_hmac and len(row.code_hmac) == 64
     assert code not in message.about and reference in message.about
@@ -246,7 +246,7 @@ def test_codes_and_minutes_are_forgotten_after_two_days(timed: Office, clock: Cl
     clock.now += timedelta(days=2)
     assert housekeeping.run_once(timed).dropped_grants == 1
     with timed.database.read() as session:
-        assert session.scalars(select(ContactCode)).all() == []
+        assert session.scalars(select(SentCode)).all() == []
         assert session.get_one(Account, account.id).guest_name == "A Visitor"
     clock.now += timedelta(days=29)
     assert housekeeping.run_once(timed).dropped_messages == 1

@@ -13,6 +13,7 @@ from common.errors import Refused, UsageError
 from db.models import (
     Account,
     AuditEvent,
+    Message,
     Organisation,
     Person,
 )
@@ -144,6 +145,16 @@ def test_a_birth_date_outweighs_a_classmate_who_was_first(school: Office) -> Non
     own = claim(school, birth_date="31/12/2552")
     assert (own.state, own.birth_proven) == ("active", True)
     assert found(school, row.reference).state == "rejected"
+
+
+def test_whoever_proved_the_birth_date_reads_nothing_of_the_wish_it_closed(school: Office) -> None:
+    with school.database.write() as session:
+        person = session.scalars(select(Person).where(Person.person_code == "1001")).one()
+        person.contact = "parent@home.example"
+    claim(school, class_name="ม.2/1")
+    assert claim(school, birth_date="31/12/2552").state == "active"
+    with school.database.read() as session:
+        assert session.scalars(select(Message)).all() == []
 
 
 def test_with_an_approval_the_first_proven_wish_stays(school: Office) -> None:

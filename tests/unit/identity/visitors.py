@@ -16,16 +16,18 @@ from db.models import (
     NetworkSession,
     Registration,
 )
+from identity.domain.contacts import Channel
+from identity.domain.registering import Way
 from identity.office import Office
 from identity.services import (
-    contact_codes,
+    codes,
     message_queue,
     provisional,
     registering,
     registration_ways,
     registrations,
 )
-from identity.services.contact_codes import Answer, Text
+from identity.services.codes import Answer, Errand, Purpose, Text
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 PASSWORD = "seven green elephants"
@@ -69,9 +71,15 @@ def send(office: Office, reference: str, asked_from: str = "10.0.0.1") -> str:
     """Send a code to a visitor, and read it as the mailbox would."""
     with office.database.write() as session:
         row = registrations.locked(session, reference)
-        contact_codes.send_code(
-            session, office, row, lambda code: Text("s", f"your code: {code}"), asked_from
+        errand = Errand(
+            purpose=Purpose.REGISTRATION,
+            owner=row,
+            channel=Channel.SMS if row.way == Way.SMS_CODE else Channel.MAIL,
+            recipient=row.contact,
+            about=f"registration {reference}",
+            client_address=asked_from,
         )
+        codes.send(session, office, errand, lambda code: Text("s", f"your code: {code}"))
     with office.database.write() as session:
         number = session.scalar(select(func.max(Message.id)))
         session.execute(update(Message).values(next_try_at=office.clock() + timedelta(days=9)))

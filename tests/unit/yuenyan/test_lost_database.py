@@ -55,3 +55,19 @@ def test_commands_send_a_site_with_an_archive_to_its_backup(site: Site, command:
 def test_commands_send_a_site_without_an_archive_to_init(site: Site) -> None:
     (site.data_dir / "yuenyan.db").unlink()
     assert "run 'yuenyan init' first" in site.yuenyan("user", "list").stderr
+
+
+def test_init_makes_no_empty_database_beside_an_archive_unless_told_to(site: Site) -> None:
+    lose(site.data_dir, 7)
+    key = site.data_dir / "keys" / "portal-session.key"
+    key.unlink()
+    refused = site.yuenyan("init")
+    assert refused.exit_code == 1, refused
+    assert "the archive has 7 entries but the database is gone" in refused.stderr
+    assert "yuenyan init --empty-database" in refused.stderr
+    assert not (site.data_dir / "yuenyan.db").exists() and not key.exists()
+    (site.data_dir / "yuenyan.db").touch()  # what a tool leaves that only looked
+    assert site.yuenyan("init").exit_code == 1
+    begun = site.yuenyan("init", "--empty-database")
+    assert begun.exit_code == 0 and key.exists(), begun
+    assert site.yuenyan("init").exit_code == 0, "what is there stays as it is"

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from db.models import Account, CoaRequest, Credential, NasClient, PortalToken
+from identity.domain.contacts import Channel
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
 from identity.services import contacts, importing, people, recoverable
@@ -118,7 +119,7 @@ def test_the_owner_gets_a_letter_about_it(office: Office, somchai: int) -> None:
     mailing = with_mail(office)
     with office.database.write() as session:
         account = session.get_one(Account, somchai)
-        contacts.keep(session, mailing, account, "somchai@x.example", "code")
+        contacts.keep(session, mailing, account, Channel.MAIL, "somchai@x.example", "code")
     visitor = visitor_of(mailing)
     visitor.fill(my("/me/password", sign_in(visitor)), "/me/password", **FIELDS)
     ((mailbox, body),) = letters(office)

@@ -133,7 +133,5 @@ def test_the_pdf_has_the_thai_letters_with_their_vowels_and_tone_marks(tmp_path:
     assert all(line.split()[-5] == "yes" for line in fonts.splitlines()[2:]), fonts
     command = [pdftotext, "-layout", str(path), "-"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    # Copied out, the glyph that both vowels share reads as either of them.
-    same = str.maketrans({"\u0e33": "\u0e32", "\u0e4d": None})
     for word in ("แบบบันทึกการส่งต่อพยานหลักฐาน", "กล้าหาญ", "เลขทะเบียน", "ที่พยานหลักฐานเปลี่ยนมือ"):
-        assert word.translate(same) in text.translate(same), text
+        assert word in text, text

@@ -1,0 +1,102 @@
+"""`yuenyan user slips`: new first passwords for a whole class, on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from sqlalchemy.orm import Session
+
+from captive_portal.slips.passwords import password_slips_html, password_slips_pdf
+from common.errors import UsageError
+from db.models import Account
+from identity.services import class_passwords, importing
+from yuenyan.commands.options import require_new, write_new
+from yuenyan.context import Context
+
+_WHY = {
+    "directory": "the password is kept in a directory",
+    "officer": "an officer's password is changed alone: yuenyan user password",
+    "device": "a device has no password",
+}
+
+
+@click.command("slips")
+@click.option("--org", metavar="CODE", help="The school; with no --class all its classes.")
+@click.option("--class", "classes", multiple=True, metavar="TEXT", help="May be repeated.")
+@click.option(
+    "--file",
+    "roster",
+    type=click.File("rb"),
+    help="A roster (CSV) whose column username says whose.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=".pdf or .html")
+@click.option("--language", type=click.Choice(["th", "en", "both"]), default="th")
+@click.option("--dry-run", is_flag=True, help="Say whose passwords would be replaced.")
+@click.pass_obj
+def user_slips(
+    context: Context,
+    org: str | None,
+    classes: tuple[str, ...],
+    roster: BinaryIO | None,
+    out: Path | None,
+    language: str,
+    dry_run: bool,
+) -> None:
+    """Give everybody of a class a new first password, and print a slip for each on A4.
+
+    The slips are grouped by class, 16 a page. They are the only place where the passwords stand:
+    what is lost is made anew. Each pupil chooses another one at the first sign-in on the portal.
+    Officers, accounts of a directory and accounts that are not active keep theirs and are named.
+    """
+    if roster is not None and (org or classes):
+        raise UsageError("give either --file, or --org and --class")
+    if roster is None and not org and not classes:
+        raise UsageError("say whose: --org CODE, --class TEXT or --file FILE")
+    if out is None and not dry_run:
+        raise UsageError("say where the slips go: --out FILE.pdf or FILE.html")
+    if out is not None:
+        if out.suffix.lower() not in (".pdf", ".html"):
+            raise UsageError(f"{out}: name a file that ends in .pdf or .html")
+        require_new(out)
+    names = _names(context, roster) if roster is not None else None
+    office = context.office
+    with office.database.read() as session:
+        accounts = _accounts(session, names, org, classes)
+        planned = class_passwords.plan(session, office, accounts)
+    for one in planned.left:
+        why = _WHY.get(one.reason, f"the account is {one.reason}")
+        click.echo(f"left as it is: {one.username}: {why}", err=True)
+    if dry_run or out is None:
+        for slip in planned.slips:
+            click.echo(f"{slip.class_name or '-'}\t{slip.username}\t{slip.full_name}")
+        return
+    make = password_slips_pdf if out.suffix.lower() == ".pdf" else None
+    terms = (planned.slips, context.config.site.name, context.config.portal.public_url, language)
+    octets = make(*terms) if make is not None else password_slips_html(*terms).encode()
+    # On paper first: a password that is set and stands nowhere would help nobody.
+    write_new(out, octets)
+    try:
+        with office.database.write() as session:
+            class_passwords.carry_out(session, office, planned, context.actor)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    click.echo(f"{out}: {len(planned.slips)} slips; print it, then delete the file")
+
+
+def _names(context: Context, roster: BinaryIO) -> list[str]:
+    read = importing.read(roster.read(importing.MAXIMUM_OCTETS + 1), context.config.site.timezone)
+    if read.bad:
+        first = read.bad[0]
+        raise UsageError(f"row {first.row}: {first.reason}; mend the file, nothing was changed")
+    return [entry.username for entry in read.entries]
+
+
+def _accounts(
+    session: Session, names: list[str] | None, org: str | None, classes: tuple[str, ...]
+) -> list[Account]:
+    if names is not None:
+        return list(class_passwords.of_names(session, names))
+    return list(class_passwords.of_classes(session, org, classes))
