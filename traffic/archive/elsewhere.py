@@ -75,17 +75,30 @@ def recall(archive: Path, entries: Sequence[Entry]) -> int:
     if room is not None and room.level is Level.FULL:
         # A question about last spring must not cost the records of today.
         raise BackendUnavailable("archive", "the disk is too full to bring segments back")
-    with ThreadPoolExecutor(_AT_ONCE, "recall") as pool:
-        for start in range(0, len(missing), _BATCH):
-            some = missing[start : start + _BATCH]
-            asides = [_aside(archive, entry) for entry in some]
-            try:
-                list(pool.map(lambda one: _fetch(store, *one), zip(some, asides, strict=True)))
-                _take_places(archive, some, asides)
-            finally:
-                for aside in asides:
-                    aside.unlink(missing_ok=True)
+    for start in range(0, len(missing), _BATCH):
+        some = missing[start : start + _BATCH]
+        asides = [_aside(archive, entry) for entry in some]
+        try:
+            _fetch_all(store, some, asides)
+            _take_places(archive, some, asides)
+        finally:
+            for aside in asides:
+                aside.unlink(missing_ok=True)
     return len(missing)
+
+
+def _fetch_all(store: ObjectStore, entries: Sequence[Entry], asides: Sequence[Path]) -> None:
+    """Fetch them, several at a time; after a failure none is begun, and none is under way."""
+    with ThreadPoolExecutor(_AT_ONCE, "recall") as pool:
+        under_way = [
+            pool.submit(_fetch, store, entry, aside)
+            for entry, aside in zip(entries, asides, strict=True)
+        ]
+        try:
+            for one in under_way:
+                one.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _is_here(path: Path) -> bool:

@@ -53,6 +53,8 @@ class Chronicler:
         self._database = database
         self._copier = copier
         self._equipment = equipment
+        self._unnoted = False
+        """Told already that the database could not be asked."""
         self._heartbeat = Heartbeat(database, PROCESS, node, clock=alive_at)
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="chronicler", daemon=True)
@@ -96,7 +98,11 @@ class Chronicler:
         try:
             self._equipment.write(self._database)
         except (NetAccessError, SQLAlchemyError, OSError) as error:
-            log.warning("equipment_not_noted", error=str(error))
+            if not self._unnoted:
+                log.warning("equipment_not_noted", error=str(error))
+            self._unnoted = True
+        else:
+            self._unnoted = False
 
 
 class GapCopier:

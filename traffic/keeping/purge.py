@@ -140,6 +140,8 @@ class Purger:
             try:
                 target.unlink()
             except FileNotFoundError:
+                # It may have left this disk before: its hour's and day's directories go too.
+                _remove_empty(target.parent)
                 continue
             except OSError as error:
                 raise BackendUnavailable("archive", f"{path}: {error.strerror}") from error
@@ -147,11 +149,15 @@ class Purger:
             directories.add(target.parent)
         for directory in directories:
             sync_directory(directory)
-            # The hour's directory, then the day's, where nothing is left in them.
-            for empty in (directory, directory.parent):
-                with suppress(OSError):
-                    empty.rmdir()
+            _remove_empty(directory)
         return deleted
+
+
+def _remove_empty(hour: Path) -> None:
+    """The hour's directory, then the day's, where nothing is left in them."""
+    with suppress(OSError):
+        hour.rmdir()
+        hour.parent.rmdir()
 
 
 def check_clock(timeline: Timeline, *, synchronised: bool) -> None:

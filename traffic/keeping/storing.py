@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from common.clock import unix_nanoseconds
@@ -144,6 +145,7 @@ class Storer:
         """
         state, lines, seals = self.state(), self._manifest.committed(), read_seals(self._archive)
         edge = min(state.seq if self._fits(lines, state) else 0, seals[-1].seq if seals else 0)
+        self._clear_cut_off()
         freed, wrong = 0, list[ArchiveError]()
         for entry in self._due(lines, edge, now_ms):
             if stopping():
@@ -294,6 +296,13 @@ class Storer:
         except FileNotFoundError:
             return False
         return read < unix_nanoseconds() / 1e9 - _READ_LATELY_SECONDS
+
+    def _clear_cut_off(self) -> None:
+        """What was on its way back when its process was killed, and nobody fetches any more."""
+        for path in self._archive.rglob("*.recalled"):
+            with suppress(OSError):
+                if path.stat().st_mtime < unix_nanoseconds() / 1e9 - _READ_LATELY_SECONDS:
+                    path.unlink()
 
     def _leave(self, entry: Entry) -> bool:
         # Reading the copy back took a while, and somebody may have come for it.

@@ -113,6 +113,7 @@ def whole(made: Entry) -> Entry:
     return Entry(**{**values, "hash": entry_hash(made)})
 
 
+@pytest.mark.timeout(900)
 def test_a_long_manifest_is_never_held_at_once(site: Path) -> None:
     arguments = [str(site / "archive"), str(site / "keys"), str(LONGEST_MS), str(LINES)]
     done = subprocess.run(

@@ -247,6 +247,38 @@ def test_what_is_purged_goes_here_and_there(site: Site) -> None:
     assert (site.store / site.nat[1].path).exists()
 
 
+def test_no_empty_directory_is_left_of_what_is_purged(site: Site) -> None:
+    site.push()
+    site.free()
+    hour = (site.archive / site.nat[0].path).parent
+    assert hour.is_dir()
+    site.purge([site.nat[0]])
+    assert not hour.exists()
+    assert (site.archive / site.nat[1].path).parent.is_dir()
+
+
+def test_what_a_kill_left_on_its_way_back_is_cleared(site: Site) -> None:
+    site.push()
+    cut = site.archive / "nat" / "x.parquet.1-2.recalled"
+    cut.write_bytes(b"half")
+    site.free()
+    assert cut.exists()
+    os.utime(cut, (1, 1))
+    site.free()
+    assert not cut.exists()
+
+
+def test_one_object_that_is_missing_leaves_none_half_way(site: Site) -> None:
+    more = [site.add(hour) for hour in range(100, 112)]
+    site.seal()
+    site.push()
+    assert site.free() == 14
+    (site.store / more[0].path).unlink()
+    with pytest.raises(ArchiveError, match=f"{more[0].path}: is missing"):
+        elsewhere.recall(site.archive, more)
+    assert not list(site.archive.rglob("*.recalled"))
+
+
 def test_what_is_purged_meanwhile_does_not_come_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
