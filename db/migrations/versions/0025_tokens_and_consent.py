@@ -65,5 +65,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_guardian_consent_person_id"), "guardian_consent", ["person_id"])
     with op.batch_alter_table("role") as table:
         table.add_column(
-            sa.Column("guardian_consent", sa.Boolean(), nullable=False, server_default=sa.false())
+            # A text: an expression would have SQLite make the table anew, which others refer to.
+            sa.Column("guardian_consent", sa.Boolean(), nullable=False, server_default="0")
         )
