@@ -29,6 +29,14 @@ CONSENT_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"no one person has this number",
             _("No pupil within your reach has this number at this school."),
         ),
+        (
+            r"no person within reach has this user name",
+            _("Nobody within your reach has this user name."),
+        ),
+        (
+            r"give the pupil's number, or the user name",
+            _("Enter the pupil's number, or the user name."),
+        ),
         (r"this consent is recorded already", _("This consent is recorded already.")),
         (r"consent \d+ was withdrawn before", _("This consent was withdrawn before.")),
         (r"say on what it is withdrawn", _("Say on what it is withdrawn.")),

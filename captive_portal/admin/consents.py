@@ -26,7 +26,8 @@ class ConsentForm(Form):
     """What the paper says."""
 
     org = SelectField(_("Organisation"), validate_choice=True)
-    person_code = StringField(_("Pupil's number"), [needed(), at_most(60)])
+    person_code = StringField(_("Pupil's number"), [Optional(), at_most(60)])
+    username = StringField(_("User name"), [Optional(), at_most(253)])
     guardian = StringField(_("Name of the guardian"), [needed(), at_most(LONGEST_TEXT)])
     relation = SelectField(_("Relation"))
     how = SelectField(_("How it was given"))
@@ -78,7 +79,9 @@ def add() -> ResponseReturnValue:
             given = guardians.read_line(fields, zone, now)
             with office().database.write() as session:
                 reach = officer().reach
-                person = guardians.find_person(session, reach, fields["org"], fields["person_code"])
+                person = guardians.find_person(
+                    session, reach, fields["org"], fields["person_code"], fields["username"]
+                )
                 if guardians.record(session, office(), person, given, officer().username) is None:
                     raise Refused("this consent is recorded already")
         except BackendUnavailable:

@@ -35,6 +35,9 @@ COLUMNS = (
     "text_version",
     "document",
 )
+OPTIONAL_COLUMN = "username"
+"""Of people from a directory, who have no number here; where it is filled in it counts."""
+
 MOST_OCTETS = 16 << 20
 """A consent of each pupil of an area office is 6 MB."""
 
@@ -198,12 +201,23 @@ def count_missing(session: Session, reach: Reach = EVERYWHERE) -> int:
     )
 
 
-def find_person(session: Session, reach: Reach, organisation: str, person_code: str) -> Person:
-    """The one pupil of this school with this number.
+def find_person(
+    session: Session, reach: Reach, organisation: str, person_code: str, username: str = ""
+) -> Person:
+    """The one pupil of this school with this number, or whose user name this is.
 
     Raises:
         NotFound: there is none in reach, or more than one.
     """
+    if username.strip():
+        account = session.scalar(
+            select(Account).where(Account.username == username.strip().casefold(), reach.accounts())
+        )
+        if account is None or account.person is None:
+            raise NotFound("no person within reach has this user name")
+        return account.person
+    if not person_code.strip():
+        raise UsageError("give the pupil's number, or the user name")
     school = session.scalar(
         select(Organisation.id).where(Organisation.code == organisation.strip())
     )
@@ -256,10 +270,12 @@ def import_csv(
         recorded = known = 0
         bad: list[BadLine] = []
         for number, line in enumerate(reader, start=2):
-            fields = {name: str(line.get(name) or "") for name in COLUMNS}
+            fields = {name: str(line.get(name) or "") for name in (*COLUMNS, OPTIONAL_COLUMN)}
             try:
                 given = read_line(fields, office.config.site.timezone, office.clock())
-                person = find_person(session, reach, fields["org"], fields["person_code"])
+                person = find_person(
+                    session, reach, fields["org"], fields["person_code"], fields["username"]
+                )
             except NetAccessError as error:
                 bad.append(BadLine(row=number, reason=str(error)))
                 continue

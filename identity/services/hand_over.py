@@ -7,7 +7,6 @@ from the gateway with nothing but a refusal.
 
 from __future__ import annotations
 
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 

@@ -29,7 +29,8 @@ def consent_command() -> None:
 
 @consent_command.command("add")
 @click.option("--org", default="", metavar="CODE", help="The pupil's school.")
-@click.option("--person-code", required=True, metavar="NUMBER", help="The pupil's number there.")
+@click.option("--person-code", default="", metavar="NUMBER", help="The pupil's number there.")
+@click.option("--user", default="", metavar="NAME", help="The pupil's user name, instead of both.")
 @click.option("--guardian", required=True, metavar="NAME", help="Who gives it.")
 @click.option("--relation", required=True, type=click.Choice([one.value for one in Relation]))
 @click.option("--how", required=True, type=click.Choice([one.value for one in How]))
@@ -37,14 +38,16 @@ def consent_command() -> None:
 @click.option("--text-version", required=True, metavar="NAME", help="Of the text agreed to.")
 @click.option("--document", required=True, metavar="NUMBER", help="By which the paper is found.")
 @click.pass_obj
-def add(context: Context, /, org: str, person_code: str, given_on: str, **fields: str) -> None:
+def add(
+    context: Context, /, org: str, person_code: str, user: str, given_on: str, **fields: str
+) -> None:
     """Record a consent. The relation `self` is of a pupil who is twenty, or married."""
     office = context.office
     given = guardians.read_line(
         {**fields, "given_on": given_on}, context.config.site.timezone, office.clock()
     )
     with office.database.write() as session:
-        person = guardians.find_person(session, EVERYWHERE, org, person_code)
+        person = guardians.find_person(session, EVERYWHERE, org, person_code, user)
         made = guardians.record(session, office, person, given, context.actor)
         if made is None:
             raise Refused("this consent is recorded already; see: yuenyan consent list")
@@ -60,7 +63,8 @@ def import_file(context: Context, file: Path, as_json: bool) -> None:
     """Record the consents of a CSV file; sending it twice is harmless.
 
     Columns: org, person_code, guardian, relation, how, given_on, text_version, document. UTF-8 or
-    Windows-874. A line that is wrong is left out and told by its row; the others are recorded.
+    Windows-874. A column username, where it is filled in, says who instead of the first two. A
+    line that is wrong is left out and told by its row; the others are recorded.
     """
     office = context.office
     octets = file.read_bytes()

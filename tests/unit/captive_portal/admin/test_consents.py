@@ -39,6 +39,14 @@ def test_a_school_records_a_consent_sees_who_lacks_one_and_withdraws_it(
     assert again.status_code == 422 and "recorded already" in again.text
     wrong = officer.post("/consents/new", "/consents/new", **FIELDS | {"person_code": "9"})
     assert "No pupil within your reach" in wrong.text
+    wrong = officer.post("/consents/new", "/consents/new", **FIELDS | {"person_code": ""})
+    assert "Enter the pupil&#39;s number, or the user name." in wrong.text
+    named = {"person_code": "", "username": "Thanyarat", "document": "78"}
+    assert "Refused for want of a consent: 1" in officer.follow(
+        "/consents/new", "/consents/new", **FIELDS | named
+    )
+    wrong = officer.post("/consents/new", "/consents/new", **FIELDS | {"username": "head"})
+    assert "Nobody within your reach has this user name." in wrong.text
     wrong = officer.post("/consents/new", "/consents/new", **FIELDS | {"given_on": "someday"})
     assert wrong.status_code == 422
     assert "Say on what" in officer.follow("/consents/1/withdraw", "/consents/", why=" ")
