@@ -360,7 +360,11 @@ def router(
     try:
         net.take_lease(folder)
         wait_until(
-            lambda: running.poll() is not None or net.is_caught(),
+            # The agent opens the way to the portal once openNDS works.
+            lambda: (
+                running.poll() is not None
+                or (net.is_caught() and b"openNDS works" in log.read_bytes())
+            ),
             _START_SECONDS,
             f"openNDS catches nobody: {log.read_text(errors='replace')}",
         )
