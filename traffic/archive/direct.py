@@ -98,7 +98,7 @@ class Segment:
                 zip(exported, zip(*columns, strict=True), strict=True), start + low
             ):
                 received, begins, ends, *_ = row
-                begins, ends = active_between(received, at, begins, ends)  # type: ignore[arg-type]
+                begins, ends = active_between(received, at, begins, ends)
                 if begins <= to_ms and ends >= from_ms:
                     yield number, row
 
