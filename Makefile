@@ -21,6 +21,8 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@deploy/make-venv.sh $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[dev,pdf]'
+	@# Where Python may not write compiled code itself, each command would compile it anew.
+	@$(BIN)/python -m compileall -q $(CODE)
 	@touch $@
 
 run: setup ## set up and run everything here, on SQLite under var/

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from common.errors import UsageError
 
@@ -32,6 +31,8 @@ def unix_milliseconds() -> int:
 
 def to_rfc3339(moment: datetime, zone: str = "UTC") -> str:
     """`moment` as RFC 3339 text with the offset of `zone`; a naive moment is read as UTC."""
+    from zoneinfo import ZoneInfo  # not at the top: see yuenyan.at_once
+
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(ZoneInfo(zone)).isoformat()
@@ -45,6 +46,8 @@ def parse_time(text: str, zone: str = "Asia/Bangkok") -> datetime:
     Raises:
         UsageError: the text is not a time; the message shows an example.
     """
+    from zoneinfo import ZoneInfo
+
     cleaned = text.strip().translate(str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789"))
     if len(cleaned) >= 4 and cleaned[:4].isdigit() and int(cleaned[:4]) >= 2400:
         cleaned = f"{int(cleaned[:4]) - 543}{cleaned[4:]}"

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+from common import said_time
 from common.errors import UsageError
+from common.said_time import BUDDHIST_ERA, MONTHS_EN
+from common.said_time import MONTHS_TH as MONTHS_TH
 
-BUDDHIST_ERA = 543
 EARLIEST_YEAR = 1970
 """No record is older; a two-digit year that could only mean an earlier one does not."""
 LATEST_YEAR = 2200
@@ -24,15 +26,7 @@ _FIRST_BUDDHIST = 2400
 
 _DIGITS = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789", "\u200b\u200c\u200d\ufeff")
 
-MONTHS_TH = (
-    "มกราคม", "กุมภาพันธ์", "มีนาคม", "เมษายน", "พฤษภาคม", "มิถุนายน",
-    "กรกฎาคม", "สิงหาคม", "กันยายน", "ตุลาคม", "พฤศจิกายน", "ธันวาคม",
-)  # fmt: skip
 _SHORT_TH = ("มค", "กพ", "มีค", "เมย", "พค", "มิย", "กค", "สค", "กย", "ตค", "พย", "ธค")
-MONTHS_EN = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 _WEEKDAYS = (
     ("จันทร์", "monday", "mon"), ("อังคาร", "tuesday", "tue"), ("พุธ", "wednesday", "wed"),
     ("พฤหัสบดี", "พฤหัส", "thursday", "thu"), ("ศุกร์", "friday", "fri"),
@@ -100,22 +94,17 @@ class ReadTime:
     @property
     def thai(self) -> str:
         """`15 มกราคม พ.ศ. 2568 เวลา 14:30:00 น.`"""
-        local = self.moment.astimezone(ZoneInfo(self.zone))
-        year = local.year + BUDDHIST_ERA
-        return f"{local.day} {MONTHS_TH[local.month - 1]} พ.ศ. {year} เวลา {_clock(local)} น."
+        return said_time.thai(self.moment.astimezone(ZoneInfo(self.zone)))
 
     @property
     def western(self) -> str:
         """`15 January 2025 C.E., 14:30:00 +07:00`"""
-        local = self.moment.astimezone(ZoneInfo(self.zone))
-        offset = local.isoformat()[-6:]
-        day = f"{local.day} {MONTHS_EN[local.month - 1]} {local.year} C.E."
-        return f"{day}, {_clock(local)} {offset}"
+        return said_time.western(self.moment.astimezone(ZoneInfo(self.zone)))
 
     @property
     def utc(self) -> str:
         """`2025-01-15 07:30:00 UTC`"""
-        return f"{self.moment:%Y-%m-%d} {_clock(self.moment)} UTC"
+        return said_time.universal(self.moment)
 
     @property
     def note(self) -> str:
@@ -317,8 +306,3 @@ def _take_zone(text: str, whole: str) -> tuple[timezone | None, str]:
         if found is not None:
             return offset, text[found.end() :]
     return None, text
-
-
-def _clock(moment: datetime) -> str:
-    text = f"{moment:%H:%M:%S}"
-    return f"{text}.{moment.microsecond:06}".rstrip("0") if moment.microsecond else text

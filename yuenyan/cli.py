@@ -8,12 +8,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from common import config as configuration
 from common.errors import NetAccessError, NoTables
 from yuenyan.context import Context
+
+if TYPE_CHECKING:
+    from common.config import Config
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("yuenyan.commands.init", "make data directory, keys, database and first admin"),
@@ -114,9 +117,20 @@ def cli(ctx: click.Context, config_file: str | None) -> None:
     Exit codes: 0 done; 1 refused or not found; 2 wrong usage or configuration; 3 a back end
     (database, directory, disk) does not answer.
     """
+    from common import config as configuration  # not at the top: --help needs none
+
     config = configuration.load(configuration.locate(config_file))
+    _note_configuration(config)
     ctx.obj = Context(config, needs_site=ctx.invoked_subcommand not in _WITHOUT_SITE)
     ctx.call_on_close(ctx.obj.close)
+
+
+def _note_configuration(config: Config) -> None:
+    """For the commands that are over before a configuration could be read."""
+    from common import config_known
+    from traffic.archive.inside import Inside
+
+    config_known.remember(config, Inside(config.collector.inside).digest)
 
 
 def main() -> None:
@@ -124,27 +138,35 @@ def main() -> None:
     try:
         # click gives the code of an Exit back instead of raising it; commands return None.
         sys.exit(cli.main(standalone_mode=False) or 0)
-    except click.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except NetAccessError as error:
-        click.echo(f"yuenyan: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except UnicodeEncodeError:
-        click.echo(
-            "yuenyan: a text is not UTF-8, or the terminal takes none; set LANG=C.UTF-8",
-            err=True,
-        )
-        sys.exit(2)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)
-        sys.exit(3)
+    except (click.Abort, click.ClickException, NetAccessError, OSError, UnicodeError) as error:
+        end_with(error)
+
+
+def end_with(error: Exception) -> NoReturn:
+    """Say in one sentence what `error` is, and end with its exit code."""
+    match error:
+        case click.Abort():
+            sys.exit(130)
+        case click.ClickException():
+            error.show()
+            sys.exit(2)
+        case NetAccessError():
+            click.echo(f"yuenyan: {error}", err=True)
+            sys.exit(error.exit_code)
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        case UnicodeEncodeError():
+            click.echo(
+                "yuenyan: a text is not UTF-8, or the terminal takes none; set LANG=C.UTF-8",
+                err=True,
+            )
+            sys.exit(2)
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)
+            sys.exit(3)
+    raise error
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from common.config import Config
 from common.errors import ConfigError, NoTables
 
 if TYPE_CHECKING:
+    from common.config import Config
     from db.engine import Database
     from identity.office import Office
 

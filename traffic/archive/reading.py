@@ -17,6 +17,9 @@ from traffic.archive import duck
 from traffic.archive.entries import Entry
 from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
+from traffic.archive.records import CLOCK_AGREES_MS as CLOCK_AGREES_MS
+from traffic.archive.records import SIDES, STORED, address_text
+from traffic.archive.records import FlowRecord as FlowRecord
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,25 +29,7 @@ Network = IPv4Network | IPv6Network
 _EVIDENCE_SHOWN = 5
 """Record ids cited for one translation; its whole number of flows is told beside them."""
 
-CLOCK_AGREES_MS = 5_000
-"""An exporter whose header differs from our time of receipt by more has a wrong clock."""
-
-_SIDES = ("src", "dst", "nat_src", "nat_dst")
-_COLUMNS = (
-    "epoch_ms(received_at)",
-    "epoch_ms(start_at)",
-    "epoch_ms(end_at)",
-    "exporter",
-    *(f"{side}{suffix}" for side in _SIDES for suffix in ("4", "6_high", "6_low")),
-    *(f"{side}_port" for side in _SIDES),
-    "protocol",
-    "tcp_flags",
-    "octets",
-    "packets",
-    "reverse_octets",
-    "reverse_packets",
-    "nat_event",
-)
+_COLUMNS = tuple(f"epoch_ms({name})" if name.endswith("_at") else name for name in STORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +39,6 @@ class Asked:
     network: Network
     from_ms: int
     to_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowRecord:
-    """One flow as it stands in the archive; times in milliseconds since 1970."""
-
-    record: str
-    """flow:<segment>#<row>"""
-    received_ms: int
-    start_ms: int
-    end_ms: int
-    exporter: str
-    protocol: int
-    src: str | None
-    src_port: int
-    dst: str | None
-    dst_port: int
-    nat_src: str | None
-    nat_src_port: int
-    nat_dst: str | None
-    nat_dst_port: int
-    tcp_flags: int
-    octets: int
-    packets: int
-    reverse_octets: int
-    reverse_packets: int
-    nat_event: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +79,7 @@ class FlowReader:
             if direct:
                 queries.append(self._select(direct, where + _on_side("client", one.network)))
             if scanned:
-                any_side = " OR ".join(_on_side(side, one.network) for side in _SIDES)
+                any_side = " OR ".join(_on_side(side, one.network) for side in SIDES)
                 queries.append(self._select(scanned, f"{where}({any_side})"))
         if not queries:
             return [], False
@@ -234,38 +192,14 @@ class FlowReader:
         return f"flow:{Path(filename).relative_to(self._archive)}#{row}"
 
     def _record(self, row: tuple[Any, ...]) -> FlowRecord:
-        filename, number, received, start, end, exporter, *rest = row
-        addresses = [_address(*rest[3 * side : 3 * side + 3]) for side in range(4)]
-        ports = rest[12:16]
-        (protocol, flags, octets, packets, back_octets, back_packets, event) = rest[16:]
-        return FlowRecord(
-            record=self._id(filename, number),
-            received_ms=received,
-            start_ms=start,
-            end_ms=end,
-            exporter=exporter,
-            protocol=protocol,
-            src=addresses[0],
-            src_port=ports[0],
-            dst=addresses[1],
-            dst_port=ports[1],
-            nat_src=addresses[2],
-            nat_src_port=ports[2],
-            nat_dst=addresses[3],
-            nat_dst_port=ports[3],
-            tcp_flags=flags,
-            octets=octets,
-            packets=packets,
-            reverse_octets=back_octets,
-            reverse_packets=back_packets,
-            nat_event=event,
-        )
+        filename, number, *values = row
+        return FlowRecord(self._id(filename, number), values)
 
     def _translation(self, row: tuple[Any, ...]) -> Translation:
         four, high, low, port, protocol, event, begins, ends, flows, cited, *rest = row
         lasted, apart = rest
         return Translation(
-            inside_address=_address(four, high, low) or "0.0.0.0",  # noqa: S104
+            inside_address=address_text(four, high, low) or "0.0.0.0",  # noqa: S104
             inside_port=port,
             protocol=protocol,
             nat_event=event,
@@ -276,13 +210,6 @@ class FlowReader:
             lasted=lasted,
             apart=tuple(apart),
         )
-
-
-def _address(four: int, high: int, low: int) -> str | None:
-    """The address text of one side; None when the exporter gave none."""
-    if high or low:
-        return str(IPv6Address(high << 64 | low))
-    return str(IPv4Address(four)) if four else None
 
 
 def _apart(outside: str, there: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from common.errors import ArchiveError
 from traffic.archive.inside import Inside
 from traffic.archive.orientation import Clients, find_clients
+from traffic.archive.placing import place
 from traffic.archive.schema import CLIENT_COLUMNS, STORED, TIMES, default_value, sql_type
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.fields import Array
@@ -24,10 +26,11 @@ from traffic.decoders.fields import Array
 if TYPE_CHECKING:
     import duckdb
 
-ROW_GROUP = 122_880
-"""Rows a group. Measured: the smallest files, and a look-up reads little beyond its client."""
+ROW_GROUP = 20_480
+"""Rows a group. A page is unpacked whole for the few rows of a client in it, so groups are small.
+Measured: with the places, files are four hundredths larger than with groups of 122,880 rows."""
 
-DICTIONARY_LIMIT = 8_000
+DICTIONARY_LIMIT = 3_000
 """Distinct values a row group. Real traffic repeats its servers and gains by a dictionary;
 random values are smaller delta-packed."""
 
@@ -79,6 +82,7 @@ class SegmentWriter:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             self._copy(batch, clients, order, aside)
+            self._place(aside)
             digest, octets = digest_and_sync(aside)
             aside.rename(final)
             for directory in (final.parent, *final.parent.parents[:3]):
@@ -134,6 +138,13 @@ class SegmentWriter:
             raise ArchiveError(str(aside), f"cannot be written: {error}") from error
         finally:
             self._connection.unregister("flows")
+
+    def _place(self, aside: Path) -> None:
+        import duckdb
+
+        assert self._connection is not None
+        with suppress(duckdb.Error):  # only speed is lost
+            place(self._connection, aside)
 
 
 def _select(constants: dict[str, Any], exporters: tuple[str, ...]) -> str:

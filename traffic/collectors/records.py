@@ -12,11 +12,8 @@ from enum import IntEnum
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
-RECORD_MAGIC = 0x5159
-
-_HEADER = struct.Struct("<HBBIqH6x16s")
-"""Magic, kind, listener, octets of the body, received_ns, port, address. The address is
-IPv6; IPv4 exporters are written mapped (RFC 4291 section 2.5.5.2)."""
+from traffic.collectors.first_record import HEADER as _HEADER
+from traffic.collectors.first_record import RECORD_MAGIC as RECORD_MAGIC
 
 HEADER_OCTETS = _HEADER.size
 _LOSS = struct.Struct("<qqq")

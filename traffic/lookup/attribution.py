@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 
-LET_GO = "let_go"
-"""Reason of a gap: records were let go when their time was over, but for what a hold covers."""
+from traffic.lookup.spans import LET_GO as LET_GO
+from traffic.lookup.spans import GapSpan as GapSpan
+from traffic.lookup.spans import Window as Window
+from traffic.lookup.spans import uncovered as uncovered
 
 
 class Outcome(StrEnum):
@@ -24,42 +26,6 @@ class Outcome(StrEnum):
     AMBIGUOUS = "ambiguous"
     NONE = "none"
     GAP = "gap"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Both ends belong to it."""
-
-    from_at: datetime
-    to_at: datetime
-
-    def overlaps(self, from_at: datetime, to_at: datetime | None) -> bool:
-        """True when a span, open at its end when `to_at` is None, shares a moment with this."""
-        return from_at <= self.to_at and (to_at is None or to_at >= self.from_at)
-
-    def widened(self, margin: timedelta) -> Window:
-        """This window, `margin` longer at both ends."""
-        return Window(self.from_at - margin, self.to_at + margin)
-
-    def without(self, spans: Sequence[tuple[datetime, datetime | None]]) -> list[Window]:
-        """The parts of this window in none of `spans`; a span without an end goes on."""
-        left, reached = [], self.from_at
-        for from_at, to_at in sorted(spans, key=lambda span: span[0]):
-            if from_at > self.to_at:
-                break
-            if from_at > reached:
-                left.append(Window(reached, from_at))
-            if to_at is None:
-                return left
-            reached = max(reached, to_at)
-        if reached < self.to_at or not any(self.overlaps(*span) for span in spans):
-            left.append(Window(reached, self.to_at))
-        return left
-
-    def within(self, from_at: datetime, to_at: datetime | None) -> Window:
-        """The part of this window inside a span that overlaps it."""
-        begins = max(self.from_at, from_at)
-        return Window(begins, self.to_at if to_at is None else min(self.to_at, to_at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,19 +66,6 @@ class Binding:
     from_at: datetime
     to_at: datetime
     evidence: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GapSpan:
-    """A span for which records are, or may be, missing."""
-
-    kind: str
-    """flow | syslog | radius"""
-    source: str
-    reason: str
-    from_at: datetime
-    to_at: datetime
-    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,27 +127,6 @@ def attribute(
         candidates=tuple(sorted(found, key=_order)),
         gaps=tuple(gaps),
     )
-
-
-def uncovered(
-    window: Window, runs: Sequence[tuple[datetime, datetime]]
-) -> list[tuple[datetime, datetime]]:
-    """The parts of `window` in none of `runs`."""
-    missing = []
-    reached = window.from_at
-    for from_at, to_at in sorted(runs):
-        if from_at > window.to_at:
-            break
-        if from_at > reached:
-            missing.append((reached, from_at))
-        reached = max(reached, to_at)
-    if reached < window.to_at or (reached == window.from_at and not _touches(window, runs)):
-        missing.append((reached, window.to_at))
-    return missing
-
-
-def _touches(window: Window, runs: Sequence[tuple[datetime, datetime]]) -> bool:
-    return any(window.overlaps(from_at, to_at) for from_at, to_at in runs)
 
 
 def _behind(

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from common.clock import to_rfc3339, utc_now
+from common.clock import utc_now
 from common.config import Config
 from common.errors import NotFound, UsageError
 from common.net import IpAddress
@@ -20,11 +20,12 @@ from traffic.archive.reading import Asked, FlowReader, FlowRecord
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, find_pending
+from traffic.lookup.flows_answer import flows_answer, reading_detail
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import FlowsAnswer
-from traffic.lookup.sentences import LEFT_OUT, NOT_A_PERSON, interpretation
+from traffic.lookup.sentences import LEFT_OUT
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
-from traffic.lookup.trees import flow_tree, gap_tree, held_tree
+from traffic.lookup.trees import held_tree, in_zone, ms_text
 from traffic.moments import to_milliseconds
 
 if TYPE_CHECKING:
@@ -101,32 +102,32 @@ def find_flows(
             "flows:read",
             question.subject,
             {
-                "case": question.case,
-                "reason": question.reason,
-                "window_from": to_rfc3339(question.window.from_at),
-                "window_to": to_rfc3339(question.window.to_at),
-                "flows": len(flows),
-                "truncated": truncated,
+                **reading_detail(
+                    question.case, question.reason, question.window, len(flows), truncated
+                ),
                 **noted,
             },
         )
-    return {
-        "asked": _asked_tree(question, zone),
-        "addresses": [_held(one, zone) for one in held],
-        "flows": [flow_tree(flow, zone) for flow in flows],
-        "truncated": truncated,
-        "gaps": [gap_tree(gap, zone) for gap in [*gaps, *([pending] if pending else [])]],
-        "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
-        "warnings": _warnings(config, flows),
-        "clock_error_ms": in_milliseconds(clock_error),
-        "interpretation": {
-            "from": interpretation(question.window.from_at, zone),
-            "to": interpretation(question.window.to_at, zone),
-        },
-        "sentences": dict(NOT_A_PERSON),
-        "confidentiality": config.lookup.confidentiality[True],
-        "elapsed_ms": round((time.monotonic() - started) * 1000),
-    }
+    answer = flows_answer(
+        address=None if question.address is None else str(question.address),
+        user=question.user,
+        session=question.session,
+        window=question.window,
+        limit=question.limit,
+        offset=question.offset,
+        addresses=[_held(one, zone) for one in held],
+        flows=flows,
+        truncated=truncated,
+        gaps=gaps,
+        pending=[pending] if pending else [],
+        clock_error_ms=in_milliseconds(clock_error),
+        warnings=_warnings(config, flows),
+        confidentiality=config.lookup.confidentiality[True],
+        local=in_zone(zone),
+        text=lambda value: ms_text(value, zone),
+    )
+    answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
+    return answer
 
 
 def _warnings(config: Config, flows: Sequence[FlowRecord]) -> list[str]:
@@ -198,18 +199,6 @@ def _asked(
         Asked(ip_network(address), to_milliseconds(span.from_at), to_milliseconds(span.to_at))
         for address, span in dict.fromkeys(spans)
     ]
-
-
-def _asked_tree(question: FlowQuestion, zone: str) -> dict[str, Any]:
-    return {
-        "address": None if question.address is None else str(question.address),
-        "user": question.user,
-        "session": question.session,
-        "from": to_rfc3339(question.window.from_at, zone),
-        "to": to_rfc3339(question.window.to_at, zone),
-        "limit": question.limit,
-        "offset": question.offset,
-    }
 
 
 def _held(holder: Holder, zone: str) -> dict[str, Any]:

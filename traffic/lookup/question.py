@@ -12,11 +12,8 @@ from common.clock import utc_now
 from common.errors import UsageError
 from common.net import IpAddress, find_mac, parse_address
 from common.thai_time import read_bound, read_time
-from traffic.lookup.attribution import Window
-
-CLOCK_ERROR_MS = 1000
-"""Assumed, not measured: devices tell time in whole seconds, so ours and theirs may differ
-by one even when both are right. traffic.lookup.clock_error adds what was measured."""
+from traffic.lookup.spans import CLOCK_ERROR_MS as CLOCK_ERROR_MS
+from traffic.lookup.spans import Window
 
 CLOCK_ERROR = timedelta(milliseconds=CLOCK_ERROR_MS)
 

@@ -5,9 +5,13 @@ They are part of the answer, not of a page: whoever files the answer files them 
 
 from __future__ import annotations
 
-from datetime import datetime
+from common import said_time
 
-from common.thai_time import ReadTime
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from common.thai_time import ReadTime
 
 NOT_A_PERSON = {
     "th": ("คำตอบนี้ระบุบัญชีผู้ใช้หรืออุปกรณ์ที่ถือหมายเลขไอพีในเวลานั้น ไม่ใช่หลักฐานว่าบุคคลใดเป็นผู้ใช้อุปกรณ์"),
@@ -26,7 +30,18 @@ LEFT_OUT = (
 
 def interpretation(moment: datetime, zone: str, read: ReadTime | None = None) -> dict[str, str]:
     """How a time was understood: B.E. and C.E. in the site's zone, and UTC."""
-    shown = read or ReadTime(
-        moment=moment, zone=zone, year_as_written="", era="ce", is_short_year=False, has_clock=True
-    )
-    return {"thai": shown.thai, "western": shown.western, "utc": shown.utc, "note": shown.note}
+    if read is not None:
+        return {"thai": read.thai, "western": read.western, "utc": read.utc, "note": read.note}
+    from zoneinfo import ZoneInfo
+
+    return said(moment, moment.astimezone(ZoneInfo(zone)))
+
+
+def said(moment: datetime, local: datetime) -> dict[str, str]:
+    """A moment, in UTC and in the site's zone, in the words of `interpretation`."""
+    return {
+        "thai": said_time.thai(local),
+        "western": said_time.western(local),
+        "utc": said_time.universal(moment),
+        "note": "",
+    }

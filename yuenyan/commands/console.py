@@ -1,13 +1,11 @@
-"""Who is at the console."""
+"""Who is at the console. Loads next to nothing: see yuenyan.at_once."""
 
 from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from yuenyan.context import Context
 
@@ -15,12 +13,14 @@ _NOBODY = 2**32 - 1
 """loginuid of a process that no login has started."""
 
 
-@dataclass(frozen=True, slots=True)
 class Operator:
     """Who is at the console: the account the command runs as, and the one that logged in."""
 
-    runs_as: str
-    logged_in: str | None
+    __slots__ = ("logged_in", "runs_as")
+
+    def __init__(self, runs_as: str, logged_in: str | None) -> None:
+        self.runs_as = runs_as
+        self.logged_in = logged_in
 
     @property
     def name(self) -> str:
@@ -37,7 +37,8 @@ def operator() -> Operator:
     """Asked of the kernel; variables such as SUDO_USER can say anything."""
     runs_as = _name(os.getuid())
     try:
-        number = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+        with open("/proc/self/loginuid", encoding="ascii") as stream:  # noqa: PTH123
+            number = int(stream.read())
     except (OSError, ValueError):
         number = _NOBODY
     return Operator(runs_as, None if number == _NOBODY else _name(number))

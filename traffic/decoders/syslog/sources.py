@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from traffic.decoders.sequences import LARGEST_LOSS, FlowGap, GapList, GapReason
-
-PREFIX = "syslog "
-"""What the source of such a gap begins with; its kinds of record follow the address."""
+from traffic.decoders.syslog.prefix import PREFIX as PREFIX
 
 MAX_SOURCES = 2000
 FORGOTTEN_MS = 30 * 86_400_000

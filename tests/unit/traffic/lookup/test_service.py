@@ -23,7 +23,7 @@ from tests.vectors.flows.spools import RECEIVED_NS, flow_datagram, record, write
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
-from traffic.lookup.coverage import EXPORT_DELAY
+from traffic.lookup.missing import EXPORT_DELAY
 from traffic.lookup.service import LATER, UNPROVEN, run_lookup
 
 SENT = datetime.fromtimestamp(SECONDS, UTC)

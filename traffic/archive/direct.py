@@ -1,0 +1,199 @@
+"""Reads one client's flows out of segments by their places, without DuckDB.
+
+For the command that must be over in a blink. Reads the same rows as traffic.archive.reading does
+(a test compares them), or says that it cannot. Imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from common.errors import ArchiveError
+from traffic.archive import places
+from traffic.archive.pages import UnknownPage, deltas, indices
+from traffic.archive.places import CONSTANT, DELTA, DICTIONARY, SORT_KEY, Places
+from traffic.archive.records import STORED, FlowRecord, active_between
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from traffic.archive.zstd import Decompressor
+
+_LARGEST = 1 << 24
+"""No page of a row group of ours is so long, packed or unpacked."""
+
+_TIMES = 3
+"""So many of the first of `STORED` are times."""
+
+_DAMAGE = (IndexError, ValueError, OverflowError, struct.error)
+
+Row = tuple[int | str, ...]
+Client = tuple[int, int, int]
+"""The sort key: IPv4 address, and the halves of the IPv6 address; what is not used is zero."""
+
+
+class NotPlaced(Exception):  # noqa: N818 - nothing is wrong: the segment is read otherwise
+    """The segment does not say where its pages are, or not in a form that is read here."""
+
+
+class Segment:
+    """One open segment; `close` it."""
+
+    def __init__(self, path: str, library: Decompressor) -> None:
+        """Open it.
+
+        Raises:
+            NotPlaced: it does not say where its pages are.
+            OSError: it cannot be read.
+        """
+        self._library = library
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(self._handle).st_size
+            end = size - places.behind(self._read(size - places.FOOTER_END, places.FOOTER_END))
+            mark = self._read(end - places.MARK_OCTETS, places.MARK_OCTETS)
+            length = places.length_before(mark)
+            if not length:
+                raise NotPlaced
+            try:
+                self.places = Places(self._read(end - places.MARK_OCTETS - length, length))
+            except _DAMAGE as error:
+                raise ArchiveError("archive", f"the places are damaged: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def flows(self, client: Client, from_ms: int, to_ms: int) -> Iterator[tuple[int, Row]]:
+        """(number, values of `STORED`) of each flow of `client` that was active in the span.
+
+        Raises:
+            NotPlaced: a page is of a form that is not read here.
+            ArchiveError: a page is damaged.
+        """
+        first, end = self.places.near(client)
+        starts = self.places.starts
+        for group, start in enumerate(starts):
+            stop = starts[group + 1] if group + 1 < len(starts) else self.places.rows
+            low, high = max(first, start), min(end, stop)
+            if low >= high:
+                continue
+            try:
+                low, high = self._of_client(group, client, low - start, high - start)
+                if low == high:
+                    continue
+                columns = [self._values(group, name, low, high) for name in STORED]
+                columns[:_TIMES] = [_signed(values) for values in columns[:_TIMES]]
+                exported = _signed(self._values(group, "exported_at", low, high))
+            except (UnknownPage, KeyError) as error:
+                raise NotPlaced from error
+            except _DAMAGE as error:
+                raise ArchiveError("archive", f"a page is damaged: {error}") from error
+            for number, (at, row) in enumerate(
+                zip(exported, zip(*columns, strict=True), strict=True), start + low
+            ):
+                received, begins, ends, *_ = row
+                begins, ends = active_between(received, at, begins, ends)
+                if begins <= to_ms and ends >= from_ms:
+                    yield number, row
+
+    def _of_client(self, group: int, client: Client, low: int, high: int) -> tuple[int, int]:
+        """The rows of a client, within a group, among those that may be its own."""
+        for name, wanted in zip(SORT_KEY, client, strict=True):
+            if low == high:
+                break
+            values = self._values(group, name, low, high)
+            if values[0] == wanted == values[-1]:
+                continue
+            if wanted not in values:
+                return low, low
+            begin = values.index(wanted)
+            low, high = low + begin, low + begin + values.count(wanted)
+        return low, high
+
+    def _values(self, group: int, name: str, low: int, high: int) -> Sequence[int | str]:
+        """The values of a column in the rows `low` to `high` of a group, the latter left out."""
+        chunk = self.places.chunk(group, name)
+        if chunk.encoding == CONSTANT:
+            return (chunk.dictionary_offset,) * (high - low)
+        if max(chunk.unpacked, chunk.dictionary_unpacked) > _LARGEST:
+            raise UnknownPage("a page too long to be ours")
+        page = self._library.whole(self._read(chunk.offset, chunk.packed), chunk.unpacked)
+        if chunk.encoding == DICTIONARY:
+            row, position = self.places.run(chunk, low)
+            found = indices(page, chunk.skip, position, row, low, high)
+            words = self._dictionary(chunk)
+            return [words[index] for index in found]
+        if chunk.encoding == DELTA:
+            noted = self.places.noted(name, group)
+            return deltas(page, chunk.skip, noted, low, high, (1 << 8 * chunk.width) - 1)
+        if not chunk.width:
+            raise UnknownPage("plain texts")
+        return page[chunk.skip :].cast("I" if chunk.width == 4 else "Q")[low:high].tolist()
+
+    def _dictionary(self, chunk: places.Chunk) -> Sequence[int | str]:
+        packed = self._read(chunk.dictionary_offset, chunk.dictionary_packed)
+        octets = self._library.whole(packed, chunk.dictionary_unpacked)
+        if chunk.width:
+            return octets.cast("I" if chunk.width == 4 else "Q")
+        texts, position = [], 0
+        while position < len(octets):
+            end = position + 4 + int.from_bytes(octets[position : position + 4], "little")
+            texts.append(str(octets[position + 4 : end], "utf-8"))
+            position = end
+        return texts
+
+    def _read(self, offset: int, length: int) -> bytes:
+        if offset < 0 or length > _LARGEST:
+            raise NotPlaced
+        octets = os.pread(self._handle, length, offset)
+        if len(octets) != length:
+            raise ArchiveError("archive", "a segment is cut off")
+        return octets
+
+
+def _signed(values: Sequence[Any]) -> Sequence[Any]:
+    """Times as they are meant: an exporter that knows no date tells some before 1970."""
+    if max(values) >> 63 == 0:
+        return values
+    return [value - (1 << 64) if value >> 63 else value for value in values]
+
+
+def find_flows(
+    archive: str,
+    paths: Sequence[str],
+    client: Client,
+    from_ms: int,
+    to_ms: int,
+    limit: int,
+    offset: int,
+    library: Decompressor,
+) -> tuple[list[FlowRecord], bool]:
+    """(flows by time, whether there are more), as `FlowReader.find_flows` finds them.
+
+    Only for segments whose sort key finds every flow of the client.
+
+    Raises:
+        NotPlaced: a segment has to be read otherwise.
+        ArchiveError: a segment is damaged.
+        OSError: a segment cannot be read.
+    """
+    found: list[tuple[int | str, str, int, Row]] = []
+    for path in paths:
+        segment = Segment(f"{archive}/{path}", library)
+        try:
+            for number, row in segment.flows(client, from_ms, to_ms):
+                found.append((row[1], path, number, row))
+        finally:
+            segment.close()
+    found.sort()
+    shown = found[offset : offset + limit]
+    return (
+        [FlowRecord(f"flow:{path}#{number}", row) for _, path, number, row in shown],
+        len(found) > offset + limit,
+    )

@@ -1,0 +1,151 @@
+"""Numbers out of a stretch of rows of one Parquet page, without reading what is before them.
+
+Pure. The encodings are those of the Parquet format (Encodings.md of apache/parquet-format): the
+hybrid of repeated and packed dictionary indices, and packed deltas. Only what our own segments
+hold: numbers without gaps, one data page a chunk. Imports nothing: it is in the way of a command
+that is over in a blink.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, islice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Octets = bytes | memoryview
+
+DELTAS_BLOCK = 2048
+DELTAS_MINI = 256
+"""How DuckDB packs deltas: so many in a block, so many in each of its eight parts."""
+
+
+class UnknownPage(ValueError):  # noqa: N818 - nothing is wrong with it; somebody else reads it
+    """The page is of a form that is not read here."""
+
+
+def varint(octets: Octets, position: int) -> tuple[int, int]:
+    """(an unsigned LEB128 number, where the next octet is)."""
+    value = shift = 0
+    while True:
+        octet = octets[position]
+        position += 1
+        value |= (octet & 0x7F) << shift
+        if octet < 0x80:
+            return value, position
+        shift += 7
+
+
+def zigzag(octets: Octets, position: int) -> tuple[int, int]:
+    """(a signed number in zigzag form, where the next octet is)."""
+    value, position = varint(octets, position)
+    return (value >> 1) ^ -(value & 1), position
+
+
+def unpack(octets: Octets, position: int, width: int, first: int, count: int) -> list[int]:
+    """`count` numbers of `width` bits from the `first` on, of those packed at `position`."""
+    if not width:
+        return [0] * count
+    bit = first * width
+    begin = position + (bit >> 3)
+    end = position + ((bit + count * width + 7) >> 3)
+    bits = int.from_bytes(octets[begin:end], "little") >> (bit & 7)
+    mask = (1 << width) - 1
+    if count <= 32:
+        return [bits >> shift & mask for shift in range(0, count * width, width)]
+    # Shifting a long number costs its length each time: take it apart in pieces first.
+    piece, some = 32 * width, (1 << (32 * width)) - 1
+    return [
+        part >> shift & mask
+        for part in (bits >> start & some for start in range(0, count * width, piece))
+        for shift in range(0, piece, width)
+    ][:count]
+
+
+def indices(octets: Octets, width: int, position: int, row: int, first: int, end: int) -> list[int]:
+    """Dictionary indices of the rows `first` to `end`, the latter not among them.
+
+    Args:
+        width: bits of an index.
+        position: where the run stands that begins with row `row`, at or before `first`.
+    """
+    wide = (width + 7) >> 3
+    found: list[int] = []
+    while row < end:
+        header = octets[position]
+        position += 1
+        if header >= 0x80:
+            header, position = varint(octets, position - 1)
+        count = (header >> 1) * 8 if header & 1 else header >> 1
+        if not count:
+            raise UnknownPage("a run of nothing")
+        if row + count > first:
+            begin, stop = max(first, row), min(end, row + count)
+            if header & 1:
+                found += unpack(octets, position, width, begin - row, stop - begin)
+            else:
+                index = int.from_bytes(octets[position : position + wide], "little")
+                found += [index] * (stop - begin)
+        position += count * width >> 3 if header & 1 else wide
+        row += count
+    return found
+
+
+def runs(octets: Octets, position: int, rows: int, step: int) -> list[tuple[int, int]]:
+    """(first row, position) of the run that holds each row whose number is a multiple of `step`.
+
+    `position` is where the width of an index stands, after the definition levels.
+    """
+    width = octets[position]
+    position += 1
+    found: list[tuple[int, int]] = []
+    row = 0
+    while row < rows:
+        begin = position
+        header, position = varint(octets, position)
+        count = (header >> 1) * 8 if header & 1 else header >> 1
+        if not count:
+            raise UnknownPage("a run of nothing")
+        position += count * width >> 3 if header & 1 else (width + 7) >> 3
+        while len(found) * step < min(row + count, rows):
+            found.append((row, begin))
+        row += count
+    return found
+
+
+def deltas(
+    octets: Octets, position: int, known: Sequence[int], first: int, end: int, mask: int
+) -> list[int]:
+    """Delta-packed numbers of the rows `first` to `end`, the latter not among them.
+
+    Args:
+        position: where the header stands, after the definition levels.
+        known: the number of each 256th row.
+        mask: the octets that a number has, all bits set.
+    """
+    block, position = varint(octets, position)
+    minis, position = varint(octets, position)
+    if block != DELTAS_BLOCK or minis * DELTAS_MINI != block:
+        raise UnknownPage("blocks of another size")
+    _, position = varint(octets, position)
+    _, position = varint(octets, position)
+    number = first // DELTAS_MINI
+    value, row = known[number], number * DELTAS_MINI
+    skipped, mini = divmod(number, minis)
+    for _ in range(skipped):
+        _, position = varint(octets, position)
+        position += minis + 32 * sum(octets[position : position + minis])
+    steps = [value]
+    while row + len(steps) < end:
+        least, position = zigzag(octets, position)
+        widths = octets[position : position + minis]
+        position += minis + 32 * sum(widths[:mini])
+        for width in widths[mini:]:
+            count = min(DELTAS_MINI, end - row - len(steps))
+            if count <= 0:
+                break
+            steps += [least + delta for delta in unpack(octets, position, width, 0, count)]
+            position += 32 * width
+        mini = 0
+    return [value & mask for value in islice(accumulate(steps), first - row, end - row)]

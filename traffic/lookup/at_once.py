@@ -1,0 +1,222 @@
+"""The flows of one inside address, answered before most programs have loaded.
+
+The same answer as traffic.lookup.flows gives, from the same rules (gaps, widening, the record of
+the reading), for the plain case: an IPv4 address, an SQLite site, segments that say where their
+pages are. Whatever is not plain is left to it: nothing was done then. Loads no library that it
+can do without, and must stay so.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+from common import plain_json
+from common.clock import utc_now
+from common.local_time import LocalTime
+from traffic.archive import direct, zstd
+from traffic.lookup import missing
+from traffic.lookup.flows_answer import flows_answer, reading_detail
+from traffic.lookup.spans import CLOCK_ERROR_MS, Window
+from traffic.lookup.sqlite import SqliteStore, record_reading
+from traffic.moments import to_milliseconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from common.config_known import Known
+
+LONGEST_MANIFEST = 1 << 20
+"""A longer one has an index, whose reader is not loaded here."""
+
+_CLOCK = "clock"
+_MEASURED = f'"kind":"{_CLOCK}"'.encode()
+_LINE = frozenset(
+    (
+        *("seq", "kind", "node", "path", "sha256", "records", "octets", "lateral", "inside"),
+        *("received_min_ms", "received_max_ms", "active_min_ms", "active_max_ms", "nat_events"),
+        *("spools", "state", "gaps", "part", "parts", "written_ms", "prev", "hash"),
+    )
+)
+_OPTIONAL = frozenset(("origin", "removed", "rows"))
+
+
+class NotPlain(Exception):  # noqa: N818 - nothing is wrong
+    """The question is for traffic.lookup.flows."""
+
+
+class PlainQuestion:
+    """An address and a period, in the forms that need no reading."""
+
+    def __init__(
+        self,
+        address: str,
+        from_text: str,
+        to_text: str,
+        case: str,
+        reason: str,
+        limit: int,
+        offset: int,
+    ) -> None:
+        """Read it.
+
+        Raises:
+            NotPlain: a part is written otherwise, missing or wrong.
+        """
+        self.address, self.limit, self.offset = address, limit, offset
+        self.four = _four(address)
+        self.window = Window(_moment(from_text), _moment(to_text))
+        self.case, self.reason = case.strip(), reason.strip()
+        if not (self.case and self.reason) or self.window.from_at > self.window.to_at:
+            raise NotPlain
+
+
+def answer_at_once(
+    known: Known,
+    question: PlainQuestion,
+    actor: str,
+    noted: Mapping[str, str | int | bool | None],
+) -> str:
+    """The answer as one JSON document, when the reading is on record.
+
+    Raises:
+        NotPlain: nothing was read for anybody, and nothing recorded.
+        NetAccessError, OSError: likewise, and what went wrong is better told by
+            traffic.lookup.flows.
+    """
+    started = time.monotonic()
+    window = question.window.widened(timedelta(milliseconds=CLOCK_ERROR_MS))
+    now = utc_now()
+    library = zstd.library()
+    edge = now - timedelta(days=known.retention_days)
+    if library is None or known.second_person or window.from_at < edge:
+        raise NotPlain
+    if not any(_holds(prefix, question.four) for prefix in known.inside):
+        raise NotPlain
+    archive = f"{known.data_dir}/archive"
+    span = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
+    paths, notes = _manifest(archive, known.inside_digest, *span)
+    store = SqliteStore(known.database)
+    local = LocalTime(known.zone)
+    local.begin()
+    try:
+        gaps = missing.not_running(store, "collector", window, now)
+        gaps += missing.recorded(store, window, {"flow"})
+        gaps += missing.noted(notes, window, "flow")
+        pending = missing.pending(f"{known.data_dir}/spool", known.segment_seconds, window, now)
+        try:
+            flows, truncated = direct.find_flows(
+                archive, paths, (question.four, 0, 0), *span,
+                question.limit, question.offset, library,
+            )  # fmt: skip
+        except direct.NotPlaced as error:
+            raise NotPlain from error
+        if any(flow.src is None or flow.dst is None for flow in flows):
+            raise NotPlain  # a warning goes with it
+        answer = flows_answer(
+            address=question.address,
+            user=None,
+            session=None,
+            window=question.window,
+            limit=question.limit,
+            offset=question.offset,
+            addresses=(),
+            flows=flows,
+            truncated=truncated,
+            gaps=missing.distinct(gaps),
+            pending=pending,
+            warnings=(),
+            clock_error_ms=CLOCK_ERROR_MS,
+            confidentiality=known.named,
+            local=local.of,
+            text=local.text,
+        )
+        answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
+        document = plain_json.dumps(answer, indent=2)
+        detail = reading_detail(
+            question.case, question.reason, question.window, len(flows), truncated
+        )
+        record_reading(store, utc_now(), actor, "flows:read", question.address, {**detail, **noted})
+        return document
+    finally:
+        local.end()
+        store.close()
+
+
+def _manifest(
+    archive: str, inside: str, from_ms: int, to_ms: int
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """(segments of flows that may hold something of the span, the notes of gaps).
+
+    Raises:
+        NotPlain: it is long, or a segment's sort key does not find every flow of a client, or
+            clocks were measured.
+    """
+    with open(f"{archive}/manifest.jsonl", "rb") as stream:  # noqa: PTH123
+        if os.fstat(stream.fileno()).st_size > LONGEST_MANIFEST:
+            raise NotPlain
+        octets = stream.read()
+    if _MEASURED in octets:
+        raise NotPlain
+    paths, notes, removed = [], [], set()
+    tree: dict[str, Any] = {"part": 1, "parts": 1}
+    for line in octets[: octets.rfind(b"\n") + 1].decode().split("\n")[:-1]:
+        tree = plain_json.loads(line)
+        if tree.keys() - _OPTIONAL != _LINE:
+            raise NotPlain
+        notes += tree["gaps"]
+        removed.update(tree.get("removed", ()))
+        if (
+            tree["kind"] == "flow"
+            and tree["path"]
+            and tree["active_min_ms"] <= to_ms
+            and tree["active_max_ms"] >= from_ms
+        ):
+            if tree["lateral"] or tree["inside"] != inside:
+                raise NotPlain
+            paths.append(tree["path"])
+    if tree["part"] != tree["parts"]:
+        raise NotPlain  # the last group is not whole
+    return [path for path in paths if path not in removed], notes
+
+
+def _four(text: str) -> int:
+    """An IPv4 address as a number; NotPlain when it is written in any but the one way."""
+    parts = text.split(".")
+    if len(parts) != 4 or not all(
+        part.isascii() and part.isdigit() and len(part) <= 3 and str(int(part)) == part
+        and int(part) < 256
+        for part in parts
+    ):  # fmt: skip
+        raise NotPlain
+    return int.from_bytes(bytes(map(int, parts)), "big")
+
+
+def _holds(prefix: str, four: int) -> bool:
+    if ":" in prefix:
+        return False
+    network, _, length = prefix.partition("/")
+    return (_four(network) ^ four) >> (32 - int(length)) == 0
+
+
+def _moment(text: str) -> datetime:
+    """A moment written like 2026-11-22T10:05:12+07:00 or …Z; NotPlain for any other way."""
+    digits = text[:19].translate({ord("-"): None, ord(":"): None, ord("T"): None})
+    rest = text[19:]
+    is_plain = (
+        len(digits) == 14
+        and digits.isascii()
+        and digits.isdigit()
+        and text[4:5] + text[7:8] + text[10:11] + text[13:14] + text[16:17] == "--T::"
+        and "1970" <= text[:4] <= "2200"
+        and (rest == "Z" or (len(rest) == 6 and rest[0] in "+-" and rest[1:3] < "15"))
+    )
+    if not is_plain:
+        raise NotPlain
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise NotPlain from error
