@@ -176,6 +176,7 @@ def test_sessions_are_listed_for_people_and_for_scripts(site: Site, office: Offi
         "output_octets": 20,
         "terminate_cause": None,
         "close_cause": None,
+        "known_by": "accounting",
     }
     assert len(_json(site, "session", "list")) == 2
     assert _json(site, "session", "list", "--user", ADMIN) == []
