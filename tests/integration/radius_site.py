@@ -175,15 +175,9 @@ def site_of_kind(
 
 def command(site: Site, *arguments: str) -> list[str]:
     """The command line of `yuenyan` for a process of its own."""
-    return [
-        sys.executable,
-        "-P",
-        "-m",
-        "yuenyan.cli",
-        "--config",
-        str(site.config_file),
-        *arguments,
-    ]
+    # The script that people run, because its workers begin by reading it again.
+    script = Path(sys.executable).with_name("yuenyan")
+    return [sys.executable, "-P", str(script), "--config", str(site.config_file), *arguments]
 
 
 @contextmanager

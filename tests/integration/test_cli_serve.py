@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from sqlalchemy import select
 from db.models import ServiceRun
 from identity.office import Office
 from tests.conftest import Site, free_port, run_command, wait_until
+from tests.integration.radius_site import command
 from yuenyan.commands.serve import PROCESSES, reachable
 
 
@@ -26,7 +26,7 @@ class Running:
         self.log = site.data_dir / "test.log"
         self.stream = self.log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "yuenyan.cli", "--config", str(site.config_file), *arguments],
+            command(site, *arguments),
             stdout=self.stream,
             stderr=subprocess.STDOUT,
         )
