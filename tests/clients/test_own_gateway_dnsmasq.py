@@ -117,9 +117,16 @@ def ask(lab: Lab, resolver: str, name: str, kind: int) -> tuple[int, list[str]]:
     with wire:
         wire.settimeout(3)
         wire.connect((resolver, 53))
-        wire.send(struct.pack("!6H", number, 0x100, 1, 0, 0, 0) + question
-                  + struct.pack("!BHH", 0, kind, 1))  # fmt: skip
-        octets = wire.recv(2000)
+        message = struct.pack("!6H", number, 0x100, 1, 0, 0, 0) + question
+        message += struct.pack("!BHH", 0, kind, 1)
+        for copies_left in (2, 1, 0):  # as phones do: a datagram may be lost
+            wire.send(message)
+            try:
+                octets = wire.recv(2000)
+                break
+            except TimeoutError:
+                if not copies_left:
+                    raise
     found, at = [], 12 + len(question) + 5
     for _ in range(struct.unpack_from("!H", octets, 6)[0]):
         kind_found, length = struct.unpack_from("!H6xH", octets, at + 2)
