@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 24
 """No page of a row group of ours is so long, packed or unpacked."""
 
+_LARGEST_GROUP = 1 << 18
+"""Nor has a row group of ours so many rows."""
+
 _TIMES = 3
 """So many of the first of `STORED` are times."""
 
@@ -50,7 +53,8 @@ class Segment:
             OSError: it cannot be read.
         """
         self._library = library
-        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # What is no file must not keep whoever asks waiting.
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             size = os.fstat(self._handle).st_size
             end = size - places.behind(self._read(size - places.FOOTER_END, places.FOOTER_END))
@@ -83,6 +87,8 @@ class Segment:
             low, high = max(first, start), min(end, stop)
             if low >= high:
                 continue
+            if stop - start > _LARGEST_GROUP:
+                raise NotPlaced
             try:
                 low, high = self._of_client(group, client, low - start, high - start)
                 if low == high:
