@@ -7,6 +7,7 @@ manifest is long. Whatever is not as it should be is left to that, which can say
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from common import plain_json
 from traffic.archive.index_form import (
@@ -76,9 +77,13 @@ class Glance:
         self._spans: list[tuple[int, ...]] = []
         self._manifest = os.open(f"{archive}/manifest.jsonl", _FLAGS)
         try:
-            size = os.fstat(self._manifest).st_size
+            stat = os.fstat(self._manifest)
+            if not S_ISREG(stat.st_mode):
+                raise NotAtAGlance
+            size = stat.st_size
             covered = self._open_index(archive) if size > UNINDEXED_OCTETS else 0
-            if size - covered > UNINDEXED_OCTETS:
+            # Twice: the index is extended once an hour, and nobody need wait for that.
+            if size - covered > 2 * UNINDEXED_OCTETS:
                 raise NotAtAGlance
             rest = _exactly(self._manifest, size - covered, covered)
             self._rest = rest[: rest.rfind(b"\n") + 1].split(b"\n")[:-1]

@@ -202,6 +202,13 @@ def test_too_much_that_no_index_covers_is_left_to_who_extends_it(
         Glance(str(archive))
 
 
+def test_a_pipe_in_place_of_the_manifest_is_no_empty_one(archive: Path) -> None:
+    (archive / "manifest.jsonl").unlink()
+    os.mkfifo(archive / "manifest.jsonl")
+    with pytest.raises(NotAtAGlance):
+        Glance(str(archive))
+
+
 def test_spans_that_hide_a_segment_are_noticed_by_verification(archive: Path) -> None:
     path = archive / NAME
     octets = path.read_bytes()
