@@ -144,11 +144,11 @@ def _read(path: str) -> bytes:
 
 def _believed(path: str) -> bytes:
     """The octets of a file that nobody but root and this user can have written."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         stat = os.fstat(handle)
-        if stat.st_uid not in (0, os.geteuid()) or stat.st_mode & 0o022:
-            raise ValueError("others may write it")
+        if stat.st_uid not in (0, os.geteuid()) or stat.st_mode & 0o022 or stat.st_nlink != 1:
+            raise ValueError("others may write it, or have put it there")
         return os.read(handle, _LARGEST)
     finally:
         os.close(handle)

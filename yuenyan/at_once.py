@@ -41,8 +41,9 @@ def answer(words: Sequence[str]) -> str | None:
             _number(options.get("--offset"), 0, 0),
         )
         return answer_at_once(known, question, ACTOR, operator().noted)
-    except (NotPlain, NetAccessError, OSError, ArithmeticError, LookupError, ValueError):
-        # Whoever reads the whole command does it all again, and says what went wrong.
+    except (NotPlain, NetAccessError, OSError, ArithmeticError, LookupError, ValueError, TypeError):
+        # The last is for what somebody altered. Whoever reads the whole command does it all
+        # again, and says what went wrong.
         return None
 
 

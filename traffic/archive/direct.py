@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 24
 """No page of a row group of ours is so long, packed or unpacked."""
 
+_TAIL_OCTETS = 1 << 15
+"""Footer and places of a segment of some thousand flows are no longer than this."""
+
+_LARGEST_GROUP = 1 << 18
+"""Nor has a row group of ours so many rows."""
+
 _TIMES = 3
 """So many of the first of `STORED` are times."""
 
-_DAMAGE = (IndexError, ValueError, OverflowError, struct.error)
+_DAMAGE = (IndexError, ValueError, TypeError, OverflowError, struct.error)
 
 Row = tuple[int | str, ...]
 Client = tuple[int, int, int]
@@ -50,16 +56,19 @@ class Segment:
             OSError: it cannot be read.
         """
         self._library = library
-        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # What is no file must not keep whoever asks waiting.
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             size = os.fstat(self._handle).st_size
-            end = size - places.behind(self._read(size - places.FOOTER_END, places.FOOTER_END))
-            mark = self._read(end - places.MARK_OCTETS, places.MARK_OCTETS)
+            self._tail_at = max(0, size - _TAIL_OCTETS)
+            self._tail = os.pread(self._handle, _TAIL_OCTETS, self._tail_at)
+            end = size - places.behind(self._at_end(size - places.FOOTER_END, places.FOOTER_END))
+            mark = self._at_end(end - places.MARK_OCTETS, places.MARK_OCTETS)
             length = places.length_before(mark)
             if not length:
                 raise NotPlaced
             try:
-                self.places = Places(self._read(end - places.MARK_OCTETS - length, length))
+                self.places = Places(self._at_end(end - places.MARK_OCTETS - length, length))
             except _DAMAGE as error:
                 raise ArchiveError("archive", f"the places are damaged: {error}") from error
         except BaseException:
@@ -76,13 +85,18 @@ class Segment:
             NotPlaced: a page is of a form that is not read here.
             ArchiveError: a page is damaged.
         """
-        first, end = self.places.near(client)
+        try:
+            first, end = self.places.near(client)
+        except _DAMAGE as error:
+            raise ArchiveError("archive", f"the places are damaged: {error}") from error
         starts = self.places.starts
         for group, start in enumerate(starts):
             stop = starts[group + 1] if group + 1 < len(starts) else self.places.rows
             low, high = max(first, start), min(end, stop)
             if low >= high:
                 continue
+            if stop - start > _LARGEST_GROUP:
+                raise NotPlaced
             try:
                 low, high = self._of_client(group, client, low - start, high - start)
                 if low == high:
@@ -107,6 +121,9 @@ class Segment:
         for name, wanted in zip(SORT_KEY, client, strict=True):
             if low == high:
                 break
+            chunk = self._chunk(group, name)
+            if chunk.encoding == DICTIONARY and wanted not in list(self._dictionary(chunk)):
+                return low, low
             values = self._values(group, name, low, high)
             if values[0] == wanted == values[-1]:
                 continue
@@ -118,11 +135,9 @@ class Segment:
 
     def _values(self, group: int, name: str, low: int, high: int) -> Sequence[int | str]:
         """The values of a column in the rows `low` to `high` of a group, the latter left out."""
-        chunk = self.places.chunk(group, name)
+        chunk = self._chunk(group, name)
         if chunk.encoding == CONSTANT:
             return (chunk.dictionary_offset,) * (high - low)
-        if max(chunk.unpacked, chunk.dictionary_unpacked) > _LARGEST:
-            raise UnknownPage("a page too long to be ours")
         page = self._library.whole(self._read(chunk.offset, chunk.packed), chunk.unpacked)
         if chunk.encoding == DICTIONARY:
             row, position = self.places.run(chunk, low)
@@ -136,6 +151,12 @@ class Segment:
             raise UnknownPage("plain texts")
         return page[chunk.skip :].cast("I" if chunk.width == 4 else "Q")[low:high].tolist()
 
+    def _chunk(self, group: int, name: str) -> places.Chunk:
+        chunk = self.places.chunk(group, name)
+        if max(chunk.unpacked, chunk.dictionary_unpacked) > _LARGEST:
+            raise UnknownPage("a page too long to be ours")
+        return chunk
+
     def _dictionary(self, chunk: places.Chunk) -> Sequence[int | str]:
         packed = self._read(chunk.dictionary_offset, chunk.dictionary_packed)
         octets = self._library.whole(packed, chunk.dictionary_unpacked)
@@ -147,6 +168,13 @@ class Segment:
             texts.append(str(octets[position + 4 : end], "utf-8"))
             position = end
         return texts
+
+    def _at_end(self, offset: int, length: int) -> bytes:
+        """The same as `_read`, mostly without asking the system again."""
+        begin = offset - self._tail_at
+        if begin < 0 or length > len(self._tail) - begin:
+            return self._read(offset, length)
+        return self._tail[begin : begin + length]
 
     def _read(self, offset: int, length: int) -> bytes:
         if offset < 0 or length > _LARGEST:

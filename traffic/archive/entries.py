@@ -18,7 +18,7 @@ GENESIS = "0" * 64
 
 _FIELDS: frozenset[str]
 
-_OPTIONAL = frozenset({"origin", "removed", "rows"})
+_OPTIONAL = frozenset({"origin", "removed", "rows", "clock"})
 """Left out where empty: lines older than these fields keep their hash."""
 
 
@@ -31,6 +31,16 @@ class GapNote:
     to_ms: int
     lost: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockNote:
+    """What a segment holds on the clock of the machine that wrote it; microseconds."""
+
+    at_ms: int
+    state: str
+    offset_us: int | None
+    error_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,9 @@ class Entry:
     rows: str = ""
     """Database rows whose digest is `sha256`, such as `audit_event:1-5000`; they lie in the
     database still. Not in the line if empty."""
+    clock: tuple[ClockNote, ...] = ()
+    """The samples in it of this machine's clock, oldest first, so that a question need not open
+    it. Not in the line if empty."""
     part: int = 1
     parts: int = 1
     """Lines of one decoding go together: all of them, or none."""
@@ -136,6 +149,7 @@ def decode_entry(line: bytes, number: int) -> Entry:
         tree["spools"] = tuple(tree["spools"])
         tree["removed"] = tuple(tree.get("removed", ()))
         tree["gaps"] = tuple(GapNote(**gap) for gap in tree["gaps"])
+        tree["clock"] = tuple(ClockNote(**note) for note in tree.get("clock", ()))
         return Entry(**tree)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         place = f"line {number}" if number >= 0 else f"line {-number} from the end"
@@ -151,6 +165,8 @@ def _tree(entry: Entry) -> dict[str, object]:
             tree[name] = value
     if entry.gaps:
         tree["gaps"] = [asdict(gap) for gap in entry.gaps]
+    if entry.clock:
+        tree["clock"] = [asdict(note) for note in entry.clock]
     return tree
 
 

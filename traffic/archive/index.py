@@ -16,6 +16,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.errors import ArchiveError, BackendUnavailable
 from traffic.archive.entries import Entry, decode_entry
+from traffic.archive.index_form import (
+    COUNT,
+    MAGIC,
+    NO_GAP,
+    NOTHING,
+    SPANNED,
+    STEP,
+    length,
+)
+from traffic.archive.index_form import NAME as NAME
+from traffic.archive.index_form import UNINDEXED_OCTETS as UNINDEXED_OCTETS
 from traffic.archive.lines import Lines
 from traffic.archive.manifest import ELSEWHERE, Manifest, unfinished
 
@@ -25,15 +36,9 @@ if TYPE_CHECKING:
 
     Table = npt.NDArray[np.void]
 
-NAME = "manifest.index"
-
-UNINDEXED_OCTETS = 1 << 20
-"""So much of the manifest is decoded line by line: 1,500 lines, 50 ms."""
-
 _PIECE = 4_096
 """Lines compared, or taken into the table, at once."""
 
-_MAGIC = b"yuenyan-index-1\n"
 _ROW = [
     ("offset", "<i8"),
     ("octets", "<i4"),
@@ -46,7 +51,7 @@ _ROW = [
     ("gap_min", "<i8"),
     ("gap_max", "<i8"),
 ]
-_NO_GAP = -(1 << 62)
+"""`traffic.archive.index_form.ROW`, as numpy has it."""
 
 
 class ManifestIndex:
@@ -56,6 +61,8 @@ class ManifestIndex:
         self._manifest = Manifest(archive)
         self._path = archive / NAME
         self._table: Table | None = None
+        self._spans = b""
+        """What the index on the disk says of each 256 rows of the table."""
         self._rest: list[Entry] = []
         """Lines after those of the table."""
         self._removed: frozenset[str] | None = None
@@ -124,7 +131,7 @@ class ManifestIndex:
         if self._table is not None:
             table = self._table
             wanted = (table["gap_min"] <= to_ms) & (table["gap_max"] >= from_ms)
-            found.extend(self._lines(table, wanted & (table["gap_max"] > _NO_GAP)))
+            found.extend(self._lines(table, wanted & (table["gap_max"] > NO_GAP)))
         return found + [entry for entry in self._rest if entry.gaps]
 
     def _load(self) -> None:
@@ -158,14 +165,19 @@ class ManifestIndex:
 
         with suppress(OSError, ValueError, IndexError):
             with self._path.open("rb") as stream:
-                if stream.read(len(_MAGIC)) != _MAGIC:
+                if stream.read(len(MAGIC)) != MAGIC:
                     return None, 0
                 last = stream.readline(1 << 20)
-                table = np.frombuffer(stream.read(), np.dtype(_ROW))
+                octets = stream.read()
+            (count,) = COUNT.unpack_from(octets) if len(octets) >= COUNT.size else (0,)
+            if COUNT.size + length(count) != len(octets):
+                return None, 0
+            table = np.frombuffer(octets, np.dtype(_ROW), count, COUNT.size)
             offset = int(table["offset"][-1])
             manifest.seek(offset)
             # Every line names the hash of the one before: this one stands for all of them.
             if last.endswith(b"\n") and manifest.read(len(last)) == last:
+                self._spans = octets[COUNT.size + table.nbytes :]
                 return table, offset + len(last)
         return None, 0
 
@@ -191,11 +203,13 @@ class ManifestIndex:
         if not last:
             return
         self._table = table = np.concatenate(pieces)
+        self._spans = _spans(table)
         aside = self._path.with_name(f"{NAME}.{os.getpid()}")
         with suppress(OSError):
             with aside.open("wb") as stream:
-                stream.write(_MAGIC + last + b"\n")
+                stream.write(MAGIC + last + b"\n" + COUNT.pack(len(table)))
                 stream.write(table.view(np.uint8).data)
+                stream.write(self._spans)
             aside.rename(self._path)
         with suppress(OSError):
             aside.unlink(missing_ok=True)
@@ -229,7 +243,7 @@ def agrees(archive: Path) -> bool:
             return False
         place += len(some)
         offset += sum(map(len, some)) + len(some)
-    return place == len(table)
+    return place == len(table) and index._spans == _spans(table)
 
 
 def _rows(
@@ -246,7 +260,22 @@ def _rows(
             bool(entry.nat_events),
             entry.active_min_ms,
             entry.active_max_ms,
-            min((gap.from_ms for gap in entry.gaps), default=_NO_GAP),
-            max((gap.to_ms for gap in entry.gaps), default=_NO_GAP),
+            min((gap.from_ms for gap in entry.gaps), default=NO_GAP),
+            max((gap.to_ms for gap in entry.gaps), default=NO_GAP),
         )
         offset += octets
+
+
+def _spans(table: Table) -> bytes:
+    """What any of each 256 rows may be wanted for, as `traffic.archive.index_form.SPAN` has it."""
+    import numpy as np
+
+    starts = np.arange(0, len(table), STEP)
+    masks = [table["has_path"] & (table["kind"] == kind.encode()) for kind in SPANNED]
+    spans: list[npt.NDArray[np.int64]] = []
+    for mask, name in (*((one, "active") for one in masks), (table["gap_max"] > NO_GAP, "gap")):
+        first = np.where(mask, table[f"{name}_min"], NOTHING[0])
+        last = np.where(mask, table[f"{name}_max"], NOTHING[1])
+        spans += [np.minimum.reduceat(first, starts), np.maximum.reduceat(last, starts)]
+    spans.append(np.add.reduceat(table["removes"].astype(np.int64), starts))
+    return np.stack(spans, axis=1).astype("<i8").tobytes()

@@ -137,6 +137,9 @@ GAP = Kind(
     ("from_at",),
 )
 
+THIS_MACHINE = "this-machine"
+"""The `source` of a row of `clock` that is about the clock of the machine that wrote it."""
+
 CLOCK = Kind(
     "clock",
     {

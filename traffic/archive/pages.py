@@ -21,6 +21,9 @@ DELTAS_MINI = 256
 """How DuckDB packs deltas: so many in a block, so many in each of its eight parts."""
 
 
+_LONGEST_SHIFT = 63
+
+
 class UnknownPage(ValueError):  # noqa: N818 - nothing is wrong with it; somebody else reads it
     """The page is of a form that is not read here."""
 
@@ -29,6 +32,8 @@ def varint(octets: Octets, position: int) -> tuple[int, int]:
     """(an unsigned LEB128 number, where the next octet is)."""
     value = shift = 0
     while True:
+        if shift > _LONGEST_SHIFT:
+            raise UnknownPage("a number of more than 64 bits")
         octet = octets[position]
         position += 1
         value |= (octet & 0x7F) << shift

@@ -8,6 +8,7 @@ it a segment is read by way of its footer, which takes longer. Pure: octets in, 
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left, bisect_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Places:
         (length,) = struct.unpack_from("<I", octets, position)
         position += 4
         names = octets[position : position + length].decode().split("\n")
-        self._number = {name: number for number, name in enumerate(names)}
+        self._number = dict(zip(names, range(len(names)), strict=True))
         position += length
         self.starts = struct.unpack_from(f"<{groups}Q", octets, position)
         """The first row of each row group."""
@@ -113,15 +114,16 @@ class Places:
         self._octets = octets
         self._chunks = position
         position += _CHUNK.size * groups * self._columns
-        view = memoryview(octets)
-        count = -(-self.rows // STEP)
-        self._noted: dict[str, Sequence[int]] = {}
+        self._count = -(-self.rows // STEP)
+        self._noted: dict[str, tuple[int, int]] = {}
+        """Of a column with noted values: where they stand, octets a value."""
         for _ in range(noted):
             number, width = _NOTED.unpack_from(octets, position)
             position += _NOTED.size
-            values = view[position : position + width * count]
-            self._noted[names[number]] = values.cast("I" if width == 4 else "Q")
-            position += width * count
+            if width not in (4, 8):
+                raise ValueError("its noted values are of no width")
+            self._noted[names[number]] = position, width
+            position += width * self._count
         self._runs = position
 
     def chunk(self, group: int, name: str) -> Chunk:
@@ -137,25 +139,36 @@ class Places:
 
     def noted(self, name: str, group: int) -> Sequence[int]:
         """The values of a column at each 256th row, from the first of a row group on."""
-        return self._noted[name][self.starts[group] // STEP :]
+        return self._values(name)[self.starts[group] // STEP :]
 
     def near(self, key: tuple[int, int, int]) -> tuple[int, int]:
         """(first, end) of the rows that a client's can only be among."""
-        noted = [self._noted.get(name) for name in SORT_KEY]
-        count = -(-self.rows // STEP)
+        first4 = SORT_KEY[0]
+        if key[0] and first4 in self._noted:  # IPv4: nothing else tells two clients apart
+            values4 = self._values(first4)
+            first, end = bisect_left(values4, key[0]), bisect_right(values4, key[0])
+            return max(0, first - 1) * STEP, min(end * STEP, self.rows)
+        noted = [self._values(name) if name in self._noted else None for name in SORT_KEY]
 
         def at(step: int) -> tuple[int, ...]:
             return tuple(0 if values is None else values[step] for values in noted)
 
-        low, high = 0, count
+        low, high = 0, self._count
         while low < high:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if at(middle) < key else (low, middle)
-        first, high = low, count
+        first, high = low, self._count
         while low < high:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if at(middle) <= key else (low, middle)
         return max(0, first - 1) * STEP, min(low * STEP, self.rows)
+
+    def _values(self, name: str) -> Sequence[int]:
+        position, width = self._noted[name]
+        values = memoryview(self._octets)[position : position + width * self._count]
+        if len(values) != width * self._count:
+            raise ValueError("it ends in noted values")
+        return values.cast("I" if width == 4 else "Q")
 
 
 def encode(

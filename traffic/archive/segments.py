@@ -26,9 +26,9 @@ from traffic.decoders.fields import Array
 if TYPE_CHECKING:
     import duckdb
 
-ROW_GROUP = 20_480
-"""Rows a group. A page is unpacked whole for the few rows of a client in it, so groups are small.
-Measured: with the places, files are four hundredths larger than with groups of 122,880 rows."""
+ROW_GROUP = 40_960
+"""Rows a group. A page is unpacked whole for the few rows of a client in it, so groups are small;
+each group costs who scans all of them. Measured in docs/decisions/0031-flows-at-once.md."""
 
 DICTIONARY_LIMIT = 3_000
 """Distinct values a row group. Real traffic repeats its servers and gains by a dictionary;

@@ -18,9 +18,9 @@ import numpy as np
 from common import clock
 from common.errors import ArchiveError
 from traffic.archive import duck
-from traffic.archive.entries import Entry
+from traffic.archive.entries import ClockNote, Entry
 from traffic.archive.index import ManifestIndex
-from traffic.archive.kinds import KINDS, TIME, Kind
+from traffic.archive.kinds import CLOCK, KINDS, THIS_MACHINE, TIME, Kind
 from traffic.archive.manifest import Manifest
 from traffic.archive.segments import digest_and_sync, sync_directory
 
@@ -196,6 +196,7 @@ class TableArchive:
             active_min_ms=min(received),
             active_max_ms=max(received),
             origin=origin,
+            clock=_own_clock(rows) if kind is CLOCK else (),
             written_ms=clock.unix_nanoseconds() // 1_000_000,
         )
 
@@ -244,6 +245,20 @@ def _cast(name: str, type_: str) -> str:
     if type_ == TIME:
         return f"make_timestamp_ms({name}::BIGINT)::TIMESTAMP_MS"
     return f"{name}::{type_}"
+
+
+def _own_clock(rows: Sequence[Row]) -> tuple[ClockNote, ...]:
+    """What rows of the kind `clock` say of this machine, oldest first."""
+    return tuple(
+        ClockNote(
+            at_ms=int(row["received_at"]),
+            state=str(row["state"]),
+            offset_us=row.get("offset_us"),
+            error_us=row.get("error_us"),
+        )
+        for row in sorted(rows, key=lambda row: int(row["received_at"]))
+        if row["source"] == THIS_MACHINE
+    )
 
 
 def _by_hour(rows: Sequence[Row]) -> Iterator[tuple[datetime, list[Row]]]:

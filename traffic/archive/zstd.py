@@ -18,9 +18,11 @@ class Decompressor:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         library.ZSTD_createDCtx.restype = ctypes.c_void_p
-        self._context = ctypes.c_void_p(library.ZSTD_createDCtx())
         self._free = library.ZSTD_freeDCtx
         self._free.argtypes = (ctypes.c_void_p,)
+        self._context = ctypes.c_void_p(library.ZSTD_createDCtx())
+        if not self._context:
+            raise OSError("no memory for zstd")
         self._decompress = library.ZSTD_decompressDCtx
         self._decompress.argtypes = (
             ctypes.c_void_p,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from common.config import Config
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import CLOCK
 from traffic.archive.tables import Found, TableArchive
+from traffic.clock.bound import Reading, error_us
 from traffic.clock.judgement import State, Verdict
 from traffic.clock.sampling import EQUIPMENT, THIS_MACHINE
 from traffic.moments import from_milliseconds, to_milliseconds
@@ -19,15 +19,7 @@ from traffic.moments import from_milliseconds, to_milliseconds
 FRESH = timedelta(hours=2)
 """A sample is taken each hour; an older one says nothing about now."""
 
-AROUND = timedelta(minutes=90)
-"""The samples before and after a moment both count, also when one of them came late."""
-
-FAR = timedelta(days=7)
-"""So far a step is looked for when no good sample comes before it."""
-
 ROWS = 50_000
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +98,7 @@ def measured_error(
 ) -> timedelta:
     """How wrong this machine's clock may have been between two moments, as far as it was measured.
 
-    The greatest bound of the samples around, and every step among them. Where no good sample
-    stands between the moments and a step, the clock may have been wrong by that step all along,
-    up to a week. Zero where nothing was measured: what is assumed then is the asker's business.
+    Zero where nothing was measured.
 
     Args:
         index: of the manifest, which whoever asks has read already.
@@ -116,48 +106,27 @@ def measured_error(
     Raises:
         ArchiveError: a segment cannot be read.
     """
-    low, high = to_milliseconds(from_at), to_milliseconds(to_at)
-    around, far = AROUND // _MILLISECOND, FAR // _MILLISECOND
     if not index.holds(CLOCK.name):
         return timedelta(0)
     archive = TableArchive(config.data_dir / "archive", "reader")
 
-    def read(begin: int, end: int) -> list[Found]:
+    def read(begin: int, end: int) -> list[Reading]:
         own = [THIS_MACHINE]
-        return archive.read(
+        found = archive.read(
             CLOCK, "source = ?", own, from_ms=begin, to_ms=end, limit=ROWS, among=index
         )
+        return [_reading(one) for one in found]
 
-    rows = read(low - around, high + around)
-    bounds = [
-        abs(int(one.values["offset_us"])) + int(one.values["error_us"])
-        for one in rows
-        if one.values["offset_us"] is not None and one.values["error_us"] is not None
-    ]
-    steps = sum(_step_us(one) for one in rows)
-    if not any(_is_good(one) and one.values["received_at"] >= high for one in rows):
-        steps += _steps_until_good(read(high + around + 1, high + far))
-    if not any(_is_good(one) and one.values["received_at"] <= low for one in rows):
-        steps += _steps_until_good(reversed(read(low - far, low - around - 1)))
-    return timedelta(microseconds=max([0, *bounds]) + steps)
+    low, high = to_milliseconds(from_at), to_milliseconds(to_at)
+    return timedelta(microseconds=error_us(read, low, high))
 
 
-def _steps_until_good(rows: Iterable[Found]) -> int:
-    """The steps among `rows` before the first good sample, in microseconds."""
-    steps = 0
-    for one in rows:
-        if _is_good(one):
-            break
-        steps += _step_us(one)
-    return steps
-
-
-def _is_good(found: Found) -> bool:
-    return bool(found.values["state"] == State.SYNCHRONISED)
-
-
-def _step_us(found: Found) -> int:
-    return abs(int(found.values["offset_us"] or 0)) if found.values["state"] == State.STEP else 0
+def _reading(found: Found) -> Reading:
+    values = found.values
+    offset, error = (
+        None if one is None else int(one) for one in (values["offset_us"], values["error_us"])
+    )
+    return Reading(values["received_at"], values["state"], offset, error)
 
 
 def _verdict(found: Found) -> Verdict:

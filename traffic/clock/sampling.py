@@ -16,6 +16,7 @@ from common.config import Config
 from common.config_office import Clock
 from db.engine import Database
 from traffic.archive.kinds import CLOCK
+from traffic.archive.kinds import THIS_MACHINE as THIS_MACHINE
 from traffic.archive.tables import Row, TableArchive
 from traffic.clock.chrony import ask_chrony
 from traffic.clock.equipment import EquipmentClock, EquipmentState, find_equipment_clocks
@@ -24,7 +25,6 @@ from traffic.clock.ntp import Measurement
 from traffic.clock.sntp import ask_servers
 from traffic.moments import to_milliseconds
 
-THIS_MACHINE = "this-machine"
 EQUIPMENT = "equipment:"
 
 

@@ -8,7 +8,6 @@ can do without, and must stay so.
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +15,8 @@ from common import plain_json
 from common.clock import utc_now
 from common.local_time import LocalTime
 from traffic.archive import direct, zstd
+from traffic.archive.glance import Glance, NotAtAGlance
+from traffic.clock.bound import Reading, error_us
 from traffic.lookup import missing
 from traffic.lookup.flows_answer import flows_answer, reading_detail
 from traffic.lookup.spans import CLOCK_ERROR_MS, Window
@@ -25,23 +26,10 @@ from traffic.moments import to_milliseconds
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from common.config_known import Known
 
-LONGEST_MANIFEST = 1 << 20
-"""A longer one has an index, whose reader is not loaded here."""
-
-_CLOCK = "clock"
-_MEASURED = f'"kind":"{_CLOCK}"'.encode()
-_LINE = frozenset(
-    (
-        *("seq", "kind", "node", "path", "sha256", "records", "octets", "lateral", "inside"),
-        *("received_min_ms", "received_max_ms", "active_min_ms", "active_max_ms", "nat_events"),
-        *("spools", "state", "gaps", "part", "parts", "written_ms", "prev", "hash"),
-    )
-)
-_OPTIONAL = frozenset(("origin", "removed", "rows"))
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class NotPlain(Exception):  # noqa: N818 - nothing is wrong
@@ -88,17 +76,27 @@ def answer_at_once(
             traffic.lookup.flows.
     """
     started = time.monotonic()
-    window = question.window.widened(timedelta(milliseconds=CLOCK_ERROR_MS))
     now = utc_now()
     library = zstd.library()
-    edge = now - timedelta(days=known.retention_days)
-    if library is None or known.second_person or window.from_at < edge:
+    if library is None or known.second_person:
         raise NotPlain
     if not any(_holds(prefix, question.four) for prefix in known.inside):
         raise NotPlain
     archive = f"{known.data_dir}/archive"
-    span = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
-    paths, notes = _manifest(archive, known.inside_digest, *span)
+    try:
+        lines = Glance(archive)
+        try:
+            clock_error = _clock_error(lines, question.window)
+            window = question.window.widened(clock_error)
+            span = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
+            paths = _paths(lines, known.inside_digest, *span)
+            notes = lines.gaps(span[0], to_milliseconds(window.to_at + missing.EXPORT_DELAY))
+        finally:
+            lines.close()
+    except NotAtAGlance as error:
+        raise NotPlain from error
+    if window.from_at < now - timedelta(days=known.retention_days):
+        raise NotPlain
     store = SqliteStore(known.database)
     local = LocalTime(known.zone)
     local.begin()
@@ -129,7 +127,7 @@ def answer_at_once(
             gaps=missing.distinct(gaps),
             pending=pending,
             warnings=(),
-            clock_error_ms=CLOCK_ERROR_MS,
+            clock_error_ms=-(-clock_error // _MILLISECOND),
             confidentiality=known.named,
             local=local.of,
             text=local.text,
@@ -146,41 +144,40 @@ def answer_at_once(
         store.close()
 
 
-def _manifest(
-    archive: str, inside: str, from_ms: int, to_ms: int
-) -> tuple[list[str], list[dict[str, Any]]]:
-    """(segments of flows that may hold something of the span, the notes of gaps).
+def _clock_error(lines: Glance, asked: Window) -> timedelta:
+    """What traffic.lookup.clock_error says, by the notes of the lines of clock segments.
 
     Raises:
-        NotPlain: it is long, or a segment's sort key does not find every flow of a client, or
-            clocks were measured.
+        NotPlain: a line from before there were such notes.
     """
-    with open(f"{archive}/manifest.jsonl", "rb") as stream:  # noqa: PTH123
-        if os.fstat(stream.fileno()).st_size > LONGEST_MANIFEST:
-            raise NotPlain
-        octets = stream.read()
-    if _MEASURED in octets:
-        raise NotPlain
-    paths, notes, removed = [], [], set()
-    tree: dict[str, Any] = {"part": 1, "parts": 1}
-    for line in octets[: octets.rfind(b"\n") + 1].decode().split("\n")[:-1]:
-        tree = plain_json.loads(line)
-        if tree.keys() - _OPTIONAL != _LINE:
-            raise NotPlain
-        notes += tree["gaps"]
-        removed.update(tree.get("removed", ()))
-        if (
-            tree["kind"] == "flow"
-            and tree["path"]
-            and tree["active_min_ms"] <= to_ms
-            and tree["active_max_ms"] >= from_ms
-        ):
-            if tree["lateral"] or tree["inside"] != inside:
+
+    def read(from_ms: int, to_ms: int) -> list[Reading]:
+        found = []
+        for line in lines.segments("clock", from_ms, to_ms):
+            if not line.get("clock"):
                 raise NotPlain
-            paths.append(tree["path"])
-    if tree["part"] != tree["parts"]:
-        raise NotPlain  # the last group is not whole
-    return [path for path in paths if path not in removed], notes
+            for number, note in enumerate(line["clock"]):
+                at_ms = note["at_ms"]
+                if from_ms <= at_ms <= to_ms:
+                    reading = Reading(at_ms, note["state"], note["offset_us"], note["error_us"])
+                    found.append((at_ms, line["path"], number, reading))
+        found.sort(key=lambda one: one[:3])
+        return [one[3] for one in found]
+
+    span = to_milliseconds(asked.from_at), to_milliseconds(asked.to_at)
+    return timedelta(microseconds=CLOCK_ERROR_MS * 1000 + error_us(read, *span))
+
+
+def _paths(lines: Glance, inside: str, from_ms: int, to_ms: int) -> list[str]:
+    """Segments of flows that may hold something of the span.
+
+    Raises:
+        NotPlain: the sort key of one does not find every flow of a client.
+    """
+    found = lines.segments("flow", from_ms, to_ms)
+    if any(line["lateral"] or line["inside"] != inside for line in found):
+        raise NotPlain
+    return [line["path"] for line in found]
 
 
 def _four(text: str) -> int:

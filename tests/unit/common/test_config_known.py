@@ -99,6 +99,18 @@ def test_what_others_can_have_written_is_not_believed(
     assert config_known.find(str(file)) is None
 
 
+def test_what_was_linked_there_is_not_believed(file: Path) -> None:
+    remember(file)
+    known = file.parent / "data" / config_known.NAME
+    os.link(known, file.parent / "another")
+    assert config_known.find(str(file)) is None
+    (file.parent / "another").unlink()
+    assert config_known.find(str(file)) is not None
+    known.unlink()
+    os.mkfifo(known, 0o600)
+    assert config_known.find(str(file)) is None
+
+
 def test_a_database_elsewhere_is_not_for_here(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(file)
     monkeypatch.setenv("YUENYAN_DATABASE_URL", "sqlite:////quite/another.db")

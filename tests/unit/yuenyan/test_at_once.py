@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,15 @@ from db.models import AuditEvent
 from tests.conftest import Site
 from tests.unit.traffic.lookup.test_service import archive_flows
 from tests.vectors.flows.datagrams import SECONDS, Flow
+from traffic.archive import glance
+from traffic.archive import index as indexing
 from traffic.archive.entries import Entry, GapNote
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
+from traffic.clock import bound
+from traffic.clock.judgement import State, Verdict
+from traffic.clock.ntp import Measurement
+from traffic.clock.sampling import Sample, store_sample, store_step
 from traffic.lookup import at_once as answering
 from traffic.lookup import flows as asking
 from traffic.lookup.flows import DEFAULT_LIMIT
@@ -191,12 +197,156 @@ def test_a_second_person_is_asked_for_by_the_whole_command(kept: Site) -> None:
     assert readings(kept) == []
 
 
-def test_clocks_that_were_measured_are_read_by_the_whole_command(kept: Site) -> None:
+def good(at: datetime, offset_us: int, error_us: int) -> Sample:
+    own = Verdict(state=State.SYNCHRONISED, method="chrony", offset_us=offset_us, error_us=error_us)
+    told = Measurement(
+        offset_us=10**9, error_us=9, delay_us=8, root_distance_us=3, stratum=1, reference="GNSS"
+    )
+    return Sample(at=at, own=own, servers={"a server that is wrong": told})
+
+
+def unreachable(at: datetime) -> Sample:
+    own = Verdict(state=State.UNREACHABLE, method="sntp", reason="no_server_answered")
+    return Sample(at=at, own=own, servers={})
+
+
+EVENT = datetime.fromtimestamp(SECONDS, UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "steps", "error_ms"),
+    [
+        pytest.param([good(EVENT, -2_500_000, 400_100)], [], 3901, id="one-sample"),
+        pytest.param(
+            [good(EVENT + at * HOUR, 300 * at, 2_000) for at in range(-2, 3)], [], 1003, id="hourly"
+        ),
+        pytest.param([good(EVENT + 40 * HOUR, 10**7, 0)], [], 1000, id="long-after"),
+        pytest.param(
+            [good(EVENT + at * HOUR, 0, 0) for at in (-2, 2)], [(0.5, 7_000_001)], 8001, id="a-step"
+        ),
+        pytest.param(
+            [unreachable(EVENT + at * HOUR) for at in (-30, -1, 0, 30)],
+            [(-20, -3_000_000), (20, 4_000_000), (-170, 10**9), (170, 10**9)],
+            8000,
+            id="never-reached-with-steps-for-a-week",
+        ),
+    ],
+)
+def test_a_site_whose_clock_was_measured_is_answered_alike(
+    kept: Site, samples: list[Sample], steps: list[tuple[float, int]], error_ms: int
+) -> None:
+    for sample in samples:
+        store_sample(kept.config, "node", sample)
+    for hours, step_us in steps:
+        store_step(kept.config, "node", EVENT + hours * HOUR, step_us)
+    begin, end = period(10, -4)
+    asked = words(kept, **{"from": begin, "to": end})
+    quick = at_once.answer(asked)
+    assert quick is not None
+    whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
+    assert without_clock(quick) == whole
+    assert whole["clock_error_ms"] == error_ms
+    assert bool(whole["flows"]) == (error_ms > 2000)
+    first, second = readings(kept)
+    assert first == second
+
+
+def test_samples_that_their_line_does_not_tell_of_are_read_by_the_whole_command(
+    kept: Site,
+) -> None:
+    store_sample(kept.config, "node", good(EVENT, 2_000_000, 0))
+    manifest = Manifest(kept.data_dir / "archive")
+    *before, last = manifest.entries()
+    manifest.path.unlink()
+    with manifest.locked():
+        manifest.append(before)
+        manifest.append([replace(last, clock=())])  # as lines were before they told
+    asked = words(kept)
+    assert at_once.answer(asked) is None
+    assert readings(kept) == []
+    whole = kept.yuenyan(*asked[2:])
+    assert without_clock(whole.stdout)["clock_error_ms"] == 3000
+
+
+def test_samples_that_were_purged_no_longer_count(kept: Site) -> None:
+    store_sample(kept.config, "node", good(EVENT, 2_000_000, 0))
     manifest = Manifest(kept.data_dir / "archive")
     with manifest.locked():
-        manifest.append([Entry(kind="clock", node="node", path="clock/x.parquet")])
+        purged = tuple(one.path for one in manifest.entries() if one.kind == "clock")
+        manifest.append([Entry(kind="purge", node="node", removed=purged)])
+    asked = words(kept)
+    quick = at_once.answer(asked)
+    assert quick is not None
+    whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
+    assert without_clock(quick) == whole
+    assert whole["clock_error_ms"] == 1000
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_site_that_has_run_for_long_is_answered_alike(
+    kept: Site, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Six hundred lines, an index, and lines that came after it."""
+    store_sample(kept.config, "node", good(EVENT, -2_500_000, 400_100))
+    monkeypatch.setattr(indexing, "UNINDEXED_OCTETS", 5_000)
+    monkeypatch.setattr(glance, "UNINDEXED_OCTETS", 5_000)
+    manifest = Manifest(kept.data_dir / "archive")
+    base = SECONDS * 1000
+    note = GapNote(source="192.0.2.9", from_ms=base, to_ms=base + 1000, lost=1, reason="sequence")
+    other = [
+        Entry(
+            kind="flow",
+            node="node",
+            path=f"flow/date=2026-06-01/hour=00/node-{number}.parquet",
+            active_min_ms=base + (100 + number) * 86_400_000,
+            active_max_ms=base + (101 + number) * 86_400_000,
+            gaps=(note,) if number == 400 else (),
+        )
+        for number in range(600)
+    ]
+    with manifest.locked():
+        manifest.append(other)
+    asked = words(kept)
+    assert at_once.answer(asked) is None, "nobody has made the index yet"
+    whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
+    with manifest.locked():
+        for one in other[:after]:
+            manifest.append([replace(one, path=f"{one.path}.{after}")])
+    quick = at_once.answer(asked)
+    assert quick is not None
+    assert without_clock(quick) == whole
+    assert (len(whole["flows"]), whole["clock_error_ms"]) == (2, 3901)
+    assert "192.0.2.9" in {gap["source"] for gap in whole["gaps"]}
+    first, second = readings(kept)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b'"active_min_ms":1', b'"active_min_ms":"1"'),
+        (b'"gaps":[]', b'"gaps":[1]'),
+        (b'"gaps":[]', b'"gaps":[{}]'),
+        (b'"path":"', b'"path":7,"node":"'),
+        (b'"offset_us":-', b'"offset_us":-1e999,"error":'),
+        (b'"at_ms":', b'"at_ms":null,"at":'),
+    ],
+)
+def test_a_line_that_somebody_altered_is_left_to_who_can_say_so(
+    kept: Site, was: bytes, now: bytes
+) -> None:
+    store_sample(kept.config, "node", good(EVENT, -2_500_000, 400_100))
+    path = kept.data_dir / "archive" / "manifest.jsonl"
+    octets = path.read_bytes()
+    assert was in octets
+    path.write_bytes(octets.replace(was, now))
     assert at_once.answer(words(kept)) is None
     assert readings(kept) == []
+
+
+def test_the_states_of_a_clock_are_those_that_are_stored() -> None:
+    assert (bound.GOOD, bound.STEP) == (State.SYNCHRONISED, State.STEP)
 
 
 def test_a_group_that_is_not_whole_is_left_to_who_knows_groups(kept: Site) -> None:
@@ -229,11 +379,6 @@ def test_nothing_is_shown_when_the_reading_cannot_be_recorded(kept: Site) -> Non
     assert at_once.answer(words(kept)) is None
     Path(kept.config.database_url.removeprefix("sqlite:///")).unlink()
     assert at_once.answer(words(kept)) is None
-
-
-def test_the_lines_of_a_manifest_are_those_that_entries_write() -> None:
-    line = set(asdict(Entry(kind="flow", node="node")))
-    assert line == answering._LINE | answering._OPTIONAL
 
 
 def test_the_options_and_the_limit_are_those_of_the_command() -> None:

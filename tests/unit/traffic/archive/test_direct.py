@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -220,4 +222,40 @@ def test_what_is_cut_off_is_an_error(tmp_path: Path, length: int) -> None:
     octets = (tmp_path / PATH).read_bytes()
     (tmp_path / PATH).write_bytes(octets[:length])
     with pytest.raises((direct.NotPlaced, ArchiveError)):
+        by_places(tmp_path, "10.0.0.3", *EVER)
+
+
+def forged(octets: bytes, change: Callable[[bytearray, int], None]) -> bytes:
+    """A segment whose places `change` has altered, told where they begin."""
+    end = len(octets) - places.behind(octets[-places.FOOTER_END :]) - places.MARK_OCTETS
+    altered = bytearray(octets)
+    change(altered, end - places.length_before(octets[end : end + places.MARK_OCTETS]))
+    return bytes(altered)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3000 + places.STEP, 1 << 40, (1 << 64) - 1])
+def test_places_that_tell_of_other_rows_never_hide_flows(tmp_path: Path, rows: int) -> None:
+    write(tmp_path, batch(3000))
+
+    def change(altered: bytearray, at: int) -> None:
+        altered[at : at + 8] = rows.to_bytes(8, "little")
+
+    (tmp_path / PATH).write_bytes(forged((tmp_path / PATH).read_bytes(), change))
+    with pytest.raises((ArchiveError, direct.NotPlaced)):
+        by_places(tmp_path, "10.0.1.20", *EVER)
+
+
+def test_a_group_of_more_rows_than_any_has_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, batch(3000))
+    monkeypatch.setattr(direct, "_LARGEST_GROUP", 2999)
+    with pytest.raises(direct.NotPlaced):
+        by_places(tmp_path, "10.0.0.3", *EVER)
+
+
+def test_a_pipe_in_place_of_a_segment_keeps_nobody_waiting(tmp_path: Path) -> None:
+    (tmp_path / PATH).parent.mkdir(parents=True)
+    os.mkfifo(tmp_path / PATH)
+    with pytest.raises((ArchiveError, direct.NotPlaced, OSError)):
         by_places(tmp_path, "10.0.0.3", *EVER)

@@ -98,6 +98,12 @@ def test_deltas_are_undone_from_the_nearest_noted_number(bits: int, length: int)
                 assert found == numbers[first:end]
 
 
+def test_a_number_without_end_is_refused_before_it_takes_long() -> None:
+    assert varint(b"\xff" * 9 + b"\x01", 0) == ((1 << 64) - 1, 10)
+    with pytest.raises(UnknownPage):
+        varint(b"\x80" * 11, 0)
+
+
 def test_blocks_of_another_size_are_not_read_here() -> None:
     with pytest.raises(UnknownPage):
         deltas(bytes((0x80, 1, 4, 5, 0)), 0, [0], 0, 1, 255)
