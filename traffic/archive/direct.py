@@ -67,8 +67,11 @@ class Segment:
             length = places.length_before(mark)
             if not length:
                 raise NotPlaced
+            table = self._at_end(end - places.MARK_OCTETS - length, length)
+            if not places.is_whole(table, mark):
+                raise NotPlaced
             try:
-                self.places = Places(self._at_end(end - places.MARK_OCTETS - length, length))
+                self.places = Places(table)
             except _DAMAGE as error:
                 raise ArchiveError("archive", f"the places are damaged: {error}") from error
         except BaseException:

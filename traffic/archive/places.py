@@ -8,6 +8,7 @@ it a segment is read by way of its footer, which takes longer. Pure: octets in, 
 from __future__ import annotations
 
 import struct
+from binascii import crc32
 from bisect import bisect_left, bisect_right
 
 TYPE_CHECKING = False
@@ -35,7 +36,8 @@ _RUN = struct.Struct("<II")
 """First row of a run within its group, its position in the page."""
 _NOTED = struct.Struct("<HH4x")
 """Number of the column, octets a value."""
-_END = struct.Struct("<I8s")
+_END = struct.Struct("<II8s")
+"""Octets of the table, its CRC-32, and the mark."""
 MARK_OCTETS = _END.size
 FOOTER_END = 8
 """Octets of a Parquet file's end: length of the footer, and its own magic."""
@@ -194,7 +196,7 @@ def encode(
         body += [_NOTED.pack(names.index(name), width), values]
     body += [_RUN.pack(*run) for run in runs]
     octets = b"".join(body)
-    return octets + _END.pack(len(octets), MAGIC)
+    return octets + _END.pack(len(octets), crc32(octets), MAGIC)
 
 
 def behind(tail: bytes) -> int:
@@ -204,5 +206,11 @@ def behind(tail: bytes) -> int:
 
 def length_before(mark: bytes) -> int:
     """Octets of the places that end with `mark`, its own not among them; 0: there are none."""
-    length, magic = _END.unpack(mark)
+    length, _, magic = _END.unpack(mark)
     return length if magic == MAGIC else 0
+
+
+def is_whole(octets: bytes, mark: bytes) -> bool:
+    """Whether the places are the ones that were written: they are read without a library's care."""
+    _, checksum, _ = _END.unpack(mark)
+    return crc32(octets) == checksum
