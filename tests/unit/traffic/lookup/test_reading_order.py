@@ -10,8 +10,8 @@ import pytest
 
 from common.metrics import Counters
 from tests.conftest import Site
+from tests.unit.yuenyan.test_at_once import NOW, words
 from tests.unit.yuenyan.test_at_once import kept as kept
-from tests.unit.yuenyan.test_at_once import words
 from tests.vectors.flows.datagrams import (
     TRANSLATED,
     Flow,
@@ -25,6 +25,7 @@ from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.spool import closed_files
 from traffic.lookup import flows, service
+from traffic.lookup.coverage import find_gaps
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_flows_that_are_committed_while_they_are_asked_for_do_not_vanish(
     kept: Site, waiting: CollectorPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = words(kept)[2:]
-    monkeypatch.setattr(flows, "find_gaps", committing(kept, waiting, flows.find_gaps))
+    monkeypatch.setattr(flows, "find_gaps", committing(kept, waiting, find_gaps))
     between = json.loads(kept.yuenyan(*asked).stdout)
     assert 4242 not in [one["src_port"] for one in between["flows"]]
     assert between["pending_until"] is not None
@@ -67,8 +68,8 @@ def test_flows_that_are_committed_while_they_are_asked_for_do_not_vanish(
 def test_what_is_committed_during_a_look_up_is_said_to_be_missing_from_it(
     kept: Site, waiting: CollectorPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "utc_now", flows.utc_now)
-    monkeypatch.setattr(service, "find_gaps", committing(kept, waiting, service.find_gaps))
+    monkeypatch.setattr(service, "utc_now", lambda: NOW)
+    monkeypatch.setattr(service, "find_gaps", committing(kept, waiting, find_gaps))
     begin = words(kept)[words(kept).index("--from") + 1]
     purpose = ("--case", "1", "--reason", "r", "--json")
     found = kept.yuenyan(
