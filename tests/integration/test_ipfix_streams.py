@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import time
@@ -21,11 +22,12 @@ from tests.unit.traffic.decoders.test_ipfix import SIMPLE, simple
 from tests.vectors.flows.captures import captures
 from tests.vectors.flows.ipfix import message, template_set
 from traffic.archive.manifest import Manifest
-from traffic.collectors import streams
+from traffic.collectors import senders, streams
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths
 from traffic.collectors.receiver import Receiver
-from traffic.collectors.records import RecordKind, SpoolRecord, decode_records
+from traffic.collectors.records import RecordKind, SpoolRecord, decode_records, encode_record
+from traffic.collectors.senders import EQUIPMENT, REFUSED_STREAMS, Senders, read_refused
 from traffic.collectors.spool import SpoolWriter, closed_files
 
 pytestmark = pytest.mark.timeout(120)
@@ -37,7 +39,7 @@ SECOND = message(simple(2, 3), sequence=1)
 class Collector:
     """A receiver turned by hand, and the archivist behind it."""
 
-    def __init__(self, folder: Path, **collector: Any) -> None:
+    def __init__(self, folder: Path, *, known: list[str] | None = None, **collector: Any) -> None:
         self.port = free_port()
         tree = {"netflow": [], "ipfix": [], "syslog": [], **collector}
         for name in ("ipfix_tcp", "ipfix_tls"):
@@ -49,7 +51,11 @@ class Collector:
         )
         self.paths.make()
         self.counters = Counters()
-        self.receiver = Receiver(self.config, SpoolWriter(self.paths.spool, 1), self.counters)
+        if known is not None:
+            (self.paths.state / EQUIPMENT).write_text(json.dumps(known))
+        self.senders = Senders(self.config, self.paths.state, REFUSED_STREAMS)
+        writer = SpoolWriter(self.paths.spool, 1)
+        self.receiver = Receiver(self.config, writer, self.counters, self.senders)
 
     def __enter__(self) -> Collector:
         self.receiver.start()
@@ -75,9 +81,9 @@ class Collector:
     def await_counted(self, name: str) -> None:
         wait_until(lambda: (self.stored(), self.counters.get(name))[1] >= 1, 30, name)
 
-    def archived(self, column: str = "src_port") -> list[int]:
+    def archived(self, column: str = "src_port", senders: Senders | None = None) -> list[int]:
         """After the stop: what the archive holds."""
-        archivist = Archivist(self.config, self.paths, self.counters)
+        archivist = Archivist(self.config, self.paths, self.counters, senders)
         archivist.recover()
         if waiting := closed_files(self.paths.spool):
             archivist.consume(waiting)
@@ -173,15 +179,19 @@ def test_a_message_that_never_ends_does_not_hold_its_place(
         wait_until(lambda: collector.messages() == [FIRST[:20]], 30, "what came is not kept")
 
 
-def test_over_tls_both_sides_prove_themselves(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
+def tls_settings(authority: Authority, **more: Any) -> dict[str, Any]:
     issued = authority.issue("collector", dns=["collector.test"])
-    settings = {
+    return {
         "ipfix_tls": True,
-        "ipfix_ca": str(authority.ca),
         "syslog_certificate": str(issued.chain),
         "syslog_private_key": str(issued.key),
+        **more,
     }
+
+
+def test_over_tls_both_sides_prove_themselves(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    settings = tls_settings(authority, ipfix_ca=str(authority.ca))
     context = ssl.create_default_context(cafile=str(authority.ca))
     with Collector(tmp_path / "site", **settings) as collector:
         with (
@@ -206,3 +216,86 @@ def test_over_tls_both_sides_prove_themselves(tmp_path: Path) -> None:
     nothing = {**settings, "ipfix_ca": str(tmp_path / "none.pem")}
     with pytest.raises(ConfigError, match=r"none\.pem"), Collector(tmp_path / "b", **nothing):
         pass
+
+
+def known_to_be_empty(collector: Collector) -> Senders:
+    """The judgement of a site that knows what equipment it has: none."""
+    (collector.paths.state / EQUIPMENT).write_text("[]")
+    return Senders(collector.config, collector.paths.state)
+
+
+def test_what_came_with_a_proven_certificate_is_kept_from_wherever_it_came(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    collector = Collector(tmp_path / "site", **tls_settings(authority, ipfix_ca=str(authority.ca)))
+    elsewhere = socket.inet_pton(socket.AF_INET6, "2001:db8::7")
+    own = authority.issue("exporter")
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    context.load_cert_chain(own.chain, own.key)
+    with (
+        collector,
+        collector.connect() as raw,
+        context.wrap_socket(raw, server_hostname="collector.test") as exporter,
+    ):
+        exporter.sendall(FIRST + SECOND)
+        wait_until(lambda: len(collector.messages()) == 2, 30, "the messages do not arrive")
+    # As it would be from an address that is neither registered nor this machine's.
+    for path in collector.paths.spool.iterdir():
+        records = list(decode_records(memoryview(path.read_bytes())))
+        path.write_bytes(
+            b"".join(encode_record(*one[:4], elsewhere, bytes(one.body)) for one in records)
+        )
+    assert collector.archived(senders=known_to_be_empty(collector)) == [1, 2, 3]
+
+
+def test_without_a_certificate_the_address_is_judged_at_the_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(senders, "THIS_MACHINE", ("192.0.2.1/32",))
+    with (
+        Collector(tmp_path, known=[], ipfix_tcp=True) as collector,
+        collector.connect() as stranger,
+    ):
+        stranger.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            assert stranger.recv(1) == b""
+        collector.await_counted("collector_unknown_exporter")
+        collector.senders.note_refused()
+        assert read_refused(collector.paths.state, 0) == ["127.0.0.1"]
+
+
+def test_who_connects_and_says_nothing_does_not_hold_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_MESSAGE_SECONDS", 1.0)
+    with (
+        Collector(tmp_path, ipfix_tcp=True) as collector,
+        collector.connect() as mute,
+        collector.connect() as exporter,
+    ):
+        exporter.sendall(FIRST)
+        wait_until(lambda: len(collector.messages()) == 1, 30, "the exporter is not heard")
+        mute.settimeout(10)
+        assert mute.recv(1) == b""
+        exporter.sendall(SECOND)
+        wait_until(lambda: len(collector.messages()) == 2, 30, "who has spoken may be silent")
+
+
+def test_handshakes_that_nobody_ends_leave_room_for_who_has_a_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    settings = tls_settings(authority, ipfix_ca=str(authority.ca), ipfix_connections=4)
+    own = authority.issue("exporter")
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    context.load_cert_chain(own.chain, own.key)
+    with Collector(tmp_path / "site", **settings) as collector, contextlib.ExitStack() as held:
+        for number in range(4):
+            held.enter_context(
+                socket.create_connection(
+                    ("127.0.0.1", collector.port), 10, source_address=(f"127.0.0.{number + 2}", 0)
+                )
+            )
+        with (
+            collector.connect() as raw,
+            context.wrap_socket(raw, server_hostname="collector.test") as exporter,
+        ):
+            exporter.sendall(FIRST)
+            wait_until(lambda: collector.messages() == [FIRST], 30, "the exporter finds no place")

@@ -46,7 +46,7 @@ _NFT = """#!/bin/sh
 case "$1 $2" in
   '-f -') cat >"$YUENYAN_TEST/guard" ;;
   'list chains') echo 'chain ndsNET {' ;;
-  'list table') [ -f "$YUENYAN_TEST/guard" ] ;;
+  'list chain') grep -qs "chain $5 {" "$YUENYAN_TEST/guard" ;;
 esac
 """
 _PIDOF = """#!/bin/sh
@@ -336,6 +336,20 @@ def test_while_opennds_is_dead_nobody_passes_and_then_again_who_is_signed_in(
         wait_until(lambda: CLOSED in router.guard(), 20, "openNDS is dead, and everybody passes")
         (router.folder / "json-later").rename(router.folder / "json")
         (router.folder / "dead").unlink()
+        wait_until(lambda: OPEN in router.guard(), 20, "openNDS is back, and nobody passes")
+    finally:
+        running.kill()
+        running.wait(10)
+
+
+def test_a_restart_that_nobody_saw_leaves_nobody_shut_out(router: Router) -> None:
+    assert router.run("close").returncode == 0
+    running = router.start("run")
+    try:
+        wait_until(lambda: OPEN in router.guard(), 20, "it is not open while openNDS works")
+        # As systemd does around a restart that is over before the agent looks again.
+        assert router.run("close").returncode == 0
+        assert CLOSED in router.guard()
         wait_until(lambda: OPEN in router.guard(), 20, "openNDS is back, and nobody passes")
     finally:
         running.kill()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,17 @@ class Translation:
 
 
 class FlowReader:
-    """Reads the flow segments of one archive directory."""
+    """Reads the flow segments of one archive directory.
 
-    def __init__(self, archive: Path, inside: Inside) -> None:
+    Args:
+        waiting_since: when the oldest datagram was received that was not in the archive before
+            this was made.
+    """
+
+    def __init__(
+        self, archive: Path, inside: Inside, waiting_since: datetime | None = None
+    ) -> None:
+        self.waiting_since = waiting_since
         self._archive = archive
         self.inside = inside
         self.index = ManifestIndex(archive)

@@ -54,7 +54,12 @@ KIND = "flow"
 KINDS = (KIND, NAT.name, RAW.name, *(kind.name for kind in LOGGED_KINDS if kind is not NAT))
 """What a spool file may hold; all of one batch is one commit."""
 
-_FLOWS = {Listener.NETFLOW: "netflow", Listener.IPFIX: "ipfix", Listener.IPFIX_STREAM: STREAM}
+_FLOWS = {
+    Listener.NETFLOW: "netflow",
+    Listener.IPFIX: "ipfix",
+    Listener.IPFIX_STREAM: STREAM,
+    Listener.IPFIX_PROVEN: STREAM,
+}
 """Listeners of flows, whatever their version, by the name in the configuration."""
 
 _HOUR_MS = 3_600_000
@@ -239,7 +244,9 @@ class Archivist:
         for octets in spools:
             for kind, listener, received_ns, port, address, body in decode_records(octets):
                 if kind != RecordKind.LOSS and listener in _FLOWS:
-                    exporter = self._senders.exporter(address)
+                    exporter = self._senders.exporter(
+                        address, proven=listener == Listener.IPFIX_PROVEN
+                    )
                     name = _FLOWS[Listener(listener)]
                     if exporter is None:
                         self._counters.add("collector_unknown_exporter")

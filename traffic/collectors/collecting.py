@@ -22,7 +22,7 @@ from traffic.collectors.decoding import Sealer, start_decoder, stop_decoder
 from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.receiver import Receiver
 from traffic.collectors.runs import Chronicler, GapCopier
-from traffic.collectors.senders import EquipmentNote
+from traffic.collectors.senders import REFUSED_STREAMS, EquipmentNote, Senders
 from traffic.collectors.spool import SpoolWriter, close_leftovers
 from traffic.collectors.tail import last_own
 from traffic.moments import from_micros
@@ -45,7 +45,8 @@ def run_collector(config: Config) -> int:
     lock = _lock(paths, stop)
     writer = SpoolWriter(paths.spool, _next_number(paths))
     counters = Counters()
-    receiver = Receiver(config, writer, counters)
+    senders = Senders(config, paths.state, REFUSED_STREAMS)
+    receiver = Receiver(config, writer, counters, senders)
     receiver.start()
     started_at = clock.utc_now()
     decoder = start_decoder(config, lock)
@@ -72,6 +73,7 @@ def run_collector(config: Config) -> int:
             if now - written >= _METRICS_SECONDS:
                 written = now
                 counters.write(metrics)
+                senders.note_refused()
         except Exception:
             # Nothing may end the receiving but a signal.
             log.exception("collector_step_failed")

@@ -26,6 +26,7 @@ from traffic.collectors.records import (
     encode_loss,
     encode_record,
 )
+from traffic.collectors.senders import Senders
 from traffic.collectors.services import ipfix_service, syslog_service
 from traffic.collectors.spool import SPOOL_OCTETS, SpoolWriter
 from traffic.collectors.streams import StreamListeners
@@ -58,7 +59,13 @@ class _Source:
 class Receiver:
     """Owns the sockets and the open spool file; `start`, then `step` for ever, then `stop`."""
 
-    def __init__(self, config: Config, writer: SpoolWriter, counters: Counters) -> None:
+    def __init__(
+        self,
+        config: Config,
+        writer: SpoolWriter,
+        counters: Counters,
+        senders: Senders | None = None,
+    ) -> None:
         self._config = config
         self._writer = writer
         self._counters = counters
@@ -68,7 +75,8 @@ class Receiver:
         self._intake = Intake(config, counters)
         syslog = syslog_service(config, self._intake.may_send)
         self._streams = StreamListeners(config, counters, syslog)
-        self._messages = StreamListeners(config, counters, ipfix_service(config))
+        ipfix = ipfix_service(config, senders or Senders(config, None))
+        self._messages = StreamListeners(config, counters, ipfix)
         self._segment_ns = config.archive.segment_seconds * 1_000_000_000
         self._unwritten: list[tuple[Listener, Loss]] = []
         self._synced = 0.0

@@ -39,6 +39,8 @@ class Listener(IntEnum):
     SYSLOG = 3
     IPFIX_STREAM = 4
     """IPFIX over TCP or TLS; each message is a record."""
+    IPFIX_PROVEN = 5
+    """The same, of a sender who has shown a certificate: no address is asked about."""
 
 
 class SpoolRecord(NamedTuple):

@@ -25,6 +25,8 @@ from traffic.collectors.records import format_address
 
 EQUIPMENT = "equipment.json"
 REFUSED = "refused.json"
+REFUSED_STREAMS = "refused-streams.json"
+"""The same of the process that receives: those whose connections it did not take."""
 
 THIS_MACHINE = ("127.0.0.0/8", "::1/128")
 
@@ -43,14 +45,16 @@ class Senders:
     Args:
         state: folder of the collector's state; None: what is registered is not asked for, and
             without named equipment everybody may send.
+        note: the file in it that says who was refused; each process has its own.
     """
 
-    def __init__(self, config: Config, state: Path | None) -> None:
+    def __init__(self, config: Config, state: Path | None, note: str = REFUSED) -> None:
         named = config.collector.exporters
         self._open = ANY in named or (not named and state is None)
         self._asks = not named
         self._named = [ip_network(one) for one in named or THIS_MACHINE if one != ANY]
         self._state = state
+        self._note = note
         self._registered: list[IPv4Network | IPv6Network] | None = None
         self._mark: tuple[int, int] | None = None
         self._known: dict[bytes, tuple[str, bool]] = {}
@@ -77,8 +81,14 @@ class Senders:
         self._mark = mark
         self._known.clear()
 
-    def exporter(self, packed: bytes) -> str | None:
-        """The sender's address as text, or None when it may not send flows."""
+    def exporter(self, packed: bytes, *, proven: bool = False) -> str | None:
+        """The sender's address as text, or None when it may not send flows.
+
+        Args:
+            proven: a certificate has said who it is, wherever it comes from.
+        """
+        if proven:
+            return format_address(packed)
         known = self._known.get(packed)
         if known is None:
             text = format_address(packed)
@@ -91,8 +101,11 @@ class Senders:
         text, allowed = known
         if allowed:
             return text
-        if text in self._refused or len(self._refused) < _MOST_REFUSED:
-            self._refused[text] = unix_milliseconds()
+        # The one heard longest ago goes first: made-up addresses must not hide a router that sends.
+        self._refused.pop(text, None)
+        if len(self._refused) >= _MOST_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[text] = unix_milliseconds()
         return None
 
     def note_refused(self) -> None:
@@ -100,7 +113,8 @@ class Senders:
         if self._state is None or not self._refused:
             return
         with suppress(OSError):
-            _write(self._state / REFUSED, self._refused)
+            # A copy, because a thread that listens may be adding to it.
+            _write(self._state / self._note, dict(self._refused))
 
     def _may_send(self, text: str) -> bool:
         # As long as nobody has said what equipment there is, nothing is lost for it.
@@ -135,11 +149,12 @@ class EquipmentNote:
 
 def read_refused(state: Path, since_ms: int) -> list[str]:
     """The strangers who were refused since then, for `doctor`."""
-    try:
-        tree = json.loads((state / REFUSED).read_bytes())
-        return sorted(str(text) for text, at_ms in tree.items() if at_ms >= since_ms)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return []
+    found: set[str] = set()
+    for name in (REFUSED, REFUSED_STREAMS):
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            tree = json.loads((state / name).read_bytes())
+            found.update(str(text) for text, at_ms in tree.items() if at_ms >= since_ms)
+    return sorted(found)
 
 
 def _is_prefix(text: str) -> bool:

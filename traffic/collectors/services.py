@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Protocol
 
 from common.config import Config
-from common.config_section import ANY
-from traffic.collectors.records import Listener, RecordKind, format_address
+from traffic.collectors.records import Listener, RecordKind
+from traffic.collectors.senders import Senders
 from traffic.decoders.messages import MessageFramer
 from traffic.decoders.syslog.framing import Framer
 
@@ -44,6 +43,8 @@ class Service:
     tcp: tuple[str, ...]
     tls: tuple[str, ...]
     listener: Listener
+    proven: Listener
+    """How the messages of a sender with a certificate are spooled, whose address nobody judges."""
     cut: RecordKind
     """How a message is spooled that did not come whole."""
     make_framer: Callable[[], StreamFramer]
@@ -58,6 +59,8 @@ class Service:
     """Senders are listed by address; where they are not, a certificate will do over TLS."""
     ends_sessions: bool = False
     """What was said in a connection holds no longer than it."""
+    speaks_first: bool = False
+    """Who connects has something to say at once; who says nothing only takes a place."""
 
 
 def syslog_service(config: Config, may_send: Callable[[bytes], bool]) -> Service:
@@ -68,6 +71,7 @@ def syslog_service(config: Config, may_send: Callable[[bytes], bool]) -> Service
         tcp=collector.syslog_tcp,
         tls=collector.syslog_tls,
         listener=Listener.SYSLOG,
+        proven=Listener.SYSLOG,
         cut=RecordKind.TRUNCATED,
         make_framer=Framer,
         ca=collector.syslog_ca,
@@ -78,36 +82,29 @@ def syslog_service(config: Config, may_send: Callable[[bytes], bool]) -> Service
     )
 
 
-def ipfix_service(config: Config) -> Service:
+def ipfix_service(config: Config, senders: Senders) -> Service:
     """IPFIX over TCP, RFC 7011 section 10.4; over TLS, section 11.2."""
+
+    def may_send(packed: bytes) -> bool:
+        senders.refresh()
+        return senders.exporter(packed) is not None
+
     collector = config.collector
     return Service(
         name="ipfix",
         tcp=collector.ipfix_tcp,
         tls=collector.ipfix_tls,
         listener=Listener.IPFIX_STREAM,
+        proven=Listener.IPFIX_PROVEN,
         # Decoded as far as it goes, and kept octet by octet.
         cut=RecordKind.DATAGRAM,
         make_framer=MessageFramer,
         ca=collector.ipfix_ca,
         ca_key="collector.ipfix_ca",
         most=collector.ipfix_connections,
-        may_send=_exporters(config),
+        may_send=may_send,
         named=bool(collector.exporters),
         ends_sessions=True,
+        # Templates come before anything else (RFC 7011 section 10.4.2.2).
+        speaks_first=True,
     )
-
-
-def _exporters(config: Config) -> Callable[[bytes], bool]:
-    named = config.collector.exporters
-    # Where none is named the decoder judges, who knows what equipment is registered.
-    is_open = not named or ANY in named
-    networks = [ip_network(prefix) for prefix in named if prefix != ANY]
-
-    def may_send(packed: bytes) -> bool:
-        if is_open:
-            return True
-        address = ip_address(format_address(packed))
-        return any(address in network for network in networks)
-
-    return may_send

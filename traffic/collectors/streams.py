@@ -24,7 +24,7 @@ from common.errors import BackendUnavailable, ConfigError, MalformedPacket
 from common.logging import get_logger
 from common.metrics import Counters
 from common.net import parse_listen
-from traffic.collectors.records import RecordKind, SpoolRecord, format_address
+from traffic.collectors.records import Listener, RecordKind, SpoolRecord, format_address
 from traffic.collectors.services import Piece, Service, StreamFramer
 
 _WAITING_OCTETS = 8 << 20
@@ -60,9 +60,12 @@ class _Connection:
     tls: bool
     since: float
     framer: StreamFramer
+    listener: Listener
     ready: bool = False
     """The TLS handshake is over, or there is none."""
     unfinished_since: float | None = None
+    silent_since: float | None = None
+    """When it could have begun to speak, of one that should and has not sent a whole message."""
 
 
 class StreamListeners:
@@ -192,10 +195,12 @@ class StreamListeners:
             self._count(f"collector_unknown_{_SENDERS[self._service.name]}")
             sock.close()
             return
-        if len(self._connections) >= self._service.most or self._held[peer] >= self._most_each:
+        if self._held[peer] >= self._most_each or (tls is None and self._is_full()):
             self._count("collector_streams_refused")
             sock.close()
             return
+        if tls is not None:
+            self._make_room()
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -209,13 +214,32 @@ class StreamListeners:
         connection = _Connection(
             *(sock, peer, address[1], tls is not None, time.monotonic()),
             framer=self._service.make_framer(),
-            ready=tls is None,
+            listener=self._service.proven if proven else self._service.listener,
         )
+        if tls is None:
+            self._begin(connection)
         self._connections.add(connection)
         self._held[peer] += 1
         self._selector.register(sock, selectors.EVENT_READ, connection)
 
+    def _is_full(self) -> bool:
+        return sum(one.ready for one in self._connections) >= self._service.most
+
+    def _make_room(self) -> None:
+        """End the oldest handshake when too many are under way: a real one is over in a moment."""
+        shaking = [one for one in self._connections if not one.ready]
+        if len(shaking) >= self._service.most:
+            self._count("collector_streams_slow")
+            self._close(min(shaking, key=lambda one: one.since))
+
+    def _begin(self, connection: _Connection) -> None:
+        connection.ready = True
+        if self._service.speaks_first:
+            connection.silent_since = time.monotonic()
+
     def _serve(self, connection: _Connection) -> None:
+        if connection not in self._connections:
+            return  # it made room within this turn
         if not connection.ready and not self._shake(connection):
             return
         if not self._read(connection):
@@ -253,7 +277,11 @@ class StreamListeners:
             self._close(connection)
             return False
         self._selector.modify(sock, selectors.EVENT_READ, connection)
-        connection.ready = True
+        if self._is_full():
+            self._count("collector_streams_refused")
+            self._close(connection)
+            return False
+        self._begin(connection)
         return True
 
     def _read(self, connection: _Connection) -> bool:
@@ -282,6 +310,8 @@ class StreamListeners:
             connection.framer = self._service.make_framer()  # what it holds is no message
             self._close(connection)
             return False
+        if frames:
+            connection.silent_since = None
         if not connection.framer.waiting:
             connection.unfinished_since = None
         elif frames or connection.unfinished_since is None:
@@ -298,7 +328,7 @@ class StreamListeners:
         records = [
             SpoolRecord(
                 RecordKind.DATAGRAM if frame.whole else self._service.cut,
-                self._service.listener,
+                connection.listener,
                 now_ns,
                 connection.port,
                 connection.peer,
@@ -307,7 +337,7 @@ class StreamListeners:
             for frame in frames
         ]
         if ended:
-            head = (RecordKind.ENDED, self._service.listener, now_ns)
+            head = (RecordKind.ENDED, connection.listener, now_ns)
             records.append(SpoolRecord(*head, connection.port, connection.peer, memoryview(b"")))
         with self._lock:
             self._waiting += records
@@ -317,7 +347,9 @@ class StreamListeners:
 
     def _end_slow(self, now: float) -> None:
         for connection in list(self._connections):
-            begun = connection.since if not connection.ready else connection.unfinished_since
+            begun = connection.unfinished_since or connection.silent_since
+            if not connection.ready:
+                begun = connection.since
             limit = _MESSAGE_SECONDS if connection.ready else _HANDSHAKE_SECONDS
             if begun is not None and now - begun > limit:
                 self._count("collector_streams_slow")
@@ -334,7 +366,7 @@ class StreamListeners:
             self._selector.unregister(connection.sock)
         connection.sock.close()
         rest = connection.framer.finish()
-        self._keep(connection, rest, ended=self._service.ends_sessions)
+        self._keep(connection, rest, ended=self._service.ends_sessions and connection.ready)
 
     def _count(self, name: str) -> None:
         with self._lock:

@@ -23,8 +23,9 @@ from traffic.evidence.database_records import database_tables
 from traffic.evidence.proofs import Proofs, prove
 from traffic.evidence.reports import clock_report, gap_report
 from traffic.evidence.scope import Scope, subject_tree
-from traffic.evidence.subjects import Found, find, open_reader
+from traffic.evidence.subjects import Found, find
 from traffic.evidence.tables import Table
+from traffic.lookup.coverage import open_reader
 
 _SEGMENT = re.compile(r"[a-z]+:([^#]+\.parquet)#\d+")
 

@@ -117,7 +117,7 @@ def gap_report(
     """What is known to be missing of the period."""
     zone = config.site.timezone
     spans = find_gaps(DatabaseStore(database), reader, window, now, ["collector", "radius"])
-    pending = find_pending(config, window, now)
+    pending = find_pending(config, reader, window, now)
     archive = TableArchive(config.data_dir / "archive", node_name())
     last, first = to_milliseconds(window.to_at), to_milliseconds(window.from_at)
     archived = archive.read(

@@ -19,7 +19,6 @@ from common.config import Config
 from common.errors import NotFound, UsageError
 from db.engine import Database
 from db.models import NetworkSession
-from traffic.archive.inside import Inside
 from traffic.archive.reading import Asked, FlowReader, FlowRecord
 from traffic.evidence.scope import Scope, Subject
 from traffic.lookup.attribution import Holder, Window
@@ -135,11 +134,6 @@ def _find_address(
         found.answer = {**answer, "candidates": kept, "translations": told, "narrowed": True}
     flows = _flows(reader, [_asked(ip_network(subject.address), found.window)])
     found.flows = [flow for flow in flows if _bears(flow, found)]
-
-
-def open_reader(config: Config) -> FlowReader:
-    """The flows of the site's archive."""
-    return FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
 
 
 def _held(

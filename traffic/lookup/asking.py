@@ -75,6 +75,14 @@ def read_asked(kind: Kind, tree: Mapping[str, Any], zone: str, database: Databas
         UsageError: a part is missing or makes no sense.
         NotFound: it is about a session that does not exist.
     """
+    # Dropped in silence they would have the asker believe that a whole period was looked at.
+    if kind in (Kind.ADDRESS, Kind.MAC) and (tree.get("from") or tree.get("to")):
+        raise UsageError(
+            f"from and to go with {Kind.PERSON} and {Kind.FLOWS}; an address or a device is asked"
+            " about at one moment: at"
+        )
+    if kind is Kind.PERSON and tree.get("at"):
+        raise UsageError("what a person had is asked over a period: from and to, and not at")
     if kind is Kind.ADDRESS:
         return asked_address(read_question(tree, zone))
     if kind is Kind.MAC:

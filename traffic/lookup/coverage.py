@@ -12,6 +12,7 @@ from pathlib import Path
 
 from common.config import Config
 from traffic.archive.entries import Entry
+from traffic.archive.inside import Inside
 from traffic.archive.reading import FlowReader
 from traffic.decoders.sequences import GapReason
 from traffic.lookup.attribution import LET_GO, GapSpan, Window
@@ -23,7 +24,7 @@ from traffic.lookup.missing import (
     distinct,
     not_running,
     noted,
-    pending,
+    pending_from,
     recorded,
     waiting_since,
 )
@@ -70,9 +71,22 @@ def pending_since(spool: Path) -> datetime | None:
     return waiting_since(str(spool))
 
 
-def find_pending(config: Config, window: Window, now: datetime) -> GapSpan | None:
-    """The gap of what is received but not in the archive yet, when it touches `window`."""
-    found = pending(str(config.data_dir / "spool"), config.archive.segment_seconds, window, now)
+def open_reader(config: Config) -> FlowReader:
+    """The flows of the site's archive.
+
+    What waits is asked before the manifest is read: what is committed between the two is in
+    neither when they are asked the other way round, and nobody were told.
+    """
+    since = pending_since(config.data_dir / "spool")
+    return FlowReader(config.data_dir / "archive", Inside(config.collector.inside), since)
+
+
+def find_pending(
+    config: Config, reader: FlowReader, window: Window, now: datetime
+) -> GapSpan | None:
+    """The gap of what was received but not what `reader` reads, when it touches `window`."""
+    seconds = config.archive.segment_seconds
+    found = pending_from(reader.waiting_since, seconds, window, now)
     return found[0] if found else None
 
 

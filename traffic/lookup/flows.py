@@ -15,11 +15,10 @@ from common.clock import utc_now
 from common.config import Config
 from common.errors import NotFound, UsageError
 from common.net import IpAddress
-from traffic.archive.inside import Inside
-from traffic.archive.reading import Asked, FlowReader, FlowRecord
+from traffic.archive.reading import Asked, FlowRecord
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
-from traffic.lookup.coverage import find_gaps, find_pending
+from traffic.lookup.coverage import find_gaps, find_pending, open_reader
 from traffic.lookup.flows_answer import flows_answer, reading_detail
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import FlowsAnswer
@@ -78,7 +77,7 @@ def find_flows(
     if question.window.from_at > question.window.to_at:
         raise UsageError("the period ends before it begins")
     zone = config.site.timezone
-    reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
+    reader = open_reader(config)
     clock_error = find_clock_error(config, reader.index, question.window)
     window = question.window.widened(clock_error)
     now = utc_now()
@@ -91,7 +90,7 @@ def find_flows(
         processes = ["collector", "radius"] if is_person else ["collector"]
         gaps = find_gaps(store, reader, window, now, processes)
         gaps += find_let_go(store, config, reader.index, window, now)
-        pending = find_pending(config, window, now)
+        pending = find_pending(config, reader, window, now)
         flows, truncated = reader.find_flows(
             _asked(question, held, window, clock_error), question.limit, question.offset
         )

@@ -6,26 +6,42 @@ only one on record, not the only one there was.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
-from common.config import Config
+from common.config import RETENTION_FLOOR_DAYS, Config
 from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
 from traffic.archive.kinds import ADMIN
+from traffic.archive.lines import REMOVED
+from traffic.archive.manifest import Manifest
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import LET_GO, GapSpan, Window
 from traffic.lookup.store import Store
-from traffic.moments import from_micros, to_micros
+from traffic.moments import from_micros, from_milliseconds, to_micros
 
 _PURGED = ("archive:purged", "database:purged")
 _TOLD = "SELECT 1 FROM audit_event WHERE action IN (:archive, :database) LIMIT 1"
 
+_HOUR = re.compile(r"/date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/")
+"""When what is in a segment was received, as its path says."""
 
 _HOLDS = (
     "SELECT from_at, to_at, created_at, address FROM hold "
     "WHERE account_id IS NULL AND ended_at IS NULL AND until_at > :now"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Purge:
+    """One line of the manifest that took segments away."""
+
+    at: datetime
+    until: datetime
+    """The end of the hour in which the newest of what it took was received."""
 
 
 def find_let_go(
@@ -38,6 +54,7 @@ def find_let_go(
 ) -> list[GapSpan]:
     """The parts of `window` before the edge of retention, on a site that has purged anything.
 
+    Where retention was raised since, the edge is what was purged before: it does not come back.
     Those for which a hold has kept everybody who can be the answer are left out.
 
     Args:
@@ -46,8 +63,13 @@ def find_let_go(
     Raises:
         ArchiveError: the archive cannot be read.
     """
-    edge = now - timedelta(days=config.archive.retention_days)
-    if window.from_at >= edge or not _has_purged(store, config, index):
+    floor = now - timedelta(days=RETENTION_FLOOR_DAYS)
+    if window.from_at >= floor or not _has_purged(store, config, index):
+        return []
+    purges = _purges(config, index)
+    edges = [min(purge.until, floor) for purge in purges]
+    edge = max([now - timedelta(days=config.archive.retention_days), *edges])
+    if window.from_at >= edge:
         return []
     before = Window(window.from_at, min(window.to_at, edge))
     return [
@@ -58,12 +80,30 @@ def find_let_go(
             from_at=part.from_at,
             to_at=part.to_at,
         )
-        for part in before.without(_kept(store, config, now, address))
+        for part in before.without(_kept(store, config, now, address, purges))
     ]
 
 
+def _purges(config: Config, index: ManifestIndex) -> list[_Purge]:
+    """Every purge there was; a segment of a path that says no time does not count."""
+    if not index.holds("purge"):
+        return []
+    found = []
+    for line in Manifest(config.data_dir / "archive").committed().having(REMOVED):
+        hours = [match.groups() for path in line.removed if (match := _HOUR.search(path))]
+        if hours:
+            day, hour = max(hours)
+            begin = datetime.fromisoformat(f"{day}T{hour}:00:00").replace(tzinfo=UTC)
+            found.append(_Purge(from_milliseconds(line.written_ms), begin + timedelta(hours=1)))
+    return found
+
+
 def _kept(
-    store: Store, config: Config, now: datetime, address: str | None
+    store: Store,
+    config: Config,
+    now: datetime,
+    address: str | None,
+    purges: Sequence[_Purge],
 ) -> list[tuple[datetime, datetime]]:
     """Spans of which holds in force have kept every session that had `address`, or all.
 
@@ -76,7 +116,9 @@ def _kept(
     for from_micro, to_micro, created_micro, held in store.rows(_HOLDS, now=to_micros(now)):
         # Behind an address outside it may have been anybody, so everybody was kept.
         if held in (None, address) or not inside.has(ip_address(held)):
-            from_at = max(from_micros(from_micro), from_micros(created_micro) - keeps)
+            created = from_micros(created_micro)
+            gone = (purge.until for purge in purges if purge.at <= created)
+            from_at = max(from_micros(from_micro), created - keeps, *gone)
             spans.append((from_at, from_micros(to_micro)))
     return [(from_at, to_at) for from_at, to_at in spans if from_at <= to_at]
 

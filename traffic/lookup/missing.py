@@ -149,7 +149,13 @@ def waiting_since(spool: str) -> datetime | None:
 
 def pending(spool: str, segment_seconds: int, window: Window, now: datetime) -> Sequence[GapSpan]:
     """The gap of what is received but not in the archive yet, when it touches `window`."""
-    since = waiting_since(spool)
+    return pending_from(waiting_since(spool), segment_seconds, window, now)
+
+
+def pending_from(
+    since: datetime | None, segment_seconds: int, window: Window, now: datetime
+) -> Sequence[GapSpan]:
+    """The same, of a moment that was found before."""
     if since is None or since > window.to_at or window.from_at > now:
         return ()
     until = max(since, now) + timedelta(seconds=segment_seconds)

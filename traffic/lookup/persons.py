@@ -12,11 +12,9 @@ from common.config import Config
 from common.errors import NotFound, UsageError
 from common.net import split_called_station_id
 from db.engine import Database
-from traffic.archive.inside import Inside
-from traffic.archive.reading import FlowReader
 from traffic.lookup.attribution import Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
-from traffic.lookup.coverage import find_gaps
+from traffic.lookup.coverage import find_gaps, open_reader
 from traffic.lookup.holders import is_known_name
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import read_period, require_purpose
@@ -87,7 +85,7 @@ def run_person_lookup(
     started = time.monotonic()
     zone = config.site.timezone
     store = DatabaseStore(database)
-    reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
+    reader = open_reader(config)
     clock_error = find_clock_error(config, reader.index, question.window)
     window = question.window.widened(clock_error)
     with database.read() as session:

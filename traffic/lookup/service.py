@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from common.clock import to_rfc3339, utc_now
 from common.config import Config
 from db.engine import Database
-from traffic.archive.inside import Inside
 from traffic.archive.reading import FlowReader, Translation
 from traffic.archive.tables import TableArchive
 from traffic.lookup.attribution import (
@@ -30,7 +29,7 @@ from traffic.lookup.attribution import (
 )
 from traffic.lookup.blocks import find_blocks
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
-from traffic.lookup.coverage import find_gaps, find_pending
+from traffic.lookup.coverage import find_gaps, find_pending, open_reader
 from traffic.lookup.holders import find_holders, is_client_address
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.logs import LogEvidence
@@ -112,7 +111,7 @@ def run_lookup(
     zone = config.site.timezone
     if not isinstance(question, Question):
         question = read_question(question, zone)
-    reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
+    reader = open_reader(config)
     now = utc_now()
     clock_error = find_clock_error(config, reader.index, question.window)
     window = question.window.widened(clock_error)
@@ -273,7 +272,7 @@ def _gather(
     inside = {one.inside_address for one in bindings}
     gaps = find_gaps(store, reader, window, now, ["collector", "radius"])
     gaps += [*logs.gaps(store, now, inside=False), *let_go]
-    pending = find_pending(config, window, now)
+    pending = find_pending(config, reader, window, now)
     return _Evidence(
         own=own,
         translations=[*found, *logged.translations],

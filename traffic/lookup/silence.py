@@ -73,7 +73,7 @@ def find_lease_gaps(
     gaps = [gap for gap in running if gap.reason == NOT_RUNNING]
     gaps += [gap for gap in find_logged_gaps(store, reader, window) if _is_of_leases(gap)]
     gaps += [gap for gap in find_silences(config, window, now) if _is_of_leases(gap)]
-    pending = find_pending(config, window, now)
+    pending = find_pending(config, reader, window, now)
     return gaps if pending is None else [*gaps, pending]
 
 

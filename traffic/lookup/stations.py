@@ -12,11 +12,9 @@ from common.clock import to_rfc3339, utc_now
 from common.config import Config
 from common.net import format_mac, is_randomised_mac
 from db.engine import Database
-from traffic.archive.inside import Inside
-from traffic.archive.reading import FlowReader
 from traffic.lookup.attribution import Attribution, Window, attribute
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
-from traffic.lookup.coverage import find_gaps
+from traffic.lookup.coverage import find_gaps, open_reader
 from traffic.lookup.question import (
     LookupAnswer,
     read_at,
@@ -82,7 +80,7 @@ def run_station_lookup(
     started = time.monotonic()
     zone = config.site.timezone
     store = DatabaseStore(database)
-    reader = FlowReader(config.data_dir / "archive", Inside(config.collector.inside))
+    reader = open_reader(config)
     asked_for = question.window(question.tolerance)
     clock_error = find_clock_error(config, reader.index, asked_for)
     window = asked_for.widened(clock_error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -83,6 +84,22 @@ def check_exporters(config: Config) -> Iterator[Finding]:
             f"flows of {shown} were not taken, because nobody knows that equipment",
             "if it is yours, register it (yuenyan nas add) or name it in [collector] exporters",
         )
+
+
+def check_streams(config: Config) -> Iterator[Finding]:
+    """Whether senders over TCP and TLS find a place, since the collector was started."""
+    name = "yuenyan_collector_streams_refused "
+    with suppress(OSError, ValueError):
+        text = (config.data_dir / "metrics" / "collector.prom").read_text(encoding="utf-8")
+        for line in text.splitlines():
+            if line.startswith(name) and (count := int(line.removeprefix(name))):
+                yield warn(
+                    "collector connections",
+                    f"{count} connections were turned away since the collector was started,"
+                    " because there was no place for them",
+                    "raise [collector] ipfix_connections or syslog_connections, or let nobody"
+                    " but your equipment through to the ports",
+                )
 
 
 def check_keys(config: Config) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ from yuenyan.context import Context
 CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_configuration,
     site.check_exporters,
+    site.check_streams,
     machine.check_disk,
     site.check_keys,
     site.check_database,

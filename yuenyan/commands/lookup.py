@@ -73,10 +73,20 @@ def lookup_command(
         raise UsageError("give one of --address, --mac and --user")
     kind = {"address": Kind.ADDRESS, "mac": Kind.MAC, "user": Kind.PERSON}[chosen[0]]
     if kind is Kind.PERSON:
+        if given["at"]:
+            raise UsageError(
+                "--at goes with --address and --mac; what a person had is asked over a period:"
+                " --from and --to"
+            )
         if not (from_text and to_text):
             raise UsageError("give the period: --from TIME --to TIME")
         if pseudonyms:
             raise UsageError("who is asked about by name has no pseudonym; leave --pseudonyms out")
+    elif from_text or to_text:
+        raise UsageError(
+            "--from and --to go with --user; an address or a device is asked about at one moment:"
+            " --at"
+        )
     elif not given["at"]:
         raise UsageError("give the time that is asked about: --at TIME")
     zone = context.config.site.timezone

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from common.metrics import Counters
 from tests.conftest import Site
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.senders import EQUIPMENT, Senders
-from yuenyan.checkup.site import check_exporters
+from yuenyan.checkup.site import check_exporters, check_streams
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,17 @@ def test_equipment_that_was_refused_today_is_told_with_what_to_do(site: Site) ->
     (finding,) = check_exporters(config)
     assert "10.9.0.1" in finding.what
     assert "yuenyan nas add" in finding.todo
+
+
+def test_connections_that_found_no_place_are_told_with_what_to_do(site: Site) -> None:
+    assert list(check_streams(site.config)) == []
+    counters = Counters()
+    path = site.config.data_dir / "metrics" / "collector.prom"
+    counters.add("collector_streams_refused", 0)
+    counters.write(path)
+    assert list(check_streams(site.config)) == []
+    counters.add("collector_streams_refused", 7)
+    counters.write(path)
+    (finding,) = check_streams(site.config)
+    assert "7 connections" in finding.what
+    assert "ipfix_connections" in finding.todo

@@ -113,8 +113,16 @@ def test_strangers_are_told_and_a_flood_of_them_is_not_kept(tmp_path: Path) -> N
     assert heard(one, *flood) == []
     one.note_refused()
     assert len(read_refused(tmp_path, 0)) == 100
-    assert "10.9.0.7" in read_refused(tmp_path, 0)
+    assert "10.9.1.249" in read_refused(tmp_path, 0)
     assert read_refused(tmp_path, unix_milliseconds() + 1_000) == []
+
+
+def test_made_up_addresses_do_not_hide_a_router_that_sends(tmp_path: Path) -> None:
+    (tmp_path / EQUIPMENT).write_text("[]")
+    one = senders(tmp_path)
+    assert heard(one, *(f"10.9.0.{number}" for number in range(200)), "192.0.2.9") == []
+    one.note_refused()
+    assert "192.0.2.9" in read_refused(tmp_path, 0)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from db.models import (
     UnlockRequest,
 )
 from identity.office import Office
-from identity.services import holds, people
+from identity.services import audit, holds, people
 from tests.conftest import add_person
 from tests.unit.traffic.keeping.chain import NOON, write_at
 from tests.unit.traffic.keeping.ledger import add, gap, login, packet, session
@@ -349,6 +349,36 @@ def test_who_is_left_by_a_hold_is_not_said_to_be_the_only_one(world: World) -> N
     assert [one["account"] for one in after["candidates"]] == ["held"]
     assert "let_go" not in {gap["reason"] for gap in before["gaps"]}
     assert "let_go" in {gap["reason"] for gap in after["gaps"]}
+
+
+def test_what_was_let_go_does_not_come_back_when_retention_is_raised(world: World) -> None:
+    number = add_person(world.office, "somebody")
+    world.go_to(3, records=True)
+    add(world.office.database, *session("a", world.at(3), world.at(3.1), account_id=number))
+    world.go_to(100, records=True)
+    assert world.purge().segments
+    assert (was_let_go(world, 3.05, 365), was_let_go(world, 60.05, 365)) == (True, False)
+    # A hold on everybody keeps what was still there when it was made, and brings nothing back.
+    make_hold(world, until=300)
+    assert was_let_go(world, 3.05, 365)
+
+
+def test_rows_that_went_where_no_segment_did_are_told_too(world: World) -> None:
+    world.day = 100
+    assert not was_let_go(world, 3.05, 90)
+    with world.office.database.write() as writing:
+        audit.record(writing, world.at(100), "housekeeper", "database:purged", "sessions")
+    assert was_let_go(world, 3.05, 90)
+
+
+def was_let_go(world: World, day: float, retention_days: int) -> bool:
+    """Whether an answer about that day says so, on day 100."""
+    archive = Archive(retention_days=retention_days)
+    config = world.office.config.model_copy(update={"archive": archive})
+    asked = {"address": "10.0.0.9", "at": world.at(day), "case": "1", "reason": "x"}
+    with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
+        answer = run_lookup(world.office.database, config, asked, "head")
+    return "let_go" in {gap["reason"] for gap in answer["gaps"]}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from common.clock import to_rfc3339
-from common.errors import Refused
+from common.errors import Refused, UsageError
 from db.engine import Database
 from db.models import AuditEvent, NetworkSession, UnlockRequest
 from identity.domain.levels import Level
@@ -30,6 +30,7 @@ from tests.unit.traffic.lookup.test_service import (
 )
 from tests.vectors.flows.datagrams import Flow
 from traffic.evidence.scope import _moment
+from traffic.lookup.asking import Kind, read_asked
 from traffic.lookup.pseudonyms import pseudonym
 from traffic.lookup.question import read_period
 
@@ -52,6 +53,37 @@ def events(database: Database, *actions: str) -> list[tuple[str, dict[str, Any]]
             select(AuditEvent).where(AuditEvent.action.in_(actions)).order_by(AuditEvent.id)
         )
         return [(row.action, {"target": row.target, **json.loads(row.detail)}) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        pytest.param(
+            ("--at", AT, "--address", PUBLIC, "--from", AT), "--from and --to go with", id="from"
+        ),
+        pytest.param(("--at", AT, "--mac", MAC, "--to", AT), "--from and --to go with", id="to"),
+        pytest.param(("--address", PUBLIC, *PERIOD), "one moment: --at", id="no-moment"),
+        pytest.param(("--user", "somchai", *PERIOD, "--at", AT), "--at goes with", id="at"),
+    ],
+)
+def test_a_time_that_the_question_has_no_use_for_is_refused_and_not_dropped(
+    site: Site, asked: tuple[str, ...], told: str
+) -> None:
+    found = site.yuenyan("lookup", *asked, *PURPOSE)
+    assert found.exit_code == 2
+    assert told in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [(Kind.ADDRESS, "from"), (Kind.MAC, "to"), (Kind.PERSON, "at")],
+)
+def test_whoever_asks_by_api_is_told_as_well(database: Database, kind: Kind, more: str) -> None:
+    question = {"address": PUBLIC, "mac": MAC, "at": AT, "case": "1", "reason": "r"}
+    if kind is Kind.PERSON:
+        question |= {"user": "somchai", "from": AT, "to": AT}
+    with pytest.raises(UsageError, match=r"one moment|over a period"):
+        read_asked(kind, question | {more: AT}, "Asia/Bangkok", database)
 
 
 def test_a_thai_time_is_echoed_in_both_calendars_before_the_answer(
