@@ -27,6 +27,7 @@ from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
 from identity.services import (
+    api_tokens,
     audit,
     central,
     codes,
@@ -150,6 +151,7 @@ def expire_accounts(session: Session, now: datetime) -> int:
             account.state = "expired"
             registrations.follow_account(session, account)
             audit.record(session, now, ACTOR, "account:expired", account.username)
+            api_tokens.end_of(session, now, account, ACTOR, "expired")
     dynamic.disconnect_accounts(
         session, now, [account.id for account in accounts], Cause.EXPIRED, ACTOR
     )
