@@ -2,7 +2,7 @@
 
 A token is never more than its owner is at that moment: it has those of its levels that the owner
 still has, and sees what both see. It ends with its time, when it is revoked, when its owner is
-suspended and when the owner's password is set anew.
+suspended or expires and when the owner's password is set anew.
 """
 
 from __future__ import annotations
@@ -240,12 +240,15 @@ def revoke(session: Session, office: Office, token_id: int, actor: str) -> ApiTo
 
 def end_all(session: Session, office: Office, account: Account, actor: str, why: str) -> None:
     """End every token of an account: it was suspended, or somebody set its password."""
-    end_of(session, office.clock(), account, actor, why)
+    end_of(session, office.clock(), [account.id], actor, why)
 
 
-def end_of(session: Session, now: datetime, account: Account, actor: str, why: str) -> None:
-    """As `end_all`, at a moment."""
-    for row in tokens_of(session, account.id):
+def end_of(
+    session: Session, now: datetime, account_ids: Sequence[int], actor: str, why: str
+) -> None:
+    """As `end_all`, of many accounts; few of them have any."""
+    theirs = select(ApiToken).where(ApiToken.account_id.in_(account_ids))
+    for row in session.scalars(theirs.where(ApiToken.ended_at.is_(None)).order_by(ApiToken.id)):
         if state_of(row, now) is State.GOOD:
             _end(session, now, row, actor, why)
 

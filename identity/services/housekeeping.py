@@ -151,10 +151,9 @@ def expire_accounts(session: Session, now: datetime) -> int:
             account.state = "expired"
             registrations.follow_account(session, account)
             audit.record(session, now, ACTOR, "account:expired", account.username)
-            api_tokens.end_of(session, now, account, ACTOR, "expired")
-    dynamic.disconnect_accounts(
-        session, now, [account.id for account in accounts], Cause.EXPIRED, ACTOR
-    )
+    numbers = [account.id for account in accounts]
+    api_tokens.end_of(session, now, numbers, ACTOR, "expired")
+    dynamic.disconnect_accounts(session, now, numbers, Cause.EXPIRED, ACTOR)
     return len(accounts)
 
 

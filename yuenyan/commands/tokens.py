@@ -18,7 +18,7 @@ def token_command() -> None:
     """Tokens for programs that use the API (docs/api.md).
 
     A token is never more than its owner is now. It ends with its time, when it is revoked, and
-    when its owner is suspended or gets a new password.
+    when its owner is suspended, expires or gets a new password.
     """
 
 
