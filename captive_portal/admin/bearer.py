@@ -15,13 +15,14 @@ from captive_portal.admin.desk import client_address, office
 from captive_portal.admin.officers import Officer, officer_by_token
 from captive_portal.web.limits import FailureLimits, Limit, site_of
 from common.errors import BackendUnavailable
+from identity.domain.api_tokens import is_well_formed
 from identity.services import api_tokens, audit
 from identity.services.api_tokens import Bearer, Refusal, TokenDenied
 
 USES = Limit.of("token-uses", "120 per minute")
 """Of one token at one worker: more than two requests a second is a loop gone wild."""
 UNKNOWN = Limit.of("token-unknown", "30 per 10 minutes")
-"""Of one address: tokens cannot be guessed, but asking the database for each costs something."""
+"""Of one address: tokens cannot be guessed, so it stops noise alone, and after the one look-up."""
 _TOLD = Limit.of("token-told", "1 per 15 minutes")
 """A program that goes on with a dead token fills no audit trail."""
 REFUSED = (
@@ -68,9 +69,9 @@ def init_bearer(app: Flask, manager: LoginManager) -> None:
 
 def _enter(limits: FailureLimits, text: str) -> Response | None:
     address = client_address()
-    if seconds := limits.wait_seconds((UNKNOWN, site_of(address))):
-        return _wait(seconds)
     try:
+        if not is_well_formed(text):  # nothing is looked up for it
+            return _refuse(limits, TokenDenied(refusal=Refusal.MALFORMED), address)
         with office().database.read() as session:
             found = api_tokens.prove(session, office(), text)
             who = None
@@ -94,6 +95,9 @@ def _enter(limits: FailureLimits, text: str) -> Response | None:
 
 
 def _refuse(limits: FailureLimits, denied: TokenDenied, address: str) -> Response:
+    """Only what is not proven waits: a neighbour's bad tokens shut out nobody's good one."""
+    if seconds := limits.wait_seconds((UNKNOWN, site_of(address))):
+        return _wait(seconds)
     if denied.refusal in (Refusal.MALFORMED, Refusal.UNKNOWN):
         limits.count((UNKNOWN, site_of(address)))
     told = (_TOLD, f"{denied.token_id or site_of(address)} {denied.refusal}")

@@ -58,6 +58,11 @@ STEPS: Mapping[str, LazyString] = {
         "The controller was told to send the device to the portal page and nowhere else"
     ),
     "central:address_too_long": _("The address of the portal page is too long for the controller"),
+    "central:no_redirect_acl": _("Its network device sends nobody on: redirect_acl is not set"),
+    "central:no_ssids": _("Its network device sends nobody on: ssids is not set"),
+    "central:no_public_url": _("Nobody is sent on: the portal does not know its own address"),
+    "central:ssid_untold": _("The controller did not say which Wi-Fi network the device is on"),
+    "central:other_ssid": _("The Wi-Fi network of the device is none that is sent to the portal"),
     "proxy:realm": _("The name belongs to the institution %(value)s"),
     "proxy:server": _("The server %(value)s was asked"),
     "proxy:accept": _("The other institution accepted the login"),
@@ -384,6 +389,18 @@ ALERT_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
 STEP_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
     "central:address_too_long": (
         _("Give the network device a shorter name, or the portal a shorter address."),
+    ),
+    "central:no_redirect_acl": (_("Set it: yuenyan nas portal NAME --set redirect_acl=LIST."),),
+    "central:no_ssids": (
+        _("Name the Wi-Fi networks that it redirects: yuenyan nas portal NAME --set ssids=NAME."),
+    ),
+    "central:no_public_url": (_("Set [portal] public_url, then restart the server."),),
+    "central:ssid_untold": (
+        _("Let the controller send the address of the access point and the SSID: see the snippet."),
+    ),
+    "central:other_ssid": (
+        _("Register the device: yuenyan device add MAC --role ROLE --owner NAME."),
+        _("If the controller redirects this network too, add it: yuenyan nas portal NAME."),
     ),
     "directory:role_missing": (
         _("Add the role with what it grants: yuenyan role set %(value)s."),

@@ -1,9 +1,10 @@
 """Which failures are counted, and how many are too many (spec: portal, threats).
 
 Addresses and MAC addresses are free to change, so a count over the account or the whole site
-stands behind each of them. What a few strangers can fill shuts out nobody else: a full count of the
-site makes the room of each address smaller, and is in the log; a right reference or code passes
-whatever others have tried from its address. Voucher codes are counted elsewhere (voucher_guesses).
+stands behind each of them. What a few strangers can fill shuts out nobody else: a full count of
+account or site makes the room of each address smaller, and is in the log; a right reference or code
+passes whatever others have tried from its address. Voucher codes are counted elsewhere
+(voucher_guesses).
 
 Shared are those that only fail or are rare: what a login that succeeds counts stays in memory.
 """
@@ -21,6 +22,8 @@ _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes", shared=True)
 """High, because a whole school may share one address behind a gateway that translates."""
 _BY_ACCOUNT_HERE = Limit.of("login-account-address", "5 per 5 minutes", shared=True)
 _BY_ACCOUNT = Limit.of("login-account", "60 per 30 minutes", shared=True)
+_BY_ACCOUNT_RUSH = Limit.of("login-account-rush", "3 per 1 hour", shared=True)
+"""Of one address while the account's count is full: room for a slip of the owner's, elsewhere."""
 
 _REGISTER_ADDRESS = Limit.of("register-address", "60 per 1 hour", shared=True)
 """A parents' evening behind one address still gets in."""
@@ -56,11 +59,8 @@ Checks = tuple[Check, ...]
 def login_checks(username: str) -> Checks:
     """What a login with a password is counted under."""
     address, name = site_of(client_address()), username.strip().casefold()[:253]
-    return (
-        (_BY_ADDRESS, address),
-        (_BY_ACCOUNT_HERE, f"{name} {address}"),
-        (_BY_ACCOUNT, name),
-    )
+    here = (_BY_ACCOUNT_HERE, f"{name} {address}")
+    return ((_BY_ADDRESS, address), *_with_rush(here, (_BY_ACCOUNT, name), _BY_ACCOUNT_RUSH))
 
 
 def registration_checks() -> Checks:
@@ -98,15 +98,18 @@ def forgotten_checks(typed: str) -> Checks:
 
 
 def _by_address(usual: Limit, site: Limit, rush: Limit) -> Checks:
-    """An address and the site; once the site's count is full the address alone, with less room."""
-    address = site_of(client_address())
-    if not portal().limits.wait_seconds((site, "site")):
-        return ((usual, address), (site, "site"))
-    told = (_RUSH_TOLD, site.name)
+    return _with_rush((usual, site_of(client_address())), (site, "site"), rush)
+
+
+def _with_rush(own: Check, common: Check, rush: Limit) -> Checks:
+    """Once the count that all have in common is full, each address has less room of its own."""
+    if not portal().limits.wait_seconds(common):
+        return (own, common)
+    limit, told = common[0], (_RUSH_TOLD, common[0].name)
     if not portal().limits.wait_seconds(told):
         portal().limits.count(told)
-        get_logger(__name__).warning("portal_rush", limit=site.name, rate=str(site.rate))
-    return ((usual, address), (rush, address))
+        get_logger(__name__).warning("portal_rush", limit=limit.name, rate=str(limit.rate))
+    return (own, (rush, own[1]))
 
 
 def hand_off_checks(account_id: int) -> Checks:

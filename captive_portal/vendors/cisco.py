@@ -17,6 +17,7 @@ from captive_portal.vendors.profile import (
     Entry,
     Forged,
     Gateway,
+    Kind,
     Outcome,
     Setting,
     Tested,
@@ -30,7 +31,7 @@ from captive_portal.vendors.reading import (
     target_of,
 )
 from captive_portal.vendors.settings import MODE, missing, setting_of
-from identity.domain.central import ACL, CENTRAL, PARAMETER
+from identity.domain.central import ACL, CENTRAL, PARAMETER, SSIDS
 
 _OUTCOMES = {"1": Outcome.ALREADY, **dict.fromkeys("2345", Outcome.REFUSED)}
 """Of statusCode: 1 is in already, 2 not set up for it, 3 name in use, 4 excluded, 5 wrong."""
@@ -61,6 +62,13 @@ class Cisco:
             required=True,
             modes=(CENTRAL,),
             help="Name of the redirect list on the controller (url-redirect-acl).",
+        ),
+        Setting(
+            name=SSIDS,
+            kind=Kind.SSIDS,
+            required=True,
+            modes=(CENTRAL,),
+            help="Wi-Fi networks that are redirected, with commas between; all others stay closed.",
         ),
         Setting(
             name=AFTER_LOGIN,

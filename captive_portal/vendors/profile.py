@@ -157,6 +157,8 @@ class Kind(StrEnum):
     URL = "url"
     MACS = "macs"
     """Addresses of access points, with commas between."""
+    SSIDS = "ssids"
+    """Names of Wi-Fi networks, with commas between."""
     PEM = "pem"
     """Certificates of authorities."""
     PIN = "pin"

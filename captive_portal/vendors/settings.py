@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 from captive_portal.vendors.profile import Gateway, Kind, Setting, Vendor
 from common.errors import UsageError
 from common.net import parse_mac
+from identity.domain.central import ssids_in
 
 MODE = "mode"
 LOGIN_ADDRESS = "its sign-in address"
 _LONGEST = 500
+_SSID_OCTETS = 32
 _LONGEST_PEM = 32_768
 _PIN = re.compile(r"(?:[0-9a-f]{2}:?){32}")
 YES, NO = "yes", "no"
@@ -91,9 +93,21 @@ def _check(setting: Setting, text: str) -> str:
         return _check_url(name, text)
     if setting.kind is Kind.MACS:
         return ",".join(parse_mac(one) for one in text.replace(",", " ").split())
+    if setting.kind is Kind.SSIDS:
+        return _check_ssids(name, text)
     if setting.kind is Kind.PIN:
         return _check_pin(name, text)
     return text
+
+
+def _check_ssids(name: str, text: str) -> str:
+    ssids = sorted(ssids_in(text))
+    if not ssids or any(len(ssid.encode()) > _SSID_OCTETS for ssid in ssids):
+        raise UsageError(
+            f"{name} are names of Wi-Fi networks of at most {_SSID_OCTETS} octets, with commas"
+            " between them"
+        )
+    return ",".join(ssids)
 
 
 def _check_url(name: str, text: str) -> str:

@@ -14,9 +14,10 @@ import hmac
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 MODE, CENTRAL = "mode", "cwa"
-ACL = "redirect_acl"
+ACL, SSIDS = "redirect_acl", "ssids"
 """Settings of a network device (captive_portal.vendors.cisco): the mode, and what it needs."""
 
 MAKES = frozenset({"cisco"})
@@ -39,6 +40,18 @@ _CHECK_OCTETS = 16
 _NUMBER_OCTETS = 4
 
 
+class NotSent(StrEnum):
+    """Why a controller with the mode has an unknown device refused; the step in its trace."""
+
+    NO_ACL = "central:no_redirect_acl"
+    NO_SSIDS = "central:no_ssids"
+    NO_ADDRESS = "central:no_public_url"
+    TOO_LONG = "central:address_too_long"
+    SSID_UNTOLD = "central:ssid_untold"
+    """Called-Station-Id names no SSID."""
+    OTHER_SSID = "central:other_ssid"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CentralTerms:
     """What sending devices to the portal takes, for one network device."""
@@ -47,6 +60,9 @@ class CentralTerms:
     """Name of the list on it that says what is redirected."""
     address: str
     """Of its page in the portal, `…/p/NAME/`."""
+    ssids: frozenset[str]
+    """Whose devices are sent: an Access-Accept on a network that the controller does not redirect
+    would let the device in."""
     key: bytes = field(repr=False)
 
 
@@ -65,6 +81,11 @@ class Caught:
     source: str = ""
     """The address it asked from."""
     issued_at: datetime
+
+
+def ssids_in(text: str) -> frozenset[str]:
+    """The names in a setting, which has commas between them."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def is_session(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 A token is never more than its owner is at that moment: it has those of its levels that the owner
 still has, and sees what both see. It ends with its time, when it is revoked, when its owner is
-suspended and when the owner's password is set anew.
+suspended or expires and when the owner's password is set anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from db.models import Account, ApiToken, Organisation
 from identity.domain.api_tokens import LONGEST, SECRET_OCTETS, digest, is_well_formed, spell
 from identity.domain.levels import Level, in_order
 from identity.office import Office
-from identity.services import audit, officers
+from identity.services import audit, letters, officers
 from identity.services.reach import Reach, reach_of, under
 
 MOST_NAME = 100
@@ -81,9 +81,18 @@ class TokenDenied:
 
 
 def create(
-    session: Session, office: Office, owner: Account, wanted: Wanted, actor: str
+    session: Session,
+    office: Office,
+    owner: Account,
+    wanted: Wanted,
+    actor: str,
+    os_user: str | None = None,
 ) -> tuple[ApiToken, str]:
-    """A new token of `owner`, and its text, which is kept nowhere.
+    """A new token of `owner`, and its text, which is kept nowhere. An owner who did not make it is
+    told by letter.
+
+    Args:
+        os_user: who has the shell, at the command line; the token remembers them as its maker.
 
     Raises:
         UsageError: name, levels or days make no sense.
@@ -124,7 +133,7 @@ def create(
         organisation_id=_organisation(session, owner, wanted.organisation),
         names=wanted.names,
         created_at=now,
-        created_by=actor,
+        created_by=os_user or actor,
         expires_at=now + timedelta(days=wanted.days),
     )
     session.add(made)
@@ -141,7 +150,10 @@ def create(
         org=wanted.organisation,
         names=wanted.names,
         days=wanted.days,
+        **({} if os_user is None else {"os_user": os_user}),
     )
+    if made.created_by != owner.username:
+        letters.tell_token_made(session, office, owner, name)
     return made, text
 
 
@@ -222,16 +234,23 @@ def revoke(session: Session, office: Office, token_id: int, actor: str) -> ApiTo
     state = state_of(found, office.clock())
     if state is not State.GOOD:
         raise Refused(f"token {token_id} is {state.value} already")
-    _end(session, office, found, actor, "revoked")
+    _end(session, office.clock(), found, actor, "revoked")
     return found
 
 
 def end_all(session: Session, office: Office, account: Account, actor: str, why: str) -> None:
     """End every token of an account: it was suspended, or somebody set its password."""
-    now = office.clock()
-    for row in tokens_of(session, account.id):
+    end_of(session, office.clock(), [account.id], actor, why)
+
+
+def end_of(
+    session: Session, now: datetime, account_ids: Sequence[int], actor: str, why: str
+) -> None:
+    """As `end_all`, of many accounts; few of them have any."""
+    theirs = select(ApiToken).where(ApiToken.account_id.in_(account_ids))
+    for row in session.scalars(theirs.where(ApiToken.ended_at.is_(None)).order_by(ApiToken.id)):
         if state_of(row, now) is State.GOOD:
-            _end(session, office, row, actor, why)
+            _end(session, now, row, actor, why)
 
 
 def get(session: Session, token_id: int) -> ApiToken:
@@ -275,12 +294,22 @@ _REVEALERS = frozenset({Level.CUSTODIAN, Level.COORDINATOR, Level.SCHOOL})
 """Levels that may unlock names; a test compares it with the table of permissions."""
 
 
-def _end(session: Session, office: Office, found: ApiToken, actor: str, why: str) -> None:
-    found.ended_at, found.ended_by = office.clock(), actor
+def was_made_by(session: Session, owner_id: int, username: str, since: datetime) -> bool:
+    """Whether `username` has made the owner a token that could be used after `since`."""
+    found = select(ApiToken.id).where(
+        ApiToken.account_id == owner_id,
+        ApiToken.created_by == username,
+        ApiToken.expires_at > since,
+    )
+    return session.scalar(found.limit(1)) is not None
+
+
+def _end(session: Session, now: datetime, found: ApiToken, actor: str, why: str) -> None:
+    found.ended_at, found.ended_by = now, actor
     owner = session.get_one(Account, found.account_id)
     audit.record(
         session,
-        office.clock(),
+        now,
         actor,
         "token:ended",
         owner.username,

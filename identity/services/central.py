@@ -23,8 +23,11 @@ from identity.domain.central import (
     LIFETIME,
     MAKES,
     MODE,
+    SSIDS,
     Caught,
     CentralTerms,
+    NotSent,
+    ssids_in,
 )
 from identity.domain.dynamic import Cause, Change, Kind, State
 from identity.office import Office
@@ -46,17 +49,28 @@ class Waiting(StrEnum):
     SILENT = "silent"
 
 
-def terms_of(office: Office, nas: NasClient) -> CentralTerms | None:
-    """How devices of this controller are sent to the portal; None where they are not."""
-    root = office.config.portal.public_url.rstrip("/")
-    if nas.vendor not in MAKES or nas.portal_settings_encrypted is None or not root:
+def terms_of(office: Office, nas: NasClient) -> CentralTerms | NotSent | None:
+    """How devices of this controller are sent to the portal; what is lacking where they are not.
+
+    None where nobody wants it.
+    """
+    if nas.vendor not in MAKES or nas.portal_settings_encrypted is None:
         return None
     settings = portal_settings(office, nas)
-    if settings.get(MODE) != CENTRAL or not settings.get(ACL):
+    if settings.get(MODE) != CENTRAL:
         return None
+    root = office.config.portal.public_url.rstrip("/")
+    ssids = ssids_in(settings.get(SSIDS, ""))
+    if not settings.get(ACL):
+        return NotSent.NO_ACL
+    if not ssids:
+        return NotSent.NO_SSIDS
+    if not root:
+        return NotSent.NO_ADDRESS
     return CentralTerms(
         acl=settings[ACL],
         address=f"{root}/p/{quote(nas.name, safe='')}/",
+        ssids=ssids,
         key=office.vault.redirect_key,
     )
 

@@ -180,6 +180,21 @@ def use_up(session: Session, office: Office, row: SentCode) -> bool:
     )
 
 
+def void_resets(session: Session, office: Office, account: Account, channel: Channel) -> None:
+    """End the codes for a new password that went where the owner is not written to any more."""
+    now = office.clock()
+    session.execute(
+        update(SentCode)
+        .where(
+            *_of(Purpose.RESET, account),
+            SentCode.channel == channel,
+            SentCode.used_at.is_(None),
+            SentCode.expires_at > now,
+        )
+        .values(expires_at=now)
+    )
+
+
 def try_short(session: Session, office: Office, registration: Registration, typed: str) -> Answer:
     """Compare what was typed with the newest code; a try is counted before it is compared.
 

@@ -100,6 +100,7 @@ def keep(
     else:
         if contact.address != address:
             letters.tell_contact_changed(session, office, contact, account.username, address)
+            codes.void_resets(session, office, account, channel)
         contact.address, contact.verified_at, contact.how = address, now, how
     audit.record(
         session,
@@ -118,6 +119,7 @@ def drop(session: Session, office: Office, account: Account, channel: Channel) -
     if contact is None:
         return
     letters.tell_contact_changed(session, office, contact, account.username, "")
+    codes.void_resets(session, office, account, channel)
     session.delete(contact)
     audit.record(
         session,

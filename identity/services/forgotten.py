@@ -81,7 +81,9 @@ def _ask_for(
         return "not_active"
     if account.origin is not None:
         where = where_kept(office, account)
-        letters.tell_where_to_reset(session, office, contact, account.username, where)
+        letters.tell_where_to_reset(
+            session, office, contact, account.username, where, client_address
+        )
         return "told_where"
     if session.get(Credential, account.id) is None:
         return "no_password"

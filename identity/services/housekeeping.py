@@ -27,6 +27,7 @@ from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
 from identity.services import (
+    api_tokens,
     audit,
     central,
     codes,
@@ -150,9 +151,9 @@ def expire_accounts(session: Session, now: datetime) -> int:
             account.state = "expired"
             registrations.follow_account(session, account)
             audit.record(session, now, ACTOR, "account:expired", account.username)
-    dynamic.disconnect_accounts(
-        session, now, [account.id for account in accounts], Cause.EXPIRED, ACTOR
-    )
+    numbers = [account.id for account in accounts]
+    api_tokens.end_of(session, now, numbers, ACTOR, "expired")
+    dynamic.disconnect_accounts(session, now, numbers, Cause.EXPIRED, ACTOR)
     return len(accounts)
 
 

@@ -6,20 +6,27 @@ telephone is proven. Where nothing is set up to send it with, what it tells of i
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from common.errors import Refused
+from common.errors import Refused, UsageError
+from common.net import site_of
 from db.models import Account, VerifiedContact
 from identity.domain.contacts import Channel
 from identity.domain.registering import CODE_LIFETIME
 from identity.office import Office
 from identity.services import messages
 from identity.services.codes import Compose, Text
+from identity.services.messages import Bounds
 
 _BUDDHIST_ERA = 543
+_WARNINGS_A_DAY = 10
+"""Of one change, to one mailbox or number; short messages cost money."""
+_NO_BOUND = 1_000_000
 _MINUTES = int(CODE_LIFETIME.total_seconds()) // 60
 
 
@@ -70,9 +77,18 @@ def contact_code(office: Office, username: str, channel: Channel) -> Compose:
 
 
 def tell_where_to_reset(
-    session: Session, office: Office, to: VerifiedContact, username: str, where: str
+    session: Session,
+    office: Office,
+    to: VerifiedContact,
+    username: str,
+    where: str,
+    client_address: str,
 ) -> None:
-    """That the password of a directory's account is changed there and not here."""
+    """That the password of a directory's account is changed there and not here.
+
+    Args:
+        client_address: of whoever asked; letters are counted by it.
+    """
     site = office.config.site.name
     _queue_if_possible(
         session,
@@ -87,20 +103,18 @@ def tell_where_to_reset(
         ),
         f"รหัสผ่านของท่านเปลี่ยนที่ / your password is changed at: {where} – {site}",
         f"password reset of {username}",
+        asked_from=site_of(client_address) or None,
     )
 
 
 def tell_password_changed(session: Session, office: Office, account: Account) -> None:
     """Tell the owner that the password was changed, should it not have been them."""
-    to = proven(session, account.id)
-    if to is None:
-        return
     site, now = office.config.site.name, office.clock()
     help_line = office.config.portal.help_line
-    _queue_if_possible(
+    _warn(
         session,
         office,
-        to,
+        _contacts(session, account.id),
         Text(
             f"รหัสผ่านของท่านถูกเปลี่ยน / Your password was changed – {site}",
             f"รหัสผ่านของบัญชี {account.username} ({site}) ถูกเปลี่ยนเมื่อ {thai_moment(office, now)}\n"
@@ -115,20 +129,41 @@ def tell_password_changed(session: Session, office: Office, account: Account) ->
     )
 
 
+def tell_token_made(session: Session, office: Office, owner: Account, name: str) -> None:
+    """Tell an officer that somebody else has made a token in their name."""
+    site = office.config.site.name
+    _warn(
+        session,
+        office,
+        _contacts(session, owner.id),
+        Text(
+            f"มีผู้สร้างโทเคนในนามของท่าน / A token in your name – {site}",
+            f"มีผู้สร้างโทเคน “{name}” สำหรับโปรแกรมในนามของบัญชี {owner.username} ({site})\n"
+            "หากท่านไม่ทราบเรื่องนี้ โปรดเพิกถอนที่หน้าโทเคนของ API และแจ้งผู้ดูแลระบบทันที\n"
+            f"\n---\n\nSomebody made the token “{name}” for a program in the name of the account"
+            f" {owner.username} ({site}).\n"
+            "If you do not know of it, revoke it on the page API tokens and tell the administrator"
+            " at once.\n",
+        ),
+        f"มีผู้สร้างโทเคนในนามของท่าน / a token was made in your name – {site}",
+        f"token in the name of {owner.username}",
+    )
+
+
 def tell_contact_changed(
     session: Session, office: Office, old: VerifiedContact, username: str, new: str
 ) -> None:
-    """Tell the old mailbox or number that another one, or none, takes its place."""
+    """Tell the old mailbox or number that another one, or none, takes its place; and the other."""
     site = office.config.site.name
     thing, english = (
         ("เบอร์มือถือ", "mobile number") if old.channel == Channel.SMS else ("อีเมล", "e-mail address")
     )
     thai_what = f"เปลี่ยนเป็น {new}" if new else "ถูกนำออก"
     what = f"changed to {new}" if new else "taken out"
-    _queue_if_possible(
+    _warn(
         session,
         office,
-        old,
+        _contacts(session, old.account_id),
         Text(
             f"{thing}ของบัญชีถูกเปลี่ยน / The {english} was changed – {site}",
             f"{thing}สำหรับตั้งรหัสผ่านใหม่ของบัญชี {username} ({site}) {thai_what}\n"
@@ -144,24 +179,71 @@ def tell_contact_changed(
 
 def proven(session: Session, account_id: int) -> VerifiedContact | None:
     """Where the owner of an account is written to: the mailbox, else the telephone, else None."""
-    for channel in Channel:  # a letter costs nothing and says more
-        contact = session.get(VerifiedContact, (account_id, channel))
-        if contact is not None:
-            return contact
-    return None
+    return next(iter(_contacts(session, account_id)), None)  # a letter costs nothing and says more
+
+
+def _contacts(session: Session, account_id: int) -> Sequence[VerifiedContact]:
+    """Everything that the owner of an account has proven to read, as it is before the change."""
+    found = (session.get(VerifiedContact, (account_id, channel)) for channel in Channel)
+    return [contact for contact in found if contact is not None]
+
+
+def _warn(
+    session: Session,
+    office: Office,
+    contacts: Sequence[VerifiedContact],
+    letter: Text,
+    short: str,
+    about: str,
+) -> None:
+    """Write to every contact: who has taken over one of them does not keep the warning away.
+
+    Nor do messages that somebody has caused just before: warnings have a bound of their own.
+    """
+    usual = {Channel.SMS: messages.sms_bounds(office), Channel.MAIL: messages.mail_bounds(office)}
+    for to in contacts:
+        count = messages.count_about(session, office, to.address, about)
+        if count < _WARNINGS_A_DAY:
+            bounds = replace(
+                usual[Channel(to.channel)], cool_down=timedelta(0), per_recipient=_NO_BOUND
+            )
+            _queue_if_possible(session, office, to, letter, short, about, bounds=bounds)
 
 
 def _queue_if_possible(
-    session: Session, office: Office, to: VerifiedContact, letter: Text, short: str, about: str
+    session: Session,
+    office: Office,
+    to: VerifiedContact,
+    letter: Text,
+    short: str,
+    about: str,
+    *,
+    asked_from: str | None = None,
+    bounds: Bounds | None = None,
 ) -> None:
     """Queue a letter, or the short message in its place."""
     try:
         if to.channel == Channel.SMS:
-            messages.queue_sms(session, office, to.address, short, about)
+            messages.queue_sms(
+                session, office, to.address, short, about, asked_from=asked_from, bounds=bounds
+            )
         else:
-            messages.queue_mail(session, office, to.address, letter.subject, letter.body, about)
-    except Refused:
-        return  # nothing to send it with, or enough were sent; the page says whom to ask instead
+            if asked_from and bounds is None:
+                bounds = messages.mail_bounds(office)
+            messages.queue_mail(
+                session,
+                office,
+                to.address,
+                letter.subject,
+                letter.body,
+                about,
+                asked_from=asked_from,
+                bounds=bounds,
+            )
+    except (Refused, UsageError):
+        # Nothing to send it with, enough were sent, or no short message may go there any more; the
+        # page says whom to ask instead.
+        return
 
 
 def _link(office: Office, path: str) -> str:

@@ -166,6 +166,17 @@ def refuse_too_many(
         refuse(bounds.per_day, "the site", *by_visitors)
 
 
+def count_about(session: Session, office: Office, recipient: str, about: str) -> int:
+    """How many messages about one thing were queued to a mailbox or number in 24 hours."""
+    one_at_a_time(session)
+    found = select(func.count()).where(
+        Message.created_at > office.clock() - _DAY,
+        func.lower(Message.recipient) == recipient.lower(),
+        Message.about == about,
+    )
+    return session.scalar(found) or 0
+
+
 def one_at_a_time(session: Session) -> None:
     """Until the transaction ends nobody else counts: fifty at once must not find room for one.
 

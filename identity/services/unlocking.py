@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from common.errors import NotFound, Refused
 from db.models import Account, AuditEvent, OfficerLevel, UnlockRequest
 from identity.office import Office
-from identity.services import audit
+from identity.services import api_tokens, audit
 from identity.services.reach import Reach
 
 WAITING, APPROVED, REFUSED = "waiting", "approved", "refused"
@@ -197,12 +197,16 @@ def _undecided(session: Session, office: Office, number: int, officer: Account) 
     found = get(session, number)
     if found.asker_id == officer.id or officer.username in (found.asker, found.os_user):
         raise Refused("nobody agrees to the own wish; another officer has to")
-    if _may_be_one(session, office, officer, found.asker):
+    since = office.clock() - MADE_WITHIN
+    has_token = found.asker_id is not None and api_tokens.was_made_by(
+        session, found.asker_id, officer.username, since
+    )
+    if has_token or _may_be_one(session, office, officer, found.asker):
         raise Refused(
             f"{officer.username} and {found.asker} may be one person: the asker gave the other a"
-            " level, or one made the account or the password of the other lately; another officer"
-            " has to decide, or the level is given anew at the console: yuenyan officer revoke,"
-            " then grant"
+            " level, or one made the account, the password or a token of the other lately;"
+            " another officer has to decide, or the level is given anew at the console: yuenyan"
+            " officer revoke, then grant"
         )
     if found.state != WAITING:
         raise Refused(f"{found.decided_by} has decided request {number} already")

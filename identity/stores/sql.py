@@ -37,7 +37,7 @@ from identity.domain.access import (
     RoleProfile,
     Vouched,
 )
-from identity.domain.central import CentralTerms
+from identity.domain.central import CentralTerms, NotSent
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
@@ -66,8 +66,8 @@ class NasFacts:
     station_words: StationWords = NO_WORDS
     radsec_identity: str | None = None
     """As `identity.services.nas` stores it: without case."""
-    central: CentralTerms | None = None
-    """How devices that nobody knows are sent to the portal; None: they are refused."""
+    central: CentralTerms | NotSent | None = None
+    """How devices that nobody knows are sent to the portal; else they are refused."""
 
 
 @dataclass(frozen=True, slots=True)

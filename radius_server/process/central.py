@@ -15,6 +15,7 @@ from identity.domain.central import (
     SESSION_SECONDS,
     Caught,
     CentralTerms,
+    NotSent,
     is_session,
     redirect_to,
 )
@@ -31,14 +32,26 @@ from radius_server.process.questions import (
     FindAccount,
     FindWebGrant,
 )
+from radius_server.process.voucher_code import ssid_of
 
 _CISCO, _AV_PAIR = 9, 1
 _AUDIT_SESSION = b"audit-session-id="
 _LONGEST_CALLING = 32
 
 
-def connection_of(terms: CentralTerms, packet: Packet, source: tuple[Any, ...]) -> Central | None:
-    """What the controller tells of the connection it asks for; None when it names none."""
+def connection_of(
+    terms: CentralTerms | NotSent, packet: Packet, source: tuple[Any, ...]
+) -> Central | NotSent | None:
+    """What the controller tells of the connection it asks for; None when it names none.
+
+    NotSent where it redirects nobody: its other networks would take an Access-Accept for a yes.
+    """
+    if isinstance(terms, NotSent):
+        return terms
+    called = packet.values.get(Attribute.CALLED_STATION_ID, b"")
+    ssid = ssid_of(called)
+    if ssid not in terms.ssids:
+        return NotSent.OTHER_SSID if ssid else NotSent.SSID_UNTOLD
     connection = _audit_session(packet)
     if not is_session(connection):
         return None
@@ -65,8 +78,10 @@ def _nas_addresses(packet: Packet) -> Iterator[str]:
             yield ".".join(map(str, value))
 
 
-def central_login(request: AccessRequest, central: Central, mac: str) -> Dialogue:
+def central_login(request: AccessRequest, central: Central | NotSent, mac: str) -> Dialogue:
     """A device that nobody has registered: its user's account, or the way to the portal."""
+    if isinstance(central, NotSent):
+        return Denied(Reason.UNKNOWN_DEVICE, Method.MAC, step=central)
     found = yield FindWebGrant(request.nas_client_id, mac, central.connection)
     if isinstance(found, Unavailable):
         return found
@@ -101,7 +116,7 @@ def _sent(request: AccessRequest, central: Central, mac: str, why: Denied) -> De
     address = redirect_to(terms, request.nas_client_id, caught)
     if address is None:
         # Cut off it would be no address; `doctor` tells of it.
-        return Denied(Reason.UNKNOWN_DEVICE, Method.MAC, step="central:address_too_long")
+        return Denied(Reason.UNKNOWN_DEVICE, Method.MAC, step=NotSent.TOO_LONG)
     pairs = (f"url-redirect-acl={terms.acl}", f"url-redirect={address}")
     attributes = b"".join(encode_vendor(_CISCO, _AV_PAIR, pair.encode()) for pair in pairs)
     timeout = SESSION_SECONDS.to_bytes(4, "big")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from identity.domain.access import AccountSnapshot, Decision, Unavailable
-from identity.domain.central import CentralTerms
+from identity.domain.central import CentralTerms, NotSent
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage
 from identity.domain.stations import NO_WORDS, StationWords
@@ -64,8 +64,8 @@ class AccessRequest:
     called_station: bytes = b""
     """Called-Station-Id, RFC 2865 section 5.30; behind its colon is mostly an SSID (RFC 3580
     section 3.20)."""
-    central: Central | None = None
-    """None where unknown devices are refused."""
+    central: Central | NotSent | None = None
+    """Unknown devices are refused without it."""
     no_room: bool = False
     """The disk is full and the site lets nobody new in then."""
 

@@ -92,6 +92,7 @@ class School:
         mac: str = "3c-22-fb-01-02-03",
         connection: str = CONNECTION,
         source: str = "127.0.0.1",
+        ssid: str = "School",
     ) -> Answer:
         """The controller asks for a device by its address."""
         plain = mac.replace("-", "")
@@ -100,7 +101,7 @@ class School:
             plain,
             Service_Type="Call-Check",
             Calling_Station_Id=mac,
-            Called_Station_Id="aa-bb-cc-dd-ee-01:School",
+            Called_Station_Id=f"aa-bb-cc-dd-ee-01:{ssid}",
             NAS_IP_Address="10.0.0.9",
             Cisco_AVPair=f"audit-session-id={connection}",
         )
@@ -125,7 +126,8 @@ def school(
         live.add_nas("wlc-b", "127.0.0.3/32", "--vendor", "cisco")
         live.add_nas("plain", "127.0.0.4/32", "--vendor", "cisco")
         for name in ("wlc", "wlc-b"):
-            live.yuenyan("nas", "portal", name, "--set", "mode=cwa", "--set", "redirect_acl=CAUGHT")
+            settings = ("mode=cwa", "redirect_acl=CAUGHT", "ssids=School, Library")
+            live.yuenyan("nas", "portal", name, *(f"--set={one}" for one in settings))
         live.yuenyan("role", "set", "teacher", "--vlan", "30", "--vendor-role", "teachers")
         live.add_person("somchai", PASSWORD, role="teacher")
         live.add_person("malee", PASSWORD)
@@ -237,6 +239,20 @@ def test_a_redirect_of_another_controller_or_of_nobody_is_no_redirect(school: Sc
     ]
     for one in others:
         assert school.browser.get(one).status == 400, one
+
+
+def test_a_network_that_is_not_redirected_stays_closed_and_the_login_log_says_so(
+    school: School,
+) -> None:
+    redirect_in(school.asks(mac="3c-22-fb-01-02-07", ssid="Library"))
+    refused = school.asks(mac="3c-22-fb-01-02-07", ssid="Printers")
+    assert refused.code == "Access-Reject"
+
+    def is_told() -> bool:
+        told = school.live.yuenyan("login", "why", "3c22fb010207", "--language", "en", "--json")
+        return "none that is sent to the portal" in told.stdout
+
+    wait_until(is_told, 10, "the login log does not say which network it was")
 
 
 def test_a_controller_without_the_mode_refuses_a_device_and_a_registered_one_is_let_in(

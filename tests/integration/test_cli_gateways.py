@@ -73,6 +73,24 @@ def test_a_changed_controller_takes_the_secrets_along_and_says_which(
     assert found == {"controller": "https://10.0.0.3"}
 
 
+def test_a_controller_with_central_web_authentication_is_told_what_is_still_lacking(
+    site: Site,
+) -> None:
+    add(site, "cisco")
+    mode = site.yuenyan("nas", "portal", "hall", "--set", "mode=cwa")
+    assert (mode.exit_code, mode.stdout) == (0, "set hall\n")
+    assert "redirect_acl, ssids not set" in mode.stderr
+    assert "public_url is not set: nobody is sent" in mode.stderr
+    given = ("--set", "redirect_acl=CAUGHT", "--set", "ssids= Library ,School")
+    assert "not set;" not in site.yuenyan("nas", "portal", "hall", *given).stderr
+    listed = json.loads(site.yuenyan("nas", "portal", "hall", "--json").stdout)
+    assert listed["settings"]["ssids"] == "Library,School"
+    site.yuenyan("nas", "portal", "hall", "--set", "redirect_acl=")
+    assert "redirect_acl not set" in site.yuenyan("nas", "snippet", "hall").stderr
+    long = site.yuenyan("nas", "portal", "hall", "--set", f"ssids={'n' * 33}")
+    assert long.exit_code == 2 and "32 octets" in long.stderr
+
+
 REFUSED = (
     (("--set", "api_key=x"), "--secret-stdin api_key"),
     (("--set", "nonsense=x"), "has no setting 'nonsense'"),

@@ -12,7 +12,7 @@ from captive_portal.vendors.registered import gateway_from
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.vendors.settings import LOGIN_ADDRESS, MODE, NO, YES, lacks, setting_of
 from db.models import NasClient, OpenVisit
-from identity.domain.central import CENTRAL, Caught, redirect_to
+from identity.domain.central import CENTRAL, Caught, CentralTerms, redirect_to
 from identity.domain.vendors import GATEWAYS
 from identity.office import Office
 from identity.services import central
@@ -66,7 +66,7 @@ def _too_long(office: Office, rows: Sequence[NasClient]) -> Iterator[Finding]:
     )
     for row in rows:
         terms = central.terms_of(office, row)
-        if terms is not None and redirect_to(terms, row.id, usual) is None:
+        if isinstance(terms, CentralTerms) and redirect_to(terms, row.id, usual) is None:
             yield warn(
                 _CHECK,
                 f"{row.name} sends nobody to the portal: {terms.address} is too long for it",

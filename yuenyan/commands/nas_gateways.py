@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from captive_portal.vendors.places import check_controller, secrets_to_give_anew
-from captive_portal.vendors.profile import Gateway, Setting
+from captive_portal.vendors.profile import Setting
+from captive_portal.vendors.registered import gateway_from
 from captive_portal.vendors.registry import vendor_called
 from captive_portal.vendors.settings import check_changes, check_login_url, lacks
 from captive_portal.vendors.snippets.registry import mark_of, snippet_for
@@ -16,6 +17,7 @@ from captive_portal.vendors.snippets.site import facts_of
 from common.errors import UsageError
 from db.models import NasClient
 from identity.domain.vendors import GATEWAYS
+from identity.office import Office
 from identity.services import audit, nas
 from identity.services.nas_portal import (
     change_portal_settings,
@@ -95,6 +97,7 @@ def nas_portal(
         if url is not None:
             set_login_url(session, office, row, url, context.actor)
     click.echo(f"set {name}")
+    _tell_lacking(office, row)
     if dropped:
         click.echo(
             f"the controller is another one now, so these secrets were taken away:"
@@ -116,6 +119,7 @@ def _show(context: Context, name: str, as_json: bool) -> None:
         row = nas.get(session, name)
         settings, vendor, login_url = portal_settings(office, row), row.vendor, row.login_url
     make = vendor_called(vendor)
+    _tell_lacking(office, row)
     shown = {one.name: _value(one, settings) for one in make.settings}
     if as_json:
         print_json(
@@ -152,13 +156,18 @@ def _about(setting: Setting) -> str:
     return " ".join(word for word in words if word)
 
 
-def hint_at_hand_over(row: NasClient) -> None:
+def hint_at_hand_over(office: Office, row: NasClient) -> None:
     """Say what a gateway that was just registered still lacks, beside the answer."""
-    if row.vendor not in GATEWAYS:
+    if row.vendor in GATEWAYS:
+        _tell_lacking(office, row)
+        click.echo(f"what is entered into it: yuenyan nas snippet {row.name}", err=True)
+
+
+def _tell_lacking(office: Office, row: NasClient) -> None:
+    """Say why nobody is handed over; nothing for what may be a plain access point."""
+    gateway = gateway_from(office, row)
+    if not (gateway.login_url or gateway.settings or row.vendor in GATEWAYS):
         return
-    gateway = Gateway(
-        id=row.id, name=row.name, vendor=row.vendor, login_url=row.login_url or "", settings={}
-    )
     lacking = lacks(vendor_called(row.vendor), gateway)
     if lacking:
         click.echo(
@@ -166,7 +175,8 @@ def hint_at_hand_over(row: NasClient) -> None:
             f" see: yuenyan nas portal {row.name}",
             err=True,
         )
-    click.echo(f"what is entered into it: yuenyan nas snippet {row.name}", err=True)
+    if not office.config.portal.public_url:
+        click.echo("[portal] public_url is not set: nobody is sent to the portal", err=True)
 
 
 @click.command("snippet")
@@ -205,3 +215,4 @@ def nas_snippet(
             write_new(out / file, text.encode())
             click.echo(f"wrote {out / file}")
     click.echo(f"{row.vendor}: {mark}", err=True)
+    _tell_lacking(office, row)

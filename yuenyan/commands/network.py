@@ -96,7 +96,7 @@ def nas_add(
             radsec_identity=radsec,
         )
     click.echo(f"added {added.name} {added.prefix}")
-    hint_at_hand_over(added)
+    hint_at_hand_over(office, added)
 
 
 @nas_command.command("list")

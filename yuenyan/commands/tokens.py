@@ -7,6 +7,7 @@ import click
 from identity.domain.api_tokens import LONGEST, USUAL_DAYS
 from identity.services import api_tokens, officers, people
 from identity.services.reach import EVERYWHERE
+from yuenyan.commands.console import operator
 from yuenyan.commands.options import NUMBER
 from yuenyan.commands.tables import moment, print_json, print_table
 from yuenyan.context import Context
@@ -17,7 +18,7 @@ def token_command() -> None:
     """Tokens for programs that use the API (docs/api.md).
 
     A token is never more than its owner is now. It ends with its time, when it is revoked, and
-    when its owner is suspended or gets a new password.
+    when its owner is suspended, expires or gets a new password.
     """
 
 
@@ -61,7 +62,9 @@ def token_create(
     office = context.office
     with office.database.write() as session:
         account = people.get(session, owner)
-        made, text = api_tokens.create(session, office, account, wanted, context.actor)
+        made, text = api_tokens.create(
+            session, office, account, wanted, context.actor, operator().name
+        )
         ends = moment(made.expires_at, context.config.site.timezone)
         click.echo(f"token {made.id} of {account.username}, until {ends}", err=True)
     click.echo(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from captive_portal.vendors.snippets.facts import Facts, Snippet
-from identity.domain.central import ACL, CENTRAL
+from identity.domain.central import ACL, CENTRAL, SSIDS, ssids_in
 from identity.domain.sessions import INTERIM_SECONDS
 
 
@@ -76,10 +76,12 @@ config wlan radius_server acct add WLAN-ID 1
 
 def _central(facts: Facts) -> str:
     acl = facts.get(ACL, "REDIRECT-LIST")
+    ssids = ", ".join(sorted(ssids_in(facts.get(SSIDS, "")))) or "none yet"
     return f"""\
 ! Central web authentication, Catalyst 9800. What the list permits is redirected.
 {_servers(facts)}aaa authorization network yuenyan group yuenyan
-{_reports(facts)}ip access-list extended {acl}
+{_reports(facts)}radius-server attribute wireless authentication call-station-id ap-macaddress-ssid
+ip access-list extended {acl}
  deny udp any any eq domain
  deny udp any any eq bootps
  deny ip any host PORTAL-ADDRESS
@@ -89,12 +91,16 @@ wireless profile policy guests
  aaa-override
  nac
  accounting-list yuenyan
+! Redirected, once set by `yuenyan nas portal {facts.name} --set ssids=…`: {ssids}. On any other
+! network with MAC filtering an unknown device is refused. Name none whose policy lacks
+! aaa-override and nac: there an unknown device would be let in.
 wlan SSID
  no security wpa
  no security wpa akm dot1x
  mac-filtering yuenyan
 ! AireOS: the SSID without layer 3 security, with MAC Filtering, Allow AAA Override and NAC State
-! ISE NAC (RADIUS NAC); RADIUS server with Support for CoA; an access list of the same name that
+! ISE NAC (RADIUS NAC); RADIUS server with Support for CoA, and as Auth Called Station ID Type
+! AP MAC Address:SSID; an access list of the same name that
 ! permits DNS and both ways to the portal and denies the rest: what it denies is redirected there.
 ! PORTAL-ADDRESS: of {facts.portal_host}
 """

@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from captive_portal.admin.permissions import ALLOWED, Permission
 from common.errors import NotFound, Refused, UsageError
-from db.models import ApiToken, AuditEvent
+from db.models import ApiToken, AuditEvent, Message, VerifiedContact
 from identity.domain import api_tokens as domain
+from identity.domain.contacts import Channel
 from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import api_tokens, officers, people, roles
+from identity.services import api_tokens, housekeeping, officers, people, roles
 from identity.services.api_tokens import Bearer, Refusal, State, TokenDenied, Wanted
 from tests.conftest import ADMIN
 
@@ -125,6 +126,49 @@ def test_suspending_or_a_new_password_of_the_owner_ends_every_token_for_good(
     with office.database.write() as session:
         people.set_password(session, office, ADMIN, "$argon2id$other", "command-line")
     assert refusal(office, second) is Refusal.REVOKED
+
+
+def test_a_token_of_an_account_that_expired_is_dead_for_good(office: Office) -> None:
+    _number, text = make(office)
+    with office.database.write() as session:
+        people.get(session, ADMIN).expires_at = office.clock()
+    with office.database.write() as session:
+        assert housekeeping.expire_accounts(session, office.clock()) == 1
+    with office.database.write() as session:
+        owner = people.get(session, ADMIN)
+        owner.state, owner.expires_at = "active", None
+    assert refusal(office, text) is Refusal.REVOKED
+
+
+def test_an_officer_is_told_of_a_token_that_somebody_else_made_in_their_name(
+    office: Office,
+) -> None:
+    mail = office.config.mail.model_copy(update={"host": "mail.example"})
+    office = replace(office, config=office.config.model_copy(update={"mail": mail}))
+    with office.database.write() as session:
+        owner = people.get(session, ADMIN)
+        session.add(
+            VerifiedContact(
+                account_id=owner.id,
+                channel=Channel.MAIL,
+                address="head@school.example",
+                verified_at=office.clock(),
+                how="code",
+            )
+        )
+        api_tokens.create(session, office, owner, CUSTODIAN, ADMIN)
+    with office.database.write() as session:
+        assert session.scalars(select(Message)).all() == []
+        owner = people.get(session, ADMIN)
+        other = replace(CUSTODIAN, name="other")
+        made, _ = api_tokens.create(session, office, owner, other, "command-line", "somchai")
+        assert made.created_by == "somchai"
+    with office.database.read() as session:
+        assert session.scalars(select(Message.recipient)).all() == ["head@school.example"]
+        noted = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == "token:created")
+        ).all()
+    assert "somchai" in str(noted[-1].detail)
 
 
 def test_a_token_loses_what_its_owner_loses(office: Office) -> None:

@@ -26,17 +26,19 @@ def told(office: Office, public_url: str, **settings: str) -> list[Finding]:
 
 
 def test_a_controller_with_its_redirect_list_hands_visitors_over(office: Office) -> None:
-    (found,) = told(office, "https://login.school.example", redirect_acl="CAUGHT")
+    (found,) = told(office, "https://login.school.example", redirect_acl="CAUGHT", ssids="Guests")
     assert found.level == "ok" and "1 can hand visitors back" in found.what
 
 
 def test_a_controller_without_its_redirect_list_is_named(office: Office) -> None:
     (found,) = told(office, "https://login.school.example")
-    assert "wlc hands nobody back: redirect_acl not set" in found.what
+    assert "wlc hands nobody back: redirect_acl, ssids not set" in found.what
 
 
 def test_an_address_that_no_redirect_holds_is_told(office: Office) -> None:
-    (found,) = told(office, f"https://{'l' * 60}.{'m' * 60}.example", redirect_acl="CAUGHT")
+    (found,) = told(
+        office, f"https://{'l' * 60}.{'m' * 60}.example", redirect_acl="CAUGHT", ssids="Guests"
+    )
     assert "too long" in found.what and "shorter" in found.todo
 
 
@@ -52,5 +54,5 @@ def test_devices_behind_one_address_are_a_warning_here_too(office: Office) -> No
                     at=now - timedelta(seconds=5),
                 )
             )
-    (found,) = told(office, "https://login.school.example", redirect_acl="CAUGHT")
+    (found,) = told(office, "https://login.school.example", redirect_acl="CAUGHT", ssids="Guests")
     assert "one can be let in by another's sign-in" in found.what

@@ -113,15 +113,19 @@ def test_the_second_person_is_a_person(
     assert shown["answer"]["candidates"][0]["full_name"] == NAME
 
 
+@pytest.mark.parametrize("maker", [("kepkhomun", None), ("command-line", "kepkhomun")])
 def test_who_made_somebody_a_token_does_not_decide_their_wish(
-    app: Flask, office: Office, signed_in: Callable[[str], Officer]
+    app: Flask,
+    office: Office,
+    signed_in: Callable[[str], Officer],
+    maker: tuple[str, str | None],
 ) -> None:
     require_second_person(office)
     seed.add_school_day(office)
     wanted = Wanted(name="test", levels=[Level.COORDINATOR], days=1, names=True)
     with office.database.write() as session:
         owner = people.get(session, "prasan")
-        text = api_tokens.create(session, office, owner, wanted, "kepkhomun")[1]
+        text = api_tokens.create(session, office, owner, wanted, *maker)[1]
     Program(app, text).post("/api/unlocks", asked_by_api(office))
     told = signed_in("kepkhomun").follow(
         "/lookup/unlocks/1/decide", "/lookup/unlocks/1", decision="approve"
@@ -198,6 +202,18 @@ def test_a_program_that_runs_wild_waits_and_so_does_who_tries_tokens(
     for _ in range(UNKNOWN.rate.amount):
         assert stranger.get("/api/session").status_code == 401
     assert stranger.get("/api/session").status_code == 429
+    unknown = Program(app, "yuenyan_" + "0" * 72)
+    assert unknown.get("/api/session").status_code == 429
+
+
+def test_who_tries_tokens_shuts_out_no_good_one_from_the_same_address(
+    app: Flask, office: Office
+) -> None:
+    good = Program(app, token(office, "kepkhomun", Level.CUSTODIAN))
+    stranger = Program(app, "nonsense")
+    answers = [stranger.get("/api/session").status_code for _ in range(UNKNOWN.rate.amount + 1)]
+    assert answers[-1] == 429
+    assert good.get("/api/session").status_code == 200
 
 
 def test_an_officer_makes_a_token_sees_it_once_and_revokes_it(

@@ -34,7 +34,7 @@ def somchai(office: Office) -> int:
 
 @pytest.fixture(autouse=True)
 def wlc(office: Office) -> None:
-    add_gateway(office, "cisco", mode="cwa", redirect_acl="CAUGHT")
+    add_gateway(office, "cisco", mode="cwa", redirect_acl="CAUGHT", ssids="School")
 
 
 def redirect(office: Office, nas: int = WLC, key: bytes | None = None, **changes: object) -> str:

@@ -158,7 +158,10 @@ def test_the_help_of_every_setting_has_a_thai_text() -> None:
 
 def test_central_web_authentication_has_its_redirect_list_and_listens_to_the_portal() -> None:
     way = facts("cisco cwa")
-    text = snippet_for(replace(way, settings={**way.settings, "redirect_acl": "CAUGHT"})).text
+    text = snippet_for(
+        replace(way, settings={**way.settings, "redirect_acl": "CAUGHT", "ssids": "Hall"})
+    ).text
     assert "ip access-list extended CAUGHT" in text and "permit tcp any any eq www" in text
     assert "dynamic-author" in text and "port 1700" in text
     assert "mac-filtering" in text and " nac\n" in text
+    assert "ap-macaddress-ssid" in text and ": Hall. On any other" in text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
-from identity.domain.central import CentralTerms, open_sealed
+from identity.domain.central import CentralTerms, NotSent, open_sealed
 from radius_server.packet.packet import decode, sub_attributes
 from radius_server.process.access import decide
 from radius_server.process.central import connection_of
@@ -20,7 +21,12 @@ from radius_server.process.questions import (
 )
 from tests.unit.radius_server.process.script import NOW, STATION, Script, account, request
 
-TERMS = CentralTerms(acl="CAUGHT", address="https://login.school.example/p/wlc/", key=b"k" * 32)
+TERMS = CentralTerms(
+    acl="CAUGHT",
+    address="https://login.school.example/p/wlc/",
+    ssids=frozenset({"Guests"}),
+    key=b"k" * 32,
+)
 CONNECTION = "0A00000900000B2E5F3C11D0"
 ASKS = FindWebGrant(7, STATION, CONNECTION)
 
@@ -131,9 +137,8 @@ def test_without_the_mode_or_with_a_strange_password_it_is_refused(
 
 def test_an_address_that_an_attribute_cannot_hold_is_no_address() -> None:
     asked = mab()
-    assert asked.central is not None
-    long = CentralTerms(acl="CAUGHT", address="https://" + "l" * 150 + "/p/wlc/", key=b"k" * 32)
-    asked.central.terms = long
+    assert isinstance(asked.central, Central)
+    asked.central.terms = replace(TERMS, address="https://" + "l" * 150 + "/p/wlc/")
     (
         Script(asked)
         .asked(FindAccount(STATION), None)
@@ -142,8 +147,9 @@ def test_an_address_that_an_attribute_cannot_hold_is_no_address() -> None:
     )
 
 
-def _packet(*pairs: bytes) -> Any:
+def _packet(*pairs: bytes, called: bytes = b"aa-bb-cc-dd-ee-01:Guests") -> Any:
     body = b"\x1f\x13" + b"3C-22-FB-01-02-03" + b"\x04\x06" + bytes((10, 0, 0, 9))
+    body += bytes((30, 2 + len(called))) + called
     for pair in pairs:
         body += bytes((26, 8 + len(pair))) + (9).to_bytes(4, "big") + bytes((1, 2 + len(pair)))
         body += pair
@@ -153,7 +159,7 @@ def _packet(*pairs: bytes) -> Any:
 def test_a_connection_is_what_its_controller_calls_it() -> None:
     packet = _packet(b"service-type=Call Check", b"audit-session-id=" + CONNECTION.encode())
     found = connection_of(TERMS, packet, ("10.0.0.10", 1645))
-    assert found is not None
+    assert isinstance(found, Central)
     assert (found.connection, found.calling) == (CONNECTION, "3C-22-FB-01-02-03")
     assert (found.nas_address, found.source) == ("10.0.0.9", "10.0.0.10")
 
@@ -161,3 +167,37 @@ def test_a_connection_is_what_its_controller_calls_it() -> None:
 @pytest.mark.parametrize("name", [b"", b"short", b"with a space in it", b"x" * 65, b"\xff" * 12])
 def test_a_name_that_no_controller_gives_is_none(name: bytes) -> None:
     assert connection_of(TERMS, _packet(b"audit-session-id=" + name), ("10.0.0.10", 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("called", "why"),
+    [
+        (b"aa-bb-cc-dd-ee-01:Printers", NotSent.OTHER_SSID),
+        (b"aa-bb-cc-dd-ee-01:guests", NotSent.OTHER_SSID),
+        (b"aa-bb-cc-dd-ee-01:Printers:Guests", NotSent.OTHER_SSID),
+        (b"aa-bb-cc-dd-ee-01", NotSent.SSID_UNTOLD),
+        (b"Guests", NotSent.SSID_UNTOLD),
+        (b"", NotSent.SSID_UNTOLD),
+    ],
+)
+def test_on_a_network_that_the_controller_does_not_redirect_a_device_is_refused(
+    called: bytes, why: NotSent
+) -> None:
+    packet = _packet(b"audit-session-id=" + CONNECTION.encode(), called=called)
+    asked = mab(central=connection_of(TERMS, packet, ("10.0.0.10", 1645)))
+    (
+        Script(asked)
+        .asked(FindAccount(STATION), None)
+        .decides(Denied(Reason.UNKNOWN_DEVICE, Method.MAC, step=why))
+    )
+
+
+@pytest.mark.parametrize("why", [NotSent.NO_ACL, NotSent.NO_SSIDS, NotSent.NO_ADDRESS])
+def test_what_the_controller_lacks_is_in_the_trace_of_the_device(why: NotSent) -> None:
+    packet = _packet(b"audit-session-id=" + CONNECTION.encode())
+    asked = mab(central=connection_of(why, packet, ("10.0.0.10", 1645)))
+    (
+        Script(asked)
+        .asked(FindAccount(STATION), None)
+        .decides(Denied(Reason.UNKNOWN_DEVICE, Method.MAC, step=why))
+    )
