@@ -33,7 +33,6 @@ class Known:
         self.database: str = tree["database"]
         """The file of the SQLite database."""
         self.segment_seconds: int = tree["segment_seconds"]
-        self.retention_days: int = tree["retention_days"]
         self.second_person: bool = tree["second_person"]
         self.named: str = tree["named"]
         """The office's word for what names people."""
@@ -84,7 +83,6 @@ def remember(config: Config, inside_digest: str) -> None:
                 "zone": config.site.timezone,
                 "database": config.database_url.removeprefix("sqlite:///"),
                 "segment_seconds": config.archive.segment_seconds,
-                "retention_days": config.archive.retention_days,
                 "second_person": config.lookup.second_person,
                 "named": config.lookup.confidentiality[True],
                 "inside": list(config.collector.inside),

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _MILLISECOND = timedelta(milliseconds=1)
 
+_KEPT_BY_ALL_DAYS = 90
+"""The floor of retention (common.config, which takes long to load): no purge took anything younger,
+whatever the retention was then."""
+
 
 class NotPlain(Exception):  # noqa: N818 - nothing is wrong
     """The question is for traffic.lookup.flows."""
@@ -83,6 +87,8 @@ def answer_at_once(
     if not any(_holds(prefix, question.four) for prefix in known.inside):
         raise NotPlain
     archive = f"{known.data_dir}/archive"
+    # Before the manifest: what is stored in between is then found in one of the two.
+    waiting = missing.waiting_since(f"{known.data_dir}/spool")
     try:
         lines = Glance(archive)
         try:
@@ -95,8 +101,8 @@ def answer_at_once(
             lines.close()
     except NotAtAGlance as error:
         raise NotPlain from error
-    if window.from_at < now - timedelta(days=known.retention_days):
-        raise NotPlain
+    if window.from_at < now - timedelta(days=_KEPT_BY_ALL_DAYS):
+        raise NotPlain  # something of it may be gone
     store = SqliteStore(known.database)
     local = LocalTime(known.zone)
     local.begin()
@@ -104,7 +110,7 @@ def answer_at_once(
         gaps = missing.not_running(store, "collector", window, now)
         gaps += missing.recorded(store, window, {"flow"})
         gaps += missing.noted(notes, window, "flow")
-        pending = missing.pending(f"{known.data_dir}/spool", known.segment_seconds, window, now)
+        pending = missing.pending_from(waiting, known.segment_seconds, window, now)
         try:
             flows, truncated = direct.find_flows(
                 archive, paths, (question.four, 0, 0), *span,

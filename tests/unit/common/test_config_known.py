@@ -37,7 +37,6 @@ def test_what_was_read_once_is_known(file: Path) -> None:
     assert (known.zone, known.inside_digest) == ("Europe/Berlin", "0123456789abcdef")
     assert tuple(known.inside) == config.collector.inside
     assert known.segment_seconds == config.archive.segment_seconds
-    assert known.retention_days == config.archive.retention_days
     assert (known.second_person, known.named) == (False, config.lookup.confidentiality[True])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from common.config import RETENTION_FLOOR_DAYS
 from db.engine import Database
 from db.models import AuditEvent
 from tests.conftest import Site
@@ -454,3 +455,7 @@ def test_what_it_leaves_is_answered_by_the_whole_command(kept: Site) -> None:
         2,
         "yuenyan: give the case this is for: --case TEXT\n",
     )
+
+
+def test_the_quick_answer_knows_the_floor_of_retention() -> None:
+    assert answering._KEPT_BY_ALL_DAYS == RETENTION_FLOOR_DAYS
