@@ -212,5 +212,5 @@ def length_before(mark: bytes) -> int:
 
 def is_whole(octets: bytes, mark: bytes) -> bool:
     """Whether the places are the ones that were written: they are read without a library's care."""
-    _, checksum, _ = _END.unpack(mark)
+    checksum: int = _END.unpack(mark)[1]
     return crc32(octets) == checksum
