@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from common.config_store import Store as StoreSection
-from common.errors import BackendUnavailable, ConfigError
+from common.errors import ArchiveError, BackendUnavailable, ConfigError
 from common.secret import read_secret_file
 
 _PIECE_OCTETS = 8 << 20
@@ -70,8 +70,11 @@ class ObjectStore:
 
         Raises:
             FileNotFoundError: there is no such file.
+            ArchiveError: it is shorter; nothing of it takes a place.
         """
         with file.open("rb") as source, self._asked():
+            if os.fstat(source.fileno()).st_size < octets:
+                raise ArchiveError(path, f"is shorter than its {octets} octets")
             target = self._name(path)
             aside = f"{target}.aside" if self._is_folder else target
             if self._is_folder:
