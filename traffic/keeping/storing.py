@@ -12,10 +12,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 from common.clock import unix_nanoseconds
 from common.config import Config
-from common.errors import ArchiveError, Refused
+from common.disk import room_of
+from common.errors import ArchiveError, BackendUnavailable, Refused
 from common.logging import get_logger
 from traffic.archive.elsewhere import note_place
 from traffic.archive.entries import Entry, decode_entry
@@ -47,6 +49,9 @@ _LISTS_MS = 3_600_000
 _LONG_LIST = 16 << 20
 """Octets of a manifest from which on it is copied once a day, and not each hour: an object
 cannot grow, and after a year it takes 200 million octets."""
+
+_LIST_OCTETS = 8 << 30
+"""Of a manifest that is brought back; a busy site's takes forty years to reach it."""
 
 _READ_LATELY_SECONDS = 86_400.0
 """Whoever has read a segment reads it again soon."""
@@ -248,6 +253,8 @@ class Storer:
 
         Raises:
             Refused: the store holds none.
+            ArchiveError: what it holds cannot be one.
+            BackendUnavailable: the store does not answer, or the disk has no room.
         """
         if self._manifest.path.exists():
             return False
@@ -255,16 +262,28 @@ class Storer:
         for name in (SEALS, MANIFEST):
             aside = self._archive / f"{name}.recalled"
             try:
-                self._store.fetch(name, aside)
+                self._fetch_list(name, aside)
             except FileNotFoundError as error:
-                aside.unlink(missing_ok=True)
                 raise Refused(f"{self._place.url} holds no {name}; is it the right one?") from error
+            except BaseException:
+                aside.unlink(missing_ok=True)
+                raise
             aside.rename(self._archive / name)
         known = self._store.read(ID)
         if known is not None:
             (self._archive / ".archive-id").write_bytes(known)
         note_place(self._archive, self._place)
         return True
+
+    def _fetch_list(self, name: str, target: Path) -> None:
+        size, room = self._store.size(name), room_of(self._archive)
+        if size is None:
+            raise FileNotFoundError(name)
+        if size > _LIST_OCTETS:
+            raise ArchiveError(self._named(name), f"has {size} octets: no list grows so long")
+        if room is not None and size > room.free_octets:
+            raise BackendUnavailable("archive", f"the disk has no room for {name}: {room.text}")
+        self._store.fetch(name, target, size)
 
     def state(self) -> StoreState:
         """How far it is; nothing, where another store was copied to before."""
@@ -372,7 +391,7 @@ class Storer:
 
     def _compare(self, entry: Entry) -> None:
         try:
-            digest = self._store.digest(entry.path)
+            digest = self._store.digest(entry.path, entry.octets)
         except FileNotFoundError as error:
             raise ArchiveError(self._named(entry.path), "is missing") from error
         if digest != entry.sha256:

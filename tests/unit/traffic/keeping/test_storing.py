@@ -469,3 +469,65 @@ def test_a_store_that_takes_nothing_is_swept_all_the_same(
     assert not keeper.turn(NOW)
     assert not (site.store / site.nat[0].path).exists()
     assert "no room" in site.storer().state().error
+
+
+def test_a_question_that_is_larger_than_the_room_brings_nothing_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    octets = sum(entry.octets for entry in site.nat)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: Room(50, octets - 1))
+    with pytest.raises(BackendUnavailable, match="ask about a shorter time"):
+        elsewhere.recall(site.archive, site.nat)
+    assert not set(site.nat) & set(site.here())
+
+
+def test_the_room_is_looked_at_before_each_batch(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    rooms = iter([Room(94, 1 << 30), Room(94, 1 << 30), Room(95, 1 << 30)])
+    monkeypatch.setattr(elsewhere, "_BATCH", 1)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: next(rooms))
+    with pytest.raises(BackendUnavailable, match="too full"):
+        elsewhere.recall(site.archive, site.nat)
+    assert len(set(site.nat) & set(site.here())) == 1
+
+
+def test_of_an_object_that_has_grown_no_more_is_written_than_the_line_says(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    with (site.store / site.nat[0].path).open("ab") as stream:
+        stream.truncate(1 << 30)  # a sparse file
+    written: list[int] = []
+    fetch = elsewhere._fetch
+
+    def measured(store: ObjectStore, entry: Entry, aside: Path) -> None:
+        try:
+            fetch(store, entry, aside)
+        finally:
+            written.append(aside.stat().st_size)
+
+    monkeypatch.setattr(elsewhere, "_fetch", measured)
+    with pytest.raises(ArchiveError, match="was altered in the object store: it has more than"):
+        elsewhere.recall(site.archive, [site.nat[0]])
+    assert written[0] <= site.nat[0].octets
+
+
+def test_lists_and_identifier_that_cannot_be_ours_are_not_brought_here(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    identifier = (site.store / "archive-id").read_bytes()
+    (site.store / "archive-id").write_bytes(bytes(2000))
+    with pytest.raises(ArchiveError, match="archive-id: was altered"):
+        site.push()
+    (site.store / "archive-id").write_bytes(identifier)
+    monkeypatch.setattr(storing, "_LIST_OCTETS", 100)
+    with pytest.raises(ArchiveError, match="no list grows so long"):
+        site.storer("new").fetch_lists()
+    assert not list((site.folder / "new" / "archive").iterdir())
