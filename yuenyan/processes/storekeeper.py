@@ -25,6 +25,8 @@ _LATER = (1, 2, 4, 8, 16, 32, 60)
 _PATIENCE_SECONDS = 10.0
 """For the request that is under way at the end; a copy that is cut off is made again."""
 
+_Step = Callable[[Storer, int], None]
+
 log = get_logger(__name__)
 
 
@@ -53,7 +55,7 @@ class Storekeeper:
         storer = self._storer
         if storer is None:
             return True
-        steps = [self._push]
+        steps: list[_Step] = [self._push]
         if not 0 <= now_ms - storer.state().freed_ms < DAY_MS:
             # Each by itself: a store that is too full to be written to must be swept.
             steps += [self._sweep, self._free]
@@ -70,13 +72,13 @@ class Storekeeper:
         if pushed:
             log.info("segments_stored", segments=pushed)
 
-    def _sweep(self, storer: Storer, _now_ms: int) -> None:
-        log.info("store_swept", objects=storer.sweep())
+    def _sweep(self, storer: Storer, now_ms: int) -> None:
+        log.info("store_swept", objects=storer.sweep(), at_ms=now_ms)
 
     def _free(self, storer: Storer, now_ms: int) -> None:
         log.info("store_kept", freed=storer.free(now_ms, self._stopping.is_set))
 
-    def _tried(self, step: Callable[[Storer, int], None], storer: Storer, now_ms: int) -> str:
+    def _tried(self, step: _Step, storer: Storer, now_ms: int) -> str:
         """Why a step was cut off; empty when it was not."""
         if self._stopping.is_set():
             return ""
