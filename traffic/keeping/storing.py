@@ -38,6 +38,7 @@ are asked for without one."""
 
 ID = "archive-id"
 STATE = "store.json"
+CHECKED = "store-checked.json"
 
 _NOTED_EVERY = 50
 """Lines between two notes of the position: after a crash so many are asked for again."""
@@ -110,6 +111,7 @@ class Storer:
         self._archive = config.data_dir / "archive"
         self._keep_ms = config.store.keep_local_days * DAY_MS
         self._state_file = config.data_dir / STATE
+        self._checked_file = config.data_dir / CHECKED
         self._manifest = Manifest(self._archive)
 
     def push(
@@ -292,6 +294,21 @@ class Storer:
         except (OSError, ValueError, TypeError):
             return StoreState()
         return state if state.url in ("", self._place.url) else StoreState()
+
+    def mark_checked(self, now_ms: int) -> None:
+        """Remember that every object was read and found whole."""
+        # A file of its own: whoever copies meanwhile writes the state, and knows nothing of it.
+        aside = self._checked_file.with_name(f"{CHECKED}.{os.getpid()}")
+        aside.write_text(json.dumps({"url": self._place.url, "at_ms": now_ms}) + "\n")
+        aside.rename(self._checked_file)
+
+    def checked_ms(self) -> int:
+        """When every object was last read and found whole; 0 when that was never done."""
+        try:
+            told = json.loads(self._checked_file.read_bytes())
+            return int(told["at_ms"]) if told["url"] == self._place.url else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def note_error(self, error: str) -> None:
         """Remember why a turn was cut off, for `doctor`."""
