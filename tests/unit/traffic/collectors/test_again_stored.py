@@ -25,6 +25,7 @@ from tests.unit.traffic.collectors.test_again import (
 from tests.vectors.flows import ipfix
 from tests.vectors.flows.datagrams import SECONDS
 from tests.vectors.flows.spools import RECEIVED_NS, mapped, write_spool
+from traffic.archive.entries import decode_entry
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import make_seal
 from traffic.collectors import stored_lines
@@ -103,7 +104,7 @@ def test_each_line_is_read_once_and_those_that_come_meanwhile_count(
 ) -> None:
     given_up(paths)
     decoded: list[int] = []
-    decode = stored_lines.decode_entry
+    decode = decode_entry
 
     def counted(line: bytes, number: int) -> object:
         decoded.append(number)
