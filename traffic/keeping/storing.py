@@ -339,6 +339,8 @@ class Storer:
         except FileNotFoundError as error:
             if entry.path in self._manifest.committed().purged():
                 return 0
+            if file.exists():  # then it is the bucket that is not there
+                raise BackendUnavailable("object store", str(error)) from error
             raise ArchiveError(entry.path, "is missing") from error
         except OSError as error:
             raise ArchiveError(entry.path, f"cannot be read: {error.strerror}") from error
