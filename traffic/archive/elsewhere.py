@@ -71,12 +71,10 @@ def recall(archive: Path, entries: Sequence[Entry]) -> int:
     if not missing:
         return 0
     store = ObjectStore(place)
-    room = room_of(archive)
-    if room is not None and room.level is Level.FULL:
-        # A question about last spring must not cost the records of today.
-        raise BackendUnavailable("archive", "the disk is too full to bring segments back")
+    _check_room(archive, missing)
     for start in range(0, len(missing), _BATCH):
         some = missing[start : start + _BATCH]
+        _check_room(archive, some)
         asides = [_aside(archive, entry) for entry in some]
         try:
             _fetch_all(store, some, asides)
@@ -85,6 +83,20 @@ def recall(archive: Path, entries: Sequence[Entry]) -> int:
             for aside in asides:
                 aside.unlink(missing_ok=True)
     return len(missing)
+
+
+def _check_room(archive: Path, entries: Sequence[Entry]) -> None:
+    """A question about last spring must not cost the records of today."""
+    room = room_of(archive)
+    if room is None:
+        return
+    octets = sum(entry.octets for entry in entries)
+    if room.level is Level.FULL or octets > room.free_octets:
+        raise BackendUnavailable(
+            "archive",
+            f"the disk is too full to bring {len(entries)} segments back, {octets / 2**30:.1f} GiB "
+            f"({room.text}); ask about a shorter time or make room",
+        )
 
 
 def _fetch_all(store: ObjectStore, entries: Sequence[Entry], asides: Sequence[Path]) -> None:
@@ -121,7 +133,7 @@ def _fetch(store: ObjectStore, entry: Entry, aside: Path) -> None:
     try:
         store.check_path(entry.path)
         aside.parent.mkdir(parents=True, exist_ok=True)
-        digest = store.fetch(entry.path, aside)
+        digest = store.fetch(entry.path, aside, entry.octets)
     except ConfigError as error:
         raise BackendUnavailable("object store", str(error)) from error
     except FileNotFoundError as error:

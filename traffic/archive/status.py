@@ -12,6 +12,7 @@ from traffic.archive.checkpoint import read_checkpoint, sum_up
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_public_key, read_seals
 from traffic.archive.selftest import last_result
+from traffic.archive.set_aside import set_aside
 from traffic.archive.summary import KindSum
 from traffic.archive.verification import verified_at_ms
 from traffic.moments import from_milliseconds
@@ -57,6 +58,7 @@ def archive_status(archive: Path, zone: str, keys: Path | None = None) -> dict[s
         ],
         "gaps_total": summary.gaps_total,
         "purged_segments": summary.purged,
+        "set_aside": set_aside(archive),
     }
 
 

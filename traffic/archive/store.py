@@ -16,10 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from common.config_store import Store as StoreSection
-from common.errors import BackendUnavailable, ConfigError
+from common.errors import ArchiveError, BackendUnavailable, ConfigError
 from common.secret import read_secret_file
 
 _PIECE_OCTETS = 8 << 20
+_SILENT = ("NETWORK_CONNECTION", "REQUEST_TIMEOUT", "curlCode")
+"""What the library says, among much else, when nobody is there."""
+
+_SMALL_OCTETS = 1024
+"""Of what `read` brings into memory: an identifier."""
+
 _ATTEMPTS = 3
 """A 503 or a lost connection is tried again twice, within a second or so."""
 
@@ -70,8 +76,11 @@ class ObjectStore:
 
         Raises:
             FileNotFoundError: there is no such file.
+            ArchiveError: it is shorter; nothing of it takes a place.
         """
         with file.open("rb") as source, self._asked():
+            if os.fstat(source.fileno()).st_size < octets:
+                raise ArchiveError(path, f"is shorter than its {octets} octets")
             target = self._name(path)
             aside = f"{target}.aside" if self._is_folder else target
             if self._is_folder:
@@ -111,26 +120,28 @@ class ObjectStore:
             if info.type is FileType.File and info.path.endswith(".parquet")
         }
 
-    def digest(self, path: str) -> str:
+    def digest(self, path: str, most: int) -> str:
         """SHA-256, in hex, of an object as it comes back.
 
         Raises:
             FileNotFoundError: there is none.
+            ArchiveError: more than `most` octets come.
         """
         digest = hashlib.sha256()
-        for piece in self._pieces(path):
+        for piece in self._pieces(path, most):
             digest.update(piece)
         return digest.hexdigest()
 
-    def fetch(self, path: str, target: Path) -> str:
+    def fetch(self, path: str, target: Path, most: int) -> str:
         """Copy an object into the file `target`, on the disk when this returns; its SHA-256.
 
         Raises:
             FileNotFoundError: there is none.
+            ArchiveError: more than `most` octets come; no more of them is written.
         """
         digest = hashlib.sha256()
         with target.open("wb") as stream:
-            for piece in self._pieces(path):
+            for piece in self._pieces(path, most):
                 digest.update(piece)
                 stream.write(piece)
             stream.flush()
@@ -138,9 +149,13 @@ class ObjectStore:
         return digest.hexdigest()
 
     def read(self, path: str) -> bytes | None:
-        """A small object, or None."""
+        """A small object, or None.
+
+        Raises:
+            ArchiveError: it is not small.
+        """
         try:
-            return b"".join(self._pieces(path))
+            return b"".join(self._pieces(path, _SMALL_OCTETS))
         except FileNotFoundError:
             return None
 
@@ -157,9 +172,15 @@ class ObjectStore:
         with suppress(FileNotFoundError), self._asked():
             self._fs.delete_file(self._name(path))
 
-    def _pieces(self, path: str) -> Iterator[bytes]:
+    def _pieces(self, path: str, most: int) -> Iterator[bytes]:
+        left = most
         with self._asked(), self._fs.open_input_stream(self._name(path), compression=None) as one:
-            while piece := one.read(_PIECE_OCTETS):
+            while piece := one.read(min(_PIECE_OCTETS, left + 1)):
+                if len(piece) > left:
+                    raise ArchiveError(
+                        path, f"was altered in the object store: it has more than {most} octets"
+                    )
+                left -= len(piece)
                 yield piece
 
     @staticmethod
@@ -220,6 +241,9 @@ class ObjectStore:
             raise
         except OSError as error:
             detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if any(word in detail for word in _SILENT):
+                where = self.place.endpoint or self.place.url
+                detail = f"{where} does not answer; see [store] endpoint"
             for hidden in self._hidden:
                 detail = detail.replace(hidden, "…")
             raise BackendUnavailable("object store", detail) from None

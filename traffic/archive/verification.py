@@ -221,7 +221,7 @@ class _Away:
             raise ArchiveError(
                 entry.path, f"has {octets} octets instead of {entry.octets} in the object store"
             )
-        if contents and self._store.digest(entry.path) != entry.sha256:
+        if contents and self._store.digest(entry.path, entry.octets) != entry.sha256:
             raise ArchiveError(
                 entry.path, "was altered in the object store: its SHA-256 is not the recorded one"
             )

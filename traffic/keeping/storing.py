@@ -11,11 +11,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 from common.clock import unix_nanoseconds
 from common.config import Config
-from common.errors import ArchiveError, Refused
+from common.disk import room_of
+from common.errors import ArchiveError, BackendUnavailable, Refused
+from common.logging import get_logger
 from traffic.archive.elsewhere import note_place
 from traffic.archive.entries import Entry, decode_entry
 from traffic.archive.lines import REMOVED, Lines
@@ -23,6 +26,7 @@ from traffic.archive.manifest import NAME as MANIFEST
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS
 from traffic.archive.seals import encode_seal, read_seals
+from traffic.archive.segments import digest_file
 from traffic.archive.store import ObjectStore, place_of
 from traffic.keeping.moving import archive_id
 from traffic.keeping.policy import PURGE
@@ -34,17 +38,26 @@ are asked for without one."""
 
 ID = "archive-id"
 STATE = "store.json"
+CHECKED = "store-checked.json"
 
 _NOTED_EVERY = 50
 """Lines between two notes of the position: after a crash so many are asked for again."""
+
+_MOST_WRONG = 1000
+"""Segments that may be wrong before copying stops: with more of them it is the disk that is."""
 
 _LISTS_MS = 3_600_000
 _LONG_LIST = 16 << 20
 """Octets of a manifest from which on it is copied once a day, and not each hour: an object
 cannot grow, and after a year it takes 200 million octets."""
 
+_LIST_OCTETS = 8 << 30
+"""Of a manifest that is brought back; a busy site's takes forty years to reach it."""
+
 _READ_LATELY_SECONDS = 86_400.0
 """Whoever has read a segment reads it again soon."""
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +66,8 @@ class StoreState:
 
     url: str = ""
     octets: int = 0
-    """End in the manifest of the last line whose segment is in the store, and all before it."""
+    """End in the manifest of the last line whose segment is in the store; all before it are there
+    too, but those in `wrong`."""
     seq: int = 0
     hash: str = ""
     at_ms: int = 0
@@ -64,6 +78,11 @@ class StoreState:
     """When segments last left this disk, or were looked through for it."""
     error: str = ""
     """Why the last turn was cut off."""
+    since_ms: int = 0
+    """When the store was first found complete."""
+    wrong: dict[str, str] = field(default_factory=dict)
+    """Path of a segment that is not in the store as it should be -> why, in a sentence. It was
+    damaged before it was copied, or its copy was later; it does not leave this disk."""
 
 
 @dataclass(slots=True)
@@ -92,6 +111,7 @@ class Storer:
         self._archive = config.data_dir / "archive"
         self._keep_ms = config.store.keep_local_days * DAY_MS
         self._state_file = config.data_dir / STATE
+        self._checked_file = config.data_dir / CHECKED
         self._manifest = Manifest(self._archive)
 
     def push(
@@ -106,9 +126,11 @@ class Storer:
         Raises:
             BackendUnavailable: the store does not answer; what was copied stays copied.
             Refused: the store holds another archive.
-            ArchiveError: a segment is missing or not as long as the manifest says.
+            ArchiveError: a list is damaged, or so many segments are that the disk must be.
         """
-        state = StoreState() if again else self.state()
+        state = self.state()
+        if again:
+            state = StoreState(since_ms=state.since_ms, freed_ms=state.freed_ms)
         lines = self._manifest.committed()
         self._claim()
         rest = self._rest(lines, state)
@@ -120,7 +142,11 @@ class Storer:
             octets += len(line) + 1
             entry = decode_entry(line, number)
             if entry.path and entry.path not in gone:
-                pushed += self._copy(entry)
+                try:
+                    pushed += self._copy(entry)
+                except ArchiveError as error:
+                    # The segments behind it must not wait for what may never be whole again.
+                    state = self._noted_wrong(state, entry.path, error)
             state = replace(
                 state, url=self._place.url, octets=octets, seq=entry.seq, hash=entry.hash, error=""
             )
@@ -128,6 +154,7 @@ class Storer:
                 self._note(state)
         else:
             state = replace(state, url=self._place.url, at_ms=now_ms, error="")
+            state = replace(state, since_ms=state.since_ms or now_ms)
             pause = _LISTS_MS if lines.octets < _LONG_LIST else DAY_MS
             if again or not 0 <= now_ms - state.lists_ms < pause:
                 self._copy_lists(lines, state.seq)
@@ -146,20 +173,27 @@ class Storer:
         state, lines, seals = self.state(), self._manifest.committed(), read_seals(self._archive)
         edge = min(state.seq if self._fits(lines, state) else 0, seals[-1].seq if seals else 0)
         self._clear_cut_off()
-        freed, wrong = 0, list[ArchiveError]()
+        wrong = self._still_wrong(lines, state)
+        freed, errors = 0, list[ArchiveError]()
         for entry in self._due(lines, edge, now_ms):
             if stopping():
                 return freed
+            if entry.path in wrong:
+                continue
             try:
                 self._compare(entry)
             except ArchiveError as error:
-                wrong.append(error)
+                wrong[entry.path] = str(error)
+                errors.append(error)
                 continue
             note_place(self._archive, self._place)
             freed += self._leave(entry)
-        if wrong:
-            raise wrong[0]
-        self._note(replace(self.state(), freed_ms=now_ms))
+        # What another process has found meanwhile stays.
+        now = self.state()
+        kept = {path: why for path, why in now.wrong.items() if path not in state.wrong}
+        self._note(replace(now, freed_ms=now_ms, wrong={**kept, **wrong}))
+        if errors:
+            raise errors[0]
         return freed
 
     def sweep(self) -> int:
@@ -167,7 +201,9 @@ class Storer:
 
         Raises:
             BackendUnavailable: the store does not answer; the next sweep goes on.
+            Refused: the store holds another archive.
         """
+        self._claim()
         there, swept = self._store.sizes(), 0
         for path in self._purged():
             if path in there:
@@ -196,7 +232,10 @@ class Storer:
                 found.waiting += 1
                 continue
             if size is None:
-                raise ArchiveError(self._named(entry.path), "is missing")
+                why = state.wrong.get(entry.path) if here else None
+                raise ArchiveError(
+                    self._named(entry.path), f"is missing: {why}" if why else "is missing"
+                )
             if size != entry.octets:
                 message = f"has {size} octets instead of {entry.octets}"
                 raise ArchiveError(self._named(entry.path), message)
@@ -216,6 +255,8 @@ class Storer:
 
         Raises:
             Refused: the store holds none.
+            ArchiveError: what it holds cannot be one.
+            BackendUnavailable: the store does not answer, or the disk has no room.
         """
         if self._manifest.path.exists():
             return False
@@ -223,16 +264,28 @@ class Storer:
         for name in (SEALS, MANIFEST):
             aside = self._archive / f"{name}.recalled"
             try:
-                self._store.fetch(name, aside)
+                self._fetch_list(name, aside)
             except FileNotFoundError as error:
-                aside.unlink(missing_ok=True)
                 raise Refused(f"{self._place.url} holds no {name}; is it the right one?") from error
+            except BaseException:
+                aside.unlink(missing_ok=True)
+                raise
             aside.rename(self._archive / name)
         known = self._store.read(ID)
         if known is not None:
             (self._archive / ".archive-id").write_bytes(known)
         note_place(self._archive, self._place)
         return True
+
+    def _fetch_list(self, name: str, target: Path) -> None:
+        size, room = self._store.size(name), room_of(self._archive)
+        if size is None:
+            raise FileNotFoundError(name)
+        if size > _LIST_OCTETS:
+            raise ArchiveError(self._named(name), f"has {size} octets: no list grows so long")
+        if room is not None and size > room.free_octets:
+            raise BackendUnavailable("archive", f"the disk has no room for {name}: {room.text}")
+        self._store.fetch(name, target, size)
 
     def state(self) -> StoreState:
         """How far it is; nothing, where another store was copied to before."""
@@ -241,6 +294,21 @@ class Storer:
         except (OSError, ValueError, TypeError):
             return StoreState()
         return state if state.url in ("", self._place.url) else StoreState()
+
+    def mark_checked(self, now_ms: int) -> None:
+        """Remember that every object was read and found whole."""
+        # A file of its own: whoever copies meanwhile writes the state, and knows nothing of it.
+        aside = self._checked_file.with_name(f"{CHECKED}.{os.getpid()}")
+        aside.write_text(json.dumps({"url": self._place.url, "at_ms": now_ms}) + "\n")
+        aside.rename(self._checked_file)
+
+    def checked_ms(self) -> int:
+        """When every object was last read and found whole; 0 when that was never done."""
+        try:
+            told = json.loads(self._checked_file.read_bytes())
+            return int(told["at_ms"]) if told["url"] == self._place.url else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def note_error(self, error: str) -> None:
         """Remember why a turn was cut off, for `doctor`."""
@@ -265,12 +333,41 @@ class Storer:
             return 0
         file = self._archive / entry.path
         try:
+            if digest_file(file) != entry.sha256:
+                raise ArchiveError(entry.path, "was altered: its SHA-256 is not the recorded one")
             self._store.put(entry.path, file, entry.octets)
         except FileNotFoundError as error:
             if entry.path in self._manifest.committed().purged():
                 return 0
+            if file.exists():  # then it is the bucket that is not there
+                raise BackendUnavailable("object store", str(error)) from error
             raise ArchiveError(entry.path, "is missing") from error
+        except OSError as error:
+            raise ArchiveError(entry.path, f"cannot be read: {error.strerror}") from error
         return 1
+
+    def _noted_wrong(self, state: StoreState, path: str, error: ArchiveError) -> StoreState:
+        """`state` with one more segment that is wrong."""
+        if len(state.wrong) >= _MOST_WRONG:
+            self._note(state)
+            raise error
+        _log.error("segment_not_stored", path=path, error=str(error))
+        return replace(state, wrong={**state.wrong, path: str(error)})
+
+    def _still_wrong(self, lines: Lines, state: StoreState) -> dict[str, str]:
+        """Those that were wrong and are; whoever was brought back is copied now."""
+        if not state.wrong:
+            return {}
+        wrong, gone = dict[str, str](), lines.purged()
+        for entry in lines.of_paths(state.wrong):
+            if entry.path in gone:
+                continue
+            try:
+                self._copy(entry)
+                self._compare(entry)
+            except ArchiveError as error:
+                wrong[entry.path] = str(error)
+        return wrong
 
     def _copy_lists(self, lines: Lines, reached: int) -> None:
         """The lists go after the segments, and the seals last: what each names is there then."""
@@ -313,7 +410,7 @@ class Storer:
 
     def _compare(self, entry: Entry) -> None:
         try:
-            digest = self._store.digest(entry.path)
+            digest = self._store.digest(entry.path, entry.octets)
         except FileNotFoundError as error:
             raise ArchiveError(self._named(entry.path), "is missing") from error
         if digest != entry.sha256:

@@ -9,10 +9,11 @@ from common.config import Config
 from common.errors import NetAccessError
 from traffic.archive.seals import read_seals
 from traffic.archive.selftest import last_result
+from traffic.archive.set_aside import set_aside
 from traffic.archive.status import time_text
 from traffic.integrity import Alarm, Trouble, find_alarms
 from traffic.witnesses.delivery import standing
-from yuenyan.checkup.finding import Finding, Level, ok
+from yuenyan.checkup.finding import Finding, Level, ok, warn
 
 _CHECKS = {
     Trouble.SEALING_STOPPED: "seals",
@@ -52,6 +53,14 @@ def check_integrity(config: Config) -> Iterator[Finding]:
         check = _CHECKS.get(alarm.trouble, f"witness {alarm.who}".strip())
         level = Level.ERROR if alarm.grave else Level.WARN
         yield Finding(level, check, describe(alarm), _ADVICE[alarm.trouble])
+    aside = set_aside(archive)
+    if aside:
+        yield warn(
+            "set aside",
+            f"{len(aside)} segments that no line of the manifest names; the first: {aside[0]}",
+            "run: yuenyan archive verify; when it finds nothing missing, their rows are kept "
+            "elsewhere and the files may be deleted",
+        )
     if seals and "seals" not in wrong:
         yield ok("seals", f"{len(seals)}, the last at {time_text(seals[-1].at_ms, zone)}")
     for witness in witnesses:

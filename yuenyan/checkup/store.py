@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from common.clock import unix_milliseconds
 from common.config import Config
@@ -14,6 +16,9 @@ from yuenyan.checkup.finding import Finding, error, ok, warn
 
 LATE_MS = 25 * 3_600_000
 """A night without the store is borne; after it one disk holds what nothing else holds."""
+
+UNREAD_MS = 30 * 86_400_000
+"""What was altered in the store must be noticed while other copies of it may still exist."""
 
 _LOOK = "find out why, then: yuenyan archive store push"
 
@@ -31,10 +36,28 @@ def check_store(config: Config) -> Iterator[Finding]:
                 )
             return
         storer = Storer(config)
-        state, waiting = storer.state(), storer.waiting()
+        state, waiting, checked_ms = storer.state(), storer.waiting(), storer.checked_ms()
     except NetAccessError as problem:
         yield error("store", str(problem), "run: yuenyan archive verify")
         return
+    yield from _check_endpoint(config.store.endpoint)
+    if state.wrong:
+        first = state.wrong[min(state.wrong)]
+        yield error(
+            "store",
+            f"{len(state.wrong)} segments are not in the store as they should be; the first: "
+            f"{first}",
+            "bring the true file back from a back-up, or take the altered object away, then: "
+            "yuenyan archive store push --all",
+        )
+    since_ms = max(checked_ms, state.since_ms)
+    if since_ms and now_ms - since_ms > UNREAD_MS:
+        checked = time_text(checked_ms or None, config.site.timezone) or "never"
+        yield warn(
+            "store",
+            f"whether objects were altered was looked at last: {checked}",
+            "run once a month: yuenyan archive store check --contents",
+        )
     late = state.at_ms > 0 and now_ms - state.at_ms > LATE_MS
     complete = time_text(state.at_ms or None, config.site.timezone) or "never"
     if state.error:
@@ -46,3 +69,20 @@ def check_store(config: Config) -> Iterator[Finding]:
         yield error("store", told, todo) if late else warn("store", told, todo)
     else:
         yield ok("store", f"{state.seq} entries copied, complete last at {complete}")
+
+
+def _check_endpoint(endpoint: str) -> Iterator[Finding]:
+    parts = urlsplit(endpoint)
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        yield warn(
+            "store",
+            f"{endpoint} is not encrypted: whoever is on the way reads all traffic data",
+            "set [store] endpoint to https:// (and [store] ca, if the office issued it)",
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

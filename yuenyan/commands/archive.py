@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,11 @@ def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) ->
         click.echo("No witness was asked: whoever has the key could have written all of this anew.")
 
 
+def _aside(files: Sequence[str]) -> str:
+    """Segments without a line, which doctor says more of."""
+    return f"{len(files)}, the first: {files[0]}" if files else "0"
+
+
 def _print_status(found: dict[str, Any]) -> None:
     if not found["kinds"]:
         click.echo("The archive is empty.")
@@ -291,6 +297,7 @@ def _print_status(found: dict[str, Any]) -> None:
             "verified_at": found["verified_at"] or "never",
             "self_test": _tested(tested) if tested else "never",
             "gaps": found["gaps_total"],
+            "set_aside": _aside(found["set_aside"]),
         }
     )
     if found["witnesses"]:

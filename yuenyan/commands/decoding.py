@@ -25,8 +25,8 @@ from yuenyan.context import Context
 @click.option(
     "--other-start",
     is_flag=True,
-    help="Use templates that a NetFlow 9 exporter sent after it was started anew, too: only if you"
-    " know that it sends the same fields.",
+    help="Use templates that an exporter sent after it was started anew, or in another connection,"
+    " too: only if you know that it sends the same fields.",
 )
 @click.option("--dry-run", is_flag=True, help="Count, and store nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -64,7 +64,7 @@ def decode_raw(
     click.echo(
         f"{found.datagrams} datagrams were kept for want of a template: {found.decoded} can be read"
         f" now, of {found.unknown} the template is still unknown, of {found.restarted} the exporter"
-        " was started anew since"
+        " was started anew since, or its connection is over"
     )
     verb = "would be stored" if dry_run else "stored"
     click.echo(

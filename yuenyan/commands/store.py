@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from common.clock import parse_time, unix_milliseconds
+from common.clock import unix_milliseconds, utc_now
+from common.thai_time import read_bound
 from traffic.archive.elsewhere import recall
 from traffic.archive.manifest import Manifest
 from traffic.archive.status import time_text
@@ -30,17 +32,23 @@ def status(context: Context, as_json: bool) -> None:
     """How far the archive has been copied; the store is not asked."""
     storer, zone = Storer(context.config), context.config.site.timezone
     state = storer.state()
-    told = {
+    told: dict[str, Any] = {
         "url": context.config.store.url,
         "entries": state.seq,
         "waiting": storer.waiting(),
         "complete_at": time_text(state.at_ms or None, zone),
+        "checked_at": time_text(storer.checked_ms() or None, zone),
         "error": state.error,
+        "wrong": [state.wrong[path] for path in sorted(state.wrong)],
     }
     if as_json:
         print_json(told)
     else:
-        print_fields({**told, "complete_at": told["complete_at"] or "never"})
+        wrong = told.pop("wrong")
+        times = {name: told[name] or "never" for name in ("complete_at", "checked_at")}
+        print_fields({**told, **times, "wrong": len(state.wrong)})
+        for sentence in wrong:
+            click.echo(sentence)
 
 
 @store_command.command("push")
@@ -71,7 +79,10 @@ def push(context: Context, free: bool, again: bool, as_json: bool) -> None:
 @click.pass_obj
 def check(context: Context, contents: bool, as_json: bool) -> None:
     """Compare the store with the manifest; exit 1 naming the first object that is wrong."""
-    found = Storer(context.config).compare(contents=contents)
+    storer = Storer(context.config)
+    found = storer.compare(contents=contents)
+    if contents:
+        storer.mark_checked(unix_milliseconds())
     if as_json:
         print_json({"ok": True, **asdict(found)})
         return
@@ -89,8 +100,18 @@ def check(context: Context, contents: bool, as_json: bool) -> None:
 
 
 @store_command.command("fetch")
-@click.option("--from", "from_text", metavar="TIME", help="Only what was received from then on.")
-@click.option("--to", "to_text", metavar="TIME", help="Only what was received until then.")
+@click.option(
+    "--from",
+    "from_text",
+    metavar="TIME",
+    help="Only what was received from then on; a date is its beginning.",
+)
+@click.option(
+    "--to",
+    "to_text",
+    metavar="TIME",
+    help="Only what was received until then; a date is the whole day.",
+)
 @_JSON
 @click.pass_obj
 def fetch(context: Context, from_text: str | None, to_text: str | None, as_json: bool) -> None:
@@ -102,8 +123,10 @@ def fetch(context: Context, from_text: str | None, to_text: str | None, as_json:
     config = context.config
     archive = config.data_dir / "archive"
     zone = config.site.timezone
+    now = utc_now()
     bounds = [
-        to_milliseconds(parse_time(text, zone)) if text else None for text in (from_text, to_text)
+        to_milliseconds(read_bound(text, zone, now=now, end=end)) if text else None
+        for text, end in ((from_text, False), (to_text, True))
     ]
     lists = Storer(config).fetch_lists()
     wanted = [

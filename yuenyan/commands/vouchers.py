@@ -11,8 +11,9 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from common.clock import parse_time, to_rfc3339
+from common.clock import to_rfc3339, utc_now
 from common.errors import Refused, UsageError
+from common.thai_time import read_bound
 from db.models import Account, Voucher, VoucherBatch
 from identity.domain.levels import Level
 from identity.domain.vouchers import Terms, Validity, VoucherState
@@ -84,7 +85,7 @@ def voucher_create(
     wanted = Terms(
         validity=Validity(valid),
         not_before=_time(begin, zone),
-        hard_expiry=_time(until, zone),
+        hard_expiry=_time(until, zone, end=True),
         organisation=org,
         code_length=int(length),
         digits_only=digits,
@@ -121,8 +122,8 @@ def voucher_create(
     click.echo(f"sheet {batch.id}: yuenyan voucher print {batch.id} --out slips.pdf", err=True)
 
 
-def _time(text: str | None, zone: str) -> datetime | None:
-    return None if text is None else parse_time(text, zone)
+def _time(text: str | None, zone: str, *, end: bool = False) -> datetime | None:
+    return None if text is None else read_bound(text, zone, now=utc_now(), end=end)
 
 
 @voucher_command.command("list")
@@ -285,7 +286,9 @@ def voucher_extend(
     """Give a sheet, or one code, more time or data; guests who have run out come in again."""
     office = context.office
     extension = Extension(
-        minutes=minutes, megabytes=megabytes, until=_time(until, context.config.site.timezone)
+        minutes=minutes,
+        megabytes=megabytes,
+        until=_time(until, context.config.site.timezone, end=True),
     )
     with office.database.write() as session:
         if code is not None:

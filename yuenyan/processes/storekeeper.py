@@ -6,6 +6,7 @@ A thread of its own, because a store may be slow for hours and accounts must exp
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from common.clock import unix_milliseconds
 from common.config import Config
@@ -23,6 +24,8 @@ _LATER = (1, 2, 4, 8, 16, 32, 60)
 
 _PATIENCE_SECONDS = 10.0
 """For the request that is under way at the end; a copy that is cut off is made again."""
+
+_Step = Callable[[Storer, int], None]
 
 log = get_logger(__name__)
 
@@ -49,27 +52,45 @@ class Storekeeper:
 
     def turn(self, now_ms: int) -> bool:
         """Copy what is new, and once a day take away what is over; False when it was cut off."""
-        storer, stopping = self._storer, self._stopping.is_set
+        storer = self._storer
         if storer is None:
             return True
-        try:
-            pushed = storer.push(now_ms, stopping)
-            if pushed:
-                log.info("segments_stored", segments=pushed)
-            if not 0 <= now_ms - storer.state().freed_ms < DAY_MS:
-                swept = storer.sweep()
-                freed = storer.free(now_ms, stopping)
-                log.info("store_kept", freed=freed, swept=swept)
-        except (NetAccessError, OSError) as error:
-            return self._failed(storer, str(error))
-        except Exception as error:
-            # As in the housekeeper: one strange answer must not end the keeping.
-            log.exception("store_failed")
-            return self._failed(storer, type(error).__name__)
+        steps: list[_Step] = [self._push]
+        if not 0 <= now_ms - storer.state().freed_ms < DAY_MS:
+            # Each by itself: a store that is too full to be written to must be swept.
+            steps += [self._sweep, self._free]
+        errors = [self._tried(step, storer, now_ms) for step in steps]
+        if any(errors):
+            return self._failed(storer, next(filter(None, errors)))
         if self._failures:
             log.info("store_back", failures=self._failures)
         self._failures = 0
         return True
+
+    def _push(self, storer: Storer, now_ms: int) -> None:
+        pushed = storer.push(now_ms, self._stopping.is_set)
+        if pushed:
+            log.info("segments_stored", segments=pushed)
+
+    def _sweep(self, storer: Storer, now_ms: int) -> None:
+        log.info("store_swept", objects=storer.sweep(), at_ms=now_ms)
+
+    def _free(self, storer: Storer, now_ms: int) -> None:
+        log.info("store_kept", freed=storer.free(now_ms, self._stopping.is_set))
+
+    def _tried(self, step: _Step, storer: Storer, now_ms: int) -> str:
+        """Why a step was cut off; empty when it was not."""
+        if self._stopping.is_set():
+            return ""
+        try:
+            step(storer, now_ms)
+        except (NetAccessError, OSError) as error:
+            return str(error) or type(error).__name__
+        except Exception as error:
+            # As in the housekeeper: one strange answer must not end the keeping.
+            log.exception("store_failed")
+            return type(error).__name__
+        return ""
 
     def _failed(self, storer: Storer, error: str) -> bool:
         if not self._failures:

@@ -29,6 +29,7 @@ from tests.vectors.flows.datagrams import (
 from tests.vectors.flows.spools import RECEIVED_NS, record, write_spool
 from traffic.archive.kinds import RAW
 from traffic.archive.manifest import Manifest
+from traffic.archive.set_aside import set_aside
 from traffic.archive.tables import TableArchive
 from traffic.collectors.again import Again, Redecoder, newest_state
 from traffic.collectors.archivist import Archivist
@@ -223,3 +224,29 @@ def test_a_crash_before_the_line_leaves_nothing_that_counts(
     assert ports(paths) == []
     assert set_orphans_aside(paths.archive, "node") == 1
     assert (run(paths).flows, ports(paths)) == (2, [1001, 1002])
+
+
+def test_what_was_decoded_again_has_a_line_and_stays_where_it_is(paths: CollectorPaths) -> None:
+    given_up(paths)
+    (path,) = run(paths).segments
+    assert set_orphans_aside(paths.archive, "node") == 0
+    assert (paths.archive / path).is_file()
+    assert set_aside(paths.archive) == []
+
+
+def test_a_segment_of_a_line_that_was_set_aside_takes_its_place_again(
+    paths: CollectorPaths,
+) -> None:
+    given_up(paths)
+    (path,) = run(paths).segments
+    place = paths.archive / path
+    aside = place.rename(place.with_suffix(".orphan"))
+    octets = aside.read_bytes()
+    aside.write_bytes(octets + b"x")
+    set_orphans_aside(paths.archive, "node")
+    assert not place.exists(), "it is not what the line says"
+    assert set_aside(paths.archive) == [str(aside.relative_to(paths.archive))]
+    aside.write_bytes(octets)
+    assert set_orphans_aside(paths.archive, "node") == 0
+    assert (ports(paths), aside.exists()) == ([1001, 1002], False)
+    assert set_aside(paths.archive) == []

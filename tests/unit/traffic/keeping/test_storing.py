@@ -24,11 +24,14 @@ from traffic.archive.lines import Lines
 from traffic.archive.manifest import Manifest
 from traffic.archive.proving import prove
 from traffic.archive.seals import make_seal, read_seals
+from traffic.archive.store import ObjectStore
 from traffic.archive.tables import TableArchive
 from traffic.archive.verification import Verified, verify_archive
+from traffic.keeping import storing
 from traffic.keeping.policy import Plan
 from traffic.keeping.purge import Purger
 from traffic.keeping.storing import Storer
+from yuenyan.processes.storekeeper import Storekeeper
 
 NOON = 1_795_000_000_000
 DAY_MS = 86_400_000
@@ -62,14 +65,15 @@ class Site:
         last = Manifest(self.archive).last()
         return last.written_ms if last else 0
 
-    def storer(self, folder: str = "var") -> Storer:
+    def config(self, folder: str = "var") -> Config:
         data = self.folder / folder
         data.mkdir(exist_ok=True)
-        return Storer(
-            Config.model_validate(
-                {"site": {"data_dir": data}, "store": {"url": f"file://{self.store}"}}
-            )
+        return Config.model_validate(
+            {"site": {"data_dir": data}, "store": {"url": f"file://{self.store}"}}
         )
+
+    def storer(self, folder: str = "var") -> Storer:
+        return Storer(self.config(folder))
 
     def push(self) -> int:
         return self.storer().push(NOW)
@@ -388,3 +392,142 @@ def test_no_seal_is_there_whose_lines_are_not(site: Site, monkeypatch: pytest.Mo
     assert len(read_seals(site.archive)) == 2
     assert len(read_seals(site.store)) == 1
     assert Manifest(site.store).committed().count() == 4
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut", "altered"])
+def test_a_segment_that_is_damaged_here_keeps_no_other_from_being_copied(
+    site: Site, harm: str
+) -> None:
+    path = site.archive / site.nat[0].path
+    octets = path.read_bytes()
+    harmed = {"cut": octets[:-1], "altered": octets[:-1] + bytes([octets[-1] ^ 1])}
+    path.write_bytes(harmed[harm]) if harm in harmed else path.unlink()
+    assert site.push() == 3
+    assert site.push() == 0
+    (why,) = site.storer().state().wrong.values()
+    assert why.startswith(f"{site.nat[0].path}: ")
+    assert not (site.store / site.nat[0].path).exists()
+    assert site.free() == 1, "the other old one"
+    assert list(site.storer().state().wrong) == [site.nat[0].path]
+    assert path.exists() == (harm != "missing")
+    with pytest.raises(ArchiveError, match=f"{site.nat[0].path}: is missing"):
+        site.storer().compare()
+    path.write_bytes(octets)
+    site.free()
+    assert site.storer().state().wrong == {}
+    assert (site.store / site.nat[0].path).read_bytes() == octets
+
+
+def test_a_copy_that_was_altered_is_remembered_and_looked_at_again_the_next_day(
+    site: Site,
+) -> None:
+    site.push()
+    site.flip(site.nat[0])
+    with pytest.raises(ArchiveError, match="was altered"):
+        site.free()
+    state = site.storer().state()
+    assert (list(state.wrong), state.freed_ms) == ([site.nat[0].path], NOW)
+    site.push()
+    assert site.storer().state().wrong == state.wrong
+    site.flip(site.nat[0])
+    assert site.free() == 1
+    assert site.storer().state().wrong == {}
+
+
+def test_with_too_many_that_are_damaged_the_disk_is_to_be_looked_at(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_MOST_WRONG", 1)
+    for entry in site.nat:
+        (site.archive / entry.path).unlink()
+    with pytest.raises(ArchiveError, match=f"{site.nat[1].path}: is missing"):
+        site.push()
+    assert site.storer().state().seq == site.nat[0].seq
+
+
+def test_what_was_purged_is_not_taken_from_the_folder_of_another_archive(site: Site) -> None:
+    site.push()
+    (site.store / "archive-id").write_bytes(b"another")
+    site.purge([site.nat[0]])
+    with pytest.raises(Refused, match="holds another archive"):
+        site.storer().sweep()
+    assert (site.store / site.nat[0].path).exists()
+
+
+def test_a_store_that_takes_nothing_is_swept_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.purge([site.nat[0]])
+    site.add(7)
+
+    def full(*_: object) -> None:
+        raise BackendUnavailable("object store", "no room")
+
+    monkeypatch.setattr(ObjectStore, "put", full)
+    keeper = Storekeeper(site.config())
+    assert not keeper.turn(NOW)
+    assert not (site.store / site.nat[0].path).exists()
+    assert "no room" in site.storer().state().error
+
+
+def test_a_question_that_is_larger_than_the_room_brings_nothing_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    octets = sum(entry.octets for entry in site.nat)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: Room(50, octets - 1))
+    with pytest.raises(BackendUnavailable, match="ask about a shorter time"):
+        elsewhere.recall(site.archive, site.nat)
+    assert not set(site.nat) & set(site.here())
+
+
+def test_the_room_is_looked_at_before_each_batch(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    rooms = iter([Room(94, 1 << 30), Room(94, 1 << 30), Room(95, 1 << 30)])
+    monkeypatch.setattr(elsewhere, "_BATCH", 1)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: next(rooms))
+    with pytest.raises(BackendUnavailable, match="too full"):
+        elsewhere.recall(site.archive, site.nat)
+    assert len(set(site.nat) & set(site.here())) == 1
+
+
+def test_of_an_object_that_has_grown_no_more_is_written_than_the_line_says(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    with (site.store / site.nat[0].path).open("ab") as stream:
+        stream.truncate(1 << 30)  # a sparse file
+    written: list[int] = []
+    fetch = elsewhere._fetch
+
+    def measured(store: ObjectStore, entry: Entry, aside: Path) -> None:
+        try:
+            fetch(store, entry, aside)
+        finally:
+            written.append(aside.stat().st_size)
+
+    monkeypatch.setattr(elsewhere, "_fetch", measured)
+    with pytest.raises(ArchiveError, match="was altered in the object store: it has more than"):
+        elsewhere.recall(site.archive, [site.nat[0]])
+    assert written[0] <= site.nat[0].octets
+
+
+def test_lists_and_identifier_that_cannot_be_ours_are_not_brought_here(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    identifier = (site.store / "archive-id").read_bytes()
+    (site.store / "archive-id").write_bytes(bytes(2000))
+    with pytest.raises(ArchiveError, match="archive-id: was altered"):
+        site.push()
+    (site.store / "archive-id").write_bytes(identifier)
+    monkeypatch.setattr(storing, "_LIST_OCTETS", 100)
+    with pytest.raises(ArchiveError, match="no list grows so long"):
+        site.storer("new").fetch_lists()
+    assert not list((site.folder / "new" / "archive").iterdir())
