@@ -1,3 +1,4 @@
+# long file: one world, which every question of the timeline is asked of.
 """The retention time machine: a site through months, with its database, archive and people."""
 
 from __future__ import annotations
