@@ -1,3 +1,4 @@
+# long file: one store under one name, and each way in which it fails.
 """The copy in an object store: what goes there, what may leave this disk, and how it comes back.
 
 The store is a folder here; tests/integration/test_object_store.py has an S3 server.
