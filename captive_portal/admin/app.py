@@ -43,7 +43,7 @@ from captive_portal.admin import (
     vouchers,
 )
 from captive_portal.admin.attempts import SignInAttempts
-from captive_portal.admin.bearer import FormTokens, init_bearer, is_used, unauthorized
+from captive_portal.admin.bearer import FormTokens, init_bearer, is_program, is_used, unauthorized
 from captive_portal.admin.desk import Desk, desk
 from captive_portal.admin.language import init_language
 from captive_portal.admin.officers import Nobody, Officer, load_officer
@@ -154,7 +154,7 @@ def _init_login(app: Flask, manager: LoginManager, office: Office) -> None:
 
     @manager.unauthorized_handler  # type: ignore[untyped-decorator]
     def ask_to_sign_in() -> Response:
-        if is_used():
+        if is_program():
             return unauthorized()
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         if wanted == "/":

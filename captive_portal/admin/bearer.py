@@ -30,13 +30,17 @@ REFUSED = (
     " more; see: yuenyan token list"
 )
 
+NONE_SENT = "send a token: Authorization: Bearer yuenyan_…; see: yuenyan token create"
+_API = "/api/"
+
 
 class FormTokens(CSRFProtect):  # type: ignore[misc]  # the library has no types
     """Asks for form tokens where there is a session that a forged form could use."""
 
     def protect(self, **options: bool) -> None:
-        if not is_used():
-            super().protect(**options)
+        if is_used() or (request.path.startswith(_API) and not _has_cookie()):
+            return  # without a session the view itself says that a token is missing
+        super().protect(**options)
 
 
 def is_used() -> bool:
@@ -49,13 +53,14 @@ def init_bearer(app: Flask, manager: LoginManager) -> None:
     limits = FailureLimits()
 
     def look() -> Response | None:
+        g.answers_in_json = request.path.startswith(_API)
         scheme, _, text = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return None  # also what a proxy in front has asked the browser for
         g.by_token = g.answers_in_json = True
-        if current_app.config["SESSION_COOKIE_NAME"] in request.cookies:
+        if _has_cookie():
             return _no(400, "send a token or a cookie, not both")
-        if not request.path.startswith("/api/"):
+        if not request.path.startswith(_API):
             return _no(403, "a token opens /api/ alone; pages are for people")
         return _enter(limits, text.strip())
 
@@ -116,9 +121,18 @@ def _refuse(limits: FailureLimits, denied: TokenDenied, address: str) -> Respons
     return _no(401, REFUSED)
 
 
+def is_program() -> bool:
+    """Whether a program asks: it gets an answer, never the way to the sign-in page."""
+    return is_used() or request.path.startswith(_API)
+
+
 def unauthorized() -> Response:
     """For a program without a token that opens this."""
-    return _no(401, REFUSED)
+    return _no(401, REFUSED if is_used() else NONE_SENT)
+
+
+def _has_cookie() -> bool:
+    return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
 
 
 def _wait(seconds: int) -> Response:

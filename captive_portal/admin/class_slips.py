@@ -24,7 +24,9 @@ def choose() -> ResponseReturnValue:
     """Which class; the list of those that the officer sees."""
     with office().database.read() as session:
         classes = class_passwords.list_classes(session, officer().reach.accounts())
-    return render_template("class_slips.html", classes=classes)
+    return render_template(
+        "class_slips.html", classes=classes, address=office().config.portal.public_url
+    )
 
 
 @blueprint.get("/slips.css")
@@ -51,7 +53,7 @@ def make() -> ResponseReturnValue:
         return here
     as_pdf = request.form.get("as") == "pdf"
     config = office().config
-    terms = (config.site.name, config.portal.public_url, language)
+    terms = (config.site.name, config.portal.public_url, language, config.vouchers.wifi_ssid)
     try:
         with office().database.read() as session:
             accounts = class_passwords.of_classes(

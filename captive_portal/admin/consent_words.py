@@ -26,7 +26,7 @@ CONSENT_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (
-            r"no one person has this number",
+            r"nobody, or more than one, has the number",
             _("No pupil within your reach has this number at this school."),
         ),
         (
@@ -44,6 +44,8 @@ CONSENT_REFUSALS: tuple[tuple[re.Pattern[str], LazyString], ...] = tuple(
             r"the day on which consent was given lies ahead",
             _("The day of the signature lies ahead."),
         ),
+        (r"the file is UTF-16", _("The file is UTF-16; save it as CSV UTF-8.")),
+        (r"the file is empty", _("The file is empty.")),
         (r"columns are missing: (?P<names>.+)", _("Columns are missing: %(names)s.")),
     )
 )

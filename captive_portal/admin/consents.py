@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from wtforms import Form, SelectField, StringField
-from wtforms.validators import Optional
+from wtforms import SelectField, StringField
+from wtforms.validators import Optional, ValidationError
 
 from captive_portal.admin.consent_words import HOWS, RELATIONS
 from captive_portal.admin.desk import note_reading, office, officer
-from captive_portal.admin.forms import at_most, needed, offer, organisation_choices
+from captive_portal.admin.forms import Form, at_most, needed, offer, organisation_choices
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
-from common.errors import BackendUnavailable, NetAccessError, NotFound, Refused
+from common.errors import BackendUnavailable, NetAccessError, NotFound, Refused, UsageError
+from common.thai_time import read_bound
 from db.models import GuardianConsent, Person
 from identity.domain.guardians import LONGEST_TEXT
 from identity.services import guardians
@@ -34,6 +44,13 @@ class ConsentForm(Form):
     given_on = StringField(_("Day of the signature"), [needed(), at_most(60)])
     text_version = StringField(_("Version of the text"), [needed(), at_most(LONGEST_TEXT)])
     document = StringField(_("Document number"), [needed(), at_most(LONGEST_TEXT)])
+
+    def validate_given_on(self, field: StringField) -> None:
+        try:
+            read_bound(field.data or "", office().config.site.timezone, now=office().clock())
+        except UsageError as error:
+            told = gettext("Write the date like 22/11/2569 or 2026-11-22.")
+            raise ValidationError(told) from error
 
 
 class WithdrawalForm(Form):
@@ -92,6 +109,20 @@ def add() -> ResponseReturnValue:
             flash(gettext("The consent is recorded."), "done")
             return redirect(url_for("consents.listing"))
     return render_template("consent_new.html", form=form, error=error), 422
+
+
+@blueprint.get("/sample.csv")
+@requires(Permission.KEEP_CONSENTS)
+def sample() -> ResponseReturnValue:
+    """A file of the right shape, as a spreadsheet opens it: with the mark of UTF-8."""
+    lines = [
+        guardians.COLUMNS,
+        ("NNS", "45120", "นางสมศรี ใจดี", "มารดา", "เอกสาร", "22/11/2569", "2569-1", "ศธ 1/2569"),
+    ]
+    answer = make_response("\ufeff" + "".join(",".join(line) + "\r\n" for line in lines))
+    answer.headers["Content-Type"] = "text/csv; charset=utf-8"
+    answer.headers["Content-Disposition"] = 'attachment; filename="consents.csv"'
+    return answer
 
 
 @blueprint.post("/import")

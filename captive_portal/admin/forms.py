@@ -13,19 +13,48 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from wtforms import Form as PlainForm
 from wtforms import SelectChoice  # type: ignore[attr-defined]  # its types lag behind
+from wtforms.form import BaseForm
+from wtforms.meta import DefaultMeta
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from captive_portal.admin import words
 from captive_portal.admin.officers import Officer
-from common.clock import parse_time
 from common.errors import UsageError
+from common.thai_time import read_bound
 from db.models import Account, Organisation, Role
 from identity.office import Office
 from identity.services import approval
 from identity.services.reach import Reach
 
 EXPIRY_DAYS = {"1": 1, "7": 7, "30": 30}
+
+
+class _OwnWords:
+    """What the library says by itself, in words for people and in their language."""
+
+    def gettext(self, text: str) -> str:
+        known = {
+            "Not a valid integer value.": gettext("Enter a whole number."),
+            "Not a valid float value.": gettext("Enter a number."),
+            "Not a valid decimal value.": gettext("Enter a number."),
+            "Not a valid choice.": gettext("Choose one of the list."),
+            "Invalid Choice: could not coerce.": gettext("Choose one of the list."),
+            "This field is required.": gettext("Please fill this in."),
+        }
+        return str(known.get(text) or gettext("This cannot be used; please correct it."))
+
+    def ngettext(self, singular: str, plural: str, count: int) -> str:
+        return self.gettext(singular if count == 1 else plural)
+
+
+class Form(PlainForm):
+    """Every form of the portal: no message is the library's own."""
+
+    class Meta(DefaultMeta):
+        def get_translations(self, form: BaseForm) -> Any:
+            return _OwnWords()
 
 
 def needed() -> DataRequired:
@@ -106,9 +135,9 @@ def read_expiry(office: Office, choice: str, date: str) -> datetime | None:
 def read_last_day(office: Office, text: str) -> datetime:
     """The end of the day `text` names, Thai or Western year."""
     try:
-        day = parse_time(text, office.config.site.timezone)
+        day = read_bound(text, office.config.site.timezone, now=office.clock())
     except (UsageError, ValueError, OverflowError) as error:
-        raise UsageError(gettext("Write the date like 2026-11-30 or 2569-11-30.")) from error
+        raise UsageError(gettext("Write the date like 30/11/2569 or 2026-11-30.")) from error
     zone = ZoneInfo(office.config.site.timezone)
     end = datetime.combine(day.astimezone(zone).date(), time(23, 59, 59), zone)
     if end <= office.clock():

@@ -8,11 +8,11 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from wtforms import Form, StringField
+from wtforms import StringField
 from wtforms.validators import Optional
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, needed
+from captive_portal.admin.forms import Form, at_most, needed
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from common.errors import BackendUnavailable, NetAccessError

@@ -16,6 +16,8 @@ from common.net import find_mac, format_mac
 from identity.services.login_log import LoginView
 
 _LOOKED_FOR = ("unknown_account", "unknown_device", "voucher_unknown")
+_PLAIN = ("central:sent_to_portal",)
+"""Says no more than its words, and is no fault that somebody would look for by its code."""
 _METHOD_LISTS = ("method", "nak")
 
 
@@ -40,7 +42,7 @@ def tell(login: LoginView) -> Story:
     """`login` in the language of the moment."""
     reason = word(REASONS, login.reason)
     steps = [Step(_asked(login))]
-    steps += [Step(_step(line), line) for line in login.trace]
+    steps += [Step(_step(line), "" if line in _PLAIN else line) for line in login.trace]
     if not any(line.startswith("eap:identity=") for line in login.trace):
         named = {"name": login.user_name or "–", "method": word(METHODS, login.method)}
         steps.append(Step(str(said.NAMED) % named))

@@ -111,7 +111,27 @@ def _asked() -> Asked:
     if not isinstance(kind, str) or kind not in set(Kind):
         raise UsageError(f"{kind!r} is not one of {', '.join(one.value for one in Kind)}")
     _check(tree)
+    _require(Kind(kind), tree)
     return read_asked(Kind(kind), tree, office().config.site.timezone, office().database)
+
+
+_NEEDED = {
+    Kind.ADDRESS: {"address": "the address that was seen", "at": "when it was seen"},
+    Kind.MAC: {"mac": "the device", "at": "when it was seen"},
+    Kind.PERSON: {"user": "the user name", "from": "the begin", "to": "the end"},
+    Kind.FLOWS: {"from": "the begin", "to": "the end"},
+}
+_PURPOSE = {"case": "the case this is for", "reason": "why you ask"}
+
+
+def _require(kind: Kind, tree: dict[str, Any]) -> None:
+    """Name the first field that is missing as a program knows it."""
+    needed = dict(_NEEDED[kind])
+    if kind is Kind.FLOWS and tree.get("session") and not (tree.get("from") or tree.get("to")):
+        needed = {}  # the session's own period
+    for field, meaning in {**needed, **_PURPOSE}.items():
+        if not str(tree.get(field) or "").strip():
+            raise UsageError(f"{field} is missing: {meaning}")
 
 
 def _check(tree: dict[str, Any]) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from wtforms import FloatField, Form, IntegerField, SelectField, StringField
+from wtforms import FloatField, IntegerField, SelectField, StringField
 from wtforms.validators import Optional
 
 from captive_portal.admin.answers import ask as ask_hidden
 from captive_portal.admin.answers import readable
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, between, needed, offer
+from captive_portal.admin.forms import Form, at_most, between, needed, offer
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain
 from common.errors import BackendUnavailable, NetAccessError

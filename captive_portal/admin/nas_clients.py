@@ -9,11 +9,11 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
-from wtforms import BooleanField, Form, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.validators import Optional
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, needed, offer, organisation_choices
+from captive_portal.admin.forms import Form, at_most, needed, offer, organisation_choices
 from captive_portal.admin.paging import contains, fetch_page
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import explain

@@ -17,6 +17,7 @@ from captive_portal.vendors.settings import MODE, check_changes, check_login_url
 from captive_portal.vendors.snippets.registry import snippet_for
 from captive_portal.vendors.snippets.site import facts_of
 from common.errors import BackendUnavailable, NetAccessError
+from identity.domain.central import CENTRAL
 from identity.services.nas_portal import (
     change_portal_settings,
     portal_settings,
@@ -49,6 +50,7 @@ def show(nas_id: int) -> ResponseReturnValue:
         "nas_gateway.html",
         row=row,
         make=make,
+        is_central=mode == CENTRAL,
         mark=_MARKS[make.tested],
         shown=[one for one in make.settings if not one.modes or mode in one.modes],
         given={one.name: settings.get(one.name, "") for one in make.settings if not one.is_secret},

@@ -9,13 +9,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
-from wtforms import Form, SelectField, StringField
+from wtforms import SelectField, StringField
 from wtforms.validators import Optional
 
 from captive_portal.admin.account_choices import AS_ROLE, may_give
 from captive_portal.admin.connections import describe_sessions
 from captive_portal.admin.desk import note_reading, office, officer, past_logins_locked
 from captive_portal.admin.forms import (
+    Form,
     at_most,
     needed,
     offer,

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import gettext, lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
 from sqlalchemy import func, select
@@ -126,6 +126,7 @@ def init_presentation(app: Flask, office: Office) -> None:
         minutes=lambda value: format_duration(int(value) * 60, current_language()),
         minutes_in=lambda value, language: format_duration(int(value) * 60, language),
         reference=format_code, named=voucher_words.in_words,
+        who=show_actor, result_for=words.login_result,
         word=lambda code, table: words.word(getattr(words, table), code),
     )  # fmt: skip
     app.before_request(lambda: _count_pending(office))
@@ -191,6 +192,15 @@ def show_mac(text: str | None) -> str:
     """A station as `aa:bb:…` when it is a MAC address, else as it was sent."""
     found = find_mac(text or "")
     return format_mac(found) if found else text or "–"
+
+
+def show_actor(name: str | None) -> str:
+    """Who did something; what is no person's name in words."""
+    known = {
+        "command-line": gettext("the server's command line"),
+        "housekeeper": gettext("the system itself"),
+    }
+    return str(known.get(name or "", name or ""))
 
 
 def is_randomised(text: str | None) -> bool:

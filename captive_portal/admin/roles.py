@@ -10,11 +10,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from wtforms import BooleanField, Form, IntegerField, SelectField, StringField
+from wtforms import BooleanField, IntegerField, SelectField, StringField
 from wtforms.validators import Optional
 
 from captive_portal.admin.desk import office, officer
-from captive_portal.admin.forms import at_most, between, needed, offer
+from captive_portal.admin.forms import Form, at_most, between, needed, offer
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import RECOVERABLE, explain
 from common.errors import BackendUnavailable, NetAccessError, Refused

@@ -9,10 +9,11 @@ from __future__ import annotations
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from wtforms import BooleanField, Form, IntegerField, PasswordField, SelectField, StringField
+from wtforms import BooleanField, IntegerField, PasswordField, SelectField, StringField
 
 from captive_portal.admin.desk import client_address, desk, office, officer
 from captive_portal.admin.forms import (
+    Form,
     at_most,
     between,
     needed,

@@ -10,12 +10,13 @@ from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, Form, IntegerField, SelectField, StringField
+from wtforms import BooleanField, IntegerField, SelectField, StringField
 from wtforms.validators import Optional
 
 from captive_portal.admin import words
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.forms import (
+    Form,
     at_most,
     between,
     granted_choices,
@@ -24,8 +25,8 @@ from captive_portal.admin.forms import (
     organisation_choices,
     read_last_day,
 )
-from common.clock import parse_time
 from common.errors import UsageError
+from common.thai_time import read_bound
 from db.models import NasClient
 from identity.domain.admission import CODE_LENGTHS
 from identity.domain.vouchers import LONGEST_MINUTES, MAXIMUM_BATCH, Terms, Validity
@@ -150,8 +151,8 @@ def read_first_moment(text: str) -> datetime | None:
         return None
     config = office().config
     try:
-        day = parse_time(text, config.site.timezone)
+        day = read_bound(text, config.site.timezone, now=office().clock())
     except (UsageError, ValueError, OverflowError) as error:
-        raise UsageError(gettext("Write the date like 2026-11-30 or 2569-11-30.")) from error
+        raise UsageError(gettext("Write the date like 30/11/2569 or 2026-11-30.")) from error
     zone = ZoneInfo(config.site.timezone)
     return datetime.combine(day.astimezone(zone).date(), time(), zone)

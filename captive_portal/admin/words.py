@@ -26,6 +26,7 @@ from captive_portal.admin.registration_words import REFUSALS as REGISTRATION_REF
 from captive_portal.admin.token_words import TOKEN_STATES as TOKEN_STATES
 from captive_portal.admin.voucher_words import VOUCHER_REFUSALS
 from common.errors import NetAccessError
+from identity.domain.access import Reason
 
 Words = Mapping[str, LazyString]
 
@@ -109,7 +110,17 @@ METHODS: Words = {
     "proxy": _("another institution's server"),
 }
 
-OUTCOMES: Words = {"accept": _("accepted"), "reject": _("refused")}
+OUTCOMES: Words = {
+    "accept": _("accepted"),
+    "reject": _("refused"),
+    "portal": _("sent to the portal"),
+}
+
+
+def login_result(outcome: str, reason: str) -> str:
+    """The outcome as people see it: who is shown the portal page has not been refused."""
+    return "portal" if reason == Reason.SENT_TO_PORTAL else outcome
+
 
 ACCOUNT_STATES: Words = {
     "active": _("active"),

@@ -45,7 +45,8 @@ def send() -> Response:
     if not any(_ways().values()):
         return _ask_page(200)
     if not typed:
-        return _ask_page(422, errors={"username": gettext("Enter your user name.")})
+        told = gettext("Enter your user name, confirmed e-mail address or mobile number.")
+        return _ask_page(422, errors={"username": told})
     checks = throttle.forgotten_checks(typed)
     wait = throttle.wait_text(checks)
     if wait:

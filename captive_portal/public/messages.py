@@ -64,7 +64,8 @@ def refusal_text(decision: Denied | Unavailable) -> str:
 def no_consent_text() -> str:
     """What a pupil reads whose guardian has not agreed."""
     return gettext(
-        "Your school has no consent of your guardian yet. Please ask your teacher for the form."
+        "Your school does not have your guardian's consent yet. "
+        "Please ask your class teacher for the form."
     )
 
 

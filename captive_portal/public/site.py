@@ -17,6 +17,7 @@ from captive_portal.web.i18n import prefer_language
 from captive_portal.web.join_tokens import JoinTokens
 from captive_portal.web.limits import FailureLimits
 from captive_portal.web.links import is_plain_name
+from captive_portal.web.telephone import unbroken
 from captive_portal.web.tokens import LONGEST_TEXT, Signer, Visit
 from common.disk import Gate
 from common.secret import read_secret_file
@@ -66,7 +67,7 @@ class Portal:
         """What every template gets."""
         return {
             "site_name": self.office.config.site.name,
-            "help_line": self.office.config.portal.help_line,
+            "help_line": unbroken(self.office.config.portal.help_line),
             "form_token": form_token,
             "page": page,
             "other_language": other_language,

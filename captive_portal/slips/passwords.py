@@ -21,12 +21,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def password_slips(
-    slips: Sequence[Slip], site: str, portal: str, language: str
+    slips: Sequence[Slip], site: str, portal: str, language: str, wifi: str = ""
 ) -> Iterator[Markup]:
     """The pages, each an element of its own; a class begins on a page of its own.
 
     Args:
         portal: where the password is used, as it is typed; may be empty.
+        wifi: the name of the Wi-Fi to join; may be empty.
     """
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
     page = environment.get_template("password_page.html").module.page  # type: ignore[attr-defined]
@@ -38,7 +39,9 @@ def password_slips(
         pages = -(-len(of_class) // ON_PAGE)
         for number in range(pages):
             shown = of_class[number * ON_PAGE : (number + 1) * ON_PAGE]
-            yield page(shown, organisation or site, class_name, number + 1, pages, host, language)
+            yield page(
+                shown, organisation or site, class_name, number + 1, pages, host, language, wifi
+            )
 
 
 def password_style() -> str:
@@ -46,16 +49,20 @@ def password_style() -> str:
     return (_TEMPLATES / "passwords.css").read_text(encoding="utf-8")
 
 
-def password_slips_html(slips: Sequence[Slip], site: str, portal: str, language: str) -> str:
+def password_slips_html(
+    slips: Sequence[Slip], site: str, portal: str, language: str, wifi: str = ""
+) -> str:
     """All pages as a document that stands alone."""
-    body = Markup("\n").join(password_slips(slips, site, portal, language))
+    body = Markup("\n").join(password_slips(slips, site, portal, language, wifi))
     return (
         '<!doctype html>\n<html lang="th"><head><meta charset="utf-8"><title>Passwords</title>'
         f"<style>{password_style()}</style></head><body>\n{body}\n</body></html>\n"
     )
 
 
-def password_slips_pdf(slips: Sequence[Slip], site: str, portal: str, language: str) -> bytes:
+def password_slips_pdf(
+    slips: Sequence[Slip], site: str, portal: str, language: str, wifi: str = ""
+) -> bytes:
     """All pages as one PDF.
 
     Raises:
@@ -65,6 +72,6 @@ def password_slips_pdf(slips: Sequence[Slip], site: str, portal: str, language: 
         import weasyprint
     except (ImportError, OSError) as error:
         raise Refused(NO_PDF) from error
-    html = password_slips_html(slips, site, portal, language)
+    html = password_slips_html(slips, site, portal, language, wifi)
     written: bytes = weasyprint.HTML(string=html).write_pdf(finisher=true_text)
     return written

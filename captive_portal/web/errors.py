@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from sqlalchemy.exc import IntegrityError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from captive_portal.web.i18n import gettext
 from common.errors import BackendUnavailable
@@ -22,7 +22,7 @@ def init_error_pages(app: Flask, template: str) -> None:
 
     def page(status: int, title: str, advice: str) -> Response:
         if g.get("answers_in_json", False):  # a program asks
-            return make_response(jsonify(error=f"{title}: {advice}"), status)
+            return make_response(jsonify(error=_for_programs(status)), status)
         text = render_template(template, status=status, title=title, advice=advice)
         return make_response(text, status)
 
@@ -31,6 +31,9 @@ def init_error_pages(app: Flask, template: str) -> None:
         if status < 400:
             return make_response(error.get_response())
         response = page(status, *_words(status))
+        if isinstance(error, MethodNotAllowed) and g.get("answers_in_json", False):
+            known = sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"})
+            response = make_response(jsonify(error=f"send a {' or '.join(known)}"), status)
         if isinstance(error.get_headers(), list):
             for name, value in error.get_headers():
                 if name.lower() in {"allow", "retry-after"}:
@@ -56,6 +59,21 @@ def init_error_pages(app: Flask, template: str) -> None:
     app.register_error_handler(BackendUnavailable, unavailable)
     app.register_error_handler(IntegrityError, contradicted)
     app.register_error_handler(Exception, unexpected)
+
+
+def _for_programs(status: int) -> str:
+    """In English whatever the visitor's language: it is read by programs and who writes them."""
+    known = {
+        400: "this cannot be read; with a session's cookie its form token is missing: GET"
+        " /api/session has it, send it as X-CSRFToken",
+        403: "not within what this token or account may do",
+        404: "there is no such path; GET /api/openapi.json has them all",
+        409: "somebody did the same thing at this moment; look whether it is done",
+        413: "too much was sent",
+        429: "too many requests; wait a few minutes",
+        503: "the database does not answer; try again in a minute",
+    }
+    return known.get(status, "something went wrong at the server; its journal has more")
 
 
 def _words(status: int) -> tuple[str, str]:

@@ -41,6 +41,23 @@ class How(StrEnum):
     """By a system of the school or the ministry that proves who signs."""
 
 
+_THAI_RELATIONS = {
+    "บิดา": "father",
+    "พ่อ": "father",
+    "มารดา": "mother",
+    "แม่": "mother",
+    "ผู้ปกครอง": "guardian",
+    "ตนเอง": "self",
+}
+_THAI_HOWS = {
+    "เอกสาร": "paper",
+    "กระดาษ": "paper",
+    "ต่อหน้าเจ้าหน้าที่": "in-person",
+    "อิเล็กทรอนิกส์": "electronic",
+}
+"""As a school's own list has them, beside the codes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """One consent as it is recorded."""
@@ -68,6 +85,7 @@ def read_given(fields: Mapping[str, str], given_at: datetime, now: datetime) -> 
             raise UsageError(f"{name} is missing or longer than {LONGEST_TEXT} characters")
         cleaned[name] = text
     relation, how = fields.get("relation", "").strip(), fields.get("how", "").strip()
+    relation, how = _THAI_RELATIONS.get(relation, relation), _THAI_HOWS.get(how, how)
     if relation not in set(Relation):
         raise UsageError(f"relation {relation!r} is not one of {', '.join(Relation)}")
     if how not in set(How):

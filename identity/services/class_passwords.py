@@ -7,7 +7,7 @@ changed; then set in one transaction. What is stored is what is stored of any pa
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,6 +106,10 @@ def of_classes(
     Raises:
         NotFound: there is no such organisation, or nobody is in one of the classes.
     """
+    if organisation and not session.scalar(
+        select(Organisation.id).where(Organisation.code == organisation)
+    ):
+        raise NotFound(f"there is no organisation {organisation!r}; see: yuenyan org list")
     found: list[Account] = []
     for class_name in sorted(set(classes)) or (None,):
         wanted = _people().where(
@@ -123,13 +127,19 @@ def of_classes(
     return found
 
 
-def of_names(session: Session, names: Collection[str]) -> Sequence[Account]:
-    """The accounts with these user names, once each.
+def of_names(session: Session, rows: Mapping[str, int]) -> Sequence[Account]:
+    """The accounts with these user names, once each; of each its row in the file.
 
     Raises:
         NotFound: one of them is nobody's; nothing is done for the others then.
     """
-    found = {account.id: account for account in (people.get(session, name) for name in names)}
+    found: dict[int, Account] = {}
+    for name, row in rows.items():
+        try:
+            account = people.get(session, name)
+        except NotFound as error:
+            raise NotFound(f"row {row}: {error}") from error
+        found[account.id] = account
     return list(found.values())
 
 

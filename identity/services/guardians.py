@@ -7,6 +7,7 @@ all the same, because those need no consent. Reads no file and prints nothing.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -218,20 +219,22 @@ def find_person(
         return account.person
     if not person_code.strip():
         raise UsageError("give the pupil's number, or the user name")
-    school = session.scalar(
-        select(Organisation.id).where(Organisation.code == organisation.strip())
-    )
+    code, number = organisation.strip(), person_code.strip()
+    school = session.scalar(select(Organisation.id).where(Organisation.code == code))
+    if school is None and code:
+        raise NotFound(f"there is no organisation {code!r}; see: yuenyan org list")
     found = session.scalars(
         select(Person)
         .where(
             Person.organisation_id == school,
-            Person.person_code == person_code.strip(),
+            Person.person_code == number,
             reach.within(Person.organisation_id),
         )
         .limit(2)
     ).all()
-    if len(found) != 1 or (school is None and organisation.strip()):
-        raise NotFound("no one person has this number at this school")
+    if len(found) != 1:
+        place = f"at {code}" if code else "without a school"
+        raise NotFound(f"nobody, or more than one, has the number {number!r} {place}")
     return found[0]
 
 
@@ -257,11 +260,18 @@ def import_csv(
     """
     if len(octets) > MOST_OCTETS:
         raise UsageError(f"a file of consents has at most {MOST_OCTETS >> 20} MB")
+    if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError("the file is UTF-16; save as CSV UTF-8")
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = octets.decode("cp874", "replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if not text.strip():
+        raise UsageError("the file is empty")
+    first = text.lstrip().partition("\n")[0]
+    # A spreadsheet writes what its country is used to; the headings show which.
+    separator = max(",;\t", key=first.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         there = [str(name).strip() for name in reader.fieldnames or ()]
         if missing := [name for name in COLUMNS if name not in there]:

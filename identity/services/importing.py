@@ -143,6 +143,18 @@ def decode(octets: bytes) -> tuple[str, str]:
     raise UsageError("the file is neither UTF-8 nor Windows-874; save it as CSV UTF-8")
 
 
+def has_usernames(octets: bytes) -> bool:
+    """Whether the headings of a file, in an encoding `decode` knows, say who each row is about."""
+    text, _encoding = decode(octets)
+    lines = io.StringIO(text, newline="")
+    headings = next(csv.reader(lines, delimiter=_delimiter(text)), [])
+    return "username" in [_clean(name).casefold() for name in headings]
+
+
+def _delimiter(text: str) -> str:
+    return max(",;\t", key=text.partition("\n")[0].count)
+
+
 def read(octets: bytes, zone: str) -> Roster:
     """The rows of a roster file, each checked by itself.
 
@@ -152,8 +164,7 @@ def read(octets: bytes, zone: str) -> Roster:
     if len(octets) > MAXIMUM_OCTETS:
         raise UsageError(f"the file is larger than {MAXIMUM_OCTETS >> 20} MB; split it")
     text, encoding = decode(octets)
-    first_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
+    delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         rows = list(reader)

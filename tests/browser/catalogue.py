@@ -136,6 +136,7 @@ ELSEWHERE = {
     "vouchers.export": "a file",
     "vouchers.style": "the style sheet of printed slips",
     "class_slips.style": "the style sheet of printed slips",
+    "consents.sample": "a CSV file",
     "nas_gateways.page": "a file that goes onto the equipment",
     "static": "style sheets",
 }

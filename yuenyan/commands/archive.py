@@ -28,7 +28,7 @@ from yuenyan.commands.decoding import decode_raw
 from yuenyan.commands.keeping import move, purge
 from yuenyan.commands.rows import rows
 from yuenyan.commands.store import store_command
-from yuenyan.commands.tables import print_fields, print_json, print_table
+from yuenyan.commands.tables import counted, print_fields, print_json, print_table
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -237,13 +237,14 @@ def self_test(context: Context, as_json: bool) -> None:
 def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) -> None:
     zone = config.site.timezone
     click.echo(
-        f"The archive is whole: {verified.segments} segments, {verified.records} records, "
-        f"{verified.octets} octets, {verified.seals} seals."
+        f"The archive is whole: {counted(verified.segments, 'segment')}, "
+        f"{counted(verified.records, 'record')}, "
+        f"{counted(verified.octets, 'octet')}, {counted(verified.seals, 'seal')}."
     )
     if verified.away:
         click.echo(f"{verified.away} of the segments are in the object store alone.")
     if verified.purged:
-        click.echo(f"{verified.purged} segments were purged when their time was over.")
+        click.echo(f"Purged when their time was over: {counted(verified.purged, 'segment')}.")
     if verified.unsealed:
         click.echo(f"{verified.unsealed} entries are newer than the last seal.")
     for silence in verified.silences:

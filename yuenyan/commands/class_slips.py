@@ -65,15 +65,25 @@ def user_slips(
     with office.database.read() as session:
         accounts = _accounts(session, names, org, classes)
         planned = class_passwords.plan(session, office, accounts)
+    portal, wifi = context.config.portal.public_url, context.config.vouchers.wifi_ssid
+    if not portal:
+        click.echo(
+            "warning: the slips do not say where to sign in, because [portal] public_url is not"
+            " set in the configuration",
+            err=True,
+        )
     for one in planned.left:
         why = _WHY.get(one.reason, f"the account is {one.reason}")
         click.echo(f"left as it is: {one.username}: {why}", err=True)
     if dry_run or out is None:
         for slip in planned.slips:
             click.echo(f"{slip.class_name or '-'}\t{slip.username}\t{slip.full_name}")
+        click.echo(
+            f"nothing was changed; new passwords would be made: {len(planned.slips)}", err=True
+        )
         return
     make = password_slips_pdf if out.suffix.lower() == ".pdf" else None
-    terms = (planned.slips, context.config.site.name, context.config.portal.public_url, language)
+    terms = (planned.slips, context.config.site.name, portal, language, wifi)
     octets = make(*terms) if make is not None else password_slips_html(*terms).encode()
     # On paper first: a password that is set and stands nowhere would help nobody.
     write_new(out, octets)
@@ -86,16 +96,19 @@ def user_slips(
     click.echo(f"{out}: {len(planned.slips)} slips; print it, then delete the file")
 
 
-def _names(context: Context, roster: BinaryIO) -> list[str]:
-    read = importing.read(roster.read(importing.MAXIMUM_OCTETS + 1), context.config.site.timezone)
+def _names(context: Context, roster: BinaryIO) -> dict[str, int]:
+    octets = roster.read(importing.MAXIMUM_OCTETS + 1)
+    if not importing.has_usernames(octets):
+        raise UsageError("the file has no column username; nothing was changed")
+    read = importing.read(octets, context.config.site.timezone)
     if read.bad:
         first = read.bad[0]
         raise UsageError(f"row {first.row}: {first.reason}; mend the file, nothing was changed")
-    return [entry.username for entry in read.entries]
+    return {entry.username: entry.row for entry in read.entries}
 
 
 def _accounts(
-    session: Session, names: list[str] | None, org: str | None, classes: tuple[str, ...]
+    session: Session, names: dict[str, int] | None, org: str | None, classes: tuple[str, ...]
 ) -> list[Account]:
     if names is not None:
         return list(class_passwords.of_names(session, names))

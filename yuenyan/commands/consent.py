@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -12,7 +14,7 @@ from identity.services import guardians
 from identity.services.reach import EVERYWHERE
 from yuenyan.commands.console import note_reading
 from yuenyan.commands.options import NUMBER
-from yuenyan.commands.tables import moment, print_json, print_table, short_moment
+from yuenyan.commands.tables import moment, print_json, print_table
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -147,10 +149,15 @@ def list_them(context: Context, missing: bool, limit: int, as_json: bool) -> Non
                 one.guardian,
                 one.relation,
                 one.how,
-                short_moment(one.given_at, zone),
+                _day(one.given_at, zone),
                 one.document,
-                short_moment(one.withdrawn_at, zone) if one.withdrawn_at else None,
+                _day(one.withdrawn_at, zone) if one.withdrawn_at else None,
             ]
             for one, person in found
         ),
     )
+
+
+def _day(value: datetime, zone: str) -> str:
+    """A paper has a day and no hour."""
+    return f"{value.astimezone(ZoneInfo(zone)):%Y-%m-%d}"

@@ -10,7 +10,7 @@ import click
 from traffic.archive.status import time_text
 from traffic.keeping.keeper import Keeper, Purged
 from yuenyan.checkup.machine import is_clock_kept
-from yuenyan.commands.tables import print_fields, print_json
+from yuenyan.commands.tables import counted, print_fields, print_json
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -69,14 +69,16 @@ def purge(context: Context, dry_run: bool, copy: Path | None, as_json: bool) -> 
         print_json(tree)
         return
     kinds = ", ".join(f"{kind} {number}" for kind, number in purged.kinds.items())
+    gone = f"{counted(purged.segments, 'segment')} ({kinds or 'none'})"
+    held = f"{counted(purged.held_segments, 'segment')} by {counted(purged.holds, 'hold')} in force"
     print_fields(
         {
-            "would go" if dry_run else "gone": f"{purged.segments} segments ({kinds or 'none'})",
+            "would go" if dry_run else "gone": gone,
             "records": purged.records,
             "octets": purged.octets,
             "from": tree["from"],
             "to": tree["to"],
-            "held": f"{purged.held_segments} segments by {purged.holds} holds in force",
+            "held": held,
             "sessions": purged.rows.sessions,
             "addresses": purged.rows.addresses,
             "gaps": purged.rows.gaps,

@@ -8,7 +8,7 @@ import click
 
 from captive_portal.admin.language import speaking
 from captive_portal.admin.login_story import Story, tell
-from captive_portal.admin.words import METHODS, OUTCOMES, REASONS, word
+from captive_portal.admin.words import METHODS, OUTCOMES, REASONS, login_result, word
 from common.errors import NotFound
 from common.logging import printable
 from identity.services import login_log
@@ -68,7 +68,7 @@ def login_list(
                     login.station,
                     login.nas,
                     word(METHODS, login.method),
-                    word(OUTCOMES, login.outcome),
+                    word(OUTCOMES, login_result(login.outcome, login.reason)),
                     word(REASONS, login.reason),
                 )
                 for login in found
@@ -131,7 +131,8 @@ def _told(story: Story) -> dict[str, object]:
 
 
 def _print_story(login: LoginView, story: Story, later: datetime | None, zone: str) -> None:
-    click.echo(f"{short_moment(login.at, zone)}  {word(OUTCOMES, login.outcome)}")
+    result = word(OUTCOMES, login_result(login.outcome, login.reason))
+    click.echo(f"{short_moment(login.at, zone)}  {result}")
     click.echo(printable(story.headline))
     click.echo()
     for step in story.steps:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from common.errors import UsageError
 
-NUMBER = click.IntRange(1, 2**31 - 1)
+
+class _Number(click.IntRange):
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"{value!r} is no number of a list; it is a whole number from 1", param, ctx)
+
+
+NUMBER = _Number(1, 2**31 - 1)
 """What the database counts: a greater one is no row's, and SQLite could not even be asked."""
 
 

@@ -9,7 +9,7 @@ from identity.services import api_tokens, officers, people
 from identity.services.reach import EVERYWHERE
 from yuenyan.commands.console import operator
 from yuenyan.commands.options import NUMBER
-from yuenyan.commands.tables import moment, print_json, print_table
+from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.context import Context
 
 
@@ -77,6 +77,7 @@ def token_create(
 def token_list(context: Context, user: str | None, as_json: bool) -> None:
     """Every token: whose, until when, when it was last used, and from where."""
     zone, office = context.config.site.timezone, context.office
+    when = moment if as_json else short_moment
     with context.database.read() as session:
         account_id = people.get(session, user).id if user else None
         rows = [
@@ -88,9 +89,9 @@ def token_list(context: Context, user: str | None, as_json: bool) -> None:
                 "org": code,
                 "names": token.names,
                 "state": api_tokens.state_of(token, office.clock()).value,
-                "created_at": moment(token.created_at, zone),
-                "expires_at": moment(token.expires_at, zone),
-                "last_used_at": moment(token.last_used_at, zone),
+                "created_at": when(token.created_at, zone),
+                "expires_at": when(token.expires_at, zone),
+                "last_used_at": when(token.last_used_at, zone),
                 "last_used_from": token.last_used_from,
             }
             for token, owner, code in api_tokens.list_tokens(

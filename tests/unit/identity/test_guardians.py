@@ -184,6 +184,42 @@ def test_a_role_that_asks_for_none_lets_everybody_in(pupil: Office) -> None:
         assert guardians.count_missing(session) == 0
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_schools_own_list_is_read_in_thai_whatever_separates_its_cells(
+    pupil: Office, separator: str
+) -> None:
+    cells = ("S1", "45120", "นายดี", "บิดา", "เอกสาร", "22/11/2568", "2568-1", "ศธ 1")
+    lines = (separator.join(guardians.COLUMNS), separator.join(cells))
+    with pupil.database.write() as session:
+        found = guardians.import_csv(session, pupil, "\r\n".join(lines).encode(), "head")
+        (made,) = session.scalars(select(GuardianConsent)).all()
+    assert (found.recorded, found.bad) == (1, ())
+    assert (made.relation, made.how) == ("father", "paper")
+
+
+@pytest.mark.parametrize(
+    ("octets", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf\r\n", "the file is empty"),
+        (HEADINGS.encode("utf-16"), "save as CSV UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_list_says_how_to_save_it(
+    pupil: Office, octets: bytes, says: str
+) -> None:
+    with pupil.database.write() as session, pytest.raises(UsageError, match=says):
+        guardians.import_csv(session, pupil, octets, "head")
+
+
+def test_a_school_that_is_not_there_is_told_from_a_number_that_is_not(pupil: Office) -> None:
+    with pupil.database.read() as session:
+        with pytest.raises(NotFound, match="there is no organisation 'NOPE'; see: yuenyan org"):
+            guardians.find_person(session, EVERYWHERE, "NOPE", "45120")
+        with pytest.raises(NotFound, match="has the number '9' at S1"):
+            guardians.find_person(session, EVERYWHERE, "S1", "9")
+
+
 def test_a_file_is_taken_in_line_by_line_and_twice_is_harmless(pupil: Office) -> None:
     add_pupil(pupil, "nok", "45121")
     good = "S1,45120,นางสมศรี ใจดี,mother,paper,1/11/2568,2568-1,77"
@@ -283,7 +319,10 @@ def test_the_console_records_lists_imports_and_withdraws(
     file = tmp_path / "consents.csv"
     file.write_text(f"{HEADINGS}\nS1,1,a,father,paper,1/11/2568,1,1\n", encoding="utf-8")
     taken = site.yuenyan("consent", "import", str(file))
-    assert (taken.exit_code, "row 2: no one person" in taken.stderr) == (1, True)
+    assert (taken.exit_code, "row 2: nobody, or more than one, has the number" in taken.stderr) == (
+        1,
+        True,
+    )
     (listed,) = json.loads(site.yuenyan("consent", "list", "--json").stdout)
     assert (listed["guardian"], listed["withdrawn_at"]) == ("นางสมศรี ใจดี", None)
     ended = site.yuenyan("consent", "withdraw", "1", "--reason", "letter 9")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from captive_portal.slips.passwords import password_slips_html
 from db.models import Account, AuditEvent, Credential
 from identity.domain.access import Granted
 from identity.domain.levels import Level
@@ -92,6 +93,7 @@ def test_a_roster_says_whose_and_officers_and_the_suspended_keep_theirs(
     roster.write_text("username\np12\np21\np31\n", encoding="utf-8")
     tried = site.yuenyan("user", "slips", "--file", str(roster), "--dry-run")
     assert tried.stdout.splitlines() == ["ม.1/2\tp31\tเด็กหญิงฟ้า"]
+    assert "nothing was changed; new passwords would be made: 1" in tried.stderr
     assert isinstance(check_password(school, "p31", "old-password-4"), Granted)
     done = site.yuenyan("user", "slips", "--file", str(roster), "--out", str(out))
     assert "p12: an officer's password" in done.stderr
@@ -120,6 +122,7 @@ def test_what_has_changed_meanwhile_changes_nobodys_password(school: Office) -> 
         (["--out", "a.pdf"], "say whose"),
         (["--org", "NNS"], "say where"),
         (["--org", "NNS", "--out", "a.doc"], "ends in .pdf or .html"),
+        (["--org", "NOPE", "--out", "a.html"], "there is no organisation 'NOPE'; see: yuenyan org"),
         (["--org", "NNS", "--class", "ม.9", "--out", "a.html"], "nobody is in the class"),
     ],
 )
@@ -130,6 +133,49 @@ def test_a_wish_that_cannot_be_met_says_what_to_do(
         "user", "slips", *(word.replace("a.", f"{tmp_path}/a.") for word in words)
     )
     assert result.exit_code in (1, 2) and says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name,class\np11,1\n", "the file has no column username"),
+        ("username\np11\nnobody\n", "row 3: "),
+    ],
+)
+def test_a_roster_that_does_not_fit_is_told_and_nothing_is_changed(
+    site: Site, school: Office, tmp_path: Path, text: str, says: str
+) -> None:
+    roster, out = tmp_path / "wanted.csv", tmp_path / "slips.html"
+    roster.write_text(text, encoding="utf-8")
+    result = site.yuenyan("user", "slips", "--file", str(roster), "--out", str(out))
+    assert result.exit_code in (1, 2) and says in result.stderr
+    assert not out.exists()
+    assert isinstance(check_password(school, "p11", "old-password-1"), Granted)
+
+
+def test_slips_without_an_address_are_warned_of_before_any_password_changes(
+    site: Site, school: Office
+) -> None:
+    assert not school.config.portal.public_url
+    tried = site.yuenyan("user", "slips", "--org", "NNS", "--dry-run")
+    assert "warning: the slips do not say where to sign in" in tried.stderr
+
+
+def test_a_slip_names_the_wi_fi_and_where_to_sign_in() -> None:
+    slip = class_passwords.Slip(
+        account_id=1,
+        username="p1",
+        full_name="",
+        class_name="1",
+        organisation="NNS",
+        password="x",
+        password_hash="",
+    )
+    shown = password_slips_html([slip], "NNS", "https://wifi.example", "both", "Rongrian <1>")
+    assert "เข้าใช้ Wi-Fi Rongrian &lt;1&gt; ที่ wifi.example" in shown
+    assert "Wi-Fi Rongrian &lt;1&gt; at wifi.example" in password_slips_html(
+        [slip], "NNS", "https://wifi.example", "en", "Rongrian <1>"
+    )
 
 
 @pytest.mark.real

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from db.models import GuardianConsent, Person
 from identity.office import Office
-from identity.services import roles
+from identity.services import guardians, roles
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import _TOKEN, Officer
 
@@ -49,11 +49,24 @@ def test_a_school_records_a_consent_sees_who_lacks_one_and_withdraws_it(
     assert "Nobody within your reach has this user name." in wrong.text
     wrong = officer.post("/consents/new", "/consents/new", **FIELDS | {"given_on": "someday"})
     assert wrong.status_code == 422
+    assert "Write the date like 22/11/2569 or 2026-11-22." in wrong.text
     assert "Say on what" in officer.follow("/consents/1/withdraw", "/consents/", why=" ")
     assert "is withdrawn" in officer.follow("/consents/1/withdraw", "/consents/", why="หนังสือ 9")
     assert "withdrawn before" in officer.follow("/consents/1/withdraw", "/consents/", why="x")
     assert stored(office)[0].withdrawn_why == "หนังสือ 9"
     assert "ความยินยอมของผู้ปกครอง" in officer.get("/consents/?lang=th").text
+
+
+def test_what_the_console_did_is_not_said_in_the_name_of_a_person(
+    office: Office, signed_in: Callable[[str], Officer]
+) -> None:
+    seed.add_school_day(office)
+    officer = signed_in("rongrian")
+    officer.follow("/consents/new", "/consents/new", **FIELDS)
+    with office.database.write() as session:
+        session.scalars(select(GuardianConsent)).one().recorded_by = "command-line"
+    shown = officer.get("/consents/?lang=th").text
+    assert "คำสั่งที่เครื่องแม่ข่าย" in shown and "command-line" not in shown
 
 
 def test_another_schools_pupils_are_out_of_reach(
@@ -92,3 +105,15 @@ def test_a_file_is_taken_in_and_its_wrong_rows_are_named(
     page = officer.get(sent.location).text
     assert "Recorded: 1, known already: 0." in page and "rows 3." in page
     assert len(stored(office)) == 1
+
+
+def test_the_sample_file_has_the_columns_and_is_understood(admin: Officer, office: Office) -> None:
+    sent = admin.get("/consents/sample.csv")
+    assert sent.headers["Content-Type"].startswith("text/csv")
+    assert sent.data.startswith(b"\xef\xbb\xbf")
+    with office.database.write() as session:
+        found = guardians.import_csv(session, office, sent.data, "head")
+    assert found.recorded == 0
+    assert [one.reason for one in found.bad] == [
+        "there is no organisation 'NNS'; see: yuenyan org list"
+    ]

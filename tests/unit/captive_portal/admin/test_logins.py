@@ -277,3 +277,26 @@ def test_a_name_that_never_tried_is_refused_with_a_hint(site: Site) -> None:
     result = site.yuenyan("login", "why", "nobody")
     assert result.exit_code == 1
     assert "yuenyan nas list" in result.stderr
+
+
+def test_a_device_that_was_shown_the_portal_was_not_refused(
+    admin: Officer, office: Office, site: Site
+) -> None:
+    with office.database.write() as session:
+        session.add(
+            AuthEvent(
+                at=utc_now(),
+                user_name="3c22fb0102aa",
+                method="mac",
+                outcome="reject",
+                reason="sent_to_portal",
+                calling_station_id="3c22fb0102aa",
+                trace="central:sent_to_portal",
+            )
+        )
+    shown = admin.get("/logins/?lang=th").text
+    assert '<span class="badge portal">ส่งไปหน้าเข้าสู่ระบบ</span>' in shown
+    listed = site.yuenyan("login", "list", "--language", "en").stdout
+    assert "sent to the portal" in listed and "refused" not in listed
+    told = story(reason="sent_to_portal", trace=("central:sent_to_portal",))
+    assert "central:sent_to_portal" not in [step.code for step in told.steps]

@@ -132,6 +132,7 @@ ROUTES: list[tuple[str, str, frozenset[Level] | set[Level]]] = [
     ("GET", "/consents/", CONSENTS),
     ("GET", "/consents/new", CONSENTS),
     ("POST", "/consents/new", CONSENTS),
+    ("GET", "/consents/sample.csv", CONSENTS),
     ("POST", "/consents/import", CONSENTS),
     ("POST", "/consents/999/withdraw", CONSENTS),
     ("GET", "/tokens/", TOKENS),

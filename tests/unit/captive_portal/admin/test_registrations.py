@@ -79,8 +79,9 @@ def test_an_approved_visitor_gets_the_chosen_days(
     assert abs(account.expires_at - office.clock() - timedelta(days=days)) < timedelta(minutes=1)
 
 
+@pytest.mark.parametrize("written", ["{year}-{day:%m-%d}", "{day:%d/%m}/{year}"])
 def test_an_expiry_date_may_be_buddhist_and_lasts_to_the_end_of_that_day(
-    admin: Officer, office: Office
+    admin: Officer, office: Office, written: str
 ) -> None:
     reference = seed.apply(office)
     local = (office.clock() + timedelta(days=10)).astimezone(ZoneInfo("Asia/Bangkok"))
@@ -88,7 +89,7 @@ def test_an_expiry_date_may_be_buddhist_and_lasts_to_the_end_of_that_day(
         f"/registrations/{reference}/approve",
         f"/registrations/{reference}",
         expiry="date",
-        date=f"{local.year + 543}-{local:%m-%d}",
+        date=written.format(day=local, year=local.year + 543),
     )
     expires_at = account_of(office, "wirat.k").expires_at
     assert expires_at is not None

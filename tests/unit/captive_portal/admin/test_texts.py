@@ -13,9 +13,14 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from flask import Flask
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+from wtforms import FloatField, IntegerField, SelectField, StringField
+from wtforms.validators import DataRequired, Length
 
 import captive_portal.admin
 from captive_portal.admin import session_words, words
+from captive_portal.admin.forms import Form, offer
+from captive_portal.admin.language import speaking
 from common.errors import NetAccessError
 from identity.domain.access import Method, Reason
 from identity.domain.granting import Basis
@@ -160,3 +165,35 @@ def test_thai_comes_first_and_a_link_switches(app: Flask) -> None:
 def test_a_day_that_is_none_is_refused_in_thai_on_the_audit_trail(admin: Officer) -> None:
     page = admin.client.get("/audit/?from=sometime&lang=th").text
     assert "ไม่ใช่เวลา" in page and "is not a time" not in page
+
+
+class Anything(Form):
+    """Each kind of field whose messages are the library's own."""
+
+    count = IntegerField()
+    seconds = FloatField()
+    choice = SelectField(choices=offer([("a", "a")]))
+    needed = StringField(validators=[DataRequired(), Length(max=1)])
+
+
+@pytest.mark.parametrize("language", ["th", "en"])
+def test_no_form_says_what_the_library_says_by_itself(language: str) -> None:
+    sent = MultiDict({"count": "x", "seconds": "x", "choice": "b", "needed": ""})
+    with speaking(language, "Asia/Bangkok"):
+        form = Anything(sent)
+        assert not form.validate()
+        told = [str(text) for errors in form.errors.values() for text in errors]
+        assert len(told) == 4
+        form = Anything(MultiDict({"choice": "a", "needed": "xx"}))
+        assert not form.validate()
+        told += [str(text) for text in form.errors["needed"]]
+    for text in told:
+        assert "valid" not in text and bool(re.search("[ก-๙]", text)) == (language == "th"), text
+
+
+def test_every_form_of_the_portal_has_those_words() -> None:
+    for path in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "wtforms":
+                names = {one.name for one in node.names}
+                assert path.name == "forms.py" or "Form" not in names, path.name

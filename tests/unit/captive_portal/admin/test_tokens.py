@@ -77,6 +77,41 @@ def test_case_and_reason_are_asked_of_a_program_too(app: Flask, office: Office) 
         assert (found.status_code, "error" in found.get_json()) == (422, True)
 
 
+def test_a_missing_field_is_named_as_a_program_sends_it(app: Flask, office: Office) -> None:
+    program = Program(app, token(office, "kepkhomun", Level.CUSTODIAN))
+    for field in ("case", "reason", "at", "address"):
+        tree = asked_by_api(office)
+        del tree[field]
+        found = program.post("/api/lookup", tree)
+        assert found.status_code == 422
+        assert found.get_json()["error"].startswith(f"{field} is missing"), field
+
+
+def test_without_a_token_the_api_says_what_to_send(app: Flask) -> None:
+    stranger = app.test_client(use_cookies=False)
+    for found in (stranger.get("/api/status"), stranger.post("/api/lookup", json={})):
+        assert found.status_code == 401
+        assert found.headers["WWW-Authenticate"].startswith("Bearer")
+        assert "Authorization: Bearer" in found.get_json()["error"]
+    assert stranger.get("/people/").status_code == 302
+
+
+def test_errors_of_the_api_are_english_json_in_every_language(app: Flask) -> None:
+    stranger = app.test_client(use_cookies=False)
+    thai = {"Accept-Language": "th"}
+    found = stranger.get("/api/lookup", headers=thai)
+    assert (found.status_code, found.get_json()["error"]) == (405, "send a POST")
+    assert found.headers["Allow"]
+    found = stranger.get("/api/nowhere", headers=thai)
+    assert found.status_code == 404 and "openapi.json" in found.get_json()["error"]
+    assert not stranger.get("/nowhere", headers=thai).is_json
+
+
+def test_a_cookie_at_the_api_still_needs_its_form_token(admin: Officer) -> None:
+    found = admin.client.post("/api/lookup", json={})
+    assert found.status_code == 400 and "X-CSRFToken" in found.get_json()["error"]
+
+
 def test_names_need_a_token_that_was_made_for_them(app: Flask, office: Office) -> None:
     seed.add_school_day(office)
     plain = Program(app, token(office, "kepkhomun", Level.CUSTODIAN))
@@ -280,4 +315,6 @@ def test_other_schemes_are_a_proxys_business_and_an_empty_token_is_none(
     app: Flask, scheme: str
 ) -> None:
     found = app.test_client().get("/api/status", headers={"Authorization": scheme})
-    assert found.status_code == (401 if scheme.lower().startswith("bearer") else 302)
+    assert found.status_code == 401
+    sent_none = found.get_json()["error"].startswith("send a token")
+    assert sent_none != scheme.lower().startswith("bearer")

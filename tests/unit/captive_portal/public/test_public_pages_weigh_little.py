@@ -106,7 +106,7 @@ def test_the_help_line_and_its_links_are_on_every_page(
     for path in PAGES:
         text = visitor.get(path).text
         footer = text[text.index("<footer") :]
-        assert "Room 12, tel. 045 123 456" in footer, path
+        assert 'Room 12, tel. <span class="tel">045 123 456</span>' in footer, path
         assert 'href="/"' in footer and 'href="/notice"' in footer, path
 
 

@@ -14,6 +14,7 @@ import captive_portal.web
 from captive_portal.web import qr
 from captive_portal.web.dates import format_date, format_duration, format_moment
 from captive_portal.web.i18n import load_catalogue
+from captive_portal.web.telephone import unbroken
 
 NEW_YEAR = datetime(2025, 12, 31, 17, 5, tzinfo=UTC)
 """Five past midnight of 1 January 2569 in Bangkok."""
@@ -75,3 +76,12 @@ def test_a_qr_code_is_one_svg_without_any_address_to_load() -> None:
     assert svg.startswith("<svg") and svg.endswith("</svg>")
     assert "&#34;label&#34;" in svg
     assert "href" not in svg and len(svg) < 8000
+
+
+def test_a_telephone_number_does_not_break_and_nothing_else_becomes_html() -> None:
+    shown = unbroken("<b>ห้อง 12</b> โทร 0 4224 1234 หรือ 089-123-4567")
+    assert shown == (
+        "&lt;b&gt;ห้อง 12&lt;/b&gt; โทร "
+        '<span class="tel">0 4224 1234</span> หรือ <span class="tel">089-123-4567</span>'
+    )
+    assert unbroken("") == ""
