@@ -58,6 +58,7 @@ _BY_CLOSING = {
     CloseCause.DISCONNECTED: Ended.BY_NETWORK,
     CloseCause.NOT_ON_NAS: Ended.UNHEARD,
     CloseCause.GRANT_OVER: Ended.TIME_UP,
+    CloseCause.NOT_LET_IN: Ended.EQUIPMENT,
 }
 
 

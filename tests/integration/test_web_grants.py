@@ -13,7 +13,7 @@ from identity.domain.granting import Basis
 from identity.domain.sessions import CloseCause
 from identity.office import Office
 from identity.services import granted_sessions, hand_over, tokens
-from identity.services.granted_sessions import Entering, Told
+from identity.services.granted_sessions import Begun, Entering, Told
 from identity.services.snapshots import snapshot
 from tests.unit.identity.test_central import Desk
 
@@ -58,8 +58,11 @@ def test_a_granted_session_lives_and_ends_on_both_kinds_of_database(office_on: O
         account = snapshot(session, session.get_one(Account, desk.somchai))
     granted = Granted(account=account, method=Method.PORTAL)
     entering = Entering(device=MAC, basis=Basis.CALL, seconds=600)
-    key = granted_sessions.begin(office_on, nas, granted, entering)
-    assert granted_sessions.begin(office_on, nas, granted, entering) == key
+    begun = granted_sessions.begin(office_on, nas, granted, entering)
+    assert isinstance(begun, Begun) and begun.is_new
+    key = begun.session_key
+    again = granted_sessions.begin(office_on, nas, granted, entering)
+    assert again == Begun(session_key=key, is_new=False)
     now = office_on.clock()
     with office_on.database.read() as session:
         assert granted_sessions.devices_inside(session, desk.somchai) == {MAC}

@@ -16,7 +16,16 @@ from sqlalchemy import delete, select
 
 from captive_portal.vendors import controller
 from captive_portal.web.tokens import Signer, SignIn
-from db.models import Account, AuthEvent, NasClient, PortalToken, Role, VoucherDevice
+from db.models import (
+    Account,
+    AuthEvent,
+    NasClient,
+    NetworkSession,
+    PortalToken,
+    Role,
+    VoucherDevice,
+)
+from identity.domain.sessions import CloseCause
 from identity.office import Office
 from identity.services import tokens, vouchers
 from identity.services.nas import add_nas
@@ -467,7 +476,7 @@ def test_a_hand_over_that_came_to_nothing_counts_no_device(
     assert visitor.get(path).status_code == 503
     with office.database.read() as session:
         assert not session.scalars(select(PortalToken)).all()
-        assert not session.scalars(select(AuthEvent)).all()
+        assert session.scalars(select(NetworkSession)).one().close_cause == CloseCause.NOT_LET_IN
 
 
 def test_a_voucher_lets_in_as_many_addresses_as_devices_where_the_redirect_names_no_device(
