@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from db.models import GrantedSession, NasClient, NetworkSession
 from identity.domain.access import Denied, Granted, Method, Reason
+from identity.domain.dynamic import Cause
 from identity.domain.granting import ABSENT_AFTER, FIRST_LOOK, LOOK_EVERY, Basis
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import dynamic, outbox
+from identity.services import dynamic, granted_time, outbox
 from identity.services.outbox import Order
 from identity.services.reported_sessions import (
     Reported,
@@ -207,17 +208,6 @@ def _at_device(
     return [(row, held) for row, held in rows]
 
 
-def devices_inside(session: Session, account_id: int) -> set[str]:
-    """The devices of an account that are in by a grant, as their makes name them."""
-    return set(
-        session.scalars(
-            select(GrantedSession.device)
-            .join(NetworkSession, NetworkSession.session_key == GrantedSession.session_key)
-            .where(GrantedSession.account_id == account_id, *dynamic.open_conditions())
-        )
-    )
-
-
 def known_by_grant(session: Session, keys: Collection[str]) -> Mapping[str, Basis]:
     """Those among `keys` that no accounting tells of, and how they are known."""
     found = {}
@@ -290,7 +280,10 @@ def store_look(
     ]
     with office.database.write() as session:
         put_off(session, now, watched)
-        _mark_seen(session, now, [one.session_key for one in present])
+        back = [one.session_key for one in present]
+        _mark_seen(session, now, back)
+        again = granted_time.unwanted(session, back)
+        dynamic.request_disconnect(session, now, again, Cause.BACK_AGAIN)
         if absent:
             session.execute(
                 update(NetworkSession)

@@ -12,7 +12,7 @@ from identity.domain.access import Granted, Method, Reason
 from identity.domain.granting import Basis
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import granted_sessions, hand_over, tokens
+from identity.services import granted_sessions, granted_time, hand_over, tokens
 from identity.services.granted_sessions import Begun, Entering, Told
 from identity.services.snapshots import snapshot
 from tests.unit.identity.test_central import Desk
@@ -65,7 +65,7 @@ def test_a_granted_session_lives_and_ends_on_both_kinds_of_database(office_on: O
     assert again == Begun(session_key=key, is_new=False)
     now = office_on.clock()
     with office_on.database.read() as session:
-        assert granted_sessions.devices_inside(session, desk.somchai) == {MAC}
+        assert granted_time.devices_inside(session, now, desk.somchai) == {MAC}
         due = granted_sessions.due(session, now + timedelta(seconds=30))
     told = Told(ip="10.20.3.4", sent_octets=5, received_octets=7, octets=b"{}")
     granted_sessions.store_look(office_on, nas, due[1], {MAC: told})
