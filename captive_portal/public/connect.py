@@ -75,7 +75,7 @@ def show() -> Response:
     waiting = steps.still_asked(current.account.id)
     if waiting is not None:
         return redirect(page(waiting, s=sign_in_text()), 302)
-    checks = throttle.hand_off_checks(current.account.id)
+    checks = throttle.hand_off_checks(current.account.id, visit().mac or client_address())
     wait = throttle.wait_text(checks)
     if wait:
         return make_response(render_template("connect.html", problem=wait), 429)
@@ -83,7 +83,10 @@ def show() -> Response:
     office = portal().office
     with office.database.read() as session:
         here = visit()
-        decision = hand_over.admit(session, office, current.account, here.mac, here.ip)
+        has_room = not portal().gate.is_closed()
+        decision = hand_over.admit(
+            session, office, current.account, here.mac, here.ip, has_room=has_room
+        )
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
     token = prepare(office, current.account, visit().mac or None, nas.id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from db.models import GrantedSession, NasClient, NetworkSession
@@ -333,8 +333,15 @@ def _close(row: NetworkSession, at: datetime, cause: str) -> None:
 
 
 def drop_old(session: Session, before: datetime) -> int:
-    """Forget how sessions were known that were over before a moment; how many there were."""
-    dropped = session.execute(delete(GrantedSession).where(GrantedSession.ends_at < before))
+    """Forget how sessions were known that were over before a moment; how many there were.
+
+    Not of those that are on record here still, as under a hold: else a look-up would take them
+    for certain to their end.
+    """
+    is_kept = exists().where(NetworkSession.session_key == GrantedSession.session_key)
+    dropped = session.execute(
+        delete(GrantedSession).where(GrantedSession.ends_at < before, ~is_kept)
+    )
     return cast("CursorResult[Any]", dropped).rowcount
 
 

@@ -26,15 +26,24 @@ GRANTED = "portal:granted="
 
 
 def admit(
-    session: Session, office: Office, account: Account, mac: str, ip: str = ""
+    session: Session,
+    office: Office,
+    account: Account,
+    mac: str,
+    ip: str = "",
+    *,
+    has_room: bool = True,
 ) -> Granted | Denied:
     """Hold state, hours, quota and the simultaneous limit; a device that is in may come again.
 
     Args:
         mac: of the device, or empty where the gateway did not name it; RADIUS then counts.
         ip: its address: the session of a make that names devices so has that for its device.
+        has_room: False while the disk is full and nobody new is let in.
     """
-    return admitting.admit(session, office, account, mac, Method.PORTAL, alias=ip)
+    return admitting.admit(
+        session, office, account, mac, Method.PORTAL, alias=ip, has_room=has_room
+    )
 
 
 def full_for(session: Session, office: Office, account: Account, device: str) -> Denied | None:

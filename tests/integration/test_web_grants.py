@@ -76,5 +76,8 @@ def test_a_granted_session_lives_and_ends_on_both_kinds_of_database(office_on: O
         assert granted_sessions.close_over(session, now) == 0
         assert granted_sessions.close_over(session, now + timedelta(minutes=11)) == 1
         assert row.close_cause == CloseCause.GRANT_OVER
+        assert granted_sessions.drop_old(session, now + timedelta(minutes=11)) == 0, "on record"
+        session.delete(row)
+        session.flush()
         assert granted_sessions.drop_old(session, now + timedelta(minutes=11)) == 1
         assert not session.scalars(select(GrantedSession)).all()
