@@ -257,6 +257,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
         _AGAIN,
         _("The page must be opened on the device that shall get on line."),
     ),
+    "device_of_another_account": (
+        _("Let whoever is signed in on the device sign out, or end their connection."),
+        _("If this goes on, somebody may be naming the device of another person."),
+    ),
     "voucher_unknown": (
         _("Compare the code with the slip, letter by letter."),
         _("Look whether the slip is of this school and its sheet was not revoked."),

@@ -15,6 +15,7 @@ CLOSE_CAUSES: Mapping[str, LazyString] = {
     "disconnected": _("Disconnected by the system"),
     "not_on_nas": _("The access point knew of no such connection"),
     "granted_time_over": _("The time it was let in for was over"),
+    "not_let_in": _("The network did not let the device in"),
     "granted_to_another": _("Somebody else signed in on the same device"),
 }
 

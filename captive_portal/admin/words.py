@@ -57,6 +57,7 @@ REASONS: Words = {
     "token_for_another_device_or_nas": _(
         "The one-time pass of the portal was for another device or access point"
     ),
+    "device_of_another_account": _("Somebody else is signed in on this device"),
     "voucher_unknown": _("There is no voucher with this code"),
     "voucher_expired": _("The voucher's time is over"),
     "voucher_revoked": _("The voucher was revoked"),

@@ -25,6 +25,7 @@ from captive_portal.public.site import (
     public_root,
     visit,
 )
+from captive_portal.public.taking_over import proven_here
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
 from captive_portal.vendors.profile import (
     AskAgainStep,
@@ -43,7 +44,7 @@ from db.models import Account, NasClient, PortalToken
 from identity.domain.access import Denied, Granted, Reason
 from identity.domain.granting import Basis
 from identity.services import gateway_requests, granted_sessions, hand_over
-from identity.services.granted_sessions import Entering
+from identity.services.granted_sessions import Begun, Entering
 from identity.services.login import record_decision
 from identity.services.tokens import prepare, withdraw
 from identity.services.voucher_terms import is_of_voucher, place_of
@@ -74,7 +75,7 @@ def show() -> Response:
     waiting = steps.still_asked(current.account.id)
     if waiting is not None:
         return redirect(page(waiting, s=sign_in_text()), 302)
-    checks = throttle.hand_off_checks(current.account.id)
+    checks = throttle.hand_off_checks(current.account.id, visit().mac or client_address())
     wait = throttle.wait_text(checks)
     if wait:
         return make_response(render_template("connect.html", problem=wait), 429)
@@ -82,7 +83,10 @@ def show() -> Response:
     office = portal().office
     with office.database.read() as session:
         here = visit()
-        decision = hand_over.admit(session, office, current.account, here.mac, here.ip)
+        has_room = not portal().gate.is_closed()
+        decision = hand_over.admit(
+            session, office, current.account, here.mac, here.ip, has_room=has_room
+        )
     if isinstance(decision, Denied):
         return make_response(render_template("connect.html", problem=_why(decision)), 403)
     token = prepare(office, current.account, visit().mac or None, nas.id)
@@ -116,29 +120,48 @@ def show() -> Response:
             "the page that then opens."
         )
         return make_response(render_template("connect.html", problem=unnamed), 403)
+    is_proven = proven_here(nas, current.account, device) if device is not None else False
+    if isinstance(is_proven, Denied):
+        record_decision(office, is_proven, current.account.username, device, nas.id)
+        return make_response(render_template("connect.html", problem=_why(is_proven)), 403)
     full = _take_place(nas.id, current.account, device, token)
     if full is not None:
         return make_response(render_template("connect.html", problem=_why(full)), 403)
-    if isinstance(step, BrowserStep):
-        if device is not None:
-            _begin(nas, decision, device, Basis.LINK, entry.session_seconds)
-        return _follow(step)
-    completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)
-    if completion is Completion.GRANTED and device is not None:
-        _begin(nas, decision, device, Basis.CALL, entry.session_seconds)
-    elif completion is Completion.GRANTED:
-        username = current.account.username
-        record_decision(office, decision, username, visit().mac or None, nas.id)
-    elif device is not None and completion is not Completion.NOT_YET:
+    begun = None
+    if device is not None:
+        basis = Basis.LINK if isinstance(step, BrowserStep) else Basis.CALL
+        begun = _begin(nas, decision, device, basis, entry.session_seconds, is_proven)
+    if isinstance(begun, Denied):
         with office.database.write() as session:
             withdraw(session, token.id)
+        return make_response(render_template("connect.html", problem=_why(begun)), 403)
+    if isinstance(step, BrowserStep):
+        return _follow(step)
+    completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)
+    if begun is not None and completion is not Completion.GRANTED:
+        with office.database.write() as session:
+            if completion is not Completion.UNREACHABLE:
+                granted_sessions.not_let_in(session, office.clock(), begun)
+            if completion is not Completion.NOT_YET:
+                withdraw(session, token.id)
+    if begun is None and completion is Completion.GRANTED:
+        username = current.account.username
+        record_decision(office, decision, username, visit().mac or None, nas.id)
     return _tell(completion)
 
 
 def _begin(
-    nas: NasClient, decision: Granted, device: str, basis: Basis, seconds: int | None
-) -> None:
-    """Put the session on record: where the make does no accounting nothing else says of it."""
+    nas: NasClient,
+    decision: Granted,
+    device: str,
+    basis: Basis,
+    seconds: int | None,
+    is_proven: bool,
+) -> Begun | Denied:
+    """Put the session on record, before anybody lets the device in.
+
+    Where the make does no accounting nothing else says of it.
+    """
     here = visit().ip
     entering = Entering(
         device=device,
@@ -146,9 +169,10 @@ def _begin(
         ip=here if here and here == client_address() else "",
         basis=basis,
         seconds=seconds,
+        is_proven=is_proven,
     )
     granted = replace(decision, step=f"{hand_over.GRANTED}{device}")
-    granted_sessions.begin(portal().office, nas, granted, entering)
+    return granted_sessions.begin(portal().office, nas, granted, entering)
 
 
 def _take_place(
@@ -197,6 +221,10 @@ def _why(denied: Denied) -> str:
     if denied.reason is Reason.SIMULTANEOUS:
         return gettext(
             "This account is online on as many devices as it may be. Sign one of them out first."
+        )
+    if denied.reason is Reason.DEVICE_TAKEN:
+        return gettext(
+            "Somebody else is signed in on this device. Let them sign out on the status page first."
         )
     if denied.reason is Reason.TOKEN_SPENT:
         return gettext(

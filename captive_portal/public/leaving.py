@@ -1,8 +1,8 @@
 """Leaving the network with the page: where a session ends when the gateway is told, and soon.
 
 Those are our own gateway and openNDS, and a controller that the portal has called. Only the
-session of this very device, and only of the account that signs out. While none of our own gateway
-or openNDS is reported yet, its own page is linked: it knows its devices.
+session of this very device, as its address says, and only of the account that signs out. While
+none of our own gateway or openNDS is reported yet, its own page is linked: it knows its devices.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from captive_portal.public.site import client_address, portal, visit
 from captive_portal.public.visits import nas_of_visit
 from common.errors import NotFound, Refused
 from db.models import Account, NasClient, NetworkSession
-from identity.services import granted_sessions
+from identity.services import granted_devices
 from identity.services.own_sessions import end_own
 from identity.services.presence import Presence, session_of
 
@@ -37,7 +37,7 @@ def _called(session: Session, account: Account) -> NetworkSession | None:
     here, nas = client_address(), nas_of_visit()
     if not here or nas is None:
         return None
-    return granted_sessions.find_called(session, account.id, nas.id, {visit().mac, here})
+    return granted_devices.find_called(session, account.id, nas.id, visit().mac, here)
 
 
 def sign_out_address() -> str:

@@ -50,6 +50,8 @@ _FORGOT_RUSH = Limit.of("forgot-rush", "10 per 1 hour", shared=True)
 """Of one address while the site's count is full."""
 _RUSH_TOLD = Limit.of("rush-told", "1 per 1 hour")
 _HAND_OFF = Limit.of("hand-off", "20 per 10 minutes")
+_HAND_OFF_ACCOUNT = Limit.of("hand-off-account", "600 per 10 minutes")
+"""A class may share one voucher, and each page looks some times by itself."""
 
 _TAKEN = "limits_taken"
 
@@ -112,9 +114,9 @@ def _with_rush(own: Check, common: Check, rush: Limit) -> Checks:
     return (own, (rush, own[1]))
 
 
-def hand_off_checks(account_id: int) -> Checks:
-    """What handing a one-time token to a gateway is counted under."""
-    return ((_HAND_OFF, str(account_id)),)
+def hand_off_checks(account_id: int, device: str) -> Checks:
+    """What handing a one-time token to a gateway is counted under, each look of the page too."""
+    return ((_HAND_OFF, f"{account_id} {device}"), (_HAND_OFF_ACCOUNT, str(account_id)))
 
 
 def init_limits(app: Flask) -> None:

@@ -98,7 +98,8 @@ class GrantKeeper:
                 outbox.put_off(session, now, self._node, order.request_id)
             else:
                 outbox.finish(session, now, self._node, order.request_id, state, error_cause)
-            if state is State.ACKED or error_cause == _NOT_FOUND:
+            if state is State.ACKED:
+                # Who is not there may only sleep: looked after further, and ended when it is back.
                 granted_sessions.ended(session, now, order.session_key)
         outcome = "put_off" if state is None else state
         self._counters.add(ENDINGS, outcome=outcome)

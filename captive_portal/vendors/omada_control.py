@@ -66,11 +66,13 @@ def _listed(
             raise Declined(f"the list of devices came back with error {error_of(answer)}")
         result = answer.json().get("result")
         data = result.get("data") if isinstance(result, dict) else None
-        found = data if isinstance(data, list) else []
-        for told in found:
+        if not isinstance(data, list):
+            # No list is not an empty list: who is not on one is taken to have left.
+            raise Declined("an answer came without a list of devices")
+        for told in data:
             if isinstance(told, dict) and told.get("valid") is not False:
                 yield mac_of(str(told.get("mac", ""))), told
-        if len(found) < _PAGE:
+        if len(data) < _PAGE:
             return
     raise Declined(f"more than {_PAGE * _MOST_PAGES} devices are on its list")
 

@@ -6,13 +6,13 @@ Facts: OpenAPI of Network 10.5; stat/sta and stamgr as Art-of-WiFi's client call
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from captive_portal.vendors import controller
 from captive_portal.vendors.control import MOST_DEVICES, Ended, Seen, number_of
-from captive_portal.vendors.controller import Declined, controller_of, json_call
+from captive_portal.vendors.controller import Answer, Declined, controller_of, json_call
 from captive_portal.vendors.profile import Gateway
 from captive_portal.vendors.reading import find_address, mac_of
 from captive_portal.vendors.settings import MODE, setting_of
@@ -31,6 +31,8 @@ _PAGE, _MOST_PAGES = 100, 20
 """Devices of one answer, whose size is bounded, and answers of one look."""
 _MOST_CALLS = 50
 """The older API tells more of each device than one answer may hold of a whole site."""
+_UNKNOWN = "api.err.UnknownStation"
+"""How the older API says that it has no such device; every other error says nothing of it."""
 _SETTINGS = Unifi.settings
 
 
@@ -108,8 +110,8 @@ def _listed(gateway: Gateway, wanted: str, offset: int) -> Iterator[Mapping[str,
     )
     if seen.status != 200:
         raise Declined(f"the list of devices came with status {seen.status}")
-    data = seen.json().get("data")
-    yield from (one for one in data if isinstance(one, dict)) if isinstance(data, list) else ()
+    # No list is not an empty list: who is not on one is taken to have left.
+    yield from _objects(seen.json().get("data"), seen.status)
 
 
 def _is_in(told: Mapping[str, Any]) -> bool:
@@ -135,9 +137,8 @@ def _by_account(gateway: Gateway, devices: Collection[str]) -> Iterator[tuple[st
     for device in devices:
         path = f"{site_path(_SETTINGS, gateway)}/stat/sta/{format_mac(device)}"
         answer = controller.exchange(where, json_call("GET", path, None, **headers))
-        data = answer.json().get("data")
-        for told in data if isinstance(data, list) else ():
-            if isinstance(told, dict) and told.get("authorized") is True:
+        for told in _stations(answer):
+            if told.get("authorized") is True:
                 # As the access point counts: what it received, the user has sent.
                 seen = Seen(
                     ip=find_address(str(told.get("ip", ""))),
@@ -146,3 +147,20 @@ def _by_account(gateway: Gateway, devices: Collection[str]) -> Iterator[tuple[st
                     told=json.dumps(told, sort_keys=True).encode(),
                 )
                 yield device, seen
+
+
+def _stations(answer: Answer) -> Sequence[Mapping[str, Any]]:
+    """What the older API tells of one device; nothing where it says that it has no such device."""
+    if is_ok(answer):
+        return _objects(answer.json().get("data"), answer.status)
+    meta = answer.json().get("meta")
+    said = meta.get("msg") if isinstance(meta, dict) else None
+    if said == _UNKNOWN:
+        return ()
+    raise Declined(f"the look at a device came back with status {answer.status}")
+
+
+def _objects(data: object, status: int) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(data, list):
+        raise Declined(f"status {status} came without a list of devices")
+    return [one for one in data if isinstance(one, dict)]

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     TOKEN_SPENT = "token_spent"  # noqa: S105 - a reason
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason
     TOKEN_ELSEWHERE = "token_for_another_device_or_nas"  # noqa: S105 - a reason
+    DEVICE_TAKEN = "device_of_another_account"
     VOUCHER_UNKNOWN = "voucher_unknown"
     VOUCHER_EXPIRED = "voucher_expired"
     VOUCHER_REVOKED = "voucher_revoked"

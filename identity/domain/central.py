@@ -67,6 +67,14 @@ class CentralTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """Whom the portal has proven for a device, and until when that holds."""
+
+    username: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caught:
     """A device that waits, as its controller has told RADIUS."""
 

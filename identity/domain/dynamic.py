@@ -46,6 +46,10 @@ class Cause(StrEnum):
     OFFICER = "officer"
     OWNER = "owner"
     """Who has the account, for themselves."""
+    BACK_AGAIN = "device_came_back"
+    """It was not there when its session was to be ended."""
+    ANOTHER_DEVICE = "another_device_came"
+    """The account may have so many devices, and this one slept."""
     PROVEN = "signed_in_on_portal"
     """The controller is to ask again about a device whose user is known now."""
 

@@ -49,6 +49,8 @@ class CloseCause:
     """The time is over for which a controller was told to let the device in."""
     GRANTED_ANEW = "granted_to_another"
     """Somebody else was let in on the same device."""
+    NOT_LET_IN = "not_let_in"
+    """It was put on record, and the network then did not let the device in."""
 
 
 def session_key(nas: str, acct_session_id: str, user_name: str, calling_station_id: str) -> str:

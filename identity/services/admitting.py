@@ -48,7 +48,7 @@ def admit(
     inside: set[str] = set()
     if not has_room or (most is not None and device):
         inside = stations(session, account.id)
-    if not has_room and device not in inside:
+    if not has_room and not {device, alias or device} & inside:
         return Denied(Reason.DISK_FULL, method, account.id)
     zone = ZoneInfo(office.config.site.timezone)
     used = {}

@@ -27,11 +27,12 @@ from identity.domain.central import (
     Caught,
     CentralTerms,
     NotSent,
+    Proven,
     ssids_in,
 )
 from identity.domain.dynamic import Cause, Change, Kind, State
 from identity.office import Office
-from identity.services import vouchers
+from identity.services import admitting, vouchers
 from identity.services.nas_portal import portal_settings
 from identity.services.tokens import LIFETIME as TOKEN_LIFETIME
 from identity.services.web_grants import SUBJECT
@@ -192,10 +193,11 @@ def is_expected(session: Session, nas_client_id: int, mac: str) -> bool:
 
 def take(
     session: Session, office: Office, nas_client_id: int, mac: str, connection: str
-) -> str | Denied | None:
-    """Whose device this is: the user name; None when nobody has been proven for it here.
+) -> Proven | Denied | None:
+    """Whose device this is, and until when; None when nobody has been proven for it here.
 
-    Denied where a voucher has no room for the device.
+    Denied where they may not come in any more: the grant has ended then, and the page that waits
+    for it can say why.
 
     Args:
         connection: the controller's own name for it.
@@ -208,16 +210,20 @@ def take(
     if account is None:
         return None
     if grant.used_at is not None:
-        return account.username if grant.connection == connection else None
+        proven = Proven(username=account.username, ends_at=grant.ends_at)
+        return proven if grant.connection == connection else None
     if grant.created_at + TOKEN_LIFETIME <= now:
         return None
     if grant.connection != connection and not grant.is_renewed:
         return None
+    held = admitting.admit(session, office, account, mac, Method.PORTAL)
     beyond = vouchers.count_device(session, office, account.id, mac)
-    if beyond is not None:
-        return beyond
+    refused = held if isinstance(held, Denied) else beyond
+    if refused is not None:
+        grant.ended_at = now
+        return refused
     grant.used_at, grant.connection = now, connection
-    return account.username
+    return Proven(username=account.username, ends_at=grant.ends_at)
 
 
 def drop_old(session: Session, now: datetime) -> None:

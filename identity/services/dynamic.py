@@ -24,10 +24,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
-from db.models import Account, CoaRequest, NetworkSession
+from db.models import Account, CoaRequest, NetworkSession, Role
 from identity.domain.dynamic import LIFTED_BY_ENABLING, Cause, Change, Kind, State
 from identity.office import Office
-from identity.services import audit, roles, web_grants
+from identity.services import audit, granted_time, roles, web_grants
+from identity.services.consent_terms import MISSING
 
 ACTOR = "network"
 """Who asks when it was no person: the rules themselves."""
@@ -133,11 +134,15 @@ def disconnect_accounts(
     cause: Cause,
     actor: str = ACTOR,
 ) -> int:
-    """Let every open session of these accounts end; how many there were."""
+    """Let every open session of these accounts end; how many there were.
+
+    Also those that count as over while a controller would let the device in again: it sleeps.
+    """
     numbers, asked = sorted(account_ids), 0
     for start in range(0, len(numbers), _KEYS_A_QUERY):
         some = NetworkSession.account_id.in_(numbers[start : start + _KEYS_A_QUERY])
-        asked += request_disconnect(session, now, _open_sessions(session, some), cause, actor)
+        rows = [*_open_sessions(session, some), *granted_time.asleep(session, now, some)]
+        asked += request_disconnect(session, now, rows, cause, actor)
     return asked
 
 
@@ -245,8 +250,11 @@ def end_unentitled(session: Session, now: datetime) -> int:
     """
     rows = session.execute(_UNENTITLED, _moments(now)).all()
     asked = 0
-    for cause, states in ((Cause.SUSPENDED, {"suspended"}), (Cause.EXPIRED, {"active", "expired"})):
-        some = [row for row, state in rows if state in states]
+    found: dict[Cause, list[NetworkSession]] = {}
+    for row, state, is_over in rows:
+        lapsed = Cause.SUSPENDED if state == "suspended" else Cause.EXPIRED
+        found.setdefault(lapsed if is_over else Cause.CONSENT, []).append(row)
+    for cause, some in found.items():
         asked += request_disconnect(session, now, some, cause)
     return asked
 
@@ -316,12 +324,14 @@ def open_conditions() -> tuple[ColumnElement[bool], ...]:
     return (NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))
 
 
+_IS_OVER = or_(Account.state != "active", Account.expires_at <= bindparam("now"))
 _UNENTITLED = (
-    select(NetworkSession, Account.state)
+    select(NetworkSession, Account.state, _IS_OVER)
     .join(Account, Account.id == NetworkSession.account_id)
+    .join(Role, Role.id == Account.role_id)
     .where(
         *open_conditions(),
-        or_(Account.state != "active", Account.expires_at <= bindparam("now")),
+        or_(_IS_OVER, MISSING),
         _not_asked_since(bindparam("since")),
     )
 )

@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from db.models import GrantedSession, NasClient, NetworkSession
-from identity.domain.access import Granted
+from identity.domain.access import Denied, Granted, Method, Reason
+from identity.domain.dynamic import Cause
 from identity.domain.granting import ABSENT_AFTER, FIRST_LOOK, LOOK_EVERY, Basis
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import dynamic, outbox
+from identity.services import dynamic, granted_time, outbox
 from identity.services.outbox import Order
 from identity.services.reported_sessions import (
     Reported,
+    add_entrance,
     key_of,
     place_of,
-    store_entrance,
     store_reports,
 )
 
 LONGEST_SECONDS = 8 * 3600
 """Of a session whose account has no limit: a school day, as controllers are told."""
+
+TRIED_FOR = timedelta(minutes=2)
+"""So long a page that tries again goes on with the same beginning."""
 
 MOST_AT_ONCE = 500
 """Sessions of one network device that are looked after in one round."""
@@ -52,6 +56,17 @@ class Entering:
     basis: Basis
     seconds: int | None
     """For how long; None is for as long as may be."""
+    is_proven: bool = False
+    """Whether this is the device for certain: then somebody else's session on it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A session that has been put on record."""
+
+    session_key: str
+    is_new: bool
+    """False where one goes on that was there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +92,14 @@ class Told:
     octets: bytes = field(repr=False)
 
 
-def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) -> str:
-    """Write the decision and the start of the session; its key.
+def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) -> Begun | Denied:
+    """Write the decision and the start of the session in one commit; or why it does not begin.
 
-    Where the device has a session of this account here already, that one goes on, for longer.
+    Called before anybody lets the device in: `not_let_in` takes it back. Where the device has a
+    session of this account here already, that one goes on, for longer.
 
     Raises:
-        BackendUnavailable: nothing is stored.
+        BackendUnavailable: nothing is stored, and nobody may be let in.
     """
     now = office.clock()
     account = granted.account
@@ -100,25 +116,36 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
         octets=told.encode(),
     )
     with office.database.write() as session:
-        for row, held in _at_device(session, nas.id, entering.device, now):
+        at_device = _at_device(session, nas.id, entering.device, now)
+        others = any(held.account_id != account.account_id for _, held in at_device)
+        if others and not entering.is_proven:
+            return Denied(Reason.DEVICE_TAKEN, Method.PORTAL, account.account_id)
+        tried = _tried_before(session, nas.id, account.account_id, entering.device, now)
+        if tried is not None:
+            row, held = tried
+            row.closed_at = row.close_cause = None
+            held.ends_at, held.next_look_at = ends_at, now + FIRST_LOOK
+            return Begun(session_key=row.session_key, is_new=True)
+        goes_on = None
+        for row, held in at_device:
             is_open = row.closed_at is None and not row.stop_seen
             if is_open and row.account_id == account.account_id:
                 held.ends_at, held.next_look_at = ends_at, now + FIRST_LOOK
-                start = Reported(
-                    acct_session_id=row.acct_session_id,
-                    user_name=row.user_name,
-                    mac=entering.device,
-                    # Another address than before is told by the controller, with its time.
-                    seconds=max(0, int((now - row.started_at).total_seconds())),
-                    octets=told.encode(),
-                )
+                goes_on = row
             else:
                 if is_open:
                     _close(row, now, CloseCause.GRANTED_ANEW)
                 # Its device may be on a list again, but not for this session.
                 held.ends_at = now
-        key = key_of(place, start)
-        if session.get(GrantedSession, key) is None:
+        if goes_on is not None:
+            # Another address than before is told by the controller, with its time.
+            seconds_on = max(0, int((now - goes_on.started_at).total_seconds()))
+            start = replace(
+                start, acct_session_id=goes_on.acct_session_id, ip="", seconds=seconds_on
+            )
+        key = goes_on.session_key if goes_on is not None else key_of(place, start)
+        add_entrance(session, place, granted, start, key, reference, now)
+        if goes_on is None:
             session.add(
                 GrantedSession(
                     session_key=key,
@@ -131,8 +158,38 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
                     next_look_at=now + FIRST_LOOK,
                 )
             )
-    store_entrance(office, place, granted, start, reference)
-    return key
+    return Begun(session_key=key, is_new=goes_on is None)
+
+
+def not_let_in(session: Session, now: datetime, begun: Begun) -> None:
+    """Take back a beginning: the network has not let the device in.
+
+    What went on already goes on. Where nobody knows whether it did, the controller's list tells.
+    """
+    if not begun.is_new:
+        return
+    row = session.get_one(NetworkSession, begun.session_key)
+    _close(row, now, CloseCause.NOT_LET_IN)
+    session.get_one(GrantedSession, begun.session_key).ends_at = now
+
+
+def _tried_before(
+    session: Session, nas_client_id: int, account_id: int, device: str, now: datetime
+) -> tuple[NetworkSession, GrantedSession] | None:
+    """A beginning of the last moments that came to nothing: the page tries by itself again."""
+    found = session.execute(
+        select(NetworkSession, GrantedSession)
+        .join(GrantedSession, GrantedSession.session_key == NetworkSession.session_key)
+        .where(
+            GrantedSession.nas_client_id == nas_client_id,
+            GrantedSession.account_id == account_id,
+            GrantedSession.device == device,
+            GrantedSession.began_at > now - TRIED_FOR,
+            NetworkSession.close_cause == CloseCause.NOT_LET_IN,
+        )
+        .limit(1)
+    ).first()
+    return (found[0], found[1]) if found is not None else None
 
 
 def _at_device(
@@ -151,17 +208,6 @@ def _at_device(
     return [(row, held) for row, held in rows]
 
 
-def devices_inside(session: Session, account_id: int) -> set[str]:
-    """The devices of an account that are in by a grant, as their makes name them."""
-    return set(
-        session.scalars(
-            select(GrantedSession.device)
-            .join(NetworkSession, NetworkSession.session_key == GrantedSession.session_key)
-            .where(GrantedSession.account_id == account_id, *dynamic.open_conditions())
-        )
-    )
-
-
 def known_by_grant(session: Session, keys: Collection[str]) -> Mapping[str, Basis]:
     """Those among `keys` that no accounting tells of, and how they are known."""
     found = {}
@@ -174,24 +220,6 @@ def known_by_grant(session: Session, keys: Collection[str]) -> Mapping[str, Basi
         ):
             found[key] = Basis(basis)
     return found
-
-
-def find_called(
-    session: Session, account_id: int, nas_client_id: int, devices: Collection[str]
-) -> NetworkSession | None:
-    """The open session of this account on one of these devices, where a controller was called."""
-    return session.scalar(
-        select(NetworkSession)
-        .join(GrantedSession, GrantedSession.session_key == NetworkSession.session_key)
-        .where(
-            GrantedSession.account_id == account_id,
-            GrantedSession.nas_client_id == nas_client_id,
-            GrantedSession.device.in_(devices),
-            GrantedSession.basis == Basis.CALL,
-            *dynamic.open_conditions(),
-        )
-        .limit(1)
-    )
 
 
 def due(session: Session, now: datetime) -> Mapping[int, Sequence[Watched]]:
@@ -252,7 +280,10 @@ def store_look(
     ]
     with office.database.write() as session:
         put_off(session, now, watched)
-        _mark_seen(session, now, [one.session_key for one in present])
+        back = [one.session_key for one in present]
+        _mark_seen(session, now, back)
+        again = granted_time.unwanted(session, back)
+        dynamic.request_disconnect(session, now, again, Cause.BACK_AGAIN)
         if absent:
             session.execute(
                 update(NetworkSession)
@@ -302,8 +333,15 @@ def _close(row: NetworkSession, at: datetime, cause: str) -> None:
 
 
 def drop_old(session: Session, before: datetime) -> int:
-    """Forget how sessions were known that were over before a moment; how many there were."""
-    dropped = session.execute(delete(GrantedSession).where(GrantedSession.ends_at < before))
+    """Forget how sessions were known that were over before a moment; how many there were.
+
+    Not of those that are on record here still, as under a hold: else a look-up would take them
+    for certain to their end.
+    """
+    is_kept = exists().where(NetworkSession.session_key == GrantedSession.session_key)
+    dropped = session.execute(
+        delete(GrantedSession).where(GrantedSession.ends_at < before, ~is_kept)
+    )
     return cast("CursorResult[Any]", dropped).rowcount
 
 

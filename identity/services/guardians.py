@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from common.errors import NetAccessError, NotFound, Refused, UsageError
@@ -24,6 +24,8 @@ from identity.domain.dynamic import Cause
 from identity.domain.guardians import LONGEST_TEXT, Given, read_given
 from identity.office import Office
 from identity.services import audit, dynamic
+from identity.services.consent_terms import MISSING as MISSING
+from identity.services.consent_terms import in_force
 from identity.services.reach import EVERYWHERE, Reach
 
 COLUMNS = (
@@ -59,17 +61,6 @@ class Imported:
     known: int
     """Lines whose consent was there already, so that a file can be sent twice."""
     bad: tuple[BadLine, ...]
-
-
-def in_force(person_id: object) -> ColumnElement[bool]:
-    """Holds where there is a consent that nobody has withdrawn."""
-    return exists().where(
-        GuardianConsent.person_id == person_id, GuardianConsent.withdrawn_at.is_(None)
-    )
-
-
-MISSING = and_(Role.guardian_consent, Account.kind == "person", ~in_force(Account.person_id))
-"""Holds for accounts, joined with their roles, that need a consent which is not there."""
 
 
 def lacks(session: Session, account: Account) -> bool:

@@ -7,14 +7,17 @@ from the gateway with nothing but a refusal.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.net import find_mac
-from db.models import Account, PortalToken, Voucher, VoucherBatch
+from db.models import Account, NetworkSession, PortalToken, Voucher, VoucherBatch
 from identity.domain.access import Denied, Granted, Method, Reason
+from identity.domain.dynamic import Cause
 from identity.office import Office
-from identity.services import admitting, granted_sessions
+from identity.services import admitting, dynamic, granted_time
 from identity.services.snapshots import snapshot
 from identity.services.voucher_terms import is_of_voucher
 
@@ -23,15 +26,24 @@ GRANTED = "portal:granted="
 
 
 def admit(
-    session: Session, office: Office, account: Account, mac: str, ip: str = ""
+    session: Session,
+    office: Office,
+    account: Account,
+    mac: str,
+    ip: str = "",
+    *,
+    has_room: bool = True,
 ) -> Granted | Denied:
     """Hold state, hours, quota and the simultaneous limit; a device that is in may come again.
 
     Args:
         mac: of the device, or empty where the gateway did not name it; RADIUS then counts.
         ip: its address: the session of a make that names devices so has that for its device.
+        has_room: False while the disk is full and nobody new is let in.
     """
-    return admitting.admit(session, office, account, mac, Method.PORTAL, alias=ip)
+    return admitting.admit(
+        session, office, account, mac, Method.PORTAL, alias=ip, has_room=has_room
+    )
 
 
 def full_for(session: Session, office: Office, account: Account, device: str) -> Denied | None:
@@ -58,18 +70,27 @@ def full_for(session: Session, office: Office, account: Account, device: str) ->
     if most is None:
         return None
     now = office.clock()
-    inside = {
-        *admitting.stations(session, account.id),
-        *granted_sessions.devices_inside(session, account.id),
+    inside = _inside(session, account.id, now)
+    if device not in inside and len(inside) >= most:
+        # What sleeps gives way, and is ended, at the latest when it wakes.
+        asleep = granted_time.asleep(session, now, NetworkSession.account_id == account.id)
+        dynamic.request_disconnect(session, now, asleep, Cause.ANOTHER_DEVICE)
+        inside = _inside(session, account.id, now)
+    if device not in inside and len(inside) >= most:
+        return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
+    return None
+
+
+def _inside(session: Session, account_id: int, now: datetime) -> set[str]:
+    return {
+        *admitting.stations(session, account_id),
+        *granted_time.devices_inside(session, now, account_id),
         *session.scalars(
             select(PortalToken.client_mac).where(
-                PortalToken.account_id == account.id,
+                PortalToken.account_id == account_id,
                 PortalToken.consumed_at.is_(None),
                 PortalToken.expires_at > now,
                 PortalToken.client_mac.is_not(None),
             )
         ),
     }
-    if device not in inside and len(inside) >= most:
-        return Denied(Reason.SIMULTANEOUS, Method.PORTAL, account.id)
-    return None

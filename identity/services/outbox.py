@@ -20,7 +20,7 @@ from db.models import CoaRequest, GrantedSession, NasClient, NetworkSession, Web
 from identity.domain.dynamic import POLLING, Change, Kind, State
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import nas, web_grants
+from identity.services import granted_time, nas, web_grants
 from identity.services.packets import LastPacket, last_packet
 
 LEASE = timedelta(seconds=40)
@@ -94,7 +94,7 @@ def claim(
     ).all()
     orders = []
     for request in due:
-        row = _subject(session, request)
+        row = _subject(session, request, now)
         if row is None:
             _finish(request, State.SUPERSEDED, now)
         elif request.attempts >= MAXIMUM_ROUNDS or (
@@ -121,12 +121,15 @@ def claim(
     return orders
 
 
-def _subject(session: Session, request: CoaRequest) -> NetworkSession | WebGrant | None:
+def _subject(
+    session: Session, request: CoaRequest, now: datetime
+) -> NetworkSession | WebGrant | None:
     """What a request is about, while there is something to ask."""
     row = session.get(NetworkSession, request.session_key)
     if row is None:
         return web_grants.of_request(session, request)
-    return None if row.stop_seen or row.closed_at is not None else row
+    is_over = row.stop_seen or row.closed_at is not None
+    return None if is_over and not granted_time.goes_on(session, now, row.session_key) else row
 
 
 def is_due(

@@ -20,7 +20,7 @@ from db.models import Account, AddressInterval, CoaRequest, NasClient, NetworkSe
 from identity.domain.dynamic import Cause, Kind, State
 from identity.domain.sessions import CloseCause, ended_at
 from identity.office import Office
-from identity.services import audit, dynamic, outbox
+from identity.services import audit, dynamic, granted_time, outbox
 from identity.services.sessions import session_state
 
 
@@ -58,6 +58,7 @@ _BY_CLOSING = {
     CloseCause.DISCONNECTED: Ended.BY_NETWORK,
     CloseCause.NOT_ON_NAS: Ended.UNHEARD,
     CloseCause.GRANT_OVER: Ended.TIME_UP,
+    CloseCause.NOT_LET_IN: Ended.EQUIPMENT,
 }
 
 
@@ -207,15 +208,18 @@ def end_own(
 
 
 def end_others(session: Session, office: Office, account: Account, kept: str | None) -> int:
-    """Let every open session of the account end but `kept`; how many were asked for."""
-    rows = session.scalars(
-        select(NetworkSession).where(
-            NetworkSession.account_id == account.id,
-            NetworkSession.session_key != (kept or ""),
-            *dynamic.open_conditions(),
-        )
-    ).all()
-    return dynamic.request_disconnect(session, office.clock(), rows, Cause.OWNER, account.username)
+    """Let every open session of the account end but `kept`; how many were asked for.
+
+    Also those whose device sleeps and would be let in again.
+    """
+    now = office.clock()
+    others = (
+        NetworkSession.account_id == account.id,
+        NetworkSession.session_key != (kept or ""),
+    )
+    awake = session.scalars(select(NetworkSession).where(*others, *dynamic.open_conditions())).all()
+    rows = [*awake, *granted_time.asleep(session, now, *others)]
+    return dynamic.request_disconnect(session, now, rows, Cause.OWNER, account.username)
 
 
 def _view(

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from common.errors import BackendUnavailable
 from common.logging import get_logger
 from db.ledger import Batch, open_ledger
 from db.ledger.batch import UnstorableError
-from db.models import NasClient, NetworkSession
+from db.models import AccountingEvent, AddressInterval, AuthEvent, NasClient, NetworkSession
 from db.models.base import to_micros
 from identity.domain.access import Decision, Denied, Granted, Reason
 from identity.domain.sessions import CloseCause, StatusType, session_key
@@ -113,6 +114,87 @@ def store_entrance(
         )
     )
     _commit(office, batch)
+
+
+def add_entrance(
+    session: Session,
+    place: Place,
+    granted: Granted,
+    entering: Reported,
+    key: str,
+    reference: str,
+    now: datetime,
+) -> None:
+    """Write the same of somebody who is let in, in a transaction that holds more than that.
+
+    Args:
+        key: of the session; one that is there goes on.
+    """
+    account_id, started_at = granted.account.account_id, now - timedelta(seconds=entering.seconds)
+    row = session.get(NetworkSession, key)
+    if row is None:
+        session.add(
+            NetworkSession(
+                session_key=key,
+                nas_client_id=place.nas_client_id,
+                nas_identity=place.nas_identity,
+                acct_session_id=entering.acct_session_id,
+                user_name=entering.user_name,
+                account_id=account_id,
+                session_ref=reference,
+                calling_station_id=entering.mac,
+                started_at=started_at,
+                first_heard_at=now,
+                last_heard_at=now,
+                session_seconds=entering.seconds,
+                stop_seen=0,
+                input_octets=0,
+                output_octets=0,
+            )
+        )
+    else:
+        row.last_heard_at = max(row.last_heard_at, now)
+        row.session_seconds = max(row.session_seconds, entering.seconds)
+    session.add(
+        AccountingEvent(
+            received_at=now,
+            nas_client_id=place.nas_client_id,
+            source=f"{place.address}#0",
+            status_type=StatusType.START,
+            session_key=key,
+            user_name=entering.user_name,
+            calling_station_id=entering.mac,
+            framed_address=entering.ip or None,
+            session_seconds=entering.seconds,
+            octets=entering.octets,
+        )
+    )
+    session.add(
+        AuthEvent(
+            at=now,
+            nas_client_id=place.nas_client_id,
+            user_name=entering.user_name,
+            account_id=account_id,
+            method=granted.method,
+            outcome="accept",
+            reason=Reason.OK,
+            calling_station_id=entering.mac,
+            session_ref=reference,
+            trace=granted.step or None,
+        )
+    )
+    if entering.ip:
+        session.add(
+            AddressInterval(
+                session_key=key,
+                address=entering.ip,
+                source=_SOURCE,
+                from_at=now,
+                to_at=now,
+                first_offset_seconds=0,
+                last_offset_seconds=0,
+            )
+        )
 
 
 def store_reports(

@@ -37,7 +37,7 @@ from identity.domain.access import (
     RoleProfile,
     Vouched,
 )
-from identity.domain.central import CentralTerms, NotSent
+from identity.domain.central import CentralTerms, NotSent, Proven
 from identity.domain.directory import NtProof
 from identity.domain.quota import DayUsage, first_day
 from identity.domain.sessions import SessionState
@@ -390,7 +390,7 @@ class SqlStore:
                 )
             return True
 
-    def web_grant(self, nas_client_id: int, mac: str, connection: str) -> str | Denied | None:
+    def web_grant(self, nas_client_id: int, mac: str, connection: str) -> Proven | Denied | None:
         """Whom the portal has proven for a device that waits; takes the grant."""
         with self._database.read() as session:
             if not central.is_expected(session, nas_client_id, mac):

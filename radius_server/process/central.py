@@ -8,6 +8,7 @@ portal has proven somebody it has the controller ask again, and the answer is th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
@@ -89,11 +90,15 @@ def central_login(request: AccessRequest, central: Central | NotSent, mac: str) 
         return _sent(request, central, mac, found)
     account = None
     if found is not None:
-        account = yield FindAccount(found)
+        account = yield FindAccount(found.username)
         if isinstance(account, Unavailable):
             return account
     if account is None:
         return _sent(request, central, mac, Denied(Reason.SENT_TO_PORTAL, Method.MAC))
+    if found is not None:
+        # Asked again, the controller is told what is left, and no more than was granted.
+        ends_at = min(account.expires_at or found.ends_at, found.ends_at)
+        account = replace(account, expires_at=ends_at)
     decision = if_active(request, account, Method.PORTAL)
     if isinstance(decision, Granted):
         decision = yield from admit(request, decision)

@@ -79,7 +79,7 @@ class FindAccount:
 
 @dataclass(slots=True)
 class FindWebGrant:
-    """Answer: the user name that the portal has proven for a device, Denied, or None. Slow."""
+    """Answer: whom the portal has proven for a device (Proven), Denied, or None. Slow."""
 
     nas_client_id: int
     mac: str

@@ -127,6 +127,8 @@ class Console:
             return self._order(one)
         if path == "/proxy/network/api/s/default/stat/sta/3c:22:fb:01:02:03":
             return self._station(one)
+        if path.startswith("/proxy/network/api/s/default/stat/sta/"):
+            return told(400, {"meta": {"rc": "error", "msg": "api.err.UnknownStation"}, "data": []})
         if one.headers.get("x-api-key") != KEY:
             return told(401, {"statusCode": 401, "code": "api.authentication.invalid"})
         if path == f"/proxy/network/integration/v1/sites/{SITE}/clients" and one.method == "GET":

@@ -281,12 +281,15 @@ def test_a_device_that_the_controller_does_not_know_is_as_good_as_out(school: Sc
 
 
 def test_who_signs_out_on_the_page_is_out_of_the_network(school: School) -> None:
+    school.fake.used = 4_000
     school.hand_over()
+    school.look()
     signed_in = signed(school.office, school.somchai)
-    came = school.visitor.get(school.arrival).location
+    visitor = Visitor(school.visitor.app, DEVICE_ADDRESS)
+    came = visitor.get(school.arrival).location
     status = came.replace("/?", "/status?") + f"&s={signed_in}&lang=en"
-    assert "takes this device off the network" in school.visitor.get(status).text
-    answer = school.visitor.fill(status, "/sign-out")
+    assert "takes this device off the network" in visitor.get(status).text
+    answer = visitor.fill(status, "/sign-out")
     assert "signed_out" in answer.location
     assert school.request().reason == "owner"
     school.keeper.end_due()
@@ -381,8 +384,9 @@ def test_a_second_hand_over_of_the_same_device_goes_on_with_its_session(school: 
 def test_the_same_device_of_somebody_else_is_another_session(school: School) -> None:
     school.hand_over()
     malee = add_person(school.office, "malee")
-    path = connect(school.visitor, school.arrival, signed(school.office, malee))
-    assert school.visitor.get(path).status_code == 303
+    visitor = Visitor(school.visitor.app, DEVICE_ADDRESS)
+    path = connect(visitor, school.arrival, signed(school.office, malee), DEVICE_ADDRESS)
+    assert visitor.get(path).status_code == 303
     with school.office.database.read() as session:
         found = {row.account_id: row.close_cause for row in session.scalars(select(NetworkSession))}
     assert found == {school.somchai: CloseCause.GRANTED_ANEW, malee: None}
@@ -398,8 +402,9 @@ def test_a_device_that_left_and_comes_back_under_another_name_is_not_the_first_o
     school.look()
     school.fake.absent = False
     malee = add_person(school.office, "malee")
-    path = connect(school.visitor, school.arrival, signed(school.office, malee))
-    assert school.visitor.get(path).status_code == 303
+    visitor = Visitor(school.visitor.app, DEVICE_ADDRESS)
+    path = connect(visitor, school.arrival, signed(school.office, malee), DEVICE_ADDRESS)
+    assert visitor.get(path).status_code == 303
     school.look()
     with school.office.database.read() as session:
         found = {row.account_id: row.close_cause for row in session.scalars(select(NetworkSession))}

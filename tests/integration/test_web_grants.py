@@ -12,8 +12,8 @@ from identity.domain.access import Granted, Method, Reason
 from identity.domain.granting import Basis
 from identity.domain.sessions import CloseCause
 from identity.office import Office
-from identity.services import granted_sessions, hand_over, tokens
-from identity.services.granted_sessions import Entering, Told
+from identity.services import granted_sessions, granted_time, hand_over, tokens
+from identity.services.granted_sessions import Begun, Entering, Told
 from identity.services.snapshots import snapshot
 from tests.unit.identity.test_central import Desk
 
@@ -58,11 +58,14 @@ def test_a_granted_session_lives_and_ends_on_both_kinds_of_database(office_on: O
         account = snapshot(session, session.get_one(Account, desk.somchai))
     granted = Granted(account=account, method=Method.PORTAL)
     entering = Entering(device=MAC, basis=Basis.CALL, seconds=600)
-    key = granted_sessions.begin(office_on, nas, granted, entering)
-    assert granted_sessions.begin(office_on, nas, granted, entering) == key
+    begun = granted_sessions.begin(office_on, nas, granted, entering)
+    assert isinstance(begun, Begun) and begun.is_new
+    key = begun.session_key
+    again = granted_sessions.begin(office_on, nas, granted, entering)
+    assert again == Begun(session_key=key, is_new=False)
     now = office_on.clock()
     with office_on.database.read() as session:
-        assert granted_sessions.devices_inside(session, desk.somchai) == {MAC}
+        assert granted_time.devices_inside(session, now, desk.somchai) == {MAC}
         due = granted_sessions.due(session, now + timedelta(seconds=30))
     told = Told(ip="10.20.3.4", sent_octets=5, received_octets=7, octets=b"{}")
     granted_sessions.store_look(office_on, nas, due[1], {MAC: told})
@@ -73,5 +76,8 @@ def test_a_granted_session_lives_and_ends_on_both_kinds_of_database(office_on: O
         assert granted_sessions.close_over(session, now) == 0
         assert granted_sessions.close_over(session, now + timedelta(minutes=11)) == 1
         assert row.close_cause == CloseCause.GRANT_OVER
+        assert granted_sessions.drop_old(session, now + timedelta(minutes=11)) == 0, "on record"
+        session.delete(row)
+        session.flush()
         assert granted_sessions.drop_old(session, now + timedelta(minutes=11)) == 1
         assert not session.scalars(select(GrantedSession)).all()

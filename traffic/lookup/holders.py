@@ -31,6 +31,10 @@ _SHORTEST_PREFIX = 32
 _ONE_MISSED = 2 * timedelta(seconds=INTERIM_SECONDS)
 """A session of which nothing was heard for this long should have reported once, at least."""
 
+_TELL_NO_END = (CloseCause.GRANT_OVER, CloseCause.NOT_ON_NAS)
+"""Closed because nobody had the device on a list any more, or its time was over; it may have left
+long before."""
+
 _KEYS_A_QUERY = 400
 """SQLite takes 32,766 parameters in one statement, older ones 999."""
 
@@ -256,7 +260,7 @@ class Ending:
             else max((row.started_at, *(state.to_at for state in addresses)))
         )
         reported = min(reported, row.last_heard_at)
-        if is_granted or row.closed_at is None:
+        if is_granted or row.closed_at is None or row.close_cause in _TELL_NO_END:
             return cls(row.closed_at, reported)
         if row.close_cause == CloseCause.SILENT:
             return cls(reported + (silence or UNHEARD_AFTER), reported)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from db.models import Account, CoaRequest, WebGrant
 from identity.domain.access import Denied, Reason
-from identity.domain.central import LIFETIME, Caught, open_sealed, seal
+from identity.domain.central import LIFETIME, Caught, Proven, open_sealed, seal
 from identity.domain.dynamic import Kind, State
 from identity.office import Office
 from identity.services import central, dynamic, outbox
@@ -79,7 +79,8 @@ class Desk:
         self, nas: int = WLC, mac: str = MAC, connection: str = CAUGHT.session
     ) -> str | Denied | None:
         with self.office.database.write() as session:
-            return central.take(session, self.office, nas, mac, connection)
+            taken = central.take(session, self.office, nas, mac, connection)
+        return taken.username if isinstance(taken, Proven) else taken
 
     def waiting(self, who: int) -> Waiting | None:
         with self.office.database.write() as session:
@@ -184,6 +185,24 @@ def test_a_controller_that_does_not_ask_again_is_told_of_and_may_be_tried_anew(
     assert desk.waiting(desk.somchai) is told
     assert desk.waiting(desk.somchai) is None
     assert desk.offer(desk.somchai) is None
+
+
+def test_who_may_not_come_in_any_more_when_the_controller_asks_is_not_told_to_be_on(
+    desk: Desk,
+) -> None:
+    desk.offer(desk.somchai)
+    with desk.office.database.write() as session:
+        account = session.get_one(Account, desk.somchai)
+        account.role.simultaneous = 1
+    other = open_session(desk.office, desk.somchai)
+    with desk.office.database.write() as session:
+        session.merge(other).calling_station_id = "3c22fb0a0b0c"
+    refused = desk.take()
+    assert isinstance(refused, Denied) and refused.reason is Reason.SIMULTANEOUS
+    assert desk.waiting(desk.somchai) is None
+    with desk.office.database.read() as session:
+        assert session.scalars(select(WebGrant)).one().ended_at is not None
+    assert desk.take() is None
 
 
 def test_a_controller_that_has_asked_by_itself_is_not_told_to(desk: Desk) -> None:

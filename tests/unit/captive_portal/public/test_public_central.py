@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from db.models import CoaRequest, NasClient, PortalToken, WebGrant
-from identity.domain.central import LIFETIME, PARAMETER, Caught, seal
+from identity.domain.central import LIFETIME, PARAMETER, Caught, Proven, seal
 from identity.domain.dynamic import State
 from identity.office import Office
 from identity.services import central
@@ -63,7 +63,8 @@ def test_who_signs_in_waits_while_the_controller_is_asked_and_is_told_when_it_ca
         assert not session.scalars(select(PortalToken)).all(), "nothing passes through the browser"
     assert (request.reason, request.actor) == ("signed_in_on_portal", "somchai")
     with office.database.write() as session:
-        assert central.take(session, office, WLC, MAC, CONNECTION) == "somchai"
+        taken = central.take(session, office, WLC, MAC, CONNECTION)
+        assert isinstance(taken, Proven) and taken.username == "somchai"
     done = visitor.get(path)
     assert done.status_code == 303 and done.location.startswith("/status?")
 

@@ -16,7 +16,16 @@ from sqlalchemy import delete, select
 
 from captive_portal.vendors import controller
 from captive_portal.web.tokens import Signer, SignIn
-from db.models import Account, AuthEvent, NasClient, PortalToken, Role, VoucherDevice
+from db.models import (
+    Account,
+    AuthEvent,
+    NasClient,
+    NetworkSession,
+    PortalToken,
+    Role,
+    VoucherDevice,
+)
+from identity.domain.sessions import CloseCause
 from identity.office import Office
 from identity.services import tokens, vouchers
 from identity.services.nas import add_nas
@@ -467,7 +476,7 @@ def test_a_hand_over_that_came_to_nothing_counts_no_device(
     assert visitor.get(path).status_code == 503
     with office.database.read() as session:
         assert not session.scalars(select(PortalToken)).all()
-        assert not session.scalars(select(AuthEvent)).all()
+        assert session.scalars(select(NetworkSession)).one().close_cause == CloseCause.NOT_LET_IN
 
 
 def test_a_voucher_lets_in_as_many_addresses_as_devices_where_the_redirect_names_no_device(
@@ -564,3 +573,17 @@ def test_a_device_that_was_taken_off_a_voucher_leaves_its_place_where_no_radius_
     with office.database.write() as session:
         session.scalars(select(VoucherDevice)).one().released_at = office.clock()
     assert come("3c22fb010204") == 200
+
+
+def test_a_class_that_shares_an_account_looks_as_often_as_each_device_may(
+    visitor: Visitor, office: Office, somchai: int
+) -> None:
+    add_gateway(office, "mist", wlan_id="w", secret="s")
+    with office.database.write() as session:
+        session.get_one(Account, somchai).role.simultaneous = None
+    for number in range(21):
+        mac = f"3c22fb0101{number:02x}"
+        path = connect(visitor, arriving("mist", mac), signed(office, somchai, mac))
+        assert visitor.get(path).status_code == 200, number
+    statuses = [visitor.get(path).status_code for _ in range(20)]
+    assert statuses == [200] * 19 + [429]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from identity.domain.access import Denied, Granted, Method, Reason, Unavailable
-from identity.domain.central import CentralTerms, NotSent, open_sealed
+from identity.domain.central import CentralTerms, NotSent, Proven, open_sealed
 from radius_server.packet.packet import decode, sub_attributes
 from radius_server.process.access import decide
 from radius_server.process.central import connection_of
@@ -29,6 +30,7 @@ TERMS = CentralTerms(
 )
 CONNECTION = "0A00000900000B2E5F3C11D0"
 ASKS = FindWebGrant(7, STATION, CONNECTION)
+PROVEN = Proven(username="alice", ends_at=NOW + timedelta(hours=1))
 
 
 def mab(**changes: Any) -> AccessRequest:
@@ -84,15 +86,33 @@ def test_a_device_whose_user_is_proven_gets_their_account() -> None:
     (
         Script(mab())
         .asked(FindAccount(STATION), None)
-        .asked(ASKS, "alice")
+        .asked(ASKS, PROVEN)
         .asked(FindAccount("alice"), alice)
-        .decides(Granted(account=alice, method=Method.PORTAL))
+        .decides(
+            Granted(
+                account=replace(alice, expires_at=PROVEN.ends_at),
+                method=Method.PORTAL,
+                expires_at=PROVEN.ends_at,
+            )
+        )
+    )
+
+
+def test_a_device_stays_no_longer_than_the_portal_granted_or_the_account_lasts() -> None:
+    sooner = NOW + timedelta(minutes=5)
+    alice = account(expires_at=sooner)
+    (
+        Script(mab())
+        .asked(FindAccount(STATION), None)
+        .asked(ASKS, PROVEN)
+        .asked(FindAccount("alice"), alice)
+        .decides(Granted(account=alice, method=Method.PORTAL, expires_at=sooner))
     )
 
 
 def test_who_may_not_come_in_is_sent_to_the_portal_to_read_why() -> None:
     alice = account(state="suspended")
-    told = sent(((FindAccount(STATION), None), (ASKS, "alice"), (FindAccount("alice"), alice)))
+    told = sent(((FindAccount(STATION), None), (ASKS, PROVEN), (FindAccount("alice"), alice)))
     assert told.opens_portal
     assert told.decision == Denied(Reason.SUSPENDED, Method.PORTAL, 1)
 
@@ -104,7 +124,7 @@ def test_nobody_is_let_in_when_nobody_can_say() -> None:
     (
         Script(mab())
         .asked(FindAccount(STATION), None)
-        .asked(ASKS, "alice")
+        .asked(ASKS, PROVEN)
         .asked(FindAccount("alice"), away)
         .decides(away)
     )
