@@ -99,7 +99,7 @@ def test_one_such_number_fails_no_slips_of_a_class(office: Office) -> None:
     give(office, "noi", sms=LAO)
     add_person(office, "friend")
     with office.database.read() as session:
-        names = class_passwords.of_names(session, ["noi", "friend"])
+        names = class_passwords.of_names(session, {"noi": 2, "friend": 3})
         plan = class_passwords.plan(session, office, names)
     with office.database.write() as session:
         class_passwords.carry_out(session, office, plan, "head")
