@@ -65,7 +65,7 @@ HUGE = "99999999999999999999"
 def test_a_number_that_no_row_has_is_refused(site: Site, words: tuple[str, ...]) -> None:
     result = site.yuenyan(*words)
     assert result.exit_code == 2, result
-    assert f"{HUGE} is not in the range" in result.stderr
+    assert f"'{HUGE}' is no number of a list" in result.stderr
 
 
 def test_a_file_that_cannot_be_new_is_told_before_anything_is_read(

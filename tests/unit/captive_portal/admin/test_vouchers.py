@@ -141,7 +141,7 @@ def test_all_terms_are_issued_shown_and_found_again(admin: Officer, office: Offi
         ("state=expired", set()),
         ("state=unused&q=camp", {"English camp"}),
         ("from=2599-01-01", set()),
-        ("to=2500-01-01", set()),
+        ("to=2020-01-01", set()),
     ):
         text = admin.get(f"/vouchers/?{query}").text
         found = {name for name in ("ค่ายภาษา", "English camp") if f">{name}</a>" in text}
