@@ -83,7 +83,7 @@ def test_no_variable_of_the_environment_lowers_the_floor(
     low.write_text("[archive]\nretention_days = 89\n", encoding="utf-8")
     monkeypatch.setenv("YUENYAN_CONFIG", str(low))
     process = subprocess.run(
-        [*command(site, "archive", "purge")[:4], "archive", "purge"],
+        [*command(site)[:3], "archive", "purge"],
         capture_output=True,
         text=True,
         check=False,
