@@ -92,6 +92,11 @@ class Told:
     octets: bytes = field(repr=False)
 
 
+_HELD = select(NetworkSession, GrantedSession).join(
+    GrantedSession, GrantedSession.session_key == NetworkSession.session_key
+)
+
+
 def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) -> Begun | Denied:
     """Write the decision and the start of the session in one commit; or why it does not begin.
 
@@ -178,16 +183,13 @@ def _tried_before(
 ) -> tuple[NetworkSession, GrantedSession] | None:
     """A beginning of the last moments that came to nothing: the page tries by itself again."""
     found = session.execute(
-        select(NetworkSession, GrantedSession)
-        .join(GrantedSession, GrantedSession.session_key == NetworkSession.session_key)
-        .where(
+        _HELD.where(
             GrantedSession.nas_client_id == nas_client_id,
             GrantedSession.account_id == account_id,
             GrantedSession.device == device,
             GrantedSession.began_at > now - TRIED_FOR,
             NetworkSession.close_cause == CloseCause.NOT_LET_IN,
-        )
-        .limit(1)
+        ).limit(1)
     ).first()
     return (found[0], found[1]) if found is not None else None
 
@@ -197,9 +199,7 @@ def _at_device(
 ) -> Sequence[tuple[NetworkSession, GrantedSession]]:
     """The sessions whose time goes on; they may have been closed, and go on again."""
     rows = session.execute(
-        select(NetworkSession, GrantedSession)
-        .join(GrantedSession, GrantedSession.session_key == NetworkSession.session_key)
-        .where(
+        _HELD.where(
             GrantedSession.nas_client_id == nas_client_id,
             GrantedSession.device == device,
             GrantedSession.ends_at > now,
