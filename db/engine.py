@@ -104,6 +104,8 @@ class Database:
         self._writer = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._writer, "after_flush", _raise_revision)
         options: dict[str, Any] = {} if self.is_sqlite else {"postgresql_readonly": True}
+        # Read-only, so ended by a commit: after a roll-back the driver would forget every statement
+        # it has prepared, and the next reader plan them anew.
         self._looker = self.engine.execution_options(read_only=True, **options)
         self._reader = sessionmaker(self._looker, expire_on_commit=False)
         # pysqlite's own AUTOCOMMIT costs two pragmas, and leaves the connection in another mode.
@@ -151,10 +153,8 @@ class Database:
             with self._reader() as session:
                 yield session
                 if not self.is_sqlite:
-                    # The transaction is read-only. After a roll-back the driver would forget
-                    # every statement it has prepared, and the next reader plan them anew.
                     session.expunge_all()
-                    session.commit()
+                    session.commit()  # see _looker
         except _AWAY as error:
             raise BackendUnavailable("database", str(error.orig)) from error
 
@@ -182,6 +182,8 @@ class Database:
         try:
             with self._looker.connect() as connection:
                 yield connection
+                if not self.is_sqlite:
+                    connection.commit()  # see _looker
         except _AWAY as error:
             raise BackendUnavailable("database", str(error.orig)) from error
 
