@@ -109,6 +109,13 @@ class Network:
             inside(self.client, sys.executable, "-c", _TALK, client, SERVER, str(port),
                     str(tcp), str(udp))  # fmt: skip
 
+    def forget_connections(self) -> None:
+        """Have the gateway's kernel end every connection it tracks, and tell of it.
+
+        It looks for those whose time is over once a minute at times, whatever their time is.
+        """
+        inside(self.gateway, require("conntrack", "conntrack"), "-F")
+
     @contextmanager
     def exporting(self, client: str, port: int, version: int, folder: Path) -> Iterator[None]:
         """pmacctd on the gateway, sending the flows of `client` here; it flushes at the end."""
