@@ -260,6 +260,9 @@ def fill(config: Config, accounts: int) -> None:
         isolation_level="AUTOCOMMIT"
     ) as connection:
         connection.execute(text("ANALYZE"))
+        # What the filling left to be written would be waited for by the first commits measured.
+        connection.execute(text("CHECKPOINT"))
+    os.sync()
     office.database.dispose()
 
 

@@ -7,7 +7,7 @@ about names ValueRefused: the database cannot hold one of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 from common.errors import BackendUnavailable, ValueRefused
 from common.net import IpNetwork
 from db.models import (
-    Account,
     Credential,
     NasClient,
     PortalToken,
@@ -86,7 +85,18 @@ class StoredSession(NamedTuple):
     closed_at: datetime | None
 
 
-_ACCOUNTS = FACTS.where(Account.username.in_(bindparam("usernames", expanding=True)))
+_AMONG_NAMES = {
+    "postgresql": "username = ANY (CAST(:usernames AS text[]))",
+    "sqlite": "username IN (SELECT value FROM json_each(:usernames))",
+}
+_ACCOUNTS = {
+    dialect: FACTS.where(text(f"account.{among}")) for dialect, among in _AMONG_NAMES.items()
+}
+_ACCOUNT_IDS = {
+    dialect: text(f"SELECT username, id FROM account WHERE {among}")  # noqa: S608 - ours
+    for dialect, among in _AMONG_NAMES.items()
+}
+"""One text for any number of names, as below."""
 _RECOVERABLE = select(
     Credential.account_id, Credential.recoverable_kind, Credential.recoverable
 ).where(
@@ -262,8 +272,7 @@ class SqlStore:
     def accounts(self, usernames: Collection[str]) -> dict[str, AccountSnapshot]:
         """The accounts among `usernames`, which are in stored form; unknown ones are absent."""
         found = {
-            row.username: of_row(row, self._state(row))
-            for row in self._rows(_ACCOUNTS, {"usernames": list(usernames)})
+            row.username: of_row(row, self._state(row)) for row in self._named(_ACCOUNTS, usernames)
         }
         guests = {
             account.account_id: name
@@ -275,6 +284,16 @@ class SqlStore:
                 name = guests[account_id]
                 found[name] = replace(found[name], role=profile)
         return found
+
+    def account_ids(self, usernames: Collection[str]) -> dict[str, int]:
+        """The number of each account among `usernames`, as `accounts`, and nothing else of it."""
+        return {row.username: row.id for row in self._named(_ACCOUNT_IDS, usernames)}
+
+    def _named(self, statements: Mapping[str, Executable], names: Collection[str]) -> Sequence[Any]:
+        dialect = self._database.engine.dialect.name
+        listed = list(names)
+        value = listed if dialect == "postgresql" else json.dumps(listed)
+        return self._rows(statements[dialect], {"usernames": value})
 
     def _voucher_profiles(self, account_ids: Collection[int]) -> dict[int, RoleProfile]:
         def read(connection: Connection) -> dict[int, RoleProfile]:

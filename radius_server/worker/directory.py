@@ -34,11 +34,14 @@ class Directory:
         self._stored = stored
         self.accounts: dict[str, AccountSnapshot | None] = {}
         """What is in memory now; `load` fetches what is not."""
+        self._account_ids: dict[str, int | None] = {}
+        """Of names that accounting alone has told of: whole snapshots would be many megabytes."""
         self._kept: dict[int, KeptSecret | None] = {}
 
     def forget(self) -> None:
         """Drop everything; the next questions go to the database."""
         self.accounts.clear()
+        self._account_ids.clear()
         self._kept.clear()
 
     def stored(self, username: str) -> str:
@@ -48,7 +51,9 @@ class Directory:
     def drop(self, *usernames: str) -> None:
         """Forget these names: something has just changed them, which the revision tells later."""
         for username in usernames:
-            self.accounts.pop(username.strip().casefold(), None)
+            name = username.strip().casefold()
+            self.accounts.pop(name, None)
+            self._account_ids.pop(name, None)
 
     def load(self, usernames: Collection[str]) -> dict[str, AccountSnapshot | None]:
         """The snapshots of `usernames`, asking the database once for all it does not have."""
@@ -62,6 +67,28 @@ class Directory:
             for name in missing:
                 self.accounts[name] = found.get(stored[name])
         return self.accounts
+
+    def account_ids(self, usernames: Collection[str]) -> dict[str, int | None]:
+        """The account's number of each of `usernames`, None where there is none; as `load`."""
+        found: dict[str, int | None] = {}
+        missing: list[str] = []
+        for name in usernames:
+            if name in self._account_ids:
+                found[name] = self._account_ids[name]
+            elif name in self.accounts:
+                account = self.accounts[name]
+                found[name] = None if account is None else account.account_id
+            else:
+                missing.append(name)
+        if missing:
+            if len(self._account_ids) + len(missing) > _MAXIMUM_ACCOUNTS:
+                self._account_ids.clear()
+            stored = {name: self.stored(name) for name in missing}
+            numbers = self._store.account_ids(stored.values())
+            asked = {name: numbers.get(stored[name]) for name in missing}
+            self._account_ids.update(asked)
+            found.update(asked)
+        return found
 
     def kept_secrets(self, account_ids: Collection[int]) -> dict[int, KeptSecret | None]:
         """What these accounts keep in recoverable form, sealed as in the database; None: nothing.

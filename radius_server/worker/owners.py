@@ -12,12 +12,14 @@ from radius_server.process import class_attribute
 from radius_server.process.accounting import AccountingRecord
 from radius_server.worker.directory import Directory
 
+_NOBODY: Owner = (None, None)
+
 
 class Owners:
     """Finds owners for a whole batch at once.
 
     Class tells for certain, also that a person is another institution's and no account of ours;
-    else the user name does, when an account has it.
+    else the user name does, when an account has it, and only then is the database asked.
     """
 
     def __init__(self, directory: Directory, store: SqlStore, class_key: bytes) -> None:
@@ -31,30 +33,41 @@ class Owners:
         Raises:
             BackendUnavailable: nobody can say now.
         """
-        names = [_stored_name(record.user_name) for record in records]
+        told = [self._told(record) if record.class_values else _NOBODY for record in records]
+        names = [
+            _stored_name(record.user_name) if owner == _NOBODY else ""
+            for record, owner in zip(records, told, strict=True)
+        ]
         asked = {name for name in names if name}
-        accounts = self._directory.load(asked) if asked else {}
-        unknown = {name for name in asked if accounts.get(name) is None}
+        if not asked:
+            return told
+        accounts = self._directory.account_ids(asked)
+        unknown = {name for name, number in accounts.items() if number is None}
         codes = {code: name for name in unknown if (code := find_code(name)) is not None}
         vouchers = self._store.voucher_accounts(codes) if codes else {}
         found: list[Owner] = []
-        for record, name in zip(records, names, strict=True):
-            account_id, reference = None, None
-            for value in record.class_values:
-                owner = class_attribute.open_class(self._class_key, value)
-                if owner is not None:
-                    account_id, reference = owner.account_id, owner.reference
-                    continue
-                foreign = class_attribute.open_foreign(self._class_key, value)
-                if foreign is not None:
-                    reference = foreign.reference
-            if account_id is None and reference is None and name:
-                snapshot = accounts.get(name)
-                account_id = (
-                    snapshot.account_id if snapshot else vouchers.get(find_code(name) or "")
-                )
-            found.append((account_id, reference))
+        for owner, name in zip(told, names, strict=True):
+            if name:
+                number = accounts[name]
+                if number is None:
+                    number = vouchers.get(find_code(name) or "")
+                found.append((number, None))
+            else:
+                found.append(owner)
         return found
+
+    def _told(self, record: AccountingRecord) -> Owner:
+        """What the Class values say, the last one counting; nobody when none of them is ours."""
+        account_id, reference = _NOBODY
+        for value in record.class_values:
+            owner = class_attribute.open_class(self._class_key, value)
+            if owner is not None:
+                account_id, reference = owner.account_id, owner.reference
+                continue
+            foreign = class_attribute.open_foreign(self._class_key, value)
+            if foreign is not None:
+                reference = foreign.reference
+        return account_id, reference
 
 
 def _stored_name(user_name: str | None) -> str:
