@@ -2,6 +2,9 @@
 
 How long until it answers, how much memory a worker takes, how fast it is, and how long one
 waits at half of that. PostgreSQL of its own; about two minutes; leaves nothing behind.
+
+Accounting brings the Class of its login back, as a NAS does; and once more without one, when the
+server has to find out whose each session is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from common.config import Config
 from db.models import NasClient
 from identity.office import Office
 from identity.services import nas
+from radius_server.process import class_attribute
 from tests.integration.radius_packets import (
     ACCESS_ACCEPT,
     ACCOUNTING_RESPONSE,
@@ -50,6 +54,7 @@ WARM_USERS = 640
 """Whose passwords argon2 has seen before the clock runs; evenly among all accounts."""
 
 SECONDS = 3.0
+_WITHOUT = "accounting without Class"
 START_LIMIT, MEMORY_LIMIT, RATE_LIMIT, P99_LIMIT = 5.0, 300_000_000, 0.8, 0.050
 
 _HASH = """
@@ -85,9 +90,9 @@ class Size:
     warm: Sequence[str]
     """Names that log in."""
 
-    def user(self, number: int) -> bytes:
+    def user(self, number: int) -> str:
         """One of all names; numbers that follow one another are far apart."""
-        return f"user{number * 7919 % self.accounts}".encode()
+        return f"user{number * 7919 % self.accounts}"
 
 
 @dataclass(slots=True)
@@ -143,27 +148,26 @@ def measure(size: Size) -> Figures:
         auth, acct = (
             int(one[0].rpartition(":")[2]) for one in (config.radius.auth, config.radius.acct)
         )
-        packets = {"PAP": logins(size), "accounting": accounting(size)}
+        classes = classes_of(config)
+        loads = (
+            ("PAP", auth, ACCESS_ACCEPT, logins(size)),
+            ("accounting", acct, ACCOUNTING_RESPONSE, accounting(size, classes)),
+            (_WITHOUT, acct, ACCOUNTING_RESPONSE, accounting(size, {}, "no")),
+        )
         with Asking(auth, size.addresses) as asking:
             began = time.perf_counter()
             with server(config, Path(name), asking.is_answered) as process:
                 figures.start = time.perf_counter() - began
                 figures.idle = largest(process)
                 run(auth, warming(size), KEY, ACCESS_ACCEPT, 32, 60.0, size.addresses)
-                for what, port, code in (
-                    ("PAP", auth, ACCESS_ACCEPT),
-                    ("accounting", acct, ACCOUNTING_RESPONSE),
-                ):
+                for what, port, code, packets in loads:
                     figures.highest[what] = run(
-                        port, packets[what], KEY, code, WINDOW, SECONDS, size.addresses
+                        port, packets, KEY, code, WINDOW, SECONDS, size.addresses
                     )
                 figures.loaded = largest(process)
-                for what, port, code in (
-                    ("PAP", auth, ACCESS_ACCEPT),
-                    ("accounting", acct, ACCOUNTING_RESPONSE),
-                ):
+                for what, port, code, _ in loads[:2]:
                     rate = figures.highest[what].rate / 2
-                    again = logins(size) if what == "PAP" else accounting(size, "half")
+                    again = logins(size) if what == "PAP" else accounting(size, classes, "half")
                     figures.half[what] = run_steadily(
                         port, again, KEY, code, rate, SECONDS, size.addresses
                     )
@@ -200,6 +204,8 @@ def report(small: Size, large: Size, little: Figures, much: Figures) -> None:
         slow, fast = little.highest[what].rate, much.highest[what].rate
         _line(f"{what} a second", f"{slow:,.0f}", f"{fast:,.0f} ({fast / slow:.0%})",
               "> 80 % of the small", fast > RATE_LIMIT * slow)  # fmt: skip
+        if what == _WITHOUT:
+            continue
         halves = little.half[what], much.half[what]
         _line(f"{what} at half of it, p50/p99 ms", _waits(halves[0]), _waits(halves[1]),
               "p99 < 50 ms", all(each.percentile(0.99) < P99_LIMIT for each in halves))  # fmt: skip
@@ -294,7 +300,17 @@ def logins(size: Size) -> list[list[bytes]]:
     ]
 
 
-def accounting(size: Size, tag: str = "") -> list[list[bytes]]:
+def classes_of(config: Config) -> dict[str, bytes]:
+    """The Class that each account's login would have got."""
+    office = Office.open(config)
+    with office.database.engine.connect() as connection:
+        rows = connection.execute(text("SELECT username, id FROM account")).all()
+    office.database.dispose()
+    key = office.vault.class_key
+    return {name: class_attribute.seal(key, number, os.urandom(8)) for name, number in rows}
+
+
+def accounting(size: Size, classes: Mapping[str, bytes], tag: str = "") -> list[list[bytes]]:
     """Start, two interim updates and stop of many sessions of all accounts."""
     sessions = MOST // SOURCES // 4
     sources = []
@@ -303,11 +319,12 @@ def accounting(size: Size, tag: str = "") -> list[list[bytes]]:
         for first in range(0, sessions, 16):
             for step, status in enumerate((START, INTERIM, INTERIM, STOP)):
                 for number in range(first, min(first + 16, sessions)):
+                    user = size.user(source * sessions + number)
                     packets.append(
                         accounting_request(
                             len(packets) % 256, KEY, status, f"{tag}{source}-{number}".encode(),
-                            name=size.user(source * sessions + number),
-                            address=0x0A000000 + source * 65536 + number, seconds=step * 300,
+                            name=user.encode(), address=0x0A000000 + source * 65536 + number,
+                            seconds=step * 300, class_value=classes.get(user, b""),
                         )
                     )  # fmt: skip
         sources.append(packets)

@@ -11,7 +11,7 @@ ACCESS_REQUEST, ACCESS_ACCEPT, ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 1, 2, 4
 START, STOP, INTERIM = 1, 2, 3
 
 _USER_NAME, _USER_PASSWORD, _NAS_IP, _FRAMED_IP, _VENDOR = 1, 2, 4, 8, 26
-_CALLED, _CALLING, _NAS_IDENTIFIER, _STATUS, _SESSION = 30, 31, 32, 40, 44
+_CLASS, _CALLED, _CALLING, _NAS_IDENTIFIER, _STATUS, _SESSION = 25, 30, 31, 32, 40, 44
 _MESSAGE_AUTHENTICATOR = 80
 
 
@@ -57,8 +57,9 @@ def accounting_request(
     name: bytes = b"loaded",
     address: int = 0x0A140001,
     seconds: int = 0,
+    class_value: bytes = b"",
 ) -> bytes:
-    """An Accounting-Request, RFC 2866 section 3."""
+    """An Accounting-Request, RFC 2866 section 3; with the Class of the login where there is one."""
     body = (
         attribute(_STATUS, status.to_bytes(4, "big"))
         + attribute(_SESSION, session)
@@ -69,6 +70,7 @@ def accounting_request(
         + attribute(46, seconds.to_bytes(4, "big"))
         + attribute(42, (seconds * 1000).to_bytes(4, "big"))
         + attribute(43, (seconds * 9000).to_bytes(4, "big"))
+        + (attribute(_CLASS, class_value) if class_value else b"")
     )
     head = struct.pack("!BBH", ACCOUNTING_REQUEST, identifier, 20 + len(body))
     digest = hashlib.md5(head + bytes(16) + body + secret).digest()
