@@ -68,7 +68,9 @@ def _pap(request: AccessRequest, password: bytes) -> Proof:
             if hmac.compare_digest(facts.token.encode(), password):
                 return (yield from spend(request, account, facts))
     code = find_code(request.user_name) if account is None else None
-    is_said_twice = not password or find_code(password.decode("utf-8", "replace")) == code
+    is_said_twice = code is not None and (
+        not password or find_code(password.decode("utf-8", "replace")) == code
+    )
     # A code of a rare form reads as many a name does: only what is said twice is one.
     if code is not None and (is_said_twice or find_usual_code(code) is not None):
         decision: Decision = Denied(Reason.VOUCHER_UNKNOWN, Method.VOUCHER)
