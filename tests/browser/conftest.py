@@ -7,6 +7,7 @@ browser contexts that write down every request, so a test can say which hosts we
 from __future__ import annotations
 
 import http.client
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from tests.conftest import Site, free_port, wait_until
 from tests.programs import require
 
 SCREENSHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
+PICTURES = bool(os.environ.get("YUENYAN_TEST_ALL") or os.environ.get("YUENYAN_PICTURES"))
+"""Whether pages are kept as pictures: drawing and packing them takes as long as all else here."""
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -135,9 +138,15 @@ class Phone:
         return width
 
     def screenshot(self, name: str) -> None:
-        """Keep the whole page as a picture for people to look at."""
+        """Keep the whole page as a picture for people to look at, where they are wanted."""
+        keep_picture(self.page, name)
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """The whole page as a file for people to look at, where they are wanted."""
+    if PICTURES:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 @pytest.fixture
