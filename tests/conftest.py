@@ -337,9 +337,15 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, otherwise: str) -> None:
-    """Return as soon as `condition()` is true; fail with `otherwise` after `seconds`."""
+    """Return as soon as `condition()` is true; fail with `otherwise` after `seconds`.
+
+    It is asked less and less often, though ten times a second: asking takes the processor from
+    what is waited for, and from the tests beside.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(otherwise)
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)
