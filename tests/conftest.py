@@ -34,6 +34,7 @@ from db.engine import Database
 from db.migrate import upgrade
 from identity.office import Office
 from identity.services import people
+from tests.argon2_once import Argon2Once
 from tests.programs import missing, require_postgresql
 from yuenyan import cli
 from yuenyan.initialise import initialise
@@ -167,6 +168,19 @@ def _logs_of_its_own() -> Iterator[None]:
     """A process that a test ran within itself leaves its log behind, into a closed stream."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _argon2_once() -> Iterator[Argon2Once]:
+    with Argon2Once().in_place() as once:
+        yield once
+
+
+@pytest.fixture(autouse=True)
+def _hashes_of_its_own(_argon2_once: Argon2Once) -> Iterator[None]:
+    """No two hashes of a test are alike; see tests/argon2_once.py."""
+    yield
+    _argon2_once.begin_test()
 
 
 @pytest.fixture(autouse=True)
