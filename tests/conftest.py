@@ -30,12 +30,14 @@ import structlog
 
 from common import config as configuration
 from common.config import Config
+from db import engine as engines
 from db.engine import Database
 from db.migrate import upgrade
 from identity.office import Office
 from identity.services import people
 from tests.argon2_once import Argon2Once
 from tests.programs import missing, require_postgresql
+from tests.shared_statements import SharedStatements
 from yuenyan import cli
 from yuenyan.initialise import initialise
 
@@ -174,6 +176,12 @@ def _logs_of_its_own() -> Iterator[None]:
 def _argon2_once() -> Iterator[Argon2Once]:
     with Argon2Once().in_place() as once:
         yield once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements() -> Iterator[None]:
+    with patch.object(engines, "create_engine", SharedStatements().open_engine):
+        yield
 
 
 @pytest.fixture(autouse=True)
