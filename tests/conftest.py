@@ -6,6 +6,7 @@ A site is made once per test process and copied, so that a test has its own in m
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import pwd
@@ -152,6 +153,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if len(same) > 1:
             left += same[crc32(name.encode()) % 2 :: 2]
     _leave_out(config, items, left)
+
+
+def pytest_collection_finish() -> None:
+    """Python need not look again and again through what was read in: thousands of tests.
+
+    And what a test leaves behind is looked for less often than in a program that runs for days.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _fixtures(item: pytest.Item) -> Sequence[str]:
