@@ -309,8 +309,8 @@ def postgresql() -> Iterator[PostgresqlServer]:
     )
     with (folder / "log").open("wb") as log:
         # Vacuum would visit hundreds of databases that a test has left for good.
-        settings = ("fsync=off", "autovacuum=off")
-        settings += ("listen_addresses=127.0.0.1", "max_connections=100")
+        settings = ["fsync=off", "autovacuum=off"]
+        settings += ["listen_addresses=127.0.0.1", "max_connections=100"]
         server = subprocess.Popen(
             [
                 programs / "postgres",
