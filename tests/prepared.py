@@ -59,7 +59,7 @@ def next_words(wire):
 wire = socket.socket(fileno=int(sys.argv[1]))
 for name in sys.argv[2:]:
     importlib.import_module(name)
-assert len(os.listdir("/proc/self/task")) == 1, "what has threads cannot be forked"
+assert len(os.listdir("/proc/self/task")) == 1, "this has threads"
 gc.collect()
 gc.freeze()
 sys.argv = next_words(wire)
@@ -90,6 +90,8 @@ class _Prepared:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 process_group=0,
+                # Of numpy; what has threads cannot be forked.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
 
     def fork(self, words: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:

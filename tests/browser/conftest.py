@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +19,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, sync_playwright
 
 from common import config as configuration
+from tests import prepared
 from tests.conftest import Site, free_port, wait_until
+from tests.integration.radius_site import command
 from tests.programs import require
 
 SCREENSHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
@@ -57,10 +57,9 @@ def live_site(site: Site) -> Site:
 @contextmanager
 def running(site: Site, process: str, listen: str) -> Iterator[str]:
     """The address of `yuenyan <process>` while it runs; it must stop cleanly on SIGTERM."""
-    command = [sys.executable, "-P", "-m", "yuenyan.cli", "--config", str(site.config_file)]
     log = site.config_file.with_name(f"{process}.log")
     with log.open("wb") as stream:
-        server = subprocess.Popen([*command, process], stdout=stream, stderr=stream)
+        server = prepared.start(process, command(site, process), stream)
     try:
         wait_until(
             lambda: server.poll() is not None or _answers(listen),
