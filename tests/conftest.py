@@ -6,6 +6,7 @@ A site is made once per test process and copied, so that a test has its own in m
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import pwd
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,11 +31,14 @@ import structlog
 
 from common import config as configuration
 from common.config import Config
+from db import engine as engines
 from db.engine import Database
 from db.migrate import upgrade
 from identity.office import Office
 from identity.services import people
+from tests.argon2_once import Argon2Once
 from tests.programs import missing, require_postgresql
+from tests.shared_statements import SharedStatements
 from yuenyan import cli
 from yuenyan.initialise import initialise
 
@@ -151,6 +155,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _leave_out(config, items, left)
 
 
+def pytest_collection_finish() -> None:
+    """Python need not look again and again through what was read in: thousands of tests.
+
+    And what a test leaves behind is looked for less often than in a program that runs for days.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def _fixtures(item: pytest.Item) -> Sequence[str]:
     return item.fixturenames if isinstance(item, pytest.Function) else ()
 
@@ -167,6 +181,25 @@ def _logs_of_its_own() -> Iterator[None]:
     """A process that a test ran within itself leaves its log behind, into a closed stream."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _argon2_once() -> Iterator[Argon2Once]:
+    with Argon2Once().in_place() as once:
+        yield once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements() -> Iterator[None]:
+    with patch.object(engines, "create_engine", SharedStatements().open_engine):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _hashes_of_its_own(_argon2_once: Argon2Once) -> Iterator[None]:
+    """No two hashes of a test are alike; see tests/argon2_once.py."""
+    yield
+    _argon2_once.begin_test()
 
 
 @pytest.fixture(autouse=True)
@@ -219,6 +252,7 @@ class PostgresqlServer:
     """A PostgreSQL cluster of this test process alone."""
 
     port: int
+    _templates: dict[Path, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of one of its databases."""
@@ -234,8 +268,20 @@ class PostgresqlServer:
     def create_database(self, template: str = "template1") -> str:
         """The URL of a new database."""
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # By copying files, which is cheaper than through the log, where nothing waits for a disk.
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(name)
+
+    def create_site_database(self, made_site: Path) -> str:
+        """The URL of a new database that `yuenyan init` has filled, with the keys of that site."""
+        if made_site not in self._templates:
+            url = self.create_database("migrated")
+            with tempfile.TemporaryDirectory() as folder:
+                shutil.copytree(made_site / "var", Path(folder) / "var")
+                config = configuration.load(write_configuration(Path(folder), url))
+                initialise(config, ADMIN, ADMIN_PASSWORD)
+            self._templates[made_site] = url.rpartition("/")[2]
+        return self.create_database(self._templates[made_site])
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +308,9 @@ def postgresql() -> Iterator[PostgresqlServer]:
         **owner,
     )
     with (folder / "log").open("wb") as log:
-        settings = ("fsync=off", "listen_addresses=127.0.0.1", "max_connections=100")
+        # Vacuum would visit hundreds of databases that a test has left for good.
+        settings = ["fsync=off", "autovacuum=off"]
+        settings += ["listen_addresses=127.0.0.1", "max_connections=100"]
         server = subprocess.Popen(
             [
                 programs / "postgres",
@@ -302,15 +350,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def site_on(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Site:
+def site_on(request: pytest.FixtureRequest, site: Site, _made_site: Path, tmp_path: Path) -> Site:
     """Like `site`, once on each kind of database."""
     if request.param == "sqlite":
         return site
     server: PostgresqlServer = request.getfixturevalue("postgresql")
-    path = write_configuration(tmp_path, server.create_database("migrated"))
-    config = configuration.load(path)
-    initialise(config, ADMIN, ADMIN_PASSWORD)
-    return Site(path, config)
+    path = write_configuration(tmp_path, server.create_site_database(_made_site))
+    return Site(path, configuration.load(path))
 
 
 @pytest.fixture
@@ -337,9 +383,15 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def wait_until(condition: Callable[[], object], seconds: float, otherwise: str) -> None:
-    """Return as soon as `condition()` is true; fail with `otherwise` after `seconds`."""
+    """Return as soon as `condition()` is true; fail with `otherwise` after `seconds`.
+
+    It is asked less and less often, though ten times a second: asking takes the processor from
+    what is waited for, and from the tests beside.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(otherwise)
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)

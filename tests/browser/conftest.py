@@ -7,8 +7,7 @@ browser contexts that write down every request, so a test can say which hosts we
 from __future__ import annotations
 
 import http.client
-import subprocess
-import sys
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +19,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, sync_playwright
 
 from common import config as configuration
+from tests import prepared
 from tests.conftest import Site, free_port, wait_until
+from tests.integration.radius_site import command
 from tests.programs import require
 
 SCREENSHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
+PICTURES = bool(os.environ.get("YUENYAN_TEST_ALL") or os.environ.get("YUENYAN_PICTURES"))
+"""Whether pages are kept as pictures: drawing and packing them takes as long as all else here."""
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -54,10 +57,9 @@ def live_site(site: Site) -> Site:
 @contextmanager
 def running(site: Site, process: str, listen: str) -> Iterator[str]:
     """The address of `yuenyan <process>` while it runs; it must stop cleanly on SIGTERM."""
-    command = [sys.executable, "-P", "-m", "yuenyan.cli", "--config", str(site.config_file)]
     log = site.config_file.with_name(f"{process}.log")
     with log.open("wb") as stream:
-        server = subprocess.Popen([*command, process], stdout=stream, stderr=stream)
+        server = prepared.start(process, command(site, process), stream)
     try:
         wait_until(
             lambda: server.poll() is not None or _answers(listen),
@@ -135,9 +137,15 @@ class Phone:
         return width
 
     def screenshot(self, name: str) -> None:
-        """Keep the whole page as a picture for people to look at."""
+        """Keep the whole page as a picture for people to look at, where they are wanted."""
+        keep_picture(self.page, name)
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """The whole page as a file for people to look at, where they are wanted."""
+    if PICTURES:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 @pytest.fixture

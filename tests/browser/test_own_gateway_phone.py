@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from common.net import find_mac
-from tests.browser.conftest import CHROMIUM_OPTIONS, SCREENSHOTS
+from tests.browser.conftest import CHROMIUM_OPTIONS, keep_picture
 from tests.browser.own_school import (
     GATEWAY,
     PASSWORD,
@@ -106,7 +106,6 @@ def sees_far_side(page: Page) -> None:
 
 
 def test_a_phone_joins_a_school_and_leaves_it(school: School, browser: Browser, page: Page) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert is_caught(school) and school.is_captive()
     stolen = school.token_of("somchai")
     answer = post(school.lab.other, f"username=somchai&password={stolen}&dst={PORTAL}/status")
@@ -116,7 +115,7 @@ def test_a_phone_joins_a_school_and_leaves_it(school: School, browser: Browser, 
     expect(page.locator(f"a[href='http://{FAR4}/lesson?n=1']")).to_be_visible(timeout=PATIENCE)
     page.reload()
     expect(page.locator(".good")).to_be_visible(timeout=PATIENCE)
-    page.screenshot(path=SCREENSHOTS / "own-gateway-online-th.png", full_page=True)
+    keep_picture(page, "own-gateway-online-th")
     assert not school.is_captive()
     sees_far_side(page)
     fast = min(school.seconds_for(LARGE) for _ in range(2))
@@ -128,7 +127,7 @@ def test_a_phone_joins_a_school_and_leaves_it(school: School, browser: Browser, 
     assert b"far side" in fetch(school.lab.one, FAR4, 80, "/")
     wait_until(lambda: school.log().count('"gateway_ready"') == 2, 30, "it is not started again")
     page.goto(f"{GATEWAY}/logout")
-    page.screenshot(path=SCREENSHOTS / "own-gateway-sign-out-th.png", full_page=True)
+    keep_picture(page, "own-gateway-sign-out-th")
     page.locator("form button").click()
     page.wait_for_url("**/?visit=**")
     assert is_caught(school)

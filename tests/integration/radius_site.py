@@ -23,6 +23,7 @@ import pytest
 
 from common import config as configuration
 from db.engine import Database
+from tests import prepared
 from tests.conftest import (
     ADMIN,
     ADMIN_PASSWORD,
@@ -186,8 +187,11 @@ def started(site: Site, process: str) -> Iterator[Server]:
     log_file = site.config_file.with_name(f"{process}.log")
     begins_at = log_file.stat().st_size if log_file.exists() else 0
     with log_file.open("ab") as log:
-        running = subprocess.Popen(
-            command(site, process), stdout=log, stderr=log, process_group=0, cwd="/"
+        words = command(site, process)
+        running = (
+            prepared.start(process, words, log)
+            if process in prepared.KINDS
+            else subprocess.Popen(words, stdout=log, stderr=log, process_group=0, cwd="/")
         )
     server = Server(running, log_file, begins_at)
     try:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,9 @@ from sqlalchemy import select
 
 from db.engine import Database
 from db.models import Gap, ServiceRun
+from tests import prepared
 from tests.conftest import Site, free_port, wait_until
+from tests.integration.radius_site import command
 from tests.vectors.flows.datagrams import Flow
 from tests.vectors.flows.spools import flow_datagram
 
@@ -41,10 +42,7 @@ def collector(site: Site) -> Iterator[subprocess.Popen[bytes]]:
     log = site.config_file.with_suffix(".log")
     with log.open("ab") as stream:
         before = log.stat().st_size
-        process = subprocess.Popen(
-            [sys.executable, "-m", "yuenyan.cli", "--config", str(site.config_file), "collector"],
-            stderr=stream,
-        )
+        process = prepared.start("collector", command(site, "collector"), stream)
         try:
             wait_until(
                 lambda: b"collector_started" in log.read_bytes()[before:], 30, log.read_text()

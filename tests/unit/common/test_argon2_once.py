@@ -1,0 +1,42 @@
+"""What stands in for argon2 in tests says what argon2 says."""
+
+from __future__ import annotations
+
+import pytest
+from argon2 import PasswordHasher, low_level
+from argon2.exceptions import VerificationError, VerifyMismatchError
+
+from tests.argon2_once import Argon2Once
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+def test_two_hashes_of_a_test_differ_and_the_next_test_gets_the_same_ones() -> None:
+    with Argon2Once().in_place() as once:
+        first = [CHEAP.hash("elephant"), CHEAP.hash("elephant"), CHEAP.hash("mouse")]
+        once.begin_test()
+        second = [CHEAP.hash("elephant"), CHEAP.hash("elephant"), CHEAP.hash("mouse")]
+    assert len(set(first)) == 3
+    assert first == second
+    for text, password in zip(first, ("elephant", "elephant", "mouse"), strict=True):
+        assert low_level.verify_secret(text.encode(), password.encode(), low_level.Type.ID)
+
+
+def test_other_costs_are_another_hash() -> None:
+    with Argon2Once().in_place() as once:
+        cheap = CHEAP.hash("elephant")
+        once.begin_test()
+        dear = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("elephant")
+    assert ("t=1" in cheap, "t=2" in dear) == (True, True)
+
+
+def test_right_wrong_and_broken_stay_so_when_asked_again() -> None:
+    with Argon2Once().in_place():
+        stored = CHEAP.hash("elephant")
+        for _ in range(2):
+            assert CHEAP.verify(stored, "elephant")
+            with pytest.raises(VerifyMismatchError):
+                CHEAP.verify(stored, "mouse")
+            with pytest.raises(VerificationError) as broken:
+                CHEAP.verify(stored[:-4] + "****", "elephant")
+            assert not isinstance(broken.value, VerifyMismatchError)
