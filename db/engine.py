@@ -98,10 +98,15 @@ def _raise_revision(session: Session, _context: Any) -> None:
 class Database:
     """One engine and the way to open sessions on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, info: dict[Any, Any] | None = None) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            info: what each session that writes carries along (`Session.info`).
+        """
         self.url = url
         self.engine = open_engine(url)
-        self._writer = sessionmaker(self.engine, expire_on_commit=False)
+        self._writer = sessionmaker(self.engine, expire_on_commit=False, info=info)
         event.listen(self._writer, "after_flush", _raise_revision)
         options: dict[str, Any] = {} if self.is_sqlite else {"postgresql_readonly": True}
         # Read-only, so ended by a commit: after a roll-back the driver would forget every statement

@@ -144,7 +144,7 @@ def create(
         org=wanted.organisation,
         names=wanted.names,
         days=wanted.days,
-        **({} if os_user is None else {"os_user": os_user}),
+        **({} if os_user is None else {"made_by": os_user}),
     )
     if made.created_by != owner.username:
         letters.tell_token_made(session, office, owner, name)
