@@ -227,6 +227,9 @@ class Database:
                 found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
                 return found
         except (ProgrammingError, *_AWAY) as error:
+            if not self.is_sqlite and isinstance(error, _AWAY):
+                # There is nobody to ask again; SQLite says of a missing table the same.
+                raise BackendUnavailable("database", str(error.orig)) from error
             try:
                 if not inspect(self.engine).has_table("alembic_version"):
                     return None
