@@ -23,7 +23,7 @@ from tests.conftest import (
 from tests.programs import require, require_root
 from yuenyan.initialise import initialise
 
-pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(240)]
 
 _PORT = 5433
 
@@ -102,7 +102,7 @@ def test_a_visitor_is_told_within_seconds_and_the_next_one_after_it_is_back_is_s
     words = [sys.executable, "-c", _VISIT, str(file), socket_path, str(_PORT), nft]
     done = subprocess.run(
         ["ip", "netns", "exec", namespace, *words],
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     before, dark, darker, page, after = json.loads(done.stdout.splitlines()[-1])
