@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 15.0
 """How long a writer waits for another one on SQLite; a RADIUS batch holds the lock for ms."""
 
+OPERATOR = "operator"
+"""In `Session.info`: what the operating system knows of who is at the console."""
+
 _AWAY = (OperationalError, InternalError)
 """The second is what a standby says to a writer after a fail-over."""
 

@@ -45,8 +45,7 @@ class Context:
     @cached_property
     def database(self) -> Database:
         """The site's database; ConfigError when `yuenyan init` has not been run."""
-        from db.engine import Database
-        from identity.services.audit import OPERATOR
+        from db.engine import OPERATOR, Database
         from yuenyan.commands.console import operator
 
         database = Database(self.config.database_url, {OPERATOR: operator().noted})

@@ -7,13 +7,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from db.engine import OPERATOR
 from db.models import AuditEvent
 
 CONSOLE = "command-line"
 """The actor at the console; who that is stands in the detail of each event."""
-
-OPERATOR = "operator"
-"""Of `Session.info`: what the operating system knows of who is at the console."""
 
 
 def record(

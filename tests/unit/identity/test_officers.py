@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from common.config import Config, Lookup
 from common.errors import Refused
-from db.engine import Database
+from db.engine import OPERATOR, Database
 from db.migrate import migration_config
 from identity.domain.levels import FIRST_OFFICER, Level, in_order
 from identity.office import Office
@@ -228,7 +228,7 @@ def test_what_is_done_at_the_console_names_who_has_the_shell(
 
 
 def test_what_is_done_on_a_page_says_nothing_of_the_machines_accounts(office: Office) -> None:
-    database = Database(office.database.url, {audit.OPERATOR: {"os_user": "yuenyan"}})
+    database = Database(office.database.url, {OPERATOR: {"os_user": "yuenyan"}})
     with database.write() as session:
         audit.record(session, office.clock(), ADMIN, "page:done", "x")
         audit.record(session, office.clock(), audit.CONSOLE, "console:done", "x", os_user="own")
