@@ -68,7 +68,9 @@ class Sms(Section):
     per_address: int = Field(default=20, ge=1, le=10_000)
     """Messages caused from one address in 24 hours; a school may share one."""
     per_day: int = Field(default=200, ge=1, le=1_000_000)
-    """Messages of the whole site in 24 hours: the most that an attack can cost in a day."""
+    """Messages that visitors of the whole site cause in 24 hours: the most that an attack can cost
+    in a day. Warnings that an account was changed have as many of their own, and those to
+    officers no bound but ten a day of one change."""
 
     @field_validator("url")
     @classmethod

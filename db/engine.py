@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    Connection,
     Engine,
     Executable,
     Row,
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 15.0
 """How long a writer waits for another one on SQLite; a RADIUS batch holds the lock for ms."""
+
+OPERATOR = "operator"
+"""In `Session.info`: what the operating system knows of who is at the console."""
 
 _AWAY = (OperationalError, InternalError)
 """The second is what a standby says to a writer after a fail-over."""
@@ -98,16 +100,21 @@ def _raise_revision(session: Session, _context: Any) -> None:
 class Database:
     """One engine and the way to open sessions on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, info: dict[Any, Any] | None = None) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            info: what each session that writes carries along (`Session.info`).
+        """
         self.url = url
         self.engine = open_engine(url)
-        self._writer = sessionmaker(self.engine, expire_on_commit=False)
+        self._writer = sessionmaker(self.engine, expire_on_commit=False, info=info)
         event.listen(self._writer, "after_flush", _raise_revision)
         options: dict[str, Any] = {} if self.is_sqlite else {"postgresql_readonly": True}
         # Read-only, so ended by a commit: after a roll-back the driver would forget every statement
         # it has prepared, and the next reader plan them anew.
-        self._looker = self.engine.execution_options(read_only=True, **options)
-        self._reader = sessionmaker(self._looker, expire_on_commit=False)
+        reader = self.engine.execution_options(read_only=True, **options)
+        self._reader = sessionmaker(reader, expire_on_commit=False)
         # pysqlite's own AUTOCOMMIT costs two pragmas, and leaves the connection in another mode.
         alone = {"alone": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._asked = self.engine.execution_options(**alone)
@@ -154,14 +161,15 @@ class Database:
                 yield session
                 if not self.is_sqlite:
                     session.expunge_all()
-                    session.commit()  # see _looker
+                    session.commit()  # see __init__
         except _AWAY as error:
             raise BackendUnavailable("database", str(error.orig)) from error
 
     def ask(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """The rows of one statement that reads, without a session and a transaction around it.
 
-        For what every login asks: on PostgreSQL one round trip instead of four.
+        For what every login asks, and what is asked every second: on PostgreSQL one round trip
+        instead of four, on SQLite a third of what a session costs.
 
         Raises:
             BackendUnavailable: the database does not answer.
@@ -169,21 +177,6 @@ class Database:
         try:
             with self._asked.connect() as connection:
                 return connection.execute(statement, values).all()
-        except _AWAY as error:
-            raise BackendUnavailable("database", str(error.orig)) from error
-
-    @contextmanager
-    def look(self) -> Iterator[Connection]:
-        """As `read`, for values alone: without what a session does for objects, a third of it.
-
-        Raises:
-            BackendUnavailable: the database does not answer.
-        """
-        try:
-            with self._looker.connect() as connection:
-                yield connection
-                if not self.is_sqlite:
-                    connection.commit()  # see _looker
         except _AWAY as error:
             raise BackendUnavailable("database", str(error.orig)) from error
 
@@ -222,6 +215,9 @@ class Database:
                 found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
                 return found
         except (ProgrammingError, *_AWAY) as error:
+            if not self.is_sqlite and isinstance(error, _AWAY):
+                # There is nobody to ask again; SQLite says of a missing table the same.
+                raise BackendUnavailable("database", str(error.orig)) from error
             try:
                 if not inspect(self.engine).has_table("alembic_version"):
                     return None

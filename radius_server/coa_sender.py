@@ -187,9 +187,8 @@ class CoaSender:
             return  # nobody is there to be asked, and the database is left alone
         room = MAXIMUM_FLIGHTS - len(self._flights) - len(self._waiting)
         present = None if self._present is None else self._present()
-        with self._office.database.look() as connection:
-            due = room > 0 and outbox.is_due(connection, self._office.clock(), present)
-        if due:
+        office = self._office
+        if room > 0 and outbox.ask_due(office.database, office.clock(), present):
             with self._office.database.write() as session:
                 claimed = outbox.claim(session, self._office, self._node, room, present)
             now = time.monotonic()

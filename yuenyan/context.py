@@ -23,6 +23,7 @@ class Context:
     """Passed to each command by click; opens nothing until it is asked."""
 
     actor = "command-line"
+    """`identity.services.audit.CONSOLE`, which loads too much to be named here."""
 
     def __init__(self, config: Config, *, needs_site: bool = False) -> None:
         """Take the configuration.
@@ -44,9 +45,10 @@ class Context:
     @cached_property
     def database(self) -> Database:
         """The site's database; ConfigError when `yuenyan init` has not been run."""
-        from db.engine import Database
+        from db.engine import OPERATOR, Database
+        from yuenyan.commands.console import operator
 
-        database = Database(self.config.database_url)
+        database = Database(self.config.database_url, {OPERATOR: operator().noted})
         database.require_schema()
         return database
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from common.config import Config
+from common.counting import counted
 from common.errors import ArchiveError
 
 RESTORE = (
@@ -21,5 +22,7 @@ def describe_loss(config: Config) -> str | None:
 
     with contextlib.suppress(ArchiveError):
         entries = Manifest(config.data_dir / "archive").finished()[0].count()
-        return f"the archive has {entries} entries but the database is gone" if entries else None
+        if not entries:
+            return None
+        return f"the archive has {counted(entries, 'entry', 'entries')} but the database is gone"
     return "there is an archive but the database is gone"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -33,17 +36,8 @@ def set_recoverable(account_id: int) -> ResponseReturnValue:
     if wanted != AS_ROLE and wanted not in set(Recoverable):
         abort(400)
     kind = None if wanted == AS_ROLE else Recoverable(wanted)
-    try:
-        with office().database.write() as session:
-            account = _account(session, account_id)
-            recoverable.choose(session, office(), account, kind, officer().username)
-            name = account.username
-    except BackendUnavailable:
-        raise
-    except NetAccessError as error:
-        flash(explain(error), "error")
-    else:
-        flash(gettext("Chosen for %(name)s.", name=name), "done")
+    with _choosing(account_id) as (session, account):
+        recoverable.choose(session, office(), account, kind, officer().username)
     return redirect(url_for("people.show", account_id=account_id))
 
 
@@ -52,25 +46,17 @@ def set_recoverable(account_id: int) -> ResponseReturnValue:
 def set_scope(account_id: int) -> ResponseReturnValue:
     """Choose which roles an approver may grant, and to whom: not beyond the own reach."""
     everywhere = request.form.get("where") == "everywhere"
-    try:
-        with office().database.write() as session:
-            name = _account(session, account_id).username
-            if everywhere and not officer().reach.is_whole:
-                raise Refused("only who sees every organisation lets somebody approve everywhere")
-            approval.set_scope(
-                session,
-                office(),
-                name,
-                request.form.getlist("role"),
-                everywhere,
-                officer().username,
-            )
-    except BackendUnavailable:
-        raise
-    except NetAccessError as error:
-        flash(explain(error), "error")
-    else:
-        flash(gettext("Chosen for %(name)s.", name=name), "done")
+    with _choosing(account_id) as (session, account):
+        if everywhere and not officer().reach.is_whole:
+            raise Refused("only who sees every organisation lets somebody approve everywhere")
+        approval.set_scope(
+            session,
+            office(),
+            account.username,
+            request.form.getlist("role"),
+            everywhere,
+            officer().username,
+        )
     return redirect(url_for("people.show", account_id=account_id))
 
 
@@ -79,20 +65,12 @@ def set_scope(account_id: int) -> ResponseReturnValue:
 def set_levels(account_id: int) -> ResponseReturnValue:
     """Choose what an account is among the staff; never more than the officer is."""
     chosen = {level for level in Level if level in request.form.getlist("level")}
-    try:
-        with office().database.write() as session:
-            name = _account(session, account_id).username
-            before = set(officers.levels_of(session, account_id))
-            for level in before ^ chosen:
-                if not may_give(level):
-                    raise Refused(f"the level {level.value!r} sees more than you do")
-            officers.set_levels(session, office(), name, chosen, officer().username)
-    except BackendUnavailable:
-        raise
-    except NetAccessError as error:
-        flash(explain(error), "error")
-    else:
-        flash(gettext("Chosen for %(name)s.", name=name), "done")
+    with _choosing(account_id) as (session, account):
+        before = set(officers.levels_of(session, account_id))
+        for level in before ^ chosen:
+            if not may_give(level):
+                raise Refused(f"the level {level.value!r} sees more than you do")
+        officers.set_levels(session, office(), account.username, chosen, officer().username)
     return redirect(url_for("people.show", account_id=account_id))
 
 
@@ -100,6 +78,22 @@ def may_give(level: Level) -> bool:
     """Whether the officer may make somebody this: not more than they are themselves."""
     own = officer().reach.is_whole or level in _LOCAL
     return own and outranks(officer().levels, [level])
+
+
+@contextmanager
+def _choosing(account_id: int) -> Iterator[tuple[Session, Account]]:
+    """A transaction on an account of the officer's; what came of it is said on the next page."""
+    try:
+        with office().database.write() as session:
+            account = _account(session, account_id)
+            name = account.username
+            yield session, account
+    except BackendUnavailable:
+        raise
+    except NetAccessError as error:
+        flash(explain(error), "error")
+    else:
+        flash(gettext("Chosen for %(name)s.", name=name), "done")
 
 
 def _account(session: Session, account_id: int) -> Account:

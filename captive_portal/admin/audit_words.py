@@ -117,6 +117,7 @@ ACTIONS: Words = {
     "token:created": _("made a token for a program"),
     "token:used": _("used a token"),
     "token:ended": _("a token ended"),
+    "token:narrowed": _("a token lost a level"),
     "token:refused": _("a token was refused"),
     "voucher:created": _("issued vouchers"),
     "voucher:printed": _("printed vouchers"),

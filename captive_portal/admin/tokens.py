@@ -28,7 +28,7 @@ from db.models import Account, ApiToken
 from identity.domain.access import Granted, Unavailable
 from identity.domain.api_tokens import LONGEST, USUAL_DAYS
 from identity.domain.levels import in_order
-from identity.services import api_tokens
+from identity.services import api_tokens, token_endings
 from identity.services.login import check_password
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/tokens")
@@ -54,7 +54,7 @@ def listing() -> ResponseReturnValue:
     mine = None if officer().may(Permission.CHANGE_OFFICERS) else officer().account_id
     with office().database.read() as session:
         rows = [
-            (token, owner, code, api_tokens.state_of(token, now).value)
+            (token, owner, code, token_endings.state_of(token, now).value)
             for token, owner, code in api_tokens.list_tokens(
                 session, officer().reach, account_id=mine
             )

@@ -6,7 +6,6 @@ registered for the NAS. After it the gateway sends the browser back to our statu
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, make_response, redirect, render_template, request
@@ -14,9 +13,9 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public import steps, throttle
 from captive_portal.public.asking_again import ask_again
+from captive_portal.public.handing_over import hand_to
 from captive_portal.public.messages import refusal_text
-from captive_portal.public.open_visits import close_open_visit
-from captive_portal.public.sign_ins import FIELD, holder, sign_in_text
+from captive_portal.public.sign_ins import FIELD, Holder, holder, sign_in_text
 from captive_portal.public.site import (
     StaleVisit,
     client_address,
@@ -25,7 +24,6 @@ from captive_portal.public.site import (
     public_root,
     visit,
 )
-from captive_portal.public.taking_over import proven_here
 from captive_portal.public.visits import arrival_of_visit, can_hand_over, gateway_of, nas_of_visit
 from captive_portal.vendors.profile import (
     AskAgainStep,
@@ -34,7 +32,6 @@ from captive_portal.vendors.profile import (
     Entry,
     FetchStep,
     Forged,
-    ServerStep,
     names_device,
 )
 from captive_portal.vendors.registry import vendor_called
@@ -42,13 +39,8 @@ from captive_portal.web.i18n import gettext
 from captive_portal.web.security_headers import allow_form_target
 from db.models import Account, NasClient, PortalToken
 from identity.domain.access import Denied, Granted, Reason
-from identity.domain.granting import Basis
-from identity.services import gateway_requests, granted_sessions, hand_over
-from identity.services.granted_sessions import Begun, Entering
-from identity.services.login import record_decision
-from identity.services.tokens import prepare, withdraw
-from identity.services.voucher_terms import is_of_voucher, place_of
-from identity.services.vouchers import may_join
+from identity.services import hand_over
+from identity.services.tokens import prepare
 
 pages = Blueprint("connect", __name__)
 
@@ -78,121 +70,63 @@ def show() -> Response:
     checks = throttle.hand_off_checks(current.account.id, visit().mac or client_address())
     wait = throttle.wait_text(checks)
     if wait:
-        return make_response(render_template("connect.html", problem=wait), 429)
+        return _problem(wait, 429)
     portal().limits.count(*checks)
-    office = portal().office
-    with office.database.read() as session:
-        here = visit()
-        has_room = not portal().gate.is_closed()
-        decision = hand_over.admit(
-            session, office, current.account, here.mac, here.ip, has_room=has_room
-        )
+    decision = _admit(current.account)
     if isinstance(decision, Denied):
-        return make_response(render_template("connect.html", problem=_why(decision)), 403)
-    token = prepare(office, current.account, visit().mac or None, nas.id)
+        return _problem(_why(decision), 403)
+    return _connect(nas, current, decision)
+
+
+def _connect(nas: NasClient, current: Holder, decision: Granted) -> Response:
+    """Take whoever may come in to the gateway, in the way of its make."""
+    token = prepare(portal().office, current.account, visit().mac or None, nas.id)
     entry = _entry(decision, token)
     try:
         step = vendor_called(nas.vendor).step(arrival_of_visit(), gateway_of(nas), entry)
     except Forged as error:
         raise StaleVisit from error
-    if names_device(step) and visit().seen_from != client_address():
+    if names_device(step):
+        elsewhere = _not_this_device(nas, current)
+        if elsewhere is not None:
+            return elsewhere
+    if isinstance(step, AskAgainStep):
+        asked = ask_again(step, nas.id, current.account, entry.session_seconds)
+        return _problem(_why(asked), 403) if isinstance(asked, Denied) else _tell(asked)
+    if not isinstance(step, FetchStep) and step.granted_to == "":
+        unnamed = gettext(
+            "The Wi-Fi did not say which device this is. Switch Wi-Fi off and on again and use "
+            "the page that then opens."
+        )
+        return _problem(unnamed, 403)
+    done = hand_to(nas, current.account, decision, token, step, entry.session_seconds)
+    if isinstance(done, Denied):
+        return _problem(_why(done), 403)
+    return _follow(done) if isinstance(done, BrowserStep) else _tell(done)
+
+
+def _admit(account: Account) -> Granted | Denied:
+    """Whether the account may come in with the device of this visit, by its hours and limits."""
+    office, here = portal().office, visit()
+    with office.database.read() as session:
+        has_room = not portal().gate.is_closed()
+        return hand_over.admit(session, office, account, here.mac, here.ip, has_room=has_room)
+
+
+def _not_this_device(nas: NasClient, current: Holder) -> Response | None:
+    """What is said where the device that would be let in need not be the one that asks."""
+    if visit().seen_from != client_address():
         # Else the address of this page, opened by somebody who is signed in, would let in the
         # device of whoever sent it. A gateway that sees the device itself needs no such care.
         moved = gettext(
             "This page was opened from another device or network. Switch Wi-Fi off and on again "
             "on the device that is to go online."
         )
-        return make_response(render_template("connect.html", problem=moved), 403)
-    sign_in = current.sign_in
-    if names_device(step) and (sign_in.nas, sign_in.mac) != (nas.name, visit().mac):
+        return _problem(moved, 403)
+    if (current.sign_in.nas, current.sign_in.mac) != (nas.name, visit().mac):
         # Behind a router that translates, all devices have one address: the password says that
         # this very one is meant.
         return redirect(page("login.form", again="1"), 302)
-    if isinstance(step, AskAgainStep):
-        asked = ask_again(step, nas.id, current.account, entry.session_seconds)
-        if isinstance(asked, Denied):
-            return make_response(render_template("connect.html", problem=_why(asked)), 403)
-        return _tell(asked)
-    device = None if isinstance(step, FetchStep) else step.granted_to
-    if device == "":
-        unnamed = gettext(
-            "The Wi-Fi did not say which device this is. Switch Wi-Fi off and on again and use "
-            "the page that then opens."
-        )
-        return make_response(render_template("connect.html", problem=unnamed), 403)
-    is_proven = proven_here(nas, current.account, device) if device is not None else False
-    if isinstance(is_proven, Denied):
-        record_decision(office, is_proven, current.account.username, device, nas.id)
-        return make_response(render_template("connect.html", problem=_why(is_proven)), 403)
-    full = _take_place(nas.id, current.account, device, token)
-    if full is not None:
-        return make_response(render_template("connect.html", problem=_why(full)), 403)
-    begun = None
-    if device is not None:
-        basis = Basis.LINK if isinstance(step, BrowserStep) else Basis.CALL
-        begun = _begin(nas, decision, device, basis, entry.session_seconds, is_proven)
-    if isinstance(begun, Denied):
-        with office.database.write() as session:
-            withdraw(session, token.id)
-        return make_response(render_template("connect.html", problem=_why(begun)), 403)
-    if isinstance(step, BrowserStep):
-        return _follow(step)
-    completion = step.run() if isinstance(step, ServerStep) else _await(step, nas.id)
-    if begun is not None and completion is not Completion.GRANTED:
-        with office.database.write() as session:
-            if completion is not Completion.UNREACHABLE:
-                granted_sessions.not_let_in(session, office.clock(), begun)
-            if completion is not Completion.NOT_YET:
-                withdraw(session, token.id)
-    if begun is None and completion is Completion.GRANTED:
-        username = current.account.username
-        record_decision(office, decision, username, visit().mac or None, nas.id)
-    return _tell(completion)
-
-
-def _begin(
-    nas: NasClient,
-    decision: Granted,
-    device: str,
-    basis: Basis,
-    seconds: int | None,
-    is_proven: bool,
-) -> Begun | Denied:
-    """Put the session on record, before anybody lets the device in.
-
-    Where the make does no accounting nothing else says of it.
-    """
-    here = visit().ip
-    entering = Entering(
-        device=device,
-        # What a redirect says of an address is no proof, unless the browser comes from there.
-        ip=here if here and here == client_address() else "",
-        basis=basis,
-        seconds=seconds,
-        is_proven=is_proven,
-    )
-    granted = replace(decision, step=f"{hand_over.GRANTED}{device}")
-    return granted_sessions.begin(portal().office, nas, granted, entering)
-
-
-def _take_place(
-    nas_id: int, account: Account, device: str | None, token: PortalToken
-) -> Denied | None:
-    """Keep the token; why not, if the voucher or the account has no room for the device."""
-    office, here = portal().office, visit()
-    with office.database.write() as session:
-        if device is not None:
-            full = hand_over.full_for(session, office, account, device)
-            if full is not None:
-                return full
-            token.client_mac = device
-        if is_of_voucher(account.kind, account.username):
-            place = place_of(session, nas_id, here.ssid)
-            refused = may_join(session, office, account.id, here.mac, place)
-            if refused is not None:
-                return refused
-        close_open_visit(session)
-        session.add(token)
     return None
 
 
@@ -211,6 +145,10 @@ def _entry(granted: Granted, token: PortalToken) -> Entry:
         up_kbps=role.up_kbps,
         quota_octets=granted.octets_left,
     )
+
+
+def _problem(text: str, status: int) -> Response:
+    return make_response(render_template("connect.html", problem=text), status)
 
 
 def _why(denied: Denied) -> str:
@@ -253,23 +191,6 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _await(step: FetchStep, nas_id: int) -> Completion:
-    """Lay the grant ready, and look every two seconds whether the gateway has taken it."""
-    office = portal().office
-    now = office.clock()
-    with office.database.write() as session:
-        grant = gateway_requests.find_grant(session, nas_id, step.key)
-        if grant is None or grant.created_at < now - gateway_requests.GRANT_LIFETIME:
-            here = visit()
-            gateway_requests.offer(session, nas_id, step.key, step.carried, here.mac, here.ip, now)
-        elif grant.acknowledged_at is not None:
-            return Completion.GRANTED
-        elif grant.decided == "":
-            session.delete(grant)
-            return Completion.REFUSED
-    return Completion.NOT_YET
-
-
 def _tell(completion: Completion) -> Response:
     if completion is Completion.GRANTED:
         return redirect(page("status.show", joined="1", s=sign_in_text()), 303)
@@ -284,4 +205,4 @@ def _tell(completion: Completion) -> Response:
         if completion is Completion.REFUSED
         else gettext("The network's controller does not answer. Please try again in a minute.")
     )
-    return make_response(render_template("connect.html", problem=problem), 503)
+    return _problem(problem, 503)

@@ -148,6 +148,15 @@ def find() -> Response:
 @pages.get("/registration/<reference>")
 def show(reference: str) -> Response:
     """State of one application. The reference number is what proves it is one's own."""
+    found = look_up(reference)
+    return found if isinstance(found, Response) else show_registration(200, found)
+
+
+def look_up(reference: str) -> Registration | Response:
+    """The application with this number, or the page that says why there is none to see.
+
+    Misses are counted: a number is all that proves whose it is.
+    """
     checks = throttle.reference_checks()
     wait = throttle.flood_text(checks)
     if wait:
@@ -157,7 +166,7 @@ def show(reference: str) -> Response:
     if found is None:
         wait = throttle.miss_text(checks)
         return not_found(429 if wait else 404, reference, wait)
-    return show_registration(200, found)
+    return found
 
 
 def show_registration(status: int, found: Registration, **values: object) -> Response:

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from captive_portal.public import letters, sign_ins, throttle
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.messages import refusal_text
-from captive_portal.public.registration import not_found, show_registration
+from captive_portal.public.registration import look_up, show_registration
 from captive_portal.public.site import form_is_ours, page, portal, public_root, set_visit, visit
 from captive_portal.public.visits import can_hand_over, nas_of_visit
 from captive_portal.web.i18n import gettext
@@ -58,15 +58,9 @@ def minutes(reference: str) -> Response:
 
 
 def _step(reference: str, act: Callable[[Registration], Response]) -> Response:
-    checks = throttle.reference_checks()
-    wait = throttle.flood_text(checks)
-    if wait:
-        return not_found(429, reference, wait)
-    with portal().office.database.read() as session:
-        found = registrations.find(session, reference)
-    if found is None:
-        wait = throttle.miss_text(checks)
-        return not_found(429 if wait else 404, reference, wait)
+    found = look_up(reference)
+    if isinstance(found, Response):
+        return found
     if not form_is_ours():
         return show_registration(400, found, problem=stale_form_text())
     return act(found)

@@ -68,7 +68,10 @@ class Cisco:
             kind=Kind.SSIDS,
             required=True,
             modes=(CENTRAL,),
-            help="Wi-Fi networks that are redirected, with commas between; all others stay closed.",
+            help=(
+                "Wi-Fi networks that are redirected, with commas between; all others stay closed."
+                ' A name with a comma in it stands in double quotes: "Hall, upper".'
+            ),
         ),
         Setting(
             name=AFTER_LOGIN,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from captive_portal.vendors.profile import Gateway, Kind, Setting, Vendor
 from common.errors import UsageError
 from common.net import parse_mac
-from identity.domain.central import ssids_in
+from identity.domain.central import ssids_in, ssids_text
 
 MODE = "mode"
 LOGIN_ADDRESS = "its sign-in address"
@@ -101,13 +101,16 @@ def _check(setting: Setting, text: str) -> str:
 
 
 def _check_ssids(name: str, text: str) -> str:
-    ssids = sorted(ssids_in(text))
+    try:
+        ssids = ssids_in(text, strict=True)
+    except ValueError:
+        ssids = frozenset()
     if not ssids or any(len(ssid.encode()) > _SSID_OCTETS for ssid in ssids):
         raise UsageError(
             f"{name} are names of Wi-Fi networks of at most {_SSID_OCTETS} octets, with commas"
-            " between them"
+            " between them; a name that has a comma itself stands in double quotes"
         )
-    return ",".join(ssids)
+    return ssids_text(ssids)
 
 
 def _check_url(name: str, text: str) -> str:

@@ -22,7 +22,7 @@ class ApiToken(Base):
     secret_hash: Mapped[str] = mapped_column(unique=True)
     """SHA-256 in hex (identity.domain.api_tokens says why that is enough)."""
     levels: Mapped[str]
-    """Levels with a space between; what its owner has lost of them does not count."""
+    """Levels with a space between; what its owner loses of them is taken out."""
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     """It sees this organisation and those under it; NULL: what its owner sees."""
     names: Mapped[bool]

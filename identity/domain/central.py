@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -91,9 +93,29 @@ class Caught:
     issued_at: datetime
 
 
-def ssids_in(text: str) -> frozenset[str]:
-    """The names in a setting, which has commas between them."""
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
+def ssids_in(text: str, *, strict: bool = False) -> frozenset[str]:
+    """The names in a setting, with commas between; one that has a comma itself stands in quotes.
+
+    Raises:
+        ValueError: with `strict`, a quote is not closed, or something stands behind a closing one.
+    """
+    try:
+        names = next(csv.reader([text], skipinitialspace=True, strict=strict), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return frozenset(name.strip() for name in names if name.strip())
+
+
+def ssids_text(names: Iterable[str]) -> str:
+    """`names` as `ssids_in` reads them."""
+    return ",".join(map(_quoted, sorted(names)))
+
+
+def _quoted(name: str) -> str:
+    if "," not in name and not name.startswith('"'):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def is_session(text: str) -> bool:

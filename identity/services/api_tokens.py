@@ -1,8 +1,7 @@
 """Tokens of programs: made, listed, ended, and proven at each use.
 
 A token is never more than its owner is at that moment: it has those of its levels that the owner
-still has, and sees what both see. It ends with its time, when it is revoked, when its owner is
-suspended or expires and when the owner's password is set anew.
+still has, and sees what both see. When it is over: identity.services.token_endings.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from identity.domain.levels import Level, in_order
 from identity.office import Office
 from identity.services import audit, letters, officers
 from identity.services.reach import Reach, reach_of, under
+from identity.services.token_endings import State, end, state_of
 
 MOST_NAME = 100
 MOST_LIVE = 20
@@ -30,12 +30,6 @@ MOST_LIVE = 20
 TOLD_EACH = timedelta(hours=1)
 """A program asks every minute; its use is on record once an hour and from each new address."""
 NOTED_EACH = timedelta(minutes=1)
-
-
-class State(StrEnum):
-    GOOD = "good"
-    REVOKED = "revoked"
-    EXPIRED = "expired"
 
 
 class Refusal(StrEnum):
@@ -46,7 +40,7 @@ class Refusal(StrEnum):
     REVOKED = "revoked"
     EXPIRED = "expired"
     OWNER = "owner"
-    """The account is suspended, expired, or has none of the token's levels any more."""
+    """The account is suspended, expired, or has none of the token's levels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +144,7 @@ def create(
         org=wanted.organisation,
         names=wanted.names,
         days=wanted.days,
-        **({} if os_user is None else {"os_user": os_user}),
+        **({} if os_user is None else {"made_by": os_user}),
     )
     if made.created_by != owner.username:
         letters.tell_token_made(session, office, owner, name)
@@ -234,23 +228,8 @@ def revoke(session: Session, office: Office, token_id: int, actor: str) -> ApiTo
     state = state_of(found, office.clock())
     if state is not State.GOOD:
         raise Refused(f"token {token_id} is {state.value} already")
-    _end(session, office.clock(), found, actor, "revoked")
+    end(session, office.clock(), found, actor, "revoked")
     return found
-
-
-def end_all(session: Session, office: Office, account: Account, actor: str, why: str) -> None:
-    """End every token of an account: it was suspended, or somebody set its password."""
-    end_of(session, office.clock(), [account.id], actor, why)
-
-
-def end_of(
-    session: Session, now: datetime, account_ids: Sequence[int], actor: str, why: str
-) -> None:
-    """As `end_all`, of many accounts; few of them have any."""
-    theirs = select(ApiToken).where(ApiToken.account_id.in_(account_ids))
-    for row in session.scalars(theirs.where(ApiToken.ended_at.is_(None)).order_by(ApiToken.id)):
-        if state_of(row, now) is State.GOOD:
-            _end(session, now, row, actor, why)
 
 
 def get(session: Session, token_id: int) -> ApiToken:
@@ -283,13 +262,6 @@ def list_tokens(
     return [(token, owner, code) for token, owner, code in found]
 
 
-def state_of(token: ApiToken, now: datetime) -> State:
-    """Whether a token is good as far as it alone can tell."""
-    if token.ended_at is not None:
-        return State.REVOKED
-    return State.EXPIRED if token.expires_at <= now else State.GOOD
-
-
 _REVEALERS = frozenset({Level.CUSTODIAN, Level.COORDINATOR, Level.SCHOOL})
 """Levels that may unlock names; a test compares it with the table of permissions."""
 
@@ -302,21 +274,6 @@ def was_made_by(session: Session, owner_id: int, username: str, since: datetime)
         ApiToken.expires_at > since,
     )
     return session.scalar(found.limit(1)) is not None
-
-
-def _end(session: Session, now: datetime, found: ApiToken, actor: str, why: str) -> None:
-    found.ended_at, found.ended_by = now, actor
-    owner = session.get_one(Account, found.account_id)
-    audit.record(
-        session,
-        now,
-        actor,
-        "token:ended",
-        owner.username,
-        token=found.id,
-        name=found.name,
-        why=why,
-    )
 
 
 def _organisation(session: Session, owner: Account, code: str | None) -> int | None:

@@ -7,7 +7,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from db.engine import OPERATOR
 from db.models import AuditEvent
+
+CONSOLE = "command-line"
+"""The actor at the console; who that is stands in the detail of each event."""
 
 
 def record(
@@ -21,11 +25,13 @@ def record(
     """Add one audit event to the transaction that does the thing itself.
 
     Args:
-        actor: user name, or `command-line` for the operator at the console.
+        actor: user name, or `CONSOLE`; then what the session knows of its operator goes along.
         action: `subject:verb`, past tense, such as `registration:approved`.
         target: what it was done to.
         detail: never a secret.
     """
+    if actor == CONSOLE:
+        detail = {**session.info.get(OPERATOR, {}), **detail}
     session.add(
         AuditEvent(
             at=now,

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     CursorResult,
     bindparam,
     insert,
@@ -24,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from common.errors import NotFound, Refused, UsageError
+from db.engine import Database
 from db.models import Account, CoaRequest, NetworkSession, Role
 from identity.domain.dynamic import LIFTED_BY_ENABLING, Cause, Change, Kind, State
 from identity.office import Office
@@ -289,9 +289,9 @@ def _has_role(role_ids: Collection[int]) -> ColumnElement[bool]:
     return NetworkSession.account_id.in_(select(Account.id).where(Account.role_id.in_(role_ids)))
 
 
-def any_unentitled(connection: Connection, now: datetime) -> bool:
+def any_unentitled(database: Database, now: datetime) -> bool:
     """Whether `end_unentitled` would find something; takes no write lock."""
-    return connection.scalar(_ANY_UNENTITLED, _moments(now)) is not None
+    return bool(database.ask(_ANY_UNENTITLED, _moments(now)))
 
 
 def not_asked_lately(now: datetime) -> ColumnElement[bool]:

@@ -53,8 +53,7 @@ class Enforcement:
         """
         now = self._office.clock()
         asked = {}
-        with self._office.database.look() as connection:
-            revision = connection.scalar(_REVISION)
+        ((revision,),) = self._office.database.ask(_REVISION, {})
         if revision != self._revision or self._look_at is None or now >= self._look_at:
             if revision != self._revision:
                 self._read_roles()
@@ -83,9 +82,8 @@ class Enforcement:
         self._roles = found
 
     def _end_unentitled(self, now: datetime) -> int:
-        with self._office.database.look() as connection:
-            if not dynamic.any_unentitled(connection, now):
-                return 0
+        if not dynamic.any_unentitled(self._office.database, now):
+            return 0
         with self._office.database.write() as session:
             return dynamic.end_unentitled(session, now)
 

@@ -27,7 +27,6 @@ from identity.domain.dynamic import Cause
 from identity.domain.sessions import INTERIM_SECONDS, CloseCause
 from identity.office import Office
 from identity.services import (
-    api_tokens,
     audit,
     central,
     codes,
@@ -41,6 +40,7 @@ from identity.services import (
     page_counts,
     provisional,
     registrations,
+    token_endings,
     voucher_guard,
 )
 from identity.services.usage import drop_usage
@@ -152,7 +152,7 @@ def expire_accounts(session: Session, now: datetime) -> int:
             registrations.follow_account(session, account)
             audit.record(session, now, ACTOR, "account:expired", account.username)
     numbers = [account.id for account in accounts]
-    api_tokens.end_of(session, now, numbers, ACTOR, "expired")
+    token_endings.end_of(session, now, numbers, ACTOR, "expired")
     dynamic.disconnect_accounts(session, now, numbers, Cause.EXPIRED, ACTOR)
     return len(accounts)
 

@@ -19,7 +19,7 @@ from db.models import Account, VerifiedContact
 from identity.domain.contacts import Channel
 from identity.domain.registering import CODE_LIFETIME
 from identity.office import Office
-from identity.services import messages
+from identity.services import messages, officers
 from identity.services.codes import Compose, Text
 from identity.services.messages import Bounds
 
@@ -198,7 +198,8 @@ def _warn(
 ) -> None:
     """Write to every contact: who has taken over one of them does not keep the warning away.
 
-    Nor do messages that somebody has caused just before: warnings have a bound of their own.
+    Nor do messages that somebody has caused just before: warnings have bounds of their own. An
+    officer's is not kept away by those of a whole school either; officers are few.
     """
     usual = {Channel.SMS: messages.sms_bounds(office), Channel.MAIL: messages.mail_bounds(office)}
     for to in contacts:
@@ -207,6 +208,8 @@ def _warn(
             bounds = replace(
                 usual[Channel(to.channel)], cool_down=timedelta(0), per_recipient=_NO_BOUND
             )
+            if officers.levels_of(session, to.account_id):
+                bounds = replace(bounds, per_day=_NO_BOUND)
             _queue_if_possible(session, office, to, letter, short, about, bounds=bounds)
 
 

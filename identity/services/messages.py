@@ -56,7 +56,7 @@ def mail_bounds(office: Office) -> Bounds:
 
 
 def sms_bounds(office: Office) -> Bounds:
-    """Of short messages, whoever causes them."""
+    """Of short messages: those that visitors cause, and as many others."""
     chosen = office.config.sms
     return Bounds(
         cool_down=timedelta(seconds=chosen.cool_down_seconds),
@@ -158,12 +158,12 @@ def refuse_too_many(
             )
 
     refuse(bounds.per_recipient, "this mailbox or number", same)
-    # What officers cause is not counted against visitors.
+    # What no visitor has caused is counted apart: neither side uses up the other's day.
     if asked_from:
         refuse(bounds.per_address, "this address", Message.asked_from == asked_from)
-    if asked_from or channel == "sms":
-        by_visitors = () if channel == "sms" else (Message.asked_from.is_not(None),)
-        refuse(bounds.per_day, "the site", *by_visitors)
+        refuse(bounds.per_day, "the site", Message.asked_from.is_not(None))
+    elif channel == "sms":
+        refuse(bounds.per_day, "the site", Message.asked_from.is_(None))
 
 
 def count_about(session: Session, office: Office, recipient: str, about: str) -> int:

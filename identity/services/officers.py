@@ -11,7 +11,7 @@ from common.errors import NotFound, Refused, UsageError
 from db.models import Account, OfficerLevel
 from identity.domain.levels import Level, in_order
 from identity.office import Office
-from identity.services import audit
+from identity.services import audit, token_endings
 
 
 def read_level(text: str) -> Level:
@@ -55,6 +55,8 @@ def give(session: Session, office: Office, account: Account, level: Level, actor
         )
     if level in levels_of(session, account.id):
         return
+    # A token that names it is from before it was taken away, and does not wake.
+    token_endings.take_level(session, office.clock(), account, level, actor)
     session.add(
         OfficerLevel(
             account_id=account.id, level=level, granted_by=actor, granted_at=office.clock()
@@ -78,7 +80,9 @@ def grant(session: Session, office: Office, name: str, level: Level, actor: str)
 
 
 def revoke(session: Session, office: Office, name: str, level: Level, actor: str) -> None:
-    """Take a level from an account; it is out of those pages at its next request.
+    """Take a level from an account, and from its tokens for good.
+
+    It is out of those pages at its next request.
 
     Raises:
         NotFound: there is no such account.
@@ -94,6 +98,7 @@ def revoke(session: Session, office: Office, name: str, level: Level, actor: str
             " yuenyan officer grant NAME admin"
         )
     session.delete(found)
+    token_endings.take_level(session, office.clock(), account, level, actor)
     audit.record(
         session, office.clock(), actor, "officer:revoked", account.username, level=level.value
     )

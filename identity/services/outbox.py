@@ -10,12 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from common.errors import BackendUnavailable
 from common.logging import get_logger
+from db.engine import Database
 from db.models import CoaRequest, GrantedSession, NasClient, NetworkSession, WebGrant
 from identity.domain.dynamic import POLLING, Change, Kind, State
 from identity.domain.sessions import CloseCause
@@ -133,17 +143,29 @@ def _subject(
 
 
 def is_due(
-    database: Session | Connection,
+    session: Session,
     now: datetime,
     present: Collection[int] | None = None,
     *,
     called: bool = False,
 ) -> bool:
     """Whether any request waits to be sent; `present` and `called` as for `claim`."""
+    return session.scalar(*_any_due(now, present, called)) is not None
+
+
+def ask_due(database: Database, now: datetime, present: Collection[int] | None) -> bool:
+    """The same, for who asks every second: without a session."""
+    return bool(database.ask(*_any_due(now, present, False)))
+
+
+def _any_due(
+    now: datetime, present: Collection[int] | None, called: bool
+) -> tuple[Select[int], dict[str, datetime]]:
+    """The question, and its values."""
     if present is None and not called:
-        return database.scalar(_ANY_DUE, {"now": now, "late": now - ABSENT}) is not None
+        return _ANY_DUE, {"now": now, "late": now - ABSENT}
     due = _is_due(now, now - ABSENT, present, called)
-    return database.scalar(select(CoaRequest.id).where(*due).limit(1)) is not None
+    return select(CoaRequest.id).where(*due).limit(1), {}
 
 
 def _is_due(

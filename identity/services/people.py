@@ -17,7 +17,15 @@ from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
 from identity.office import Office
-from identity.services import api_tokens, audit, dynamic, letters, officers, recoverable, roles
+from identity.services import (
+    audit,
+    dynamic,
+    letters,
+    officers,
+    recoverable,
+    roles,
+    token_endings,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +155,7 @@ def set_state(session: Session, office: Office, username: str, state: str, actor
         audit.record(session, now, actor, f"account:{state}", account.username)
         dynamic.follow_account(session, now, account, actor)
         if state != "active":
-            api_tokens.end_all(session, office, account, actor, "suspended")
+            token_endings.end_all(session, office, account, actor, "suspended")
     elif outweighed is not None:
         audit.record(
             session, now, actor, f"account:{state}", account.username, instead_of=outweighed
@@ -248,7 +256,7 @@ def set_password(
     credential.must_change = must_change
     audit.record(session, now, actor, "account:password_changed", account.username)
     # Whoever knew the old one may have made tokens with it.
-    api_tokens.end_all(session, office, account, actor, "password")
+    token_endings.end_all(session, office, account, actor, "password")
     recoverable.password_changed(session, office, account, credential, password, actor)
     letters.tell_password_changed(session, office, account)
 

@@ -21,7 +21,6 @@ from identity.services import api_tokens, audit
 from identity.services.reach import Reach
 
 WAITING, APPROVED, REFUSED = "waiting", "approved", "refused"
-CONSOLE = "command-line"
 MAX_NOTE = 500
 MADE_WITHIN = timedelta(days=30)
 """So long an officer does not decide for whoever made the account or set its password."""
@@ -175,7 +174,7 @@ def _may_be_one(session: Session, office: Office, officer: Account, asker: str) 
     Levels say who gave them as long as they last; what made the account and its password is
     looked for where the audit trail of the last days is kept.
     """
-    if asker == CONSOLE:
+    if asker == audit.CONSOLE:
         return False
     given = select(OfficerLevel.level).where(
         OfficerLevel.account_id == officer.id, OfficerLevel.granted_by == asker

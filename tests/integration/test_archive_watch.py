@@ -83,7 +83,7 @@ def test_the_watch_shows_seals_tests_daily_and_records_it(
     assert troubles(config, at_ms) == set()
     text = site.yuenyan("doctor").stdout
     assert "tamperings caught" in text
-    assert f"witness {tmp_path}/usb: shown 1 seals" in text
+    assert f"witness {tmp_path}/usb: shown 1 seal," in text
 
 
 def test_a_manifest_and_seals_cut_back_alarm_within_the_day(

@@ -87,6 +87,11 @@ def test_a_controller_with_central_web_authentication_is_told_what_is_still_lack
     assert listed["settings"]["ssids"] == "Library,School"
     site.yuenyan("nas", "portal", "hall", "--set", "redirect_acl=")
     assert "redirect_acl not set" in site.yuenyan("nas", "snippet", "hall").stderr
+    comma = ("--set", 'ssids="Hall, upper",School')
+    assert site.yuenyan("nas", "portal", "hall", *comma).exit_code == 0
+    assert 'ssids=…`: "Hall, upper",School.' in site.yuenyan("nas", "snippet", "hall").stdout
+    open_quote = site.yuenyan("nas", "portal", "hall", "--set", 'ssids="Hall, upper')
+    assert open_quote.exit_code == 2 and "double quotes" in open_quote.stderr
     long = site.yuenyan("nas", "portal", "hall", "--set", f"ssids={'n' * 33}")
     assert long.exit_code == 2 and "32 octets" in long.stderr
 

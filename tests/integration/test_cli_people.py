@@ -150,7 +150,7 @@ def test_a_roster_is_tried_imported_and_updated(site_on: Site, tmp_path: Path) -
     assert (done.exit_code, done.stdout) == (1, "added 1, updated 0, bad 1\n")
     assert "row 3: u2: there is no role 'nobody'" in done.stderr
     assert "column 'ศาสนา' is not kept (2 filled cells dropped)" in done.stderr
-    assert "1 passwords have fewer than 8 characters" in done.stderr
+    assert "1 password has fewer than 8 characters" in done.stderr
     assert "พุทธ" not in done.stdout + done.stderr
     assert _show(site_on, "u1")["proofing"]["method"] == "roster"
 

@@ -24,19 +24,10 @@ from identity.office import Office
 from identity.services import message_queue, messages
 from tests.conftest import Site, free_port, wait_until
 from tests.mail_server import mail_server
+from tests.moved_clock import Clock
 from yuenyan.processes.postman import Postman
 
 BODY = "รหัสของท่านคือ 123456\nYour code is 123456\n"
-
-
-class Clock:
-    """A clock that a test moves on."""
-
-    def __init__(self, office: Office) -> None:
-        self.now = office.clock()
-
-    def __call__(self) -> Any:
-        return self.now
 
 
 def with_section(office: Office, text: str) -> Office:
@@ -45,7 +36,7 @@ def with_section(office: Office, text: str) -> Office:
     path = office.config.source.with_name("more.toml")
     path.write_text(office.config.source.read_text() + text, encoding="utf-8")
     made: Config = configuration.load(path)
-    return replace(office, config=made, clock=Clock(office))
+    return replace(office, config=made, clock=Clock(office.clock()))
 
 
 def with_mail(office: Office, port: int) -> Office:

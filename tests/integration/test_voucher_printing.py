@@ -115,7 +115,7 @@ def test_a_sheet_is_exported_shown_extended_and_revoked_by_code(
     nothing = site.yuenyan("voucher", "extend", "1")
     assert nothing.exit_code == 2 and "say by what to extend" in nothing.stderr
     assert site.yuenyan("voucher", "release", first, "3c:22:fb:01:02:03").stdout == "released\n"
-    assert site.yuenyan("voucher", "revoke", "--code", first).stdout == "revoked 1 codes\n"
+    assert site.yuenyan("voucher", "revoke", "--code", first).stdout == "revoked 1 code\n"
     shown = json.loads(site.yuenyan("voucher", "show", "1", "--json").stdout)
     assert (shown["receiver"], shown["quota_mb"]) == ("ครูสมศรี", 100)
     assert [one["state"] for one in shown["vouchers"]] == ["revoked", "unused", "unused"]

@@ -337,7 +337,7 @@ def test_seals_that_were_stamped_late_are_counted_and_never_stamped_early(
     monkeypatch.undo()
     exit_code, told = verify(site)
     assert (exit_code, told["stamped_late"]) == (0, 1)
-    assert "1 seals were time-stamped more than 25 hours" in (
+    assert "1 seal was time-stamped more than 25 hours" in (
         site.yuenyan("archive", "verify").stdout
     )
 

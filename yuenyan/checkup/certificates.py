@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import utc_now
 from common.config import Config
+from common.counting import counted
 from common.errors import NetAccessError
 from db.engine import Database
 from identity.pki.devices import find_objections
@@ -66,7 +67,7 @@ def _ending(config: Config, ending: Ending) -> Finding:
     if urgency is Urgency.ENDED:
         text = f"{ending.title} หมดอายุแล้วเมื่อ {day} / ended on {day}"
     else:
-        text = f"{ending.title} จะหมดอายุใน {days} วัน ({day}) / ends in {days} days"
+        text = f"{ending.title} จะหมดอายุใน {days} วัน ({day}) / ends in {counted(days, 'day')}"
     return Finding(_LEVELS[urgency], check, text, todo)
 
 
@@ -115,7 +116,8 @@ def _check_nas(config: Config) -> Iterator[Finding]:
         days = max(0, (row.not_after - now).days)
         yield warn(
             f"certificate of {row.name}",
-            f"ใบรับรอง RadSec จะหมดอายุใน {days} วัน / its RadSec certificate ends in {days} days",
+            f"ใบรับรอง RadSec จะหมดอายุใน {days} วัน / its RadSec certificate ends in"
+            f" {counted(days, 'day')}",
             "ออกใบใหม่แล้วนำไปติดตั้ง / issue a new one and install it there: "
             f"yuenyan cert nas {row.name}",
         )

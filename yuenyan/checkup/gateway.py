@@ -12,6 +12,7 @@ from captive_portal.gateway.store import Store
 from captive_portal.gateway.times import Times
 from captive_portal.gateway.verbs import Usage
 from common.config import Config
+from common.counting import counted
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -79,7 +80,7 @@ def _check_helper(config: Config) -> Finding:
     except NetAccessError as problem:
         todo = "start yuenyan gateway-helper; ask as root or as the user of its socket"
         return error("gateway helper", str(problem), todo)
-    return ok("gateway helper", f"answers; {admitted} devices admitted")
+    return ok("gateway helper", f"answers; {counted(admitted, 'device')} admitted")
 
 
 def _check_records(config: Config) -> Iterator[Finding]:
@@ -100,7 +101,8 @@ def _check_records(config: Config) -> Iterator[Finding]:
         yield ok("gateway accounting", "everything has been told")
         return
     seconds = Times().since(oldest.boot, oldest.up_seconds, oldest.at_seconds)
-    what = f"{waiting} records wait to be told, the oldest for {int(max(0, seconds))} s"
+    wait = counted(waiting, "record waits", "records wait")
+    what = f"{wait} to be told, the oldest for {int(max(0, seconds))} s"
     if seconds >= PATIENCE.total_seconds():
         yield warn(
             "gateway accounting",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from common.clock import unix_nanoseconds
 from common.config import Config
+from common.counting import counted
 from common.errors import NetAccessError
 from traffic.archive.seals import read_seals
 from traffic.archive.selftest import last_result
@@ -57,7 +58,8 @@ def check_integrity(config: Config) -> Iterator[Finding]:
     if aside:
         yield warn(
             "set aside",
-            f"{len(aside)} segments that no line of the manifest names; the first: {aside[0]}",
+            f"{counted(len(aside), 'segment')} that no line of the manifest names; the first:"
+            f" {aside[0]}",
             "run: yuenyan archive verify; when it finds nothing missing, their rows are kept "
             "elsewhere and the files may be deleted",
         )
@@ -67,28 +69,34 @@ def check_integrity(config: Config) -> Iterator[Finding]:
         check = f"witness {witness.address.shown}"
         if check not in wrong:
             at = time_text(witness.state.delivered_at_ms or None, zone)
-            yield ok(check, f"shown {witness.state.delivered} seals, last at {at or 'never'}")
+            yield ok(
+                check, f"shown {counted(witness.state.delivered, 'seal')}, last at {at or 'never'}"
+            )
     last = last_result(archive)
     if last is not None and "self-test" not in wrong:
-        yield ok("self-test", f"{last.ways} tamperings caught at {time_text(last.at_ms, zone)}")
+        yield ok(
+            "self-test",
+            f"{counted(last.ways, 'tampering')} caught at {time_text(last.at_ms, zone)}",
+        )
 
 
 def describe(alarm: Alarm) -> str:
     """The alarm in an operator's words."""
     match alarm.trouble:
         case Trouble.SEALING_STOPPED:
-            return f"nothing was sealed for {alarm.hours} hours"
+            return f"nothing was sealed for {counted(alarm.hours, 'hour')}"
         case Trouble.CLOCK_BACK:
-            return f"the clock is {alarm.hours} hours behind the last seal; nothing is sealed"
+            hours = counted(alarm.hours, "hour")
+            return f"the clock is {hours} behind the last seal; nothing is sealed"
         case Trouble.WITNESS_DISAGREES:
             return f"it saw other seals than the archive has: {alarm.detail}"
         case Trouble.WITNESS_AWAY:
-            return f"not reached for {alarm.hours} hours: {alarm.detail}"
+            return f"not reached for {counted(alarm.hours, 'hour')}: {alarm.detail}"
         case Trouble.SELF_TEST_MISSED:
             return f"these tamperings are not noticed any more: {alarm.detail}"
         case Trouble.SELF_TEST_FAILED:
             return alarm.detail
         case Trouble.SELF_TEST_LATE:
-            return f"not made for {alarm.hours} hours"
+            return f"not made for {counted(alarm.hours, 'hour')}"
         case Trouble.NO_WITNESS:
             return "none: whoever has this machine and its key can write the archive anew"

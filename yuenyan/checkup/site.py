@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from common.clock import unix_milliseconds, utc_now
 from common.config import Config
 from common.config_section import ANY
+from common.counting import counted
 from common.errors import NetAccessError
 from common.net import parse_listen
 from common.secret import read_secret_file
@@ -95,8 +96,8 @@ def check_streams(config: Config) -> Iterator[Finding]:
             if line.startswith(name) and (count := int(line.removeprefix(name))):
                 yield warn(
                     "collector connections",
-                    f"{count} connections were turned away since the collector was started,"
-                    " because there was no place for them",
+                    f"{counted(count, 'connection was', 'connections were')} turned away for want"
+                    " of a place since the collector was started",
                     "raise [collector] ipfix_connections or syslog_connections, or let nobody"
                     " but your equipment through to the ports",
                 )
@@ -234,4 +235,4 @@ def check_archive(config: Config) -> Iterator[Finding]:
     except (NetAccessError, OSError) as problem:
         yield error("archive", str(problem), "run: yuenyan archive verify")
     else:
-        yield ok("archive", f"{entries} entries in the manifest")
+        yield ok("archive", f"{counted(entries, 'entry', 'entries')} in the manifest")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from common.clock import unix_milliseconds
 from common.config import Config
+from common.counting import counted
 from common.errors import NetAccessError
 from traffic.archive.elsewhere import read_place
 from traffic.archive.status import time_text
@@ -45,8 +46,12 @@ def check_store(config: Config) -> Iterator[Finding]:
         first = state.wrong[min(state.wrong)]
         yield error(
             "store",
-            f"{len(state.wrong)} segments are not in the store as they should be; the first: "
-            f"{first}",
+            counted(
+                len(state.wrong),
+                "segment is not in the store as it should be",
+                "segments are not in the store as they should be",
+            )
+            + f"; the first: {first}",
             "bring the true file back from a back-up, or take the altered object away, then: "
             "yuenyan archive store push --all",
         )
@@ -60,15 +65,19 @@ def check_store(config: Config) -> Iterator[Finding]:
         )
     late = state.at_ms > 0 and now_ms - state.at_ms > LATE_MS
     complete = time_text(state.at_ms or None, config.site.timezone) or "never"
+    behind = (
+        f"{counted(waiting, 'entry is', 'entries are')} not copied, complete last at {complete}"
+    )
     if state.error:
-        told = f"{waiting} entries are not copied, complete last at {complete}: {state.error}"
+        told = f"{behind}: {state.error}"
         yield error("store", told, _LOOK) if late else warn("store", told, _LOOK)
     elif waiting and (late or not state.at_ms):
-        told = f"{waiting} entries are not copied, complete last at {complete}"
         todo = "see that the housekeeper runs, or: yuenyan archive store push"
-        yield error("store", told, todo) if late else warn("store", told, todo)
+        yield error("store", behind, todo) if late else warn("store", behind, todo)
     else:
-        yield ok("store", f"{state.seq} entries copied, complete last at {complete}")
+        yield ok(
+            "store", f"{counted(state.seq, 'entry', 'entries')} copied, complete last at {complete}"
+        )
 
 
 def _check_endpoint(endpoint: str) -> Iterator[Finding]:

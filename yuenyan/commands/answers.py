@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from common.counting import counted
 from yuenyan.commands.options import NUMBER
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -91,7 +92,7 @@ def print_person(answer: Mapping[str, Any]) -> None:
     """What a person had, as tables."""
     from yuenyan.commands.tables import print_table
 
-    click.echo(f"[{answer['confidentiality']}] {len(answer['sessions'])} sessions")
+    click.echo(f"[{answer['confidentiality']}] {counted(len(answer['sessions']), 'session')}")
     print_table(
         ("from", "to", "mac", "addresses", "nas", "session"),
         [

@@ -11,6 +11,7 @@ import click
 
 from common.clock import unix_milliseconds, unix_nanoseconds, utc_now
 from common.config import Config
+from common.counting import counted
 from common.errors import ArchiveError, Refused
 from identity.services import audit
 from traffic.archive.proving import prove
@@ -28,7 +29,7 @@ from yuenyan.commands.decoding import decode_raw
 from yuenyan.commands.keeping import move, purge
 from yuenyan.commands.rows import rows
 from yuenyan.commands.store import store_command
-from yuenyan.commands.tables import counted, print_fields, print_json, print_table
+from yuenyan.commands.tables import print_fields, print_json, print_table
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -102,10 +103,17 @@ def verify(
         print_json({**tree, "database_rows": rows.rows, "rows_restated": rows.restated})
     else:
         _print_verified(config, verified, elsewhere)
-        click.echo(f"{rows.rows} rows of the database are as they were sealed.")
+        click.echo(
+            counted(
+                rows.rows,
+                "row of the database is as it was sealed.",
+                "rows of the database are as they were sealed.",
+            )
+        )
         if rows.restated:
             click.echo(
-                f"{rows.restated} times it was declared that rows differ from what was noted; "
+                f"{counted(rows.restated, 'time')} it was declared that rows differ from what was "
+                "noted; "
                 "see archive:rows_restated in the audit trail."
             )
 
@@ -246,7 +254,9 @@ def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) ->
     if verified.purged:
         click.echo(f"Purged when their time was over: {counted(verified.purged, 'segment')}.")
     if verified.unsealed:
-        click.echo(f"{verified.unsealed} entries are newer than the last seal.")
+        click.echo(
+            f"{counted(verified.unsealed, 'entry is', 'entries are')} newer than the last seal."
+        )
     for silence in verified.silences:
         click.echo(
             f"Nothing was sealed from {time_text(silence.from_ms, zone)} "
@@ -258,11 +268,16 @@ def _print_verified(config: Config, verified: Verified, elsewhere: list[str]) ->
             f"({time_text(declared.at_ms, zone)}): {declared.reason}"
         )
     for name, number in verified.witnessed.items():
-        click.echo(f"All {number} seals of the witness {name} are in it.")
+        click.echo(f"Every seal of the witness {name} is in it: {number}.")
     if verified.stamped_late:
         click.echo(
-            f"{verified.stamped_late} seals were time-stamped more than 25 hours after they say "
-            "they were made: the authority was away, or they were made anew."
+            counted(
+                verified.stamped_late,
+                "seal was time-stamped more than 25 hours after it says it was made: the authority"
+                " was away, or it was made anew.",
+                "seals were time-stamped more than 25 hours after they say they were made: the"
+                " authority was away, or they were made anew.",
+            )
         )
     for address in elsewhere:
         click.echo(f"Not asked: {address}; get its copy and name it with --witness.")

@@ -9,6 +9,7 @@ import click
 from sqlalchemy.orm import Session
 
 from captive_portal.slips.passwords import password_slips_html, password_slips_pdf
+from common.counting import counted
 from common.errors import UsageError
 from db.models import Account
 from identity.services import class_passwords, importing
@@ -93,7 +94,7 @@ def user_slips(
     except BaseException:
         out.unlink(missing_ok=True)
         raise
-    click.echo(f"{out}: {len(planned.slips)} slips; print it, then delete the file")
+    click.echo(f"{out}: {counted(len(planned.slips), 'slip')}; print it, then delete the file")
 
 
 def _names(context: Context, roster: BinaryIO) -> dict[str, int]:

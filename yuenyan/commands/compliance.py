@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from common.config import Config
+from common.counting import counted
 from identity.domain.suppression import K, tell, total
 from identity.services import statistics
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table
@@ -143,4 +144,7 @@ def show_statistics(context: Context, month: str, as_json: bool) -> None:
             for one in told
         ],
     )
-    click.echo(f"{total(told)} people in the groups told; all numbers in steps of {K}")
+    click.echo(
+        f"{counted(total(told), 'person', 'people')} in the groups told; all numbers in steps of"
+        f" {K}"
+    )

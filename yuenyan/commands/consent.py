@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from common.counting import counted
 from common.errors import Refused
 from identity.domain.guardians import How, Relation
 from identity.services import guardians
@@ -80,7 +81,7 @@ def import_file(context: Context, file: Path, as_json: bool) -> None:
         for one in found.bad:
             click.echo(f"row {one.row}: {one.reason}", err=True)
     if found.bad:
-        raise Refused(f"{len(found.bad)} rows were not recorded")
+        raise Refused(counted(len(found.bad), "row was not recorded", "rows were not recorded"))
 
 
 @consent_command.command("withdraw")

@@ -13,35 +13,64 @@ _NOBODY = 2**32 - 1
 """loginuid of a process that no login has started."""
 
 
+_LOGIN = "/proc/self/loginuid"
+
+
 class Operator:
-    """Who is at the console: the account the command runs as, and the one that logged in."""
+    """Who is at the console: the account the command runs as, and the one that logged in.
 
-    __slots__ = ("logged_in", "runs_as")
+    `sudo_user` is who sudo says has called it, where the kernel knows of no person.
+    """
 
-    def __init__(self, runs_as: str, logged_in: str | None) -> None:
+    __slots__ = ("logged_in", "runs_as", "sudo_user")
+
+    def __init__(self, runs_as: str, logged_in: str | None, sudo_user: str | None = None) -> None:
         self.runs_as = runs_as
         self.logged_in = logged_in
+        self.sudo_user = sudo_user
 
     @property
     def name(self) -> str:
         """The person, as far as the system knows: root is nobody in particular."""
-        return self.logged_in or self.runs_as
+        return self.sudo_user or self.logged_in or self.runs_as
 
     @property
     def noted(self) -> dict[str, str | int | bool | None]:
         """For the record."""
-        return {"os_user": self.runs_as, "login_user": self.logged_in}
+        noted: dict[str, str | int | bool | None] = {
+            "os_user": self.runs_as,
+            "login_user": self.logged_in,
+        }
+        if self.sudo_user:
+            noted["sudo_user"] = self.sudo_user
+        return noted
 
 
 def operator() -> Operator:
-    """Asked of the kernel; variables such as SUDO_USER can say anything."""
-    runs_as = _name(os.getuid())
+    """Asked of the kernel, which says who logged in whatever became of them since.
+
+    SUDO_USER can say anything, so it is a word beside what the kernel says, and counts only where
+    that is nobody but root: in a container, or where no login sets the number.
+    """
+    number = os.getuid()
+    runs_as = _name(number)
     try:
-        with open("/proc/self/loginuid", encoding="ascii") as stream:  # noqa: PTH123
-            number = int(stream.read())
+        with open(_LOGIN, encoding="ascii") as stream:  # noqa: PTH123
+            login = int(stream.read())
     except (OSError, ValueError):
-        number = _NOBODY
-    return Operator(runs_as, None if number == _NOBODY else _name(number))
+        login = _NOBODY
+    sudo_user = _sudo_user() if number == 0 and login in (0, _NOBODY) else None
+    return Operator(runs_as, None if login == _NOBODY else _name(login), sudo_user)
+
+
+def _sudo_user() -> str | None:
+    """Who has called sudo, if it is somebody of this machine and not root."""
+    said = os.environ.get("SUDO_USER", "")
+    try:
+        found = pwd.getpwnam(said)
+    except (KeyError, ValueError):
+        return None
+    return found.pw_name if found.pw_uid else None
 
 
 def _name(number: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from common.clock import utc_now
+from common.counting import counted
 from identity.services import audit
 from traffic.collectors.again import Redecoder, newest_state
 from traffic.collectors.paths import collector_paths
@@ -62,13 +63,14 @@ def decode_raw(
         print_json(tree)
         return
     click.echo(
-        f"{found.datagrams} datagrams were kept for want of a template: {found.decoded} can be read"
-        f" now, of {found.unknown} the template is still unknown, of {found.restarted} the exporter"
-        " was started anew since, or its connection is over"
+        f"{counted(found.datagrams, 'datagram was', 'datagrams were')} kept for want of a template:"
+        f" {found.decoded} can be read now, of {found.unknown} the template is still unknown, of"
+        f" {found.restarted} the exporter was started anew since, or its connection is over"
     )
     verb = "would be stored" if dry_run else "stored"
     click.echo(
-        f"{verb}: {found.flows} flows and {found.blocks} blocks of ports; there already:"
+        f"{verb}: {counted(found.flows, 'flow')} and"
+        f" {counted(found.blocks, 'block of ports', 'blocks of ports')}; there already:"
         f" {found.known}"
     )
     for path in found.segments:

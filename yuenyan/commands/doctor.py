@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from common.config import Config
+from common.counting import counted
 from yuenyan.checkup import (
     answers,
     certificates,
@@ -98,6 +99,8 @@ def doctor_command(context: Context, as_json: bool) -> None:
             click.echo(f"{_MARKS[finding.level]} {finding.check}: {finding.what}")
             if finding.todo:
                 click.echo(f"      → {finding.todo}")
-        click.echo(f"{counts[Level.ERROR]} errors, {counts[Level.WARN]} warnings")
+        click.echo(
+            f"{counted(counts[Level.ERROR], 'error')}, {counted(counts[Level.WARN], 'warning')}"
+        )
     if counts[Level.ERROR]:
         raise click.exceptions.Exit(1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from common.counting import counted
 from common.errors import UsageError
 from common.net import parse_address
 from traffic.lookup.flows import DEFAULT_LIMIT, FlowQuestion, find_flows, period_of_session
@@ -124,7 +125,7 @@ def flows_command(
                 for one in flows
             ],
         )
-        click.echo(f"{len(flows)} flows")
+        click.echo(counted(len(flows), "flow"))
         print_gaps(answer["gaps"])
     for warning in answer["warnings"]:
         click.echo(f"yuenyan: {warning}", err=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from common.counting import counted
 from identity.domain.registers import Register
 from identity.services import registers
 from identity.services.affected import find_affected
@@ -44,7 +45,7 @@ def affected(context: Context, number: str, as_json: bool, as_csv: bool) -> None
         writer.writerows(rows)
     else:
         print_table([name.replace("_", " ") for name in _HEADINGS], rows)
-        click.echo(f"{len(rows)} accounts")
+        click.echo(counted(len(rows), "account"))
 
 
 @incident_command.command("draft")

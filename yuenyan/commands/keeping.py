@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from common.counting import counted
 from traffic.archive.status import time_text
 from traffic.keeping.keeper import Keeper, Purged
 from yuenyan.checkup.machine import is_clock_kept
-from yuenyan.commands.tables import counted, print_fields, print_json
+from yuenyan.commands.tables import print_fields, print_json
 from yuenyan.context import Context
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -35,7 +36,9 @@ def move(context: Context, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return
-    click.echo(f"{moved.rows} rows left the database, {moved.stored} are new in the archive.")
+    click.echo(
+        f"{counted(moved.rows, 'row')} left the database, {moved.stored} new in the archive."
+    )
     for table in moved.waiting:
         click.echo(f"{table} is being moved into the archive of another node.")
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 from sqlalchemy import select
 
+from common.counting import counted
 from common.errors import Refused, UsageError
 from common.net import find_mac, format_mac
 from db.models import Account
@@ -134,12 +135,13 @@ def user_import(
     minimum = context.config.passwords.minimum_length
     short = sum(0 < len(entry.password) < minimum for entry in roster.entries)
     if short:
-        _warn(f"{short} passwords have fewer than {minimum} characters")
+        _warn(f"{counted(short, 'password has', 'passwords have')} fewer than {minimum} characters")
     unset = sum(not entry.exists for entry in roster.entries) if not roster.has_passwords else 0
     if unset:
-        _warn(f"no column 'password': {unset} new accounts wait for the roster's registration")
+        wait = counted(unset, "new account waits", "new accounts wait")
+        _warn(f"no column 'password': {wait} for the roster's registration")
     for column, cells in roster.dropped.items():
-        _warn(f"column {column!r} is not kept ({cells} filled cells dropped)")
+        _warn(f"column {column!r} is not kept ({counted(cells, 'filled cell')} dropped)")
     if dry_run:
         report = importing.Report(added=0, updated=0, bad=roster.bad)
     else:

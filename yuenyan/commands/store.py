@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from common.clock import unix_milliseconds, utc_now
+from common.counting import counted
 from common.thai_time import read_bound
 from traffic.archive.elsewhere import recall
 from traffic.archive.manifest import Manifest
@@ -65,12 +66,11 @@ def push(context: Context, free: bool, again: bool, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return
-    click.echo(f"{told['stored']} segments were copied.")
+    click.echo(counted(told["stored"], "segment was copied.", "segments were copied."))
     if free:
-        click.echo(
-            f"{told['freed']} segments have left this disk; {told['swept']} that were purged "
-            "have left the store."
-        )
+        freed = counted(told["freed"], "segment has left", "segments have left")
+        swept = counted(told["swept"], "that was purged has", "that were purged have")
+        click.echo(f"{freed} this disk; {swept} left the store.")
 
 
 @store_command.command("check")
@@ -87,15 +87,16 @@ def check(context: Context, contents: bool, as_json: bool) -> None:
         print_json({"ok": True, **asdict(found)})
         return
     click.echo(
-        f"The store is whole: {found.segments} segments, {found.octets} octets, of which "
-        f"{found.only_there} segments are there alone."
+        f"The store is whole: {counted(found.segments, 'segment')}, "
+        f"{counted(found.octets, 'octet')}, of which "
+        f"{counted(found.only_there, 'segment is', 'segments are')} there alone."
     )
     if found.waiting:
-        click.echo(f"{found.waiting} segments are still to be copied.")
+        click.echo(f"{counted(found.waiting, 'segment is', 'segments are')} still to be copied.")
     if found.left_over:
         click.echo(
-            f"{found.left_over} objects were purged and are still there; run: "
-            "yuenyan archive store push --free"
+            counted(found.left_over, "object was purged and is", "objects were purged and are")
+            + " still there; run: yuenyan archive store push --free"
         )
 
 
@@ -141,4 +142,4 @@ def fetch(context: Context, from_text: str | None, to_text: str | None, as_json:
         return
     if lists:
         click.echo("Manifest and seals were brought back.")
-    click.echo(f"{fetched} segments were brought back.")
+    click.echo(counted(fetched, "segment was brought back.", "segments were brought back."))

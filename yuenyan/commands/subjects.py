@@ -9,6 +9,7 @@ import click
 
 from captive_portal.web.dates import format_date
 from common.clock import to_rfc3339
+from common.counting import counted
 from common.errors import UsageError
 from db.models import Account
 from identity.domain.registers import Register
@@ -68,7 +69,8 @@ def export(context: Context, name: str, out: Path, number: str | None) -> None:
     )
     octets = subject_files.as_json(tree) if out.suffix == ".json" else subject_files.as_zip(tree)
     write_new(out, octets)
-    click.echo(f"{sum(len(rows) for rows in held.values())} rows are written to {out}")
+    rows = sum(len(rows) for rows in held.values())
+    click.echo(f"{counted(rows, 'row is', 'rows are')} written to {out}")
 
 
 @subject_command.command("until")

@@ -50,11 +50,6 @@ def short_moment(value: datetime | None, zone: str) -> str | None:
     return None if value is None else to_rfc3339(value.replace(microsecond=0), zone)
 
 
-def counted(count: int, one: str) -> str:
-    """`1 segment`, `2 segments`: a number with its noun."""
-    return f"{count} {one}" if count == 1 else f"{count} {one}s"
-
-
 def _cell(value: object) -> str:
     if value is None or value == "":
         return "-"

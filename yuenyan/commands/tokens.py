@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from identity.domain.api_tokens import LONGEST, USUAL_DAYS
-from identity.services import api_tokens, officers, people
+from identity.services import api_tokens, officers, people, token_endings
 from identity.services.reach import EVERYWHERE
 from yuenyan.commands.console import operator
 from yuenyan.commands.options import NUMBER
@@ -17,8 +17,8 @@ from yuenyan.context import Context
 def token_command() -> None:
     """Tokens for programs that use the API (docs/api.md).
 
-    A token is never more than its owner is now. It ends with its time, when it is revoked, and
-    when its owner is suspended, expires or gets a new password.
+    A token is never more than its owner is now. It ends with its time, when it is revoked, when
+    its owner is suspended, expires or gets a new password, and with the last of its levels.
     """
 
 
@@ -88,7 +88,7 @@ def token_list(context: Context, user: str | None, as_json: bool) -> None:
                 "levels": token.levels,
                 "org": code,
                 "names": token.names,
-                "state": api_tokens.state_of(token, office.clock()).value,
+                "state": token_endings.state_of(token, office.clock()).value,
                 "created_at": when(token.created_at, zone),
                 "expires_at": when(token.expires_at, zone),
                 "last_used_at": when(token.last_used_at, zone),

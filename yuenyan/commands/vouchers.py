@@ -12,6 +12,7 @@ import click
 from sqlalchemy import select
 
 from common.clock import to_rfc3339, utc_now
+from common.counting import counted
 from common.errors import Refused, UsageError
 from common.thai_time import read_bound
 from db.models import Account, Voucher, VoucherBatch
@@ -265,7 +266,7 @@ def voucher_revoke(context: Context, batch: int | None, code: str | None) -> Non
             number = _needed(batch)
             voucher_changes.get_batch(session, number)
             changed = voucher_changes.revoke_batch(session, office, number, context.actor)
-    click.echo(f"revoked {changed} codes")
+    click.echo(f"revoked {counted(changed, 'code')}")
 
 
 @voucher_command.command("extend")
@@ -300,7 +301,7 @@ def voucher_extend(
             changed = voucher_changes.extend_batch(
                 session, office, _needed(batch), extension, context.actor
             )
-    click.echo(f"extended {changed} codes")
+    click.echo(f"extended {counted(changed, 'code')}")
 
 
 @voucher_command.command("release")
@@ -325,7 +326,7 @@ def voucher_delete_expired(context: Context, batch: int | None) -> None:
     """Delete codes that are over and stand for nobody whom retention still keeps."""
     with context.database.write() as session:
         gone = voucher_changes.delete_expired(session, context.office, context.actor, batch)
-    click.echo(f"deleted {gone} codes")
+    click.echo(f"deleted {counted(gone, 'code')}")
 
 
 @voucher_command.command("print")
@@ -367,7 +368,7 @@ def voucher_print(context: Context, batches: tuple[int, ...], out: Path, layout:
     if not count:
         raise Refused("no unused code is left on these sheets")
     write_new(out, slips_pdf(parts, LAYOUTS[layout]))
-    click.echo(f"{out}: {count} codes")
+    click.echo(f"{out}: {counted(count, 'code')}")
 
 
 @voucher_command.command("export")
@@ -403,7 +404,7 @@ def voucher_export(context: Context, batch: int, out: Path) -> None:
             )
         )
     write_new(out, text.getvalue().encode("utf-8-sig"))
-    click.echo(f"{out}: {len(rows)} codes")
+    click.echo(f"{out}: {counted(len(rows), 'code')}")
 
 
 def _needed(batch: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from captive_portal.vendors.snippets.facts import Facts, Snippet
-from identity.domain.central import ACL, CENTRAL, SSIDS, ssids_in
+from identity.domain.central import ACL, CENTRAL, SSIDS, ssids_in, ssids_text
 from identity.domain.sessions import INTERIM_SECONDS
 
 
@@ -76,7 +76,7 @@ config wlan radius_server acct add WLAN-ID 1
 
 def _central(facts: Facts) -> str:
     acl = facts.get(ACL, "REDIRECT-LIST")
-    ssids = ", ".join(sorted(ssids_in(facts.get(SSIDS, "")))) or "none yet"
+    ssids = ssids_text(ssids_in(facts.get(SSIDS, ""))) or "none yet"
     return f"""\
 ! Central web authentication, Catalyst 9800. What the list permits is redirected.
 {_servers(facts)}aaa authorization network yuenyan group yuenyan

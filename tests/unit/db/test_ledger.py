@@ -299,4 +299,4 @@ def test_a_database_that_never_answers_is_given_up_in_seconds() -> None:
 def test_what_the_url_says_about_waiting_comes_first() -> None:
     options = connection_options("postgresql+psycopg://h/d?connect_timeout=9")
     assert "connect_timeout" not in options
-    assert options["tcp_user_timeout"] == 10_000
+    assert options["tcp_user_timeout"] == 5_000

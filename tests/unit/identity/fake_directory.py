@@ -16,6 +16,7 @@ from identity.domain.directory import Ambiguous, Answer, Entry, NtProof, OtherSp
 from identity.office import Office
 from identity.services import directory_login, people
 from identity.services.snapshots import snapshot
+from tests import moved_clock
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 PASSWORD = b"mango sticky rice"
@@ -87,14 +88,11 @@ class FakeDirectory:
             raise BackendUnavailable(f"directory:{self.name}", "nobody answers")
 
 
-class Clock:
+class Clock(moved_clock.Clock):
     """A clock that the test moves."""
 
     def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
+        super().__init__(NOW)
 
     def advance(self, **more: float) -> None:
         self.now += timedelta(**more)

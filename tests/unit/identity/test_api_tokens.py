@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,13 +11,14 @@ from sqlalchemy import select
 
 from captive_portal.admin.permissions import ALLOWED, Permission
 from common.errors import NotFound, Refused, UsageError
-from db.models import ApiToken, AuditEvent, Message, VerifiedContact
+from db.models import ApiToken, AuditEvent, Message, OfficerLevel, VerifiedContact
 from identity.domain import api_tokens as domain
 from identity.domain.contacts import Channel
 from identity.domain.levels import Level
 from identity.office import Office
 from identity.services import api_tokens, housekeeping, officers, people, roles
-from identity.services.api_tokens import Bearer, Refusal, State, TokenDenied, Wanted
+from identity.services.api_tokens import Bearer, Refusal, TokenDenied, Wanted
+from identity.services.token_endings import State, state_of
 from tests.conftest import ADMIN
 
 CUSTODIAN = Wanted(name="watcher", levels=[Level.CUSTODIAN], days=30)
@@ -107,7 +109,7 @@ def test_a_token_is_over_with_its_time(office: Office) -> None:
     with office.database.read() as session:
         found = session.get_one(ApiToken, number)
         ends = found.expires_at
-        assert api_tokens.state_of(found, ends) is State.EXPIRED
+        assert state_of(found, ends) is State.EXPIRED
     assert isinstance(prove(at(office, ends - timedelta(seconds=1)), text), Bearer)
     assert refusal(at(office, ends), text) is Refusal.EXPIRED
 
@@ -171,19 +173,49 @@ def test_an_officer_is_told_of_a_token_that_somebody_else_made_in_their_name(
     assert "somchai" in str(noted[-1].detail)
 
 
-def test_a_token_loses_what_its_owner_loses(office: Office) -> None:
+def test_a_level_that_is_taken_and_given_back_does_not_wake_a_token(office: Office) -> None:
     both = Wanted(name="w", levels=[Level.CUSTODIAN, Level.COORDINATOR], days=9, names=True)
-    _number, text = make(office, both)
+    number, text = make(office, both)
+    alone_number, alone = make(office, CUSTODIAN)
     with office.database.write() as session:
         officers.revoke(session, office, ADMIN, Level.CUSTODIAN, "command-line")
+    assert refusal(office, alone) is Refusal.REVOKED
+    with office.database.write() as session:
+        officers.grant(session, office, ADMIN, Level.CUSTODIAN, "command-line")
     found = prove(office, text)
     assert isinstance(found, Bearer) and found.levels == (Level.COORDINATOR,)
+    assert refusal(office, alone) is Refusal.REVOKED
     with office.database.write() as session:
         officers.revoke(session, office, ADMIN, Level.COORDINATOR, "command-line")
+    assert refusal(office, text) is Refusal.REVOKED
+    with office.database.read() as session:
+        told = session.execute(
+            select(AuditEvent.action, AuditEvent.detail)
+            .where(AuditEvent.action.in_(("token:narrowed", "token:ended")))
+            .order_by(AuditEvent.id)
+        ).all()
+    assert [(action, json.loads(detail)) for action, detail in told] == [
+        ("token:narrowed", {"token": number, "name": "w", "level": "custodian"}),
+        ("token:ended", {"token": alone_number, "name": "watcher", "why": "level"}),
+        ("token:ended", {"token": number, "name": "w", "why": "level"}),
+    ]
+
+
+def test_a_token_that_slept_since_an_older_release_does_not_wake_either(office: Office) -> None:
+    _number, text = make(office)
+    with office.database.write() as session:
+        owner = people.get(session, ADMIN)
+        session.delete(session.get_one(OfficerLevel, (owner.id, Level.CUSTODIAN)))
     assert refusal(office, text) is Refusal.OWNER
     with office.database.write() as session:
-        people.get(session, ADMIN).expires_at = office.clock()
         officers.grant(session, office, ADMIN, Level.CUSTODIAN, "command-line")
+    assert refusal(office, text) is Refusal.REVOKED
+
+
+def test_a_token_of_an_owner_whose_time_is_over_opens_nothing(office: Office) -> None:
+    _number, text = make(office)
+    with office.database.write() as session:
+        people.get(session, ADMIN).expires_at = office.clock()
     assert refusal(office, text) is Refusal.OWNER
 
 

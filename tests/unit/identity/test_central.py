@@ -10,7 +10,15 @@ from sqlalchemy import select
 
 from db.models import Account, CoaRequest, WebGrant
 from identity.domain.access import Denied, Reason
-from identity.domain.central import LIFETIME, Caught, Proven, open_sealed, seal
+from identity.domain.central import (
+    LIFETIME,
+    Caught,
+    Proven,
+    open_sealed,
+    seal,
+    ssids_in,
+    ssids_text,
+)
 from identity.domain.dynamic import Kind, State
 from identity.office import Office
 from identity.services import central, dynamic, outbox
@@ -32,6 +40,33 @@ CAUGHT = Caught(
     issued_at=NOW.replace(microsecond=0),
 )
 WLC = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "stored"),
+    [
+        pytest.param(" Library ,School", {"Library", "School"}, "Library,School", id="two"),
+        pytest.param('"Hall, upper", Guests', {"Hall, upper", "Guests"}, 'Guests,"Hall, upper"'),
+        pytest.param('"a ""b"", c"', {'a "b", c'}, '"a ""b"", c"', id="comma and quotes"),
+        pytest.param('"""quoted"""', {'"quoted"'}, '"""quoted"""', id="a name that begins so"),
+        pytest.param('say "hi"', {'say "hi"'}, 'say "hi"', id="quotes within"),
+        pytest.param(" , ,", set(), "", id="none"),
+        pytest.param("", set(), "", id="nothing"),
+    ],
+)
+def test_names_of_networks_may_have_commas(text: str, names: set[str], stored: str) -> None:
+    assert ssids_in(text, strict=True) == names
+    assert ssids_text(names) == stored
+    assert ssids_in(stored) == names
+
+
+@pytest.mark.parametrize("text", ['"Hall, upper', '"Hall" upper'])
+def test_a_quote_that_is_not_closed_is_no_name_for_an_officer_and_stops_no_controller(
+    text: str,
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        ssids_in(text, strict=True)
+    assert ssids_in(text)
 
 
 def test_what_was_sealed_is_opened_at_the_same_controller() -> None:

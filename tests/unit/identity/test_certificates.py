@@ -32,24 +32,15 @@ from identity.services import certificate_setup, certificates, nas, rollover
 from identity.services.certificates import DEFAULT_SERVER_NAME
 from identity.services.revocation_lists import RENEWED_AFTER, refresh_crl_if_due, write_crls
 from tests.conftest import add_person
+from tests.moved_clock import Clock
 from tests.unit.identity.pki import openssl
 
 NAME = "radius.school.ac.th"
 
 
-class Clock:
-    """A clock that a test moves; never before today, which is when the site was made."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(datetime.now(UTC))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from identity.domain.contacts import find_mailbox, find_number, hidden, local_fo
 from identity.office import Office
 from identity.services import messages
 from identity.services.contacts import clean_mailbox
+from tests.moved_clock import Clock
 
 
 @pytest.mark.parametrize(
@@ -87,14 +88,6 @@ def test_the_mailbox_of_an_account_is_judged_by_the_same_rule() -> None:
 def test_a_contact_is_shown_so_that_its_owner_alone_knows_it() -> None:
     assert hidden("somchai@school.example") == "s…@school.example"
     assert hidden("+66812345678") == "…5678"
-
-
-class Clock:
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def paying(office: Office, **bounds: Any) -> tuple[Office, Clock]:

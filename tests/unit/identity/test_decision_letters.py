@@ -16,14 +16,15 @@ from identity.domain.registering import Way
 from identity.office import Office
 from identity.services import registrations
 from identity.services.messages import PURPOSE
-from tests.unit.identity.visitors import Clock, choose, enter, reachable, send, submit
+from tests.moved_clock import Clock
+from tests.unit.identity.visitors import NOW, choose, enter, reachable, send, submit
 
 REASON = "not on the list of the seminar"
 
 
 @pytest.fixture
 def timed(office: Office) -> Office:
-    office = reachable(office, Clock())
+    office = reachable(office, Clock(NOW))
     return with_portal(office, public_url="https://wifi.x.example", help_line="โทร 1234")
 
 

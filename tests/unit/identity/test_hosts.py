@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,30 +23,13 @@ from identity.services import (
 )
 from identity.services.messages import TooManyMessages
 from tests.conftest import ADMIN, add_person
+from tests.moved_clock import Clock
 from tests.unit.identity.visitors import (
     NOW,
-    Clock,
     choose,
     found,
-    reachable,
     submit,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def timed(office: Office, clock: Clock) -> Iterator[Office]:
-    """An office that can send, on SQLite, at a fixed time."""
-    yield reachable(office, clock)
-
-
-@pytest.fixture
-def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
-    yield reachable(office_on, clock)
 
 
 @pytest.fixture

@@ -26,21 +26,14 @@ from identity.office import Office
 from identity.services import housekeeping, people, registrations, sessions, tokens
 from identity.services.housekeeping import Report, run_once
 from tests.conftest import ADMIN, add_person
+from tests.moved_clock import Clock
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

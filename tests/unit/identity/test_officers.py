@@ -13,11 +13,11 @@ from sqlalchemy import text
 
 from common.config import Config, Lookup
 from common.errors import Refused
-from db.engine import Database
+from db.engine import OPERATOR, Database
 from db.migrate import migration_config
 from identity.domain.levels import FIRST_OFFICER, Level, in_order
 from identity.office import Office
-from identity.services import officers, people, roles
+from identity.services import audit, officers, people, roles
 from tests.conftest import ADMIN, Site, add_person
 from yuenyan.checkup.duties import check_duties
 from yuenyan.commands.console import operator
@@ -170,7 +170,77 @@ def test_an_administrator_of_before_keeps_everything_that_worked(tmp_path: Path)
 def test_the_operator_is_who_the_kernel_says() -> None:
     who = operator()
     assert who.runs_as == pwd.getpwuid(os.getuid()).pw_name
-    assert who.name == (who.logged_in or who.runs_as)
+    assert who.name == (who.sudo_user or who.logged_in or who.runs_as)
+
+
+@pytest.mark.parametrize(
+    ("login", "uid", "said", "name"),
+    [
+        pytest.param(f"{2**32 - 1}", 0, "nobody", "nobody", id="root of a container, by sudo"),
+        pytest.param("0", 0, "nobody", "nobody", id="root logged in, then sudo"),
+        pytest.param("0", 0, "no-such-account", "root", id="somebody unknown is nobody"),
+        pytest.param("0", 0, "root", "root", id="root by sudo is root"),
+        pytest.param("1", 0, "nobody", "daemon", id="the kernel knows better"),
+        pytest.param("0", 1, "nobody", "root", id="who is not root has not come by sudo"),
+    ],
+)
+def test_root_is_who_sudo_says_where_the_kernel_knows_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, login: str, uid: int, said: str, name: str
+) -> None:
+    (tmp_path / "loginuid").write_text(login)
+    monkeypatch.setattr("yuenyan.commands.console._LOGIN", str(tmp_path / "loginuid"))
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setenv("SUDO_USER", said)
+    assert pwd.getpwuid(1).pw_name == "daemon"
+    who = operator()
+    assert who.name == name
+    assert who.noted.get("sudo_user") == (name if name == said != "root" else None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action"),
+    [
+        (("token", "create", ADMIN, "--name", "w", "--level", "admin"), "token:created"),
+        (("officer", "grant", "somsri", "approver"), "officer:granted"),
+        (("user", "disable", "somsri"), "account:suspended"),
+    ],
+)
+def test_what_is_done_at_the_console_names_who_has_the_shell(
+    site: Site,
+    office: Office,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    action: str,
+) -> None:
+    add_person(office, "somsri")
+    (tmp_path / "loginuid").write_text("1")
+    monkeypatch.setattr("yuenyan.commands.console._LOGIN", str(tmp_path / "loginuid"))
+    assert site.yuenyan(*arguments).exit_code == 0
+    with office.database.read() as session:
+        actor, detail = session.execute(
+            text("SELECT actor, detail FROM audit_event WHERE action = :action ORDER BY id DESC"),
+            {"action": action},
+        ).fetchmany(1)[0]
+    assert actor == "command-line"
+    told = json.loads(detail)
+    assert (told["os_user"], told["login_user"]) == (pwd.getpwuid(os.getuid()).pw_name, "daemon")
+
+
+def test_what_is_done_on_a_page_says_nothing_of_the_machines_accounts(office: Office) -> None:
+    database = Database(office.database.url, {OPERATOR: {"os_user": "yuenyan"}})
+    with database.write() as session:
+        audit.record(session, office.clock(), ADMIN, "page:done", "x")
+        audit.record(session, office.clock(), audit.CONSOLE, "console:done", "x", os_user="own")
+    database.dispose()
+    with office.database.read() as session:
+        told = session.execute(
+            text("SELECT action, detail FROM audit_event WHERE target = 'x' ORDER BY id")
+        ).all()
+    assert [(action, json.loads(detail)) for action, detail in told] == [
+        ("page:done", {}),
+        ("console:done", {"os_user": "own"}),
+    ]
 
 
 def test_levels_are_in_one_order_and_strangers_are_left_out() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -27,33 +26,16 @@ from identity.services import (
     roles,
 )
 from tests.conftest import ADMIN, add_person
+from tests.moved_clock import Clock
 from tests.unit.identity.visitors import (
     MAC,
     NOW,
-    Clock,
     choose,
     found,
     grant,
     open_session,
-    reachable,
 )
 from tests.unit.identity.visitors import submit as submit_only
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def timed(office: Office, clock: Clock) -> Iterator[Office]:
-    """An office that can send, on SQLite, at a fixed time."""
-    yield reachable(office, clock)
-
-
-@pytest.fixture
-def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
-    yield reachable(office_on, clock)
 
 
 def submit(office: Office, name: str = "visitor", **fields: Any) -> str:

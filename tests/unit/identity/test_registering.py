@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -27,34 +26,17 @@ from identity.services import (
 )
 from identity.services.codes import Answer
 from tests.conftest import ADMIN, add_person
+from tests.moved_clock import Clock
 from tests.unit.identity.visitors import (
     NOW,
-    Clock,
     choose,
     enter,
     found,
     grant,
-    reachable,
     send,
     submit,
     wrong,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def timed(office: Office, clock: Clock) -> Iterator[Office]:
-    """An office that can send, on SQLite, at a fixed time."""
-    yield reachable(office, clock)
-
-
-@pytest.fixture
-def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
-    yield reachable(office_on, clock)
 
 
 def test_a_code_by_mail_makes_a_guest_with_everything_the_rule_asks_for(timed_on: Office) -> None:

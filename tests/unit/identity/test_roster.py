@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -32,30 +31,12 @@ from identity.services import (
     roster_guard,
 )
 from tests.conftest import ADMIN
+from tests.moved_clock import Clock
 from tests.unit.identity.visitors import (
     PASSWORD,
-    Clock,
     choose,
     found,
-    reachable,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def timed(office: Office, clock: Clock) -> Iterator[Office]:
-    """An office that can send, on SQLite, at a fixed time."""
-    yield reachable(office, clock)
-
-
-@pytest.fixture
-def timed_on(office_on: Office, clock: Clock) -> Iterator[Office]:
-    yield reachable(office_on, clock)
-
 
 _FILE = """username,full_name,role,org,person_code,class_name,birth_date,contact
 s1001,เด็กหญิงมานี ใจดี,student,S1,1001,ม.2/1,31/12/2552,

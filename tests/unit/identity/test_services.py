@@ -31,21 +31,14 @@ from identity.services import (
 )
 from identity.vault import Vault
 from tests.conftest import ADMIN, ADMIN_PASSWORD, add_person
+from tests.moved_clock import Clock
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

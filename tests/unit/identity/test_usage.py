@@ -29,23 +29,16 @@ from identity.services.enforcement import Enforcement
 from identity.services.usage import KEPT, UsageCounter, drop_usage, usage_of
 from identity.stores.sql import SqlStore
 from tests.conftest import add_person
+from tests.moved_clock import Clock
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)  # Tuesday noon in Bangkok
 TODAY = date(2026, 11, 24)
 MB = 1_000_000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

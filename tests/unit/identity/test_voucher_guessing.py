@@ -28,22 +28,15 @@ from identity.domain.vouchers import Terms
 from identity.office import Office
 from identity.services import login, voucher_guard, vouchers
 from tests.conftest import ADMIN
+from tests.moved_clock import Clock
 
 NOW = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 MAC = "3c22fb010203"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

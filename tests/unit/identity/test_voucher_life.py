@@ -32,22 +32,15 @@ from identity.services.nas import add_nas
 from identity.services.voucher_changes import Extension
 from identity.stores.sql import SqlStore
 from tests.conftest import ADMIN
+from tests.moved_clock import Clock
 
 NOW = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)  # Monday, 09:00 in Bangkok
 ONE, TWO, THREE = "3c22fb010201", "3c22fb010202", "3c22fb010203"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -13,8 +13,17 @@ from sqlalchemy.orm import Session
 
 from db.models import Account, Credential, Message, VerifiedContact
 from identity.domain.contacts import Channel
+from identity.domain.levels import Level
 from identity.office import Office
-from identity.services import class_passwords, contacts, forgotten, letters, people
+from identity.services import (
+    class_passwords,
+    contacts,
+    forgotten,
+    letters,
+    messages,
+    officers,
+    people,
+)
 from tests.conftest import add_person
 
 OLD, NEW, MAILBOX = "+66812345678", "+66899999999", "malee@school.example"
@@ -137,6 +146,48 @@ def test_warnings_of_one_change_have_a_ceiling_of_their_own(office: Office) -> N
         with office.database.write() as session:
             new_password(session, office, "malee")
     assert len(told(office)) == 10
+
+
+def with_day(office: Office, most: int) -> Office:
+    sms = office.config.sms.model_copy(update={"per_day": most})
+    return replace(office, config=office.config.model_copy(update={"sms": sms}))
+
+
+def test_codes_of_visitors_do_not_use_up_the_days_warnings_nor_the_other_way_round(
+    office: Office,
+) -> None:
+    office = with_day(office, 2)
+    for at in range(3):
+        give(office, f"p{at}", sms=f"+6681234500{at}")
+    for at in range(3):
+        with office.database.write() as session:
+            forgotten.ask(session, office, f"p{at}", f"192.0.2.{at}")
+    assert len(told(office)) == 2  # the third visitor of the day gets none
+    for at in range(3):
+        with office.database.write() as session:
+            new_password(session, office, f"p{at}")
+    assert [about for _, about in told(office)[2:]] == [
+        "password of p0 changed",
+        "password of p1 changed",
+    ]
+    with office.database.write() as session, pytest.raises(messages.TooManyMessages):
+        messages.queue_sms(session, office, NEW, "x", "code", asked_from=STRANGER)
+
+
+def test_no_day_of_the_site_keeps_an_officers_alarm_away(office: Office) -> None:
+    office = with_day(office, 1)
+    for name in ("noi", "head2"):
+        give(office, name, sms=OLD if name == "noi" else NEW)
+    with office.database.write() as session:
+        officers.grant(session, office, "head2", Level.AUDITOR, "head")
+        new_password(session, office, "noi")
+        owner = people.get(session, "head2")
+        letters.tell_token_made(session, office, owner, "watcher")
+        new_password(session, office, "noi")
+    assert told(office) == [
+        (OLD, "password of noi changed"),
+        (NEW, "token in the name of head2"),
+    ]
 
 
 def test_asking_for_an_account_of_a_directory_is_counted_by_address(office: Office) -> None:

@@ -28,18 +28,11 @@ from identity.services import (
     registrations,
 )
 from identity.services.codes import Answer, Errand, Purpose, Text
+from tests.moved_clock import Clock
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 PASSWORD = "seven green elephants"
 MAC = "a2b4c6010203"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def reachable(office: Office, clock: Clock) -> Office:

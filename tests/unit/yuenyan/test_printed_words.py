@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from common.counting import counted
 from tests.conftest import Site
-from yuenyan.commands.tables import counted
+
+_YUENYAN = Path(__file__).parents[3] / "yuenyan"
+
+_BARE = re.compile(
+    r"\} (accounts|codes|connections|datagrams|devices|entries|errors|flows|hours|objects|people"
+    r"|records|rows|seals|segments|sessions|slips|warnings)\b"
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +23,24 @@ from yuenyan.commands.tables import counted
 )
 def test_one_of_a_kind_has_no_plural(count: int, text: str) -> None:
     assert counted(count, "segment") == text
+
+
+def test_a_noun_with_a_plural_of_its_own_says_it() -> None:
+    assert [counted(count, "entry is", "entries are") for count in (1, 2)] == [
+        "1 entry is",
+        "2 entries are",
+    ]
+
+
+@pytest.mark.parametrize("part", ["commands", "checkup", "processes", "."])
+def test_no_sentence_of_the_console_says_one_segments(part: str) -> None:
+    bare = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted((_YUENYAN / part).glob("*.py"))
+        for line in path.read_text("utf-8").splitlines()
+        if _BARE.search(line)
+    ]
+    assert bare == []
 
 
 @pytest.mark.parametrize("number", ["abc", "0", "99999999999"])

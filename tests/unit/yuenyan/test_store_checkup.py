@@ -38,7 +38,7 @@ def test_a_damaged_segment_is_an_error_until_it_is_whole(tmp_path: Path) -> None
     Storer(site).push(now_ms)
     (wrong, _) = told(site)
     assert wrong[0] is Level.ERROR
-    assert f"1 segments are not in the store as they should be; the first: {entry.path}" in wrong[1]
+    assert f"1 segment is not in the store as it should be; the first: {entry.path}" in wrong[1]
     (archive / entry.path).write_bytes(octets)
     Storer(site).push(now_ms, again=True)
     assert [level for level, _ in told(site)] == [Level.OK]

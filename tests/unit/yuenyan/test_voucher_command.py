@@ -21,7 +21,7 @@ def test_the_number_of_a_new_sheet_is_told_beside_its_codes(site: Site) -> None:
 def test_what_an_extension_added_is_shown_and_a_revoked_code_gets_none(site: Site) -> None:
     codes = site.yuenyan("voucher", "create", "--count", "2").stdout.split()
     extended = site.yuenyan("voucher", "extend", "--code", codes[0], "--minutes", "60")
-    assert (extended.exit_code, extended.stdout) == (0, "extended 1 codes\n")
+    assert (extended.exit_code, extended.stdout) == (0, "extended 1 code\n")
     assert "+60 min" in site.yuenyan("voucher", "show", "1").stdout
     shown = json.loads(site.yuenyan("voucher", "show", "1", "--json").stdout)
     assert [one["extra_minutes"] for one in shown["vouchers"]] == [60, 0]

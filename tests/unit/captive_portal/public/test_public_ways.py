@@ -20,6 +20,7 @@ from identity.domain.registering import Way
 from identity.office import Office
 from identity.services import messages, registration_ways, roles, roster
 from tests.conftest import ADMIN, add_person
+from tests.moved_clock import Clock
 from tests.unit.captive_portal.public.conftest import MAC, Visitor, make_app
 from tests.unit.captive_portal.public.test_public_pages_weigh_little import BUDGET_OCTETS, Markup
 
@@ -35,14 +36,6 @@ GOOD = {
 }
 
 
-class Clock:
-    def __init__(self, office: Office) -> None:
-        self.now = office.clock()
-
-    def __call__(self) -> Any:
-        return self.now
-
-
 @pytest.fixture
 def able(office: Office) -> Office:
     """An office that can send letters and short messages, with a clock of the test's own."""
@@ -50,7 +43,7 @@ def able(office: Office) -> Office:
     sms = Sms(url="https://sms.example/send")
     portal = office.config.portal.model_copy(update={"public_url": "https://wifi.school.example"})
     config = office.config.model_copy(update={"mail": mail, "sms": sms, "portal": portal})
-    return replace(office, config=config, clock=Clock(office))
+    return replace(office, config=config, clock=Clock(office.clock()))
 
 
 @pytest.fixture

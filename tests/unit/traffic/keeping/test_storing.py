@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -282,6 +283,49 @@ def test_one_object_that_is_missing_leaves_none_half_way(site: Site) -> None:
     with pytest.raises(ArchiveError, match=f"{more[0].path}: is missing"):
         elsewhere.recall(site.archive, more)
     assert not list(site.archive.rglob("*.recalled"))
+
+
+def test_the_next_batch_is_under_way_while_one_takes_its_places(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [site.add(hour) for hour in range(100, 106)]
+    site.seal()
+    site.push()
+    site.free()
+    monkeypatch.setattr(elsewhere, "_BATCH", 2)
+    fetch, four = elsewhere._fetch, threading.Barrier(4)
+
+    def together(store: ObjectStore, entry: Entry, aside: Path) -> None:
+        if entry in more[:4]:
+            four.wait(10)  # with one batch at a time nobody would come
+        fetch(store, entry, aside)
+
+    monkeypatch.setattr(elsewhere, "_fetch", together)
+    assert elsewhere.recall(site.archive, more) == 6
+    assert {entry.path for entry in more} <= {entry.path for entry in site.here()}
+    assert not list(site.archive.rglob("*.recalled"))
+
+
+def test_a_long_manifest_is_read_once_however_much_comes_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [site.add(hour) for hour in range(100, 110)]
+    site.seal()
+    site.push()
+    site.free()
+    site.purge([more[9]])
+    monkeypatch.setattr(elsewhere, "_BATCH", 2)
+    read = []
+    having = Lines.having
+
+    def counted(lines: Lines, *marks: bytes) -> Iterator[Entry]:
+        read.append(lines.octets - lines.begin)
+        return having(lines, *marks)
+
+    monkeypatch.setattr(Lines, "having", counted)
+    elsewhere.recall(site.archive, more)
+    assert sum(read) == Manifest(site.archive).path.stat().st_size
+    assert not (site.archive / more[9].path).exists()
 
 
 def test_what_is_purged_meanwhile_does_not_come_back(
