@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from radius_server.eap import openssl_adapter as openssl
 from radius_server.eap.packet import Type
@@ -40,6 +40,8 @@ class Flight:
     """The handshake is complete."""
     failure: str = ""
     """A trace item; empty while all is well."""
+    doubted: tuple[crypto.X509, int] | None = field(default=None, repr=False)
+    """The certificate that was refused, and how far above the peer's own it stands."""
 
 
 class TlsEngine:
@@ -48,6 +50,8 @@ class TlsEngine:
     def __init__(self, context: SSL.Context) -> None:
         self._connection = SSL.Connection(context, None)
         self._connection.set_accept_state()
+        self._doubted: list[tuple[crypto.X509, int]] = []
+        self._connection.set_app_data(self._doubted)
         self._done = False
         self.taken_up = b""
         """The secret of the session that the peer wants to resume, once OpenSSL agrees."""
@@ -65,6 +69,7 @@ class TlsEngine:
                 flight.application = openssl.read(self._connection)
         except SSL.Error as error:
             flight.failure = self._failure(error)
+            flight.doubted = next(iter(self._doubted), None)
         flight.done = self._done and not flight.failure
         flight.out = openssl.drain(self._connection)
         return flight
