@@ -20,6 +20,8 @@ MSK_OCTETS = 64
 
 _KEY_MATERIAL_OCTETS = 128
 _TLS_1_3 = 0x0304
+_ALERT_OF_AN_EXTENSION = "tlsv1 "
+"""So OpenSSL begins the alerts of RFC 6066, without a word that they are alerts."""
 _TLS_1_3_LABEL = b"EXPORTER_EAP_TLS_Key_Material"
 _TLS_1_2_LABELS = {
     Type.TLS: b"client EAP encryption",
@@ -141,6 +143,8 @@ class TlsEngine:
         queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
         reason: str = queue[-1][2] if queue else type(error).__name__
         _, is_alert, alert = reason.partition(" alert ")
+        if not is_alert and reason.startswith(_ALERT_OF_AN_EXTENSION):
+            is_alert, alert = "alert", reason.removeprefix(_ALERT_OF_AN_EXTENSION)
         if is_alert:
             return f"tls:alert={alert.replace(' ', '_')}"
         doubt = openssl.verify_result(self._connection) if "verify failed" in reason else ""
