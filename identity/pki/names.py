@@ -104,6 +104,16 @@ def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
     return _alternatives(certificate, x509.DNSName)
 
 
+def are_readable(certificate: x509.Certificate) -> bool:
+    """Whether the names in it can be told at all; else it must not stand for anybody."""
+    try:
+        list(certificate.extensions)
+        list(certificate.subject)
+    except UNREADABLE:
+        return False
+    return True
+
+
 def describe(certificate: x509.Certificate) -> str:
     """Every name in the certificate once, for a list."""
     every = (

@@ -71,6 +71,9 @@ def _bound(
     request: AccessRequest, certificate: x509.Certificate, tunnel: Tunnel
 ) -> Generator[Question, Any, Decision]:
     """The account that the certificate names, if it is one and the same by all its names."""
+    if not names.are_readable(certificate):
+        tunnel.trace("certificate:unreadable")
+        return Denied(Reason.CERTIFICATE_UNBOUND, Method.EAP_TLS)
     found: dict[int, AccountSnapshot] = {}
     for candidates in (_alternative_names(certificate), names.common_names(certificate)):
         for name in dict.fromkeys(candidates):

@@ -58,8 +58,9 @@ class Authority:
         days: int = 10,
         rsa_key: bool = False,
         responder: str = "",
+        odd: bytes = b"",
     ) -> tuple[Path, Path]:
-        """`FILE.pem` and `FILE.key`."""
+        """`FILE.pem` and `FILE.key`; `odd` stands for its alternative names."""
         key = new_key(rsa_key)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = self._builder(subject, key, days).add_extension(
@@ -67,6 +68,9 @@ class Authority:
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
+        if odd:
+            kind = ObjectIdentifier("2.5.29.17")
+            builder = builder.add_extension(x509.UnrecognizedExtension(kind, odd), False)
         if responder:
             where = x509.AccessDescription(
                 AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder)

@@ -25,6 +25,10 @@ VERSIONS = [
 ]
 
 
+X400 = bytes.fromhex("3002a300")
+"""A subject alternative name of a kind that OpenSSL takes and nobody reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class School:
     """A root, an intermediate under it, and alice, whose certificate that has issued."""
@@ -164,3 +168,27 @@ def test_a_stranger_s_certificate_is_named_with_no_sign_that_a_page_cannot_show(
     ended = school.login()
     assert ended.decision == Denied(Reason.CERTIFICATE_REFUSED, Method.EAP_TLS)
     assert "certificate:name=al�ice" in ended.trace
+
+
+def test_names_that_cannot_be_read_are_nobody_s_though_a_common_name_is_there(
+    school: School,
+) -> None:
+    alice, key = school.root.issue("odd", "alice", odd=X400)
+    (school.intermediate.folder / "chain.pem").write_bytes(alice.read_bytes())
+    key.rename(school.intermediate.folder / "alice.key")
+    ended = school.login()
+    assert ended.decision == Denied(Reason.CERTIFICATE_UNBOUND, Method.EAP_TLS)
+    assert "certificate:unreadable" in ended.trace
+
+
+def test_a_stranger_s_names_that_cannot_be_read_are_no_fault_of_ours(
+    school: School, tmp_path: Path
+) -> None:
+    (tmp_path / "strange").mkdir()
+    strange = Authority(tmp_path / "strange", "Strange CA")
+    alice, key = strange.issue("alice", "alice", odd=X400)
+    (school.intermediate.folder / "chain.pem").write_bytes(alice.read_bytes())
+    key.rename(school.intermediate.folder / "alice.key")
+    ended = school.login()
+    assert ended.decision == Denied(Reason.CERTIFICATE_REFUSED, Method.EAP_TLS)
+    assert "certificate:name=alice" in ended.trace
