@@ -114,6 +114,38 @@ class Authority:
         aside.replace(path)
 
 
+def odd_certificates() -> dict[str, x509.Certificate]:
+    """Certificates that OpenSSL reads and whose names no library can: what a stranger may show."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), utc_now()
+    alternative, other = x509.ObjectIdentifier("2.5.29.17"), x509.ObjectIdentifier("2.5.29.99")
+
+    def made(*extensions: tuple[x509.ObjectIdentifier, str]) -> bytes:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_name("x"))
+            .issuer_name(_name("y"))
+            .public_key(key.public_key())
+            .serial_number(5)
+            .not_valid_before(now)
+            .not_valid_after(now + _YEAR)
+        )
+        for kind, value in extensions:
+            extension = x509.UnrecognizedExtension(kind, bytes.fromhex(value))
+            builder = builder.add_extension(extension, False)
+        return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    one, two = "3003820161", "3003820162"
+    octets = {
+        "an X.400 address": made((alternative, "3002a300")),
+        "no names at all": made((alternative, "ffff")),
+        "two extensions": made((alternative, one), (other, two)).replace(
+            bytes.fromhex("551d63"), bytes.fromhex("551d11")
+        ),
+        "a common name that is no text": made().replace(b"\x0c\x01x", b"\x0c\x01\xff"),
+    }
+    return {name: x509.load_der_x509_certificate(der) for name, der in octets.items()}
+
+
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 

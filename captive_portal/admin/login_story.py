@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flask_babel.speaklater import LazyString
 
 from captive_portal.admin import login_words as said
+from captive_portal.admin import tls_words
 from captive_portal.admin.voucher_words import in_words
 from captive_portal.admin.words import ACCOUNT_STATES, METHODS, REASONS, ROLES, word
 from common.net import find_mac, format_mac
@@ -19,6 +20,8 @@ _LOOKED_FOR = ("unknown_account", "unknown_device", "voucher_unknown")
 _PLAIN = ("central:sent_to_portal",)
 """Says no more than its words, and is no fault that somebody would look for by its code."""
 _METHOD_LISTS = ("method", "nak")
+_DOUBTS = {"tls:error": tls_words.ERRORS, "tls:certificate": tls_words.CERTIFICATES}
+_CURES = {"tls:error": tls_words.ERROR_ADVICE, "tls:certificate": tls_words.CERTIFICATE_ADVICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ def _step(line: str) -> str:
         return str(said.INNER) % {"value": value, "method": said.METHOD_NAMES[name]}
     if key not in said.STEPS:
         return line
+    if (doubt := _DOUBTS.get(key, {}).get(value)) is not None:
+        return f"{_filled(said.STEPS[key], value)}: {doubt}"
     if name in _METHOD_LISTS:
         value = ", ".join(said.METHOD_NAMES.get(part, part) for part in value.split(","))
     return _filled(said.STEPS[key], value)
@@ -114,6 +119,8 @@ def _advice(login: LoginView) -> tuple[str, ...]:
         key, value = _split(line)
         if key == "tls:alert" and value in said.ALERT_ADVICE:
             return tuple(str(text) for text in said.ALERT_ADVICE[value])
+        if (cure := _CURES.get(key, {}).get(value)) is not None:
+            return tuple(str(text) for text in cure)
         if key in said.STEP_ADVICE:
             return tuple(_filled(text, value) for text in said.STEP_ADVICE[key])
     return tuple(str(text) for text in said.ADVICE.get(login.reason, ()))

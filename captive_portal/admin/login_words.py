@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from captive_portal.admin.tls_words import NO_CERTIFICATE, TOO_OLD
+
 _ = lazy_gettext
+
+_BOUND = _("What was proven inside is bound to the tunnel; nobody is in between")
 
 STEPS: Mapping[str, LazyString] = {
     "eap:identity": _("The device announced itself as %(value)s"),
@@ -26,6 +30,8 @@ STEPS: Mapping[str, LazyString] = {
     "tls:error": _("The tunnel failed: %(value)s"),
     "tls:certificate": _("The server did not accept the certificate of the device: %(value)s"),
     "certificate:serial": _("The certificate has the serial number %(value)s"),
+    "certificate:issuer": _("It is about one of its issuers, %(value)s"),
+    "certificate:unreadable": _("The certificate cannot be read"),
     "certificate:name": _("The certificate names %(value)s"),
     "certificate:names": _("No account has a name that stands in the certificate: %(value)s"),
     "certificate:ambiguous": _("The certificate names several accounts; none is certain"),
@@ -50,9 +56,14 @@ STEPS: Mapping[str, LazyString] = {
         "For the machine a password was given; beside a user only its certificate counts"
     ),
     "teap:user_not_apart": _("User and machine came to one and the same account"),
-    "teap:cryptobinding": _("What was proven inside is bound to the tunnel; nobody is in between"),
+    "teap:cryptobinding": _BOUND,
     "teap:peer_refused": _("The device ended the login itself: %(value)s"),
     "teap:unknown_tlv": _("The device demanded something the server does not know: %(value)s"),
+    "peap:cryptobinding": _BOUND,
+    "peap:cryptobinding_wrong": _(
+        "The device is not at the other end of the tunnel: somebody may be in between"
+    ),
+    "peap:peer_refused": _("The device ended the login itself"),
     "portal:granted": _("The portal told the gateway to let %(value)s in"),
     "central:sent_to_portal": _(
         "The controller was told to send the device to the portal page and nowhere else"
@@ -148,7 +159,6 @@ METHOD_NAMES: Mapping[str, str] = {
 """These are names, the same in every language; the numbers are IANA's EAP method types."""
 
 _DISTRUST = _("The device does not trust the certificate of our server")
-_TOO_OLD = _("Device and server have no version of TLS or no cipher in common")
 
 ALERTS: Mapping[str, LazyString] = {
     "unknown_ca": _DISTRUST,
@@ -161,13 +171,19 @@ ALERTS: Mapping[str, LazyString] = {
     "access_denied": _("The device or its user declined the server"),
     "user_cancelled": _("The user broke the login off"),
     "close_notify": _("The device ended the tunnel"),
-    "handshake_failure": _TOO_OLD,
-    "insufficient_security": _TOO_OLD,
-    "protocol_version": _TOO_OLD,
-    "inappropriate_fallback": _TOO_OLD,
-    "certificate_required": _("The device has no certificate to show"),
+    "handshake_failure": TOO_OLD,
+    "insufficient_security": TOO_OLD,
+    "protocol_version": TOO_OLD,
+    "inappropriate_fallback": TOO_OLD,
+    "certificate_required": NO_CERTIFICATE,
     "decrypt_error": _("Device and server do not find each other's encryption right"),
-    "internal_error": _("The device reported a fault of its own"),
+    "bad_certificate_status_response": _(
+        "The device demands a proof with our certificate (OCSP stapling) that is not sent here"
+    ),
+    "internal_error": _(
+        "The device reported a fault of its own; wpa_supplicant (Linux) says so, too, "
+        "when the certificate of our server bears another name than it expects"
+    ),
 }
 """Alerts of RFC 8446 section 6 that the device sent, as OpenSSL spells them."""
 
@@ -387,6 +403,10 @@ ALERT_ADVICE: Mapping[str, tuple[LazyString, ...]] = {
         (_UPDATE,),
     ),
     "certificate_required": (_NEW_CERTIFICATE,),
+    "bad_certificate_status_response": (
+        _("Switch the demand for OCSP off in the Wi-Fi settings of the device."),
+    ),
+    "internal_error": (_PROFILE, _SERVER_CERTIFICATE),
 }
 """What to do when the device sent this alert, instead of what the reason alone suggests."""
 

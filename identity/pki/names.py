@@ -17,6 +17,9 @@ from common.errors import UsageError
 
 USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What the library raises when it looks at extensions that somebody has written as they liked."""
+
 COMMON_NAME_OCTETS = 64
 """X.520 bounds characters, but the library counts octets; a Thai letter takes three."""
 
@@ -92,7 +95,7 @@ def account_names(certificate: x509.Certificate) -> tuple[str, ...]:
     common name, so that the two cannot be played against each other.
     """
     if _san(certificate) is None:
-        return _common_names(certificate)
+        return common_names(certificate)
     return (*_principals(certificate), *_alternatives(certificate, x509.RFC822Name))
 
 
@@ -101,22 +104,43 @@ def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
     return _alternatives(certificate, x509.DNSName)
 
 
+def are_readable(certificate: x509.Certificate) -> bool:
+    """Whether the names in it can be told at all; else it must not stand for anybody."""
+    try:
+        list(certificate.extensions)
+        list(certificate.subject)
+    except UNREADABLE:
+        return False
+    return True
+
+
 def describe(certificate: x509.Certificate) -> str:
     """Every name in the certificate once, for a list."""
     every = (
         *_alternatives(certificate, x509.DNSName),
         *account_names(certificate),
-        *_common_names(certificate),
+        *common_names(certificate),
     )
     return ", ".join(dict.fromkeys(every))
 
 
+def common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The common names of the subject; none of one that cannot be read."""
+    try:
+        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ()
+    return tuple(str(attribute.value) for attribute in attributes)
+
+
 def _san(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    """The subject alternative name, or None without one; one that cannot be read names nobody."""
     try:
         return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        # ValueError: an extension that is not what it says. Such a certificate has no names.
+    except x509.ExtensionNotFound:
         return None
+    except UNREADABLE:
+        return x509.SubjectAlternativeName([])
 
 
 def _alternatives(
@@ -134,8 +158,3 @@ def _principals(certificate: x509.Certificate) -> Iterator[str]:
                 yield asn1.decode_der(str, name.value)
             except ValueError:
                 continue
-
-
-def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return tuple(str(attribute.value) for attribute in attributes)

@@ -6,6 +6,7 @@ The only place where EAP touches files. What the contexts are used for is not kn
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from common.errors import ConfigError
 from radius_server.eap import openssl_adapter as openssl
 from radius_server.eap.sessions import LIFETIME
 from radius_server.eap.tunnel import Contexts
+from radius_server.issuers import Issuers, look_up
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _SESSION_ID_CONTEXT = b"yuenyan"
@@ -130,20 +132,34 @@ def _demanding(
     try:
         context.load_verify_locations(str(path))
         context.load_client_ca(bytes(path))
-    except SSL.Error as error:
+        issuers = Issuers(path)
+    except (SSL.Error, crypto.Error, OSError) as error:
         raise ConfigError(
             f"cannot use the issuers of client certificates {path}", "eap.ca"
         ) from error
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(issuers))
     store = context.get_cert_store()
     assert store is not None
     # An intermediate that is named as issuer is trusted without its root.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    if lists:
-        for item in lists:
-            store.add_crl(item)
-        store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
+    look_up(store, lists)
     return context
+
+
+def _verifier(
+    issuers: Issuers,
+) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
+    def verified(
+        connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+    ) -> bool:
+        if ok or issuers.forgives(certificate, error, depth):
+            return True
+        doubted = connection.get_app_data()
+        if doubted is not None:
+            doubted.append((certificate, depth))
+        return False
+
+    return verified
 
 
 def _revocation_lists(config: Config) -> list[x509.CertificateRevocationList]:

@@ -19,6 +19,9 @@ MAXIMUM_MESSAGE_OCTETS = 1 << 16
 MINIMUM_LINK_OCTETS = 64
 """No link carries less; a Framed-MTU below it is a mistake of the NAS."""
 
+_LAN_OCTETS = 4
+"""Version, Type and Body Length of IEEE 802.1X, which go before the EAP packet."""
+
 _VERSION_BITS = 0x07
 _LENGTH_OCTETS = 4
 _ACKNOWLEDGEMENT = Send(b"\0")
@@ -38,12 +41,13 @@ class Flags:
 def link_octets(framed_mtu: int | None, configured: int) -> int:
     """How long an EAP packet of ours may be: what is configured, or less when the link says so.
 
-    A Framed-MTU above what is configured is not used: the packet still has to fit into a
-    RADIUS packet that no router on the way should have to cut.
+    RFC 3580 section 3.10: four octets less than Framed-MTU. One above what is configured is not
+    used: the packet still has to fit into a RADIUS packet that no router on the way should have
+    to cut.
     """
     if not framed_mtu:
         return configured
-    return max(MINIMUM_LINK_OCTETS, min(framed_mtu, configured))
+    return min(max(framed_mtu, MINIMUM_LINK_OCTETS) - _LAN_OCTETS, configured)
 
 
 class Framing:

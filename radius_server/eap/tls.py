@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from radius_server.eap import openssl_adapter as openssl
 from radius_server.eap.packet import Type
@@ -20,6 +20,8 @@ MSK_OCTETS = 64
 
 _KEY_MATERIAL_OCTETS = 128
 _TLS_1_3 = 0x0304
+_ALERT_OF_AN_EXTENSION = "tlsv1 "
+"""So OpenSSL begins the alerts of RFC 6066, without a word that they are alerts."""
 _TLS_1_3_LABEL = b"EXPORTER_EAP_TLS_Key_Material"
 _TLS_1_2_LABELS = {
     Type.TLS: b"client EAP encryption",
@@ -40,6 +42,8 @@ class Flight:
     """The handshake is complete."""
     failure: str = ""
     """A trace item; empty while all is well."""
+    doubted: tuple[crypto.X509, int] | None = field(default=None, repr=False)
+    """The certificate that was refused, and how far above the peer's own it stands."""
 
 
 class TlsEngine:
@@ -48,6 +52,8 @@ class TlsEngine:
     def __init__(self, context: SSL.Context) -> None:
         self._connection = SSL.Connection(context, None)
         self._connection.set_accept_state()
+        self._doubted: list[tuple[crypto.X509, int]] = []
+        self._connection.set_app_data(self._doubted)
         self._done = False
         self.taken_up = b""
         """The secret of the session that the peer wants to resume, once OpenSSL agrees."""
@@ -65,6 +71,7 @@ class TlsEngine:
                 flight.application = openssl.read(self._connection)
         except SSL.Error as error:
             flight.failure = self._failure(error)
+            flight.doubted = next(iter(self._doubted), None)
         flight.done = self._done and not flight.failure
         flight.out = openssl.drain(self._connection)
         return flight
@@ -136,6 +143,8 @@ class TlsEngine:
         queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
         reason: str = queue[-1][2] if queue else type(error).__name__
         _, is_alert, alert = reason.partition(" alert ")
+        if not is_alert and reason.startswith(_ALERT_OF_AN_EXTENSION):
+            is_alert, alert = "alert", reason.removeprefix(_ALERT_OF_AN_EXTENSION)
         if is_alert:
             return f"tls:alert={alert.replace(' ', '_')}"
         doubt = openssl.verify_result(self._connection) if "verify failed" in reason else ""

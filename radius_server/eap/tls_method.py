@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from identity.domain.access import (
     AccountSnapshot,
@@ -72,8 +71,11 @@ def _bound(
     request: AccessRequest, certificate: x509.Certificate, tunnel: Tunnel
 ) -> Generator[Question, Any, Decision]:
     """The account that the certificate names, if it is one and the same by all its names."""
+    if not names.are_readable(certificate):
+        tunnel.trace("certificate:unreadable")
+        return Denied(Reason.CERTIFICATE_UNBOUND, Method.EAP_TLS)
     found: dict[int, AccountSnapshot] = {}
-    for candidates in (_alternative_names(certificate), _common_names(certificate)):
+    for candidates in (_alternative_names(certificate), names.common_names(certificate)):
         for name in dict.fromkeys(candidates):
             if "\0" in name:
                 continue  # nobody's, whatever stands before it
@@ -138,8 +140,3 @@ def _alternative_names(certificate: x509.Certificate) -> Iterator[str]:
     """Principal names, mailboxes, DNS names: what the issuer vouches for first."""
     yield from names.account_names(certificate)
     yield from names.dns_names(certificate)
-
-
-def _common_names(certificate: x509.Certificate) -> Iterator[str]:
-    for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        yield str(attribute.value)

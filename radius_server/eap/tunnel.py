@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from common.errors import EapViolation
 from identity.domain.access import (
@@ -24,6 +24,7 @@ from identity.domain.access import (
     Reason,
     Unavailable,
 )
+from identity.pki import names
 from radius_server.eap.framing import Framing
 from radius_server.eap.methods import EapMethod, MethodResult, Send
 from radius_server.eap.negotiation import Course, labelled, shown
@@ -243,7 +244,8 @@ class Tunnel:
         return flight.application
 
     def _fail(self, flight: Flight) -> Steps:
-        self.trace(flight.failure)
+        for item in (*_described(flight.doubted), flight.failure):
+            self.trace(item)
         refused = Denied(_reason(flight.failure), self._method)
         if flight.out:
             self._tools.course.refuse(refused, self._request.user_name)
@@ -265,6 +267,22 @@ def guarded(method: Method, course: EapMethod) -> EapMethod:
     except EapViolation as violation:
         trace = (f"eap:violation={violation.reason}",)
         return MethodResult(Denied(Reason.EAP_PROTOCOL, method), trace=trace)
+
+
+def _described(doubted: tuple[crypto.X509, int] | None) -> tuple[str, ...]:
+    """Which certificate was refused; nobody that we know need have issued it."""
+    if doubted is None:
+        return ()
+    certificate, depth = doubted
+    try:
+        found = certificate.to_cryptography()
+        serial, told = f"{found.serial_number:x}", names.describe(found)
+    except ValueError:
+        return ("certificate:unreadable",)
+    return (
+        f"certificate:serial={serial}",
+        f"certificate:{'name' if depth == 0 else 'issuer'}={shown(told)}",
+    )
 
 
 def _reason(failure: str) -> Reason:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from OpenSSL import SSL, crypto
 
 from common.config import Config
 from common.errors import ConfigError
+from radius_server.issuers import Issuers, look_up
 from radius_server.radsec.psk import PreSharedKeys
 from radius_server.radsec.stream import NoCommonProtocol, TlsStream
 
@@ -196,15 +198,14 @@ def _context(files: TlsFiles, revocations: Revocations, lowest: str) -> SSL.Cont
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(_VERSIONS[lowest])
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verified)
     _use(files.certificate, "radsec.certificate", context.use_certificate_chain_file)
     _use(files.private_key, "radsec.private_key", context.use_privatekey_file)
     _use(files.ca, "radsec.ca", context.load_verify_locations)
+    verified = partial(_verified, Issuers(files.ca))
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verified)
     store = context.get_cert_store()
-    if revocations.lists and store is not None:
-        for found in revocations.lists:
-            store.add_crl(found)
-        store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
+    assert store is not None
+    look_up(store, revocations.lists)
     return context
 
 
@@ -220,7 +221,16 @@ def _use(path: Path, key: str, load: Callable[[str], Any]) -> None:
         raise ConfigError(f"cannot use {path}: {said}", key) from error
 
 
-def _verified(tls: SSL.Connection, _certificate: Any, error: int, depth: int, ok: int) -> bool:
+def _verified(
+    issuers: Issuers,
+    tls: SSL.Connection,
+    certificate: crypto.X509,
+    error: int,
+    depth: int,
+    ok: int,
+) -> bool:
+    if not ok and issuers.forgives(certificate, error, depth):
+        return True
     stream = tls.get_app_data()
     if not ok and isinstance(stream, TlsStream) and not stream.refusal:
         whose = "" if depth == 0 else f" (issuer {depth} above it)"

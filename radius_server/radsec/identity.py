@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+
+from identity.pki import names as pki_names
 
 
 def normal(identity: str) -> str:
@@ -22,9 +23,8 @@ def names(certificate: x509.Certificate) -> tuple[str, ...]:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         found = alternative.value.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
-        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        found = [str(attribute.value) for attribute in attributes]
-    except ValueError:  # an extension that is no such thing
+        found = list(pki_names.common_names(certificate))
+    except pki_names.UNREADABLE:
         found = []
     return tuple(dict.fromkeys(normal(name) for name in found if name and "*" not in name))
 

@@ -409,8 +409,7 @@ class RadSecServer:
                 self._end(connection, "its certificate is revoked", alarming=True)
 
     def _is_revoked(self, connection: Connection) -> bool:
-        certificate = connection.stream.certificate
-        return certificate is not None and self._contexts.revocations.hold(certificate)
+        return any(map(self._contexts.revocations.hold, connection.stream.chain))
 
     def _told_of_files(self) -> None:
         if self._contexts.failure:

@@ -116,6 +116,11 @@ class TlsStream:
         """The peer's verified certificate."""
         return self._tls.get_peer_certificate(as_cryptography=True)
 
+    @property
+    def chain(self) -> list[x509.Certificate]:
+        """The peer's certificate and its issuers, as they were verified; empty without one."""
+        return self._tls.get_verified_chain(as_cryptography=True) or []
+
     def _shake_hands(self) -> bool:
         try:
             self._tls.do_handshake()

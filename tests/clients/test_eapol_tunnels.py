@@ -12,7 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat import asn1
 
+from identity.pki.names import USER_PRINCIPAL_NAME
 from tests.clients.eapol import Supplicant
 from tests.conftest import wait_until
 from tests.integration.radius_site import LOOPBACK, LiveSite, running_radius, site_of_kind
@@ -45,6 +48,9 @@ BY_PASSWORD = [name for name in METHODS if not name.endswith("tls")]
 WITHOUT_KEPT_SECRET = ["ttls-pap", "ttls-eap-gtc", "peap-gtc"]
 VERSIONS = {"tls1.2": "tls_disable_tlsv1_3=1", "tls1.3": "tls_disable_tlsv1_3=0"}
 
+INTERMEDIATES = ("good-intermediate", "revoked-intermediate")
+THAI, DESK, LONG = "ครูสมศรี", "desk.school.example", "p" * 128
+
 _numbers = itertools.count(1)
 
 
@@ -56,7 +62,24 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     made.issue("suspended", "suspended")
     made.issue("nobody", "nobody")
     made.issue("revoked", "kept")
-    made.revocation_list("revoked")
+    named = {
+        "principal": x509.OtherName(USER_PRINCIPAL_NAME, asn1.encode_der("kept")),
+        "mailbox": x509.RFC822Name("kept"),
+        "host": x509.DNSName("DESK.school.example"),
+    }
+    for name, alternative in named.items():
+        made.issue(name, "whoever", alternatives=(alternative,))
+    lists = b""
+    for name in INTERMEDIATES:
+        folder = tmp_path_factory.mktemp("intermediate")
+        between = Authority(folder, name, under=made)
+        own, key = between.issue("kept", "kept")
+        chain = made.folder / f"{name}.pem"
+        chain.write_bytes(own.read_bytes() + between.path.read_bytes())
+        key.rename(chain.with_suffix(".key"))
+        lists += between.revocation_list().read_bytes()
+    crl = made.revocation_list("revoked", INTERMEDIATES[1])
+    crl.write_bytes(crl.read_bytes() + lists)
     Authority(tmp_path_factory.mktemp("other"), "Another CA").path.rename(made.folder / "other.pem")
     return made
 
@@ -79,6 +102,8 @@ def live(
     made.add_person("plain", PASSWORD)
     made.add_person("suspended", PASSWORD, recoverable="password")
     made.yuenyan("user", "disable", "suspended")
+    made.add_person(DESK, PASSWORD)
+    made.add_person(THAI, LONG, recoverable="nt-hash")
     with running_radius(made):
         yield made
 
@@ -172,7 +197,7 @@ def test_framed_mtu_is_honoured(
     assert ended.success
     sizes = [int(part.split(")")[0]) for part in ended.output.split("Received packet(len=")[1:]]
     assert len(sizes) >= 6
-    assert max(sizes) <= 200
+    assert max(sizes) <= 196  # RFC 3580 section 3.10
 
 
 @pytest.mark.matrix
@@ -233,6 +258,7 @@ def test_who_does_not_believe_the_server_says_so(
     ("certificate", "reason"),
     [
         ("revoked", "certificate_revoked"),
+        (INTERMEDIATES[1], "certificate_revoked"),
         ("nobody", "certificate_of_no_account"),
         ("suspended", "suspended"),
         ("server", "certificate_refused"),
@@ -249,6 +275,63 @@ def test_a_certificate_is_refused_with_the_reason(
     block = network(authority, method, version, certificate=certificate)
     assert not device.login(block).success
     assert device.decisions()[-1][2:4] == ("reject", reason)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "name"),
+    [("principal", "kept"), ("mailbox", "kept"), ("host", DESK), (INTERMEDIATES[0], "kept")],
+)
+def test_whose_a_certificate_is_its_own_names_say(
+    authority: Authority, device: Supplicant, certificate: str, name: str
+) -> None:
+    ended = device.login(network(authority, "tls", "tls1.3", "nobody", certificate=certificate))
+    assert (ended.keys_equal, ended.keys_different) == (1, 0)
+    assert [row[:4] for row in device.decisions()] == [(name, "eap-tls", "accept", "ok")]
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", ["ttls-pap", "ttls-mschapv2", "peap-mschapv2", "peap-gtc"])
+def test_a_thai_name_and_the_longest_password(
+    authority: Authority, device: Supplicant, method: str, version: str
+) -> None:
+    ended = device.login(network(authority, method, version, THAI, LONG), "-r1")
+    assert (ended.keys_equal, ended.keys_different) == (2, 0)
+    assert {row[0] for row in device.decisions()} == {THAI}
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("binding", ["0", "2"], ids=["never", "always"])
+def test_a_peer_binds_peap_or_does_not(
+    authority: Authority, device: Supplicant, binding: str, version: str
+) -> None:
+    phase1 = f'"{VERSIONS[version]} peapver=0 include_tls_length=1 crypto_binding={binding}"'
+    block = network(authority, "peap-mschapv2", version, phase1=phase1)
+    ended = device.login(block, "-r2")
+    assert (ended.keys_equal, ended.keys_different) == (3, 0)
+    traces = [row[4] for row in device.decisions()]
+    assert [("peap:cryptobinding" in trace) for trace in traces] == [binding == "2"] * 3
+    assert ["tls:resumed" in trace for trace in traces] == [False, True, True]
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("old", ["0", "1"], ids=["tls1.0", "tls1.1"])
+@pytest.mark.parametrize("method", ["ttls-pap", "peap-mschapv2", "tls"])
+def test_a_device_that_is_too_old_is_refused_and_the_log_says_why(
+    authority: Authority, device: Supplicant, method: str, old: str
+) -> None:
+    others = " ".join(f"tls_disable_tlsv1_{n}={int(str(n) != old)}" for n in range(4))
+    block = network(
+        authority, method, "tls1.2", phase1=f'"{others}"', openssl_ciphers='"DEFAULT@SECLEVEL=0"'
+    )
+    assert not device.login(block).success
+    ((_, _, outcome, reason, trace),) = device.decisions()
+    assert (outcome, reason, trace[-1]) == (
+        "reject",
+        "tls_failed",
+        "tls:error=unsupported_protocol",
+    )
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -113,7 +113,8 @@ def test_a_trace_is_told_step_by_step() -> None:
         "The device declined and asked for: PEAP, EAP-TLS",
         "Device and server agreed on the method EAP-TTLS",
         "The tunnel uses TLSv1.3",
-        "The server did not accept the certificate of the device: certificate_has_expired",
+        "The server did not accept the certificate of the device: certificate_has_expired: "
+        "It has expired",
         "Inside the tunnel the device declined and asked for: EAP-GTC",
         "Inside the tunnel alice logged in by PAP",
         "The account is suspended; an admin can enable it",

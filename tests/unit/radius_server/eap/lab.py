@@ -28,19 +28,23 @@ def new_key(rsa_key: bool = False) -> Key:
 
 
 class Authority:
-    """Issues certificates and lists those it has revoked, in `folder`."""
+    """Issues certificates and lists those it has revoked, in `folder`.
 
-    def __init__(self, folder: Path, name: str = "Lab CA") -> None:
+    With `under` it is itself issued, and known to it as NAME.
+    """
+
+    def __init__(self, folder: Path, name: str = "Lab CA", under: Authority | None = None) -> None:
         self.folder = folder
         self.key = new_key()
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._revoked: list[int] = []
+        above = under or self
         self.serials: dict[str, int] = {}
         self.certificate = certificate = (
-            self._builder(self._name, self.key, 30)
+            above._builder(self._name, self.key, 30)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(self.key, hashes.SHA256())
+            .sign(above.key, hashes.SHA256())
         )
+        above.serials[name] = certificate.serial_number
         self.path = folder / "ca.pem"
         self.path.write_bytes(certificate.public_bytes(Encoding.PEM))
 
@@ -54,8 +58,9 @@ class Authority:
         days: int = 10,
         rsa_key: bool = False,
         responder: str = "",
+        odd: bytes = b"",
     ) -> tuple[Path, Path]:
-        """`FILE.pem` and `FILE.key`."""
+        """`FILE.pem` and `FILE.key`; `odd` stands for its alternative names."""
         key = new_key(rsa_key)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = self._builder(subject, key, days).add_extension(
@@ -63,6 +68,9 @@ class Authority:
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
+        if odd:
+            kind = ObjectIdentifier("2.5.29.17")
+            builder = builder.add_extension(x509.UnrecognizedExtension(kind, odd), False)
         if responder:
             where = x509.AccessDescription(
                 AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder)

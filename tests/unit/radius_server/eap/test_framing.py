@@ -50,7 +50,7 @@ def talk(course: Course, answers: list[bytes]) -> tuple[list[bytes], bytes]:
 @given(
     message=st.binary(max_size=3000),
     size=st.integers(40, 1400),
-    room=st.integers(MINIMUM_LINK_OCTETS, 1400),
+    room=st.integers(MINIMUM_LINK_OCTETS - 4, 1400),
     repeat=st.booleans(),
 )
 def test_messages_of_any_length_arrive_whole(
@@ -123,8 +123,12 @@ def test_the_link_bounds_what_is_sent() -> None:
     assert link_octets(None, 1024) == 1024
     assert link_octets(0, 1024) == 1024
     assert link_octets(1400, 1024) == 1024
-    assert link_octets(600, 1024) == 600
-    assert link_octets(1, 1024) == MINIMUM_LINK_OCTETS
+    # RFC 3580 section 3.10: IEEE 802.1X needs four octets of it for itself.
+    assert link_octets(1028, 1024) == 1024
+    assert link_octets(1027, 1024) == 1023
+    assert link_octets(600, 1024) == 596
+    assert link_octets(1, 1024) == MINIMUM_LINK_OCTETS - 4
+    assert link_octets(1400, 64) == 64
 
 
 @given(st.lists(st.binary(max_size=60), max_size=30))

@@ -92,3 +92,31 @@ def test_a_peer_that_closes_the_tunnel_has_said_nothing_more(authority: Authorit
     peer.shutdown()
     flight = engine.receive(peer.bio_read(1 << 16))
     assert (flight.application, flight.failure) == (b"", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        pytest.param(48, "unknown_ca", id="unknown_ca"),
+        pytest.param(112, "unrecognized_name", id="unrecognized_name"),
+        pytest.param(113, "bad_certificate_status_response", id="bad_certificate_status_response"),
+    ],
+)
+def test_every_alert_of_a_peer_is_told_as_one(authority: Authority, code: int, name: str) -> None:
+    config = Config(
+        site=SiteSection(data_dir=authority.folder),
+        eap=Eap(
+            methods=["ttls"],
+            certificate=authority.folder / "server.pem",
+            private_key=authority.folder / "server.key",
+        ),
+    )
+    engine = TlsEngine(read_contexts(config).tunnel.full)
+    peer = SSL.Connection(client_context(authority.path, SSL.TLS1_2_VERSION), None)
+    peer.set_connect_state()
+    with contextlib.suppress(SSL.WantReadError):
+        peer.do_handshake()
+    engine.receive(peer.bio_read(1 << 16))
+    # RFC 5246 section 7.2: content type 21, TLS 1.2, two octets: fatal, and which alert.
+    alert = bytes((21, 3, 3, 0, 2, 2, code))
+    assert engine.receive(alert).failure == f"tls:alert={name}"

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from radius_server.radsec.identity import matches, names
-from tests.certificates import Authority
+from tests.certificates import Authority, odd_certificates
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_a_certificate_of_a_person_is_no_nas_by_its_common_name(tmp_path: Path) 
     authority = Authority(tmp_path)
     certificate = authority.issue("ap1", names=[x509.RFC822Name("ap1@school.example")]).certificate
     assert names(certificate) == ()
+
+
+@pytest.mark.parametrize("odd", odd_certificates().values(), ids=odd_certificates().keys())
+def test_a_certificate_whose_names_cannot_be_read_is_no_nas(odd: x509.Certificate) -> None:
+    assert names(odd) == ()
