@@ -151,6 +151,29 @@ def test_lines_that_a_relay_held_back_count_when_they_were_told(
     assert bool(found["candidates"]) is (outcome == "single"), found
 
 
+ENDED = "<30>1 {told} gw conntrack - - - [DESTROY] tcp 6 src=10.1.2.3 dst=203.0.113.9 sport=1 " \
+    "dport=443 src=203.0.113.9 dst=198.51.100.7 sport=443 dport=50000 delta-time=7"  # fmt: skip
+SESSION = "<189>eventtime={nanoseconds} logid=0000000013 type=traffic srcip=10.1.2.3 srcport=1 " \
+    "dstip=203.0.113.9 dstport=443 proto=6 action=close trandisp=snat transip=198.51.100.7 " \
+    "transport=50000 duration=7"  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [ENDED, SESSION], ids=["an-end", "a-session"])
+@pytest.mark.parametrize(
+    ("at", "is_found"), [(0, True), (-12, False), (599, True), (605, False)]
+)  # fmt: skip
+def test_what_is_told_with_its_duration_began_so_long_before_it_was_told(
+    site: Site, database: Database, line: str, at: float, is_found: bool
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -90_000, 90_000)
+    told = SENT + timedelta(seconds=5)
+    nanoseconds = int(told.timestamp()) * 10**9
+    archive_lines(site, (600, line.format(told=told.isoformat(), nanoseconds=nanoseconds)))
+    site = with_collector(site, silent_minutes=20)
+    found = ask(site, database, PUBLIC, port=50_000, at=SENT + timedelta(seconds=at))
+    assert bool(found["candidates"]) is is_found, found
+
+
 def test_one_outside_port_for_two_destinations_is_two_people(
     site: Site, database: Database
 ) -> None:
