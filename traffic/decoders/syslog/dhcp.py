@@ -27,7 +27,8 @@ _DNSMASQ = re.compile(
     rf"(?P<mac>{_MAC})(?: .{{0,255}})?"
 )
 _KEA_HEAD = re.compile(
-    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6} )?(?:[A-Z]{4,5} {1,2}\[[^\]\s]{1,100}\] )?"
+    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6} )?"
+    r"(?:[A-Z]{4,5} {1,2}(?:\[[^\]\s]{1,100}\] )?)?"
 )
 """What may stand before a message: a time, the severity, the logger. A message that holds a name
 which a client sent holds it further on, whatever that name spells."""
