@@ -179,11 +179,14 @@ def moments(values: Mapping[str, Any], held_ms: int) -> tuple[int, int]:
     What the device tells may be truer than when its line came: a relay holds lines back while
     it cannot send. Both count then, because a wider net never misleads. A line that tells of
     the future, or of longer ago than `held_ms`, has a wrong clock, which is not listened to;
-    lines that were really held back longer are a silence, and that is a gap.
+    lines that were really held back longer are a silence, and that is a gap. Where the two differ
+    by more than clocks that agree do, the device's clock is all there is, and may be that wrong.
     """
     received, told = values["received_at"], values["event_at"]
     if told is None or not -CLOCK_AGREES_MS <= received - told <= held_ms:
         return received, received
+    if received - told > CLOCK_AGREES_MS:
+        return told - CLOCK_AGREES_MS, received
     return min(received, told), max(received, told)
 
 

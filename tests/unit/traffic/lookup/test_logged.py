@@ -131,6 +131,7 @@ HELD = "<30>1 {told} gw conntrack - - - [{event}] tcp 6 src=10.1.2.3 dst=203.0.1
     [
         pytest.param(20, 0, 0, "single", id="held-back"),
         pytest.param(20, 0, -300, "none", id="before-it"),
+        pytest.param(20, 4, -5, "single", id="held-back-by-a-clock-that-is-seconds-ahead"),
         pytest.param(5, 0, 0, "none", id="held-back-longer-than-a-silence"),
         pytest.param(20, 25_200, 0, "none", id="a-clock-hours-ahead"),
         pytest.param(20, 25_200, 600, "single", id="whose-lines-count-when-they-came"),
