@@ -270,6 +270,27 @@ def test_a_lease_holds_until_it_is_given_back_or_given_to_another(
     assert sorted(names(answer)) == found  # type: ignore[type-var]
 
 
+@pytest.mark.parametrize(
+    ("sender", "host"), [("10.0.0.2", ""), ("10.0.0.1", "Nov 22 12:00:00 school2 ")]
+)
+def test_the_same_address_of_two_schools_is_two_people(
+    site: Site, database: Database, sender: str, host: str
+) -> None:
+    """Each school's server gives 10.1.2.3 away; they send by themselves, or by one relay."""
+    add_bare_session(database, "k1", "somchai", PHONE, -900, None, account_id=1)
+    add_bare_session(database, "k2", "malee", TABLET, -900, None)
+    paths = collector_paths(site.config)
+    paths.make()
+    other = dnsmasq("10.1.2.3", TABLET).replace("<30>", f"<30>{host}")
+    own = dnsmasq("10.1.2.3", PHONE).replace("<30>", "<30>Nov 22 12:00:00 school1 ")
+    write_spool(paths.spool, 1, line_record(own, -60), line_record(other, -30, sender))
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    archivist.consume(closed_files(paths.spool))
+    found = ask(site, database, "10.1.2.3")
+    assert (found["outcome"], sorted(names(found))) == ("ambiguous", ["malee", "somchai"])  # type: ignore[type-var]
+
+
 def test_a_lease_after_its_time_is_nobodys(site: Site, database: Database) -> None:
     add_bare_session(database, "k1", "somchai", PHONE, -9000, None)
     kea = (

@@ -51,6 +51,7 @@ class Relay:
             lasted = values.pop("lasted", None)
             started = None if lasted is None else latest - lasted
             row = {"received_at": latest, "event_at": at_ms + self.ahead, "started_at": started}
+            row |= {"source": "g", "raw": b""}
             found.append(Found(record=f"x:{number}", values=values | row))
         return found
 
@@ -65,7 +66,7 @@ def test_whoever_had_a_port_is_among_those_it_is_reckoned_for(kind: str) -> None
             until = at_ms + random.choice([1, 2_000, 60_000, 600_000])
             inside = f"10.0.0.{random.randint(1, 3)}", random.randint(1, 3)
             line = {
-                "source": "g", "protocol": 6, "inside_address": inside[0],
+                "protocol": 6, "inside_address": inside[0],
                 "inside_port": inside[1], "outside_port": 50_000, "outside_port_to": None,
                 "destination_address": random.choice("xy"), "destination_port": 443,
             }  # fmt: skip
