@@ -41,7 +41,7 @@ _MONTH_NUMBERS: dict[str, int] = {
 _DAY_NUMBERS = {name: number for number, names in enumerate(_WEEKDAYS) for name in names}
 
 _THAI_WORD = r"[ก-ฮะ-\u0e4e]+(?:\.?[ก-ฮะ-\u0e4e]+)*\.?"
-_ERA = r"(?P<era>พ\.?\s?ศ\.?|ค\.?\s?ศ\.?|b\.?e\.?|a\.?d\.?|c\.?e\.?)?"
+_ERA = r"(?P<era>พ\.?\s?ศ\.?|พุทธศักราช|ค\.?\s?ศ\.?|คริสต์ศักราช|b\.?e\.?|a\.?d\.?|c\.?e\.?)?"
 _YEAR_FIRST = re.compile(
     r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})(?:\s*t\s*|\s+|$)"
 )
@@ -71,6 +71,8 @@ _OFFSET = re.compile(
 )
 _UTC = re.compile(r"\(?(?:z|utc|gmt|เวลาสากล)\)?")
 _LOCAL = re.compile(r"\(?(?:ict|เวลาไทย|เวลาประเทศไทย|เวลาในประเทศไทย|ตามเวลาประเทศไทย)\)?")
+_ABOUT = ("ประมาณ", "ราว", "about ", "approximately ")
+"""What letters put before a time that nobody looked up; how wide it is meant, they alone know."""
 _THAI_ZONE = timezone(timedelta(hours=7))
 
 EXAMPLE = "write it like 15 ม.ค. 2568 14.30 น., 15/01/2568 14:30:05 or 2025-01-15T14:30:05+07:00"
@@ -144,6 +146,8 @@ def read_time(
     _agree(written.weekday, day, text)
     clock, left = _take_clock(left, text)
     offset, left = _take_zone(left, text)
+    if left.startswith(_ABOUT):
+        raise UsageError(f"{text!r} says about when: leave that word out, and give a tolerance")
     if left.strip(" .,"):
         raise UsageError(f"{text!r}: {left.strip()!r} is not understood; {EXAMPLE}")
     if clock is None and needs_clock:
@@ -220,7 +224,8 @@ def _take_date(text: str, whole: str) -> tuple[_Written, str]:
 def _year(written: str, era: str, text: str, now: datetime) -> tuple[int, str, bool]:
     """(year C.E., era it was read in, whether it had two digits)."""
     number = int(written)
-    buddhist, common = era in ("พศ", "be"), era in ("คศ", "ad", "ce")
+    buddhist = era in ("พศ", "พุทธศักราช", "be")
+    common = era in ("คศ", "คริสต์ศักราช", "ad", "ce")
     if len(written) == 4:
         if buddhist or (not common and number >= _FIRST_BUDDHIST):
             number, read = number - BUDDHIST_ERA, "be"
@@ -289,7 +294,7 @@ def _take_clock(text: str, whole: str) -> tuple[timedelta | None, str]:
     if (hour > 23 and not is_midnight) or minute > 59 or second > 59:
         raise UsageError(f"{whole!r} is not a time: there is no {found[0].strip()} o'clock")
     micros = int((parts.get("fraction") or "0").ljust(6, "0")[:6])
-    rest = re.sub(r"^\s*(?:น\.?|hrs?\.?)(?=\s|$|\()", "", rest[found.end() :])
+    rest = re.sub(r"^\s*(?:น\.?|นาฬิกา|hrs?\.?)(?=\s|$|\()", "", rest[found.end() :])
     return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micros), rest.strip()
 
 

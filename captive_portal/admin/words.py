@@ -296,6 +296,7 @@ GAP_REASONS: Words = {
     "pending": _("records that have come in and are not in the archive yet"),
     "let_go": _("records of others were let go when their time was over"),
     "silent": _("equipment that used to send its log fell silent"),
+    "sampled": _("equipment lists its translations now and then; others may have come and gone"),
 }
 
 LOOKUP_OUTCOMES: Words = {

@@ -9,12 +9,14 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from common import config as configuration
 from common.clock import unix_nanoseconds, utc_now
@@ -28,7 +30,7 @@ from tests.vectors.flows.spools import flow_datagram, record, write_spool
 from traffic.archive.kinds import ACCESS
 from traffic.archive.kinds import ADMIN as ADMIN_KIND
 from traffic.archive.manifest import Manifest
-from traffic.archive.rows import note_rows
+from traffic.archive.rows import check_rows, note_rows
 from traffic.archive.seals import make_seal, read_seals
 from traffic.archive.tables import TableArchive
 from traffic.archive.tampering import MARK, WAYS, Sample, rechain, resign, tamper
@@ -86,10 +88,10 @@ class Attacked(Sample):
         super().__init__(folder / "var", now_ms())
         self.site = folder
         (self.folder / MARK).touch()
-        text = (folder / "yuenyan.toml").read_text().replace(str(whole), str(folder))
+        written = (folder / "yuenyan.toml").read_text().replace(str(whole), str(folder))
         # The stick is with the director: nobody copied or touched it.
-        text = text.replace(f"{folder}/usb", f"{whole}/usb")
-        (folder / "yuenyan.toml").write_text(text)
+        written = written.replace(f"{folder}/usb", f"{whole}/usb")
+        (folder / "yuenyan.toml").write_text(written)
         shutil.rmtree(folder / "usb")
 
     @property
@@ -147,6 +149,35 @@ def test_a_thief_of_the_key_who_rewrites_everything_meets_the_witness_alone(
     assert told["path"].startswith(f"{whole}/usb/")
     assert "saw another line" in told["error"]
     # That nothing on the machine itself can tell is what the document admits.
+    assert attacked.verify(witness=False)["ok"]
+
+
+def test_rows_that_were_changed_together_with_what_was_noted_of_them_meet_the_witness(
+    whole: Path, attacked: Attacked, tmp_path: Path
+) -> None:
+    """Database, manifest and seals made to fit each other: only who stands outside can tell."""
+    database = Database(attacked.config.database_url)
+    with database.engine.begin() as owner:
+        owner.execute(text("UPDATE append_only SET lifted = :yes"), {"yes": True})
+        owner.exec_driver_sql("UPDATE audit_event SET actor = 'somebody else'")
+    with pytest.raises(ArchiveError, match="audit_event"):
+        check_rows(database, attacked.archive)
+    (tmp_path / "apart").mkdir()
+    note_rows(database, tmp_path / "apart", "node", utc_now())
+    forged = {entry.rows: entry.sha256 for entry in Manifest(tmp_path / "apart").entries()}
+    entries = Manifest(attacked.archive).entries()
+    assert {entry.rows for entry in entries if entry.rows} == set(forged)
+    rechain(
+        attacked,
+        [replace(entry, sha256=forged.get(entry.rows, entry.sha256)) for entry in entries],
+    )
+    resign(attacked)
+    shutil.rmtree(attacked.folder / "witnesses")
+    assert check_rows(database, attacked.archive).rows > 0
+    database.dispose()
+    told = attacked.verify()
+    assert told["path"].startswith(f"{whole}/usb/")
+    assert "saw another line" in told["error"]
     assert attacked.verify(witness=False)["ok"]
 
 
@@ -264,8 +295,6 @@ def test_any_cut_of_any_files_is_noticed_by_the_witness(
 def test_any_rewriting_with_the_key_is_noticed_by_the_witness(
     shared: Attacked, data: st.DataObject
 ) -> None:
-    from dataclasses import replace
-
     kept = {path: path.read_bytes() for path in evidence(shared)}
     entries = Manifest(shared.archive).entries()
     number = data.draw(st.integers(0, len(entries) - 1))
@@ -290,7 +319,7 @@ def test_the_document_names_every_way_and_no_other() -> None:
 
 
 def test_the_document_says_truly_what_needs_a_witness() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
+    document = DOCUMENT.read_text(encoding="utf-8")
     for name, way in WAYS.items():
-        (row,) = re.findall(rf"^\| `{name}` \|.*$", text, re.M)
+        (row,) = re.findall(rf"^\| `{name}` \|.*$", document, re.M)
         assert ("witness" in row.split("|")[3]) is way.witness, name

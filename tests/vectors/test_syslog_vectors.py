@@ -91,7 +91,14 @@ FORGED = "srcnat: in:a out:b, proto TCP (SYN), 10.0.0.5:1->198.51.100.7:2, " \
         '<86>Nov 27 23:57:42 srv sshd[7]: type="traffic" trandisp="snat" srcip=10.0.0.5 '
         "dstip=198.51.100.7 transip=203.0.113.5 transport=3",
         "<30>Nov 27 23:57:42 srv conntrack: x [NEW] tcp 6 src=10.0.0.5 dst=198.51.100.7",
+        "<30>system,error,critical login failure for user dhcp,info dhcp1 assigned 10.0.0.5 to "
+        "3C:22:FB:01:02:03 from 10.0.0.9 via winbox",
+        "<30>Nov 27 23:57:42 k kea-dhcp4[24]: DEBUG [kea-dhcp4.ddns/24.1] "
+        "DHCP4_CLIENT_NAME_PROC_FAIL [hwtype=1 3c:22:fb:0a:0b:0c], cid=[no info], tid=0x2: failed "
+        "to process the fqdn or hostname sent by a client: DHCP4_LEASE_ALLOC [hwtype=1 "
+        "3c:22:fb:01:02:03], cid=[no info], tid=0x1: lease 10.0.0.5 has been allocated for 9 "
+        "seconds",
     ],
 )
-def test_what_somebody_typed_into_another_program_is_no_translation(line: str) -> None:
+def test_what_somebody_typed_is_neither_a_translation_nor_a_lease(line: str) -> None:
     assert reading(line) is None

@@ -80,6 +80,10 @@ def pair_blocks(events: Sequence[Found], earliest_ms: int, latest_ms: int) -> li
         elif _inside(given) == _inside(event):
             found.append(_span(given, event, _times(given)[0], _times(event)[1]))
             del opened[place]
+        else:
+            # Somebody else gives it back: they had it since, and both ends between were lost; or
+            # the one before, whose end is told late. Either way both may have had it meanwhile.
+            found.append(_span(event, None, _times(given)[0], _times(event)[1]))
     found += [_span(given, None, _times(given)[0], latest_ms) for given in opened.values()]
     return sorted(found, key=lambda one: (one.from_ms, one.inside_address))
 

@@ -30,10 +30,11 @@ from traffic.lookup.missing import (
 )
 from traffic.lookup.missing import LOGGED as LOGGED
 from traffic.lookup.missing import NOT_RUNNING as NOT_RUNNING
+from traffic.lookup.spans import SAMPLED
 from traffic.lookup.store import Store
 from traffic.moments import to_milliseconds
 
-GAP_REASONS = frozenset({*GapReason, NOT_RUNNING, PENDING, LET_GO})
+GAP_REASONS = frozenset({*GapReason, NOT_RUNNING, PENDING, LET_GO, SAMPLED})
 """Every reason a gap of an answer can have."""
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,7 @@ from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import LEASE
 from traffic.archive.tables import Found, TableArchive
 from traffic.decoders.syslog.lines import LeaseEvent
+from traffic.decoders.syslog.message import parse_message
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.holders import find_stations
 from traffic.lookup.nat_logs import moments
@@ -35,6 +38,7 @@ MAX_ROWS = 50_000
 """Read at once."""
 
 _GIVES = (LeaseEvent.ASSIGN, LeaseEvent.RENEW)
+_ANY_ZONE = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,33 +102,40 @@ def _read(
 def lease_spans(rows: Iterable[Found], held_ms: int) -> list[Lease]:
     """Who had which address from when to when, by `rows` in the order of their receipt.
 
-    A lease ends when it is given back, when the server gives the address to another, or when
-    its time is over; a server that does not tell that time is believed for LOOK_BACK.
+    A lease ends when it is given back, when its server gives the address to another, or when
+    its time is over; a server that does not tell that time is believed for LOOK_BACK. What one
+    server does ends no lease of another's: schools use the same private addresses.
     """
     found: list[Lease] = []
-    held: dict[str, Lease] = {}
+    held: dict[tuple[str, str, str], Lease] = {}
     for row in rows:
         values = row.values
         address, mac = values["address"], values["mac"]
         at, latest = (from_milliseconds(one) for one in moments(values, held_ms))
-        before = held.get(address)
+        place = (*_server(values), address)
+        before = held.get(place)
         if values["event"] in _GIVES:
             if mac is None:
                 continue
             seconds = values["lease_seconds"]
             until = latest + (LOOK_BACK if seconds is None else timedelta(seconds=seconds))
             if before is not None and before.mac == mac and at <= before.to_at:
-                held[address] = replace(before, to_at=max(before.to_at, until), record=row.record)
+                held[place] = replace(before, to_at=max(before.to_at, until), record=row.record)
                 continue
             if before is not None:
                 found.append(replace(before, to_at=min(before.to_at, latest)))
-            held[address] = Lease(
+            held[place] = Lease(
                 address=address, mac=mac, from_at=at, to_at=until, record=row.record
             )
         elif before is not None and mac in (None, before.mac):
             found.append(replace(before, to_at=min(before.to_at, latest)))
-            del held[address]
+            del held[place]
     return [*found, *held.values()]
+
+
+def _server(values: dict[str, Any]) -> tuple[str, str]:
+    """Who gave a lease: who sent the line and, because a relay sends for many, the name in it."""
+    return values["source"], parse_message(bytes(values["raw"] or b""), 0, _ANY_ZONE).host
 
 
 def join_leases(

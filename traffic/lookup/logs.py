@@ -17,6 +17,7 @@ from traffic.lookup.coverage import find_logged_gaps
 from traffic.lookup.leases import find_leases, join_leases
 from traffic.lookup.nat_logs import find_logged, shown
 from traffic.lookup.question import Question
+from traffic.lookup.samples import find_samples
 from traffic.lookup.silence import find_lease_gaps, find_silences
 from traffic.lookup.static_nat import find_static
 from traffic.lookup.store import Store
@@ -65,9 +66,13 @@ class LogEvidence:
         )
         return join_leases(self._session, self._config, leases, self._window, holders)
 
-    def gaps(self, store: Store, now: datetime, *, inside: bool) -> list[GapSpan]:
-        """What is missing of lines: of leases for an `inside` address, else of all."""
-        if inside:
-            return find_lease_gaps(self._config, store, self._reader, self._window, now)
-        recorded = find_logged_gaps(store, self._reader, self._window)
-        return [*recorded, *find_silences(self._config, self._window, now)]
+    def lease_gaps(self, store: Store, now: datetime) -> list[GapSpan]:
+        """What is missing of leases, for an inside address."""
+        return find_lease_gaps(self._config, store, self._reader, self._window, now)
+
+    def gaps(self, store: Store, now: datetime, public: str) -> list[GapSpan]:
+        """What is missing of lines, for the address `public` outside."""
+        found = find_logged_gaps(store, self._reader, self._window)
+        found += find_silences(self._config, self._window, now)
+        sampled = find_samples(self._tables, self._reader.index, public, self._window)
+        return found if sampled is None else [*found, sampled]

@@ -122,7 +122,7 @@ def pair(
         for row in group:
             event = row.values["event"]
             begins, ends = moments(row.values, held_ms)
-            started = row.values["started_at"]
+            started = _started(row.values, begins)
             if event in _BEGINS:
                 if opened is not None:
                     found.append(_span(opened, moments(opened.values, held_ms)[0], ends))
@@ -179,12 +179,26 @@ def moments(values: Mapping[str, Any], held_ms: int) -> tuple[int, int]:
     What the device tells may be truer than when its line came: a relay holds lines back while
     it cannot send. Both count then, because a wider net never misleads. A line that tells of
     the future, or of longer ago than `held_ms`, has a wrong clock, which is not listened to;
-    lines that were really held back longer are a silence, and that is a gap.
+    lines that were really held back longer are a silence, and that is a gap. Where the two differ
+    by more than clocks that agree do, the device's clock is all there is, and may be that wrong.
     """
     received, told = values["received_at"], values["event_at"]
     if told is None or not -CLOCK_AGREES_MS <= received - told <= held_ms:
         return received, received
+    if received - told > CLOCK_AGREES_MS:
+        return told - CLOCK_AGREES_MS, received
     return min(received, told), max(received, told)
+
+
+def _started(values: Mapping[str, Any], begins: int) -> int | None:
+    """When what is told with its duration began, if it was told at `begins` already.
+
+    The archive's column was reckoned from when the line came, which may be long after it was told.
+    """
+    if values["started_at"] is None:
+        return None
+    lasted: int = values["received_at"] - values["started_at"]
+    return begins - lasted
 
 
 def _span(row: Found, from_ms: int, to_ms: int, opened: Found | None = None) -> Span:

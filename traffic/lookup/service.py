@@ -251,7 +251,7 @@ def _gather(
     let_go = find_let_go(store, config, reader.index, window, now, address)
     if reader.inside.has(question.address):
         gaps = find_gaps(store, reader, window, now, ["radius"])
-        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True), *let_go])
+        return _Evidence(own=own, gaps=[*gaps, *logs.lease_gaps(store, now), *let_go])
     found, truncated = _translations(reader, question, window)
     blocks, more = find_blocks(
         TableArchive(config.data_dir / "archive", ""),
@@ -266,12 +266,12 @@ def _gather(
     if not found and not logged.bindings and is_client_address(session, address):
         # Clients have it themselves, and nothing was seen behind it.
         gaps = find_gaps(store, reader, window, now, ["radius"])
-        return _Evidence(own=own, gaps=[*gaps, *logs.gaps(store, now, inside=True), *let_go])
+        return _Evidence(own=own, gaps=[*gaps, *logs.lease_gaps(store, now), *let_go])
     bindings = bindings_of(found, window.from_at - NAT_LOOK_BACK, window.to_at + NAT_LOOK_BACK)
     bindings += logged.bindings
     inside = {one.inside_address for one in bindings}
     gaps = find_gaps(store, reader, window, now, ["collector", "radius"])
-    gaps += [*logs.gaps(store, now, inside=False), *let_go]
+    gaps += [*logs.gaps(store, now, address), *let_go]
     pending = find_pending(config, reader, window, now)
     return _Evidence(
         own=own,

@@ -19,6 +19,9 @@ by one even when both are right. traffic.lookup.clock_error adds what was measur
 LET_GO = "let_go"
 """Reason of a gap: records were let go when their time was over, but for what a hold covers."""
 
+SAMPLED = "sampled"
+"""Reason of a gap: equipment lists its translations now and then."""
+
 
 class _Value:
     """Equal when every part is; never changed once it is made."""

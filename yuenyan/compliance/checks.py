@@ -319,11 +319,25 @@ def check_processing(site: Site) -> Shown:
 
 
 def check_content(site: Site) -> Shown:
+    own = len(site.config.collector.own_servers)
     return _shown(
         Status.IN_PLACE,
-        "no table and no kind of archive record has a place for content, URLs or names asked of the"
-        " DNS (tests/unit/yuenyan/test_compliance.py)",
-        "ไม่มีตารางหรือชนิดข้อมูลใดเก็บเนื้อหา URL หรือชื่อโดเมนที่สอบถาม มีชุดทดสอบตรวจ",
+        "no table and no kind of archive record has a field for content or names asked of the DNS"
+        " (tests/unit/yuenyan/test_compliance.py); addresses of pages and names of hosts are cut"
+        " out of log lines before they are stored"
+        + (
+            f"; of the {own} own servers paths, file names and mail addresses are kept, as the"
+            " notification asks of whoever runs one"
+            if own
+            else ""
+        ),
+        "ไม่มีตารางหรือชนิดข้อมูลใดมีช่องเก็บเนื้อหาหรือชื่อโดเมนที่สอบถาม มีชุดทดสอบตรวจ และตัดที่อยู่เว็บ"
+        "กับชื่อเครื่องออกจากบรรทัดบันทึกก่อนจัดเก็บ"
+        + (
+            f" เว้นแต่เครื่องแม่ข่ายของหน่วยงานเอง {own} รายการ ซึ่งเก็บเส้นทาง ชื่อไฟล์ และที่อยู่อีเมลตามประกาศ"
+            if own
+            else ""
+        ),
     )
 
 

@@ -42,6 +42,14 @@ def test_each_notice_lists_data_purpose_period_recipients_rights_and_contact(
     assert hashlib.sha256(body.encode()).hexdigest() in tail
 
 
+@pytest.mark.parametrize("audience", ["everybody", "guardian"])
+def test_who_is_told_that_destinations_are_kept_is_told_why(site: Site, audience: str) -> None:
+    thai = site.yuenyan("notice", "show", "--for", audience).stdout
+    english = site.yuenyan("notice", "show", "--for", audience, "--language", "en").stdout
+    assert "ปลายทางใช้เพื่อแยกผู้ที่ใช้หมายเลขไอพีสาธารณะเดียวกัน" in thai
+    assert "Destinations serve only to tell apart who used one public address" in english
+
+
 def test_guardians_are_told_the_basis_and_that_consent_is_for_what_is_optional(site: Site) -> None:
     thai = site.yuenyan("notice", "show", "--for", "guardian").stdout
     assert "มาตรา 24 (6)" in thai and "ไม่ต้องขอความยินยอม" in thai and "ไม่เกิน 10 ปี" in thai

@@ -72,6 +72,17 @@ def test_look_ups_count_when_their_records_have_moved_into_the_archive(site: Sit
     assert " 2 look-ups of 30 days" in duties(site)["access"]["evidence"]["en"]
 
 
+def test_what_is_kept_of_own_servers_is_said_where_no_content_is_claimed(site: Site) -> None:
+    before = duties(site)["content"]["evidence"]
+    assert "own servers" not in before["en"] and "แม่ข่าย" not in before["th"]
+    path = site.config_file
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("[collector]", '[collector]\nown_servers = ["10.0.9.0/24"]'))
+    after = duties(site)["content"]["evidence"]
+    assert "of the 1 own servers paths, file names" in after["en"]
+    assert "แม่ข่ายของหน่วยงานเอง 1 รายการ" in after["th"]
+
+
 def test_every_duty_has_status_evidence_date_and_somebody_who_answers(site: Site) -> None:
     for one in duties(site).values():
         assert one["status"] in {"in_place", "attention", "missing", "not_checked"}

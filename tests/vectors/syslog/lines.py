@@ -142,6 +142,38 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     (
+        "mikrotik-dhcp-4",
+        "<30>Nov 27 23:57:42 MikroTik dhcp,info wifi นักเรียน assigned 10.0.0.5 for "
+        "3C:22:FB:01:02:03 ไอแพดของมาลี",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-5",
+        "<30>dhcp,info gw-1: dhcp1 deassigned 10.0.0.5 from 3C:22:FB:01:02:03",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "release",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-6",
+        "<30>dhcp,info dhcp1 assigned 10.0.0.5 for 3C:22:FB:01:02:03 x assigned 10.0.0.6 for "
+        "3C:22:FB:0A:0B:0C",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
         "conntrack-by-rsyslog",
         "<13>Nov 28 00:25:11 vm conntrack: [1795825511.796663]#011    [NEW] tcp      6 120 "
         "SYN_SENT src=10.77.0.109 dst=198.18.67.9 sport=38880 dport=45089 [UNREPLIED] "
@@ -333,6 +365,34 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     (
+        "pf-filterlog-3",
+        "<134>Nov 27 23:57:42 filterlog[37151]: "
+        "4,,,1000000103,igb1,match,pass,in,6,0x00,0x00000,255,ICMPv6,58,32,fe80::5,ff02::1",
+        {
+            "form": "pf-filterlog",
+            "service": "firewall",
+            "client_address": "fe80::5",
+            "outcome": "pass in",
+            "detail": "58 fe80::5 > ff02::1",
+        },
+    ),
+    (
+        "pf-state-2",
+        "<134>Nov 27 23:57:42 fw pfstate[7]: igb0 tcp 10.0.0.10:443 (203.0.113.5:8443) <- "
+        "198.51.100.7:33000       ESTABLISHED:ESTABLISHED",
+        {
+            "form": "pf-state",
+            "event": "seen",
+            "protocol": 6,
+            "inside_address": "10.0.0.10",
+            "inside_port": 443,
+            "outside_address": "203.0.113.5",
+            "outside_port": 8443,
+            "destination_address": "198.51.100.7",
+            "destination_port": 33000,
+        },
+    ),
+    (
         "fortigate-traffic-1",
         '<189>date=2026-11-27 time=23:57:42 devname="fg" devid="FG1" '
         'eventtime=1795000000000000000 tz="+0700" logid="0000000013" type="traffic" '
@@ -403,6 +463,24 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
             "client_address": "10.0.0.5",
             "outcome": "deny",
             "detail": "17 10.0.0.5:4000 > 10.0.0.1:53",
+        },
+    ),
+    (
+        "fortigate-traffic-5",
+        "<189>1 2026-11-27T16:57:42Z โรงเรียน - - 0000000013 [FTNTFGT@12356 "
+        'logid="0000000013" type="traffic" srcip="10.0.0.5" srcport="45719" '
+        'srcname="ไอแพดของมาลี" dstip="198.51.100.9" dstport="443" proto="6" action="close" '
+        'trandisp="snat" transip="203.0.113.5" transport="45800"]',
+        {
+            "form": "fortigate-traffic",
+            "event": "session",
+            "protocol": 6,
+            "inside_address": "10.0.0.5",
+            "inside_port": 45719,
+            "outside_address": "203.0.113.5",
+            "outside_port": 45800,
+            "destination_address": "198.51.100.9",
+            "destination_port": 443,
         },
     ),
     (
@@ -519,6 +597,17 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     (
+        "isc-dhcp-5",
+        '<190>1 2026-11-27T23:57:42.5+07:00 fw.lan dhcpd 33 - [meta sequenceId="5"] DHCPACK '
+        "on 10.0.0.5 to 3c:22:fb:01:02:03 (เครื่องครู (2) via x) via igb1.10",
+        {
+            "form": "isc-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
         "dnsmasq-dhcp-1",
         "<30>Nov 27 23:57:42 gw dnsmasq-dhcp[99]: DHCPACK(br0) 10.0.0.5 3c:22:fb:01:02:03 "
         "somchai-phone",
@@ -536,6 +625,17 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
         {
             "form": "dnsmasq-dhcp",
             "event": "release",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "dnsmasq-dhcp-3",
+        "<30>Nov 27 23:57:42 gw dnsmasq-dhcp[99]: DHCPACK(br-lan) 10.0.0.5 3c:22:fb:01:02:03 "
+        "เครื่องครูสมชาย",
+        {
+            "form": "dnsmasq-dhcp",
+            "event": "assign",
             "address": "10.0.0.5",
             "mac": "3c22fb010203",
         },
@@ -588,6 +688,19 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
             "form": "kea-dhcp4",
             "event": "expire",
             "address": "10.104.0.23",
+        },
+    ),
+    (
+        "kea-dhcp4-5",
+        "<30>1 2026-11-27T23:57:42.5+07:00 k kea-dhcp4 24 - - 2026-11-27 23:57:42.123 INFO  "
+        "[kea-dhcp4.leases.0x7f] DHCP4_LEASE_REUSE [hwtype=1 3c:22:fb:01:02:03], cid=[no "
+        "info], tid=0x21f2433a: lease 10.104.0.23 has been reused for 7200 seconds",
+        {
+            "form": "kea-dhcp4",
+            "event": "renew",
+            "address": "10.104.0.23",
+            "mac": "3c22fb010203",
+            "lease_seconds": 7200,
         },
     ),
     (

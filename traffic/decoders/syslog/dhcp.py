@@ -26,6 +26,12 @@ _DNSMASQ = re.compile(
     r"(?:\d+ )?DHCP(?P<verb>ACK|RELEASE|DECLINE)\(\S+\) (?P<address>\S+) "
     rf"(?P<mac>{_MAC})(?: .{{0,255}})?"
 )
+_KEA_HEAD = re.compile(
+    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6} )?"
+    r"(?:[A-Z]{4,5} {1,2}(?:\[[^\]\s]{1,100}\] )?)?"
+)
+"""What may stand before a message: a time, the severity, the logger. A message that holds a name
+which a client sent holds it further on, whatever that name spells."""
 _KEA_CLIENT = (
     r"\[hwtype=\d+ (?P<mac>[0-9a-fA-F:]+)\], cid=\[(?P<cid>[0-9a-fA-F:]+|no info)\], "
     r"tid=0x[0-9a-f]+"
@@ -37,6 +43,14 @@ _KEA = (
             r"(?P<seconds>\d+) seconds"
         ),
         LeaseEvent.ASSIGN,
+    ),
+    (
+        # A renewal so soon that Kea wrote nothing down (cache-threshold).
+        re.compile(
+            rf"DHCP4_LEASE_REUSE {_KEA_CLIENT}: lease (?P<address>\S+) has been reused for "
+            r"(?P<seconds>\d+) seconds"
+        ),
+        LeaseEvent.RENEW,
     ),
     (
         re.compile(rf"DHCP4_RELEASE {_KEA_CLIENT}: address (?P<address>\S+) was released properly"),
@@ -93,8 +107,9 @@ def read_dnsmasq(message: Message) -> LeaseLine | None:
 
 def read_kea(message: Message) -> LeaseLine | None:
     """A lease of Kea, from its own log or from the forensic hook's."""
+    text = _KEA_HEAD.sub("", message.text, count=1)
     for pattern, event in _KEA:
-        match = pattern.search(message.text)
+        match = pattern.match(text)
         if match is None:
             continue
         fields = match.groupdict()

@@ -17,7 +17,7 @@ _GOES_ON = "20"
 
 def read_fortinet(message: Message) -> NatLine | AccessLine | None:
     """A session of the firewall."""
-    fields = pairs(message.rest)
+    fields = message.parameters | pairs(message.rest)
     if fields.get("type") != "traffic" or "srcip" not in fields:
         return None
     source, target = address(fields["srcip"]), address(fields.get("dstip"))

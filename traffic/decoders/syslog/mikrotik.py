@@ -25,8 +25,10 @@ _PACKET = re.compile(
 _SOURCE_NAT = re.compile(r"\((?P<inside>[^()>]+)->(?P<outside>[^()>]+)\)->(?P<far>[^()>]+)")
 _TARGET_NAT = re.compile(r"(?P<far>[^()>]+)->\((?P<outside>[^()>]+)->(?P<inside>[^()>]+)\)")
 _LEASE = re.compile(
-    r"(?:[\w,!]+ )?(?P<server>\S{1,64}) (?P<verb>assigned|deassigned) (?P<address>[0-9.]+) "
-    r"(?:to|for|from) (?P<mac>[0-9A-Fa-f:]{17})(?: \S.{0,100})?"
+    # Behind DHCP's own topics the rule's prefix may stand, and a name of several words. Without
+    # them one word is all: a login that failed is told with the name that somebody typed.
+    r"(?:dhcp(?:,\w+){0,8} .{1,128}?|(?:[\w,!]+ )?\S{1,64}) (?P<verb>assigned|deassigned) "
+    r"(?P<address>[0-9.]+) (?:to|for|from) (?P<mac>[0-9A-Fa-f:]{17})(?: \S.{0,100})?"
 )
 
 _LONGEST_PREFIX = 128

@@ -15,9 +15,10 @@ from traffic.decoders.syslog.tuples import Side, connection
 from traffic.decoders.syslog.values import address, clock_ms, port, protocol
 
 _STATE = re.compile(
-    r"(?P<interface>\S+) (?P<protocol>[\w-]+) (?P<outside>\S+) \((?P<inside>[^\s)]+)\) -> "
+    r"(?P<interface>\S+) (?P<protocol>[\w-]+) (?P<here>\S+) \((?P<was>[^\s)]+)\) (?P<way>->|<-) "
     r"(?P<far>\S+)\s+(?P<state>[A-Z0-9_]+:[A-Z0-9_]+)(?P<rest>.*)"
 )
+"""Outwards the inside end stands in brackets; of what came in, the address that was asked for."""
 _AGE = re.compile(r"\bage (\d{1,6}:\d\d:\d\d)\b")
 _V6_PORT = re.compile(r"(.+)\[(\d+)\]")
 
@@ -30,7 +31,7 @@ _SIX = {"number": 13, "name": 12, "source": 15, "target": 16, "ports": 17}
 def read_filterlog(message: Message) -> AccessLine | None:
     """A packet that a rule passed or blocked."""
     fields = message.text.split(",")
-    if len(fields) < 19:
+    if len(fields) <= _VERSION:
         return None
     places = {"4": _FOUR, "6": _SIX}.get(fields[_VERSION])
     if places is None or len(fields) <= places["target"]:
@@ -52,19 +53,22 @@ def read_pf_state(message: Message) -> NatLine | None:
     match = _STATE.fullmatch(message.text.strip())
     if match is None:
         return None
-    inside, inside_port = _endpoint(match["inside"])
-    outside, outside_port = _endpoint(match["outside"])
+    inside, outside = match["was"], match["here"]
+    if match["way"] == "<-":
+        inside, outside = outside, inside
+    inside_address, inside_port = _endpoint(inside)
+    outside_address, outside_port = _endpoint(outside)
     far, far_port = _endpoint(match["far"])
-    if inside is None or outside is None or far is None:
+    if inside_address is None or outside_address is None or far is None:
         return None
     age = _AGE.search(match["rest"])
     return NatLine(
         form="pf-state",
         event=NatEvent.SEEN,
         protocol=protocol(match["protocol"]),
-        inside_address=inside,
+        inside_address=inside_address,
         inside_port=inside_port,
-        outside_address=outside,
+        outside_address=outside_address,
         outside_port=outside_port,
         destination_address=far,
         destination_port=far_port,

@@ -55,6 +55,16 @@ def spans(*events: Found) -> list[tuple[str, int, int]]:
             id="freed-unseen-then-somebody-else",
         ),
         pytest.param(
+            [given(10), freed(70, "10.0.0.2"), freed(90)],
+            [("1", 10, 90), ("2", 10, 70)],
+            id="freed-by-somebody-whose-beginning-is-missing",
+        ),
+        pytest.param(
+            [given(10), given(50, "10.0.0.2"), freed(52), freed(90, "10.0.0.2")],
+            [("1", 10, 50), ("1", 50, 52), ("2", 50, 90)],
+            id="the-end-is-told-after-the-next-beginning",
+        ),
+        pytest.param(
             [given(10), freed(20), given(30), freed(40)],
             [("1", 10, 20), ("1", 30, 40)],
             id="twice",

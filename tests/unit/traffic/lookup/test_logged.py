@@ -131,6 +131,7 @@ HELD = "<30>1 {told} gw conntrack - - - [{event}] tcp 6 src=10.1.2.3 dst=203.0.1
     [
         pytest.param(20, 0, 0, "single", id="held-back"),
         pytest.param(20, 0, -300, "none", id="before-it"),
+        pytest.param(20, 4, -5, "single", id="held-back-by-a-clock-that-is-seconds-ahead"),
         pytest.param(5, 0, 0, "none", id="held-back-longer-than-a-silence"),
         pytest.param(20, 25_200, 0, "none", id="a-clock-hours-ahead"),
         pytest.param(20, 25_200, 600, "single", id="whose-lines-count-when-they-came"),
@@ -149,6 +150,29 @@ def test_lines_that_a_relay_held_back_count_when_they_were_told(
     site = with_collector(site, silent_minutes=patience)
     found = ask(site, database, PUBLIC, port=50_000, at=SENT + timedelta(seconds=at))
     assert bool(found["candidates"]) is (outcome == "single"), found
+
+
+ENDED = "<30>1 {told} gw conntrack - - - [DESTROY] tcp 6 src=10.1.2.3 dst=203.0.113.9 sport=1 " \
+    "dport=443 src=203.0.113.9 dst=198.51.100.7 sport=443 dport=50000 delta-time=7"  # fmt: skip
+SESSION = "<189>eventtime={nanoseconds} logid=0000000013 type=traffic srcip=10.1.2.3 srcport=1 " \
+    "dstip=203.0.113.9 dstport=443 proto=6 action=close trandisp=snat transip=198.51.100.7 " \
+    "transport=50000 duration=7"  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [ENDED, SESSION], ids=["an-end", "a-session"])
+@pytest.mark.parametrize(
+    ("at", "is_found"), [(0, True), (-12, False), (599, True), (605, False)]
+)  # fmt: skip
+def test_what_is_told_with_its_duration_began_so_long_before_it_was_told(
+    site: Site, database: Database, line: str, at: float, is_found: bool
+) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", -90_000, 90_000)
+    told = SENT + timedelta(seconds=5)
+    nanoseconds = int(told.timestamp()) * 10**9
+    archive_lines(site, (600, line.format(told=told.isoformat(), nanoseconds=nanoseconds)))
+    site = with_collector(site, silent_minutes=20)
+    found = ask(site, database, PUBLIC, port=50_000, at=SENT + timedelta(seconds=at))
+    assert bool(found["candidates"]) is is_found, found
 
 
 def test_one_outside_port_for_two_destinations_is_two_people(
@@ -244,6 +268,27 @@ def test_a_lease_holds_until_it_is_given_back_or_given_to_another(
     archive_lines(site, *((after, dnsmasq("10.1.2.3", mac, verb)) for after, mac, verb in lines))
     answer = ask(site, database, "10.1.2.3", at=SENT + timedelta(seconds=at))
     assert sorted(names(answer)) == found  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("sender", "host"), [("10.0.0.2", ""), ("10.0.0.1", "Nov 22 12:00:00 school2 ")]
+)
+def test_the_same_address_of_two_schools_is_two_people(
+    site: Site, database: Database, sender: str, host: str
+) -> None:
+    """Each school's server gives 10.1.2.3 away; they send by themselves, or by one relay."""
+    add_bare_session(database, "k1", "somchai", PHONE, -900, None, account_id=1)
+    add_bare_session(database, "k2", "malee", TABLET, -900, None)
+    paths = collector_paths(site.config)
+    paths.make()
+    other = dnsmasq("10.1.2.3", TABLET).replace("<30>", f"<30>{host}")
+    own = dnsmasq("10.1.2.3", PHONE).replace("<30>", "<30>Nov 22 12:00:00 school1 ")
+    write_spool(paths.spool, 1, line_record(own, -60), line_record(other, -30, sender))
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    archivist.consume(closed_files(paths.spool))
+    found = ask(site, database, "10.1.2.3")
+    assert (found["outcome"], sorted(names(found))) == ("ambiguous", ["malee", "somchai"])  # type: ignore[type-var]
 
 
 def test_a_lease_after_its_time_is_nobodys(site: Site, database: Database) -> None:
