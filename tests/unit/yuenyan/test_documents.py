@@ -21,8 +21,8 @@ _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _FILE = re.compile(r"`([a-z_]+/[\w./-]+\.(?:py|sh|md|toml|sql|conf))`")
 _COMMAND = re.compile(r"(?:^|[`(]|&& |; |\| )(?:yuenyan|\$Y) ([a-z][^`\n|<>#]*)", re.M)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-_SHORT = ("radius_server/", "traffic/")
-"""Where the architecture's page and some decisions begin their paths."""
+_SHORT = ("radius_server/", "traffic/", "tests/")
+"""Where the architecture's page, some decisions and the tables of tests begin their paths."""
 
 
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: str(path.relative_to(_ROOT)))
