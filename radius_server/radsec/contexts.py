@@ -201,7 +201,11 @@ def _context(files: TlsFiles, revocations: Revocations, lowest: str) -> SSL.Cont
     _use(files.certificate, "radsec.certificate", context.use_certificate_chain_file)
     _use(files.private_key, "radsec.private_key", context.use_privatekey_file)
     _use(files.ca, "radsec.ca", context.load_verify_locations)
-    verified = partial(_verified, Issuers(files.ca))
+    try:
+        issuers = Issuers(files.ca)
+    except (OSError, crypto.Error) as error:  # it was replaced at this very moment
+        raise ConfigError(f"cannot use {files.ca}", "radsec.ca") from error
+    verified = partial(_verified, issuers)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verified)
     store = context.get_cert_store()
     assert store is not None

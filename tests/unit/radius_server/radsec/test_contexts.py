@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ConfigError
+from radius_server.radsec import contexts
 from radius_server.radsec.contexts import Revocations, TlsFiles, client_context, server_context
 from radius_server.radsec.stream import TlsFailure, TlsStream
 from tests.unit.radius_server.eap.lab import Authority
@@ -74,6 +76,17 @@ def test_the_chain_of_a_connection_tells_when_an_issuer_is_revoked_later(
     assert certificates[:2] == [intermediate.serials["nas"], root.serials["School CA"]]
     revoked = Revocations.read(root.revocation_list("School CA"))
     assert [revoked.hold(item) for item in server.chain] == [False, True, False]
+
+
+def test_issuers_that_vanish_while_they_are_read_are_an_error_of_the_configuration(
+    root: Authority, intermediate: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_path: Path) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(contexts, "Issuers", gone)
+    with pytest.raises(ConfigError, match=r"ca\.pem"):
+        connect(root, intermediate, intermediate.revocation_list())
 
 
 def test_an_intermediate_that_no_list_is_about_is_not_missed(
