@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from traffic.lookup.sentences import LEFT_OUT
-from traffic.lookup.service import CUT, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
+from traffic.lookup.service import CUT, EARLY, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
 from traffic.lookup.stations import MADE_UP
 
 _ = lazy_gettext
@@ -31,6 +31,10 @@ LOOKUP_WARNINGS: dict[str, LazyString] = {
     LATER: _(
         "A gap after the time asked for counts too: equipment reports a flow up to 30 minutes after"
         " it took place."
+    ),
+    EARLY: _(
+        "Not told yet is not nobody: equipment reports a connection when it ends, or up to 30"
+        " minutes after it took place. Ask again then."
     ),
     UNPROVEN: _(
         "The stop of a session never came: after its last report the device may have left, and"

@@ -21,8 +21,11 @@ from traffic.archive.reading import FlowReader
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
 from traffic.lookup.attribution import Window
-from traffic.lookup.coverage import find_gaps, find_pending
+from traffic.lookup.coverage import find_gaps, find_logged_gaps, find_pending
+from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import CLOCK_ERROR_MS
+from traffic.lookup.samples import find_samples
+from traffic.lookup.silence import find_silences
 from traffic.lookup.store import DatabaseStore
 from traffic.lookup.trees import gap_tree, ms_text
 from traffic.moments import to_milliseconds
@@ -114,11 +117,21 @@ def _deltas(told: Iterable[tuple[str, str, str | None]]) -> dict[str, dict[str, 
 def gap_report(
     database: Database, config: Config, reader: FlowReader, window: Window, now: datetime
 ) -> dict[str, Any]:
-    """What is known to be missing of the period."""
+    """What is known to be missing of the period: all that a look-up of it would have told."""
     zone = config.site.timezone
-    spans = find_gaps(DatabaseStore(database), reader, window, now, ["collector", "radius"])
-    pending = find_pending(config, reader, window, now)
+    store = DatabaseStore(database)
     archive = TableArchive(config.data_dir / "archive", node_name())
+    spans = [
+        *find_gaps(store, reader, window, now, ["collector", "radius"]),
+        *find_logged_gaps(store, reader, window),
+        *find_silences(config, window, now),
+        *find_let_go(store, config, reader.index, window, now),
+    ]
+    for one in (
+        find_samples(archive, reader.index, None, window),
+        find_pending(config, reader, window, now),
+    ):
+        spans += [] if one is None else [one]
     last, first = to_milliseconds(window.to_at), to_milliseconds(window.from_at)
     archived = archive.read(
         GAP, "epoch_ms(from_at) <= ? AND epoch_ms(to_at) >= ?", [last, first], limit=100_000
@@ -135,7 +148,7 @@ def gap_report(
         }
         for row in archived
     ]
-    gaps = [gap_tree(gap, zone) for gap in [*spans, *([pending] if pending else [])]]
+    gaps = [gap_tree(gap, zone) for gap in spans]
     return {"gaps": [*gaps, *told], "complete": not (gaps or told)}
 
 

@@ -23,15 +23,23 @@ REACH = timedelta(minutes=15)
 
 
 def find_samples(
-    tables: TableArchive, index: ManifestIndex, address: str, window: Window
+    tables: TableArchive, index: ManifestIndex, address: str | None, window: Window
 ) -> GapSpan | None:
-    """The gap between the lists of a gateway that has the outside `address`, if it sends any."""
+    """The gap between the lists of a gateway that has the outside `address`, if it sends any.
+
+    Without an address of any gateway's.
+    """
     if not index.holds(NAT.name):
         return None
+    where = "list_contains(?, form)"
+    values: list[object] = [list(FORMS)]
+    if address is not None:
+        where += " AND outside_address = ?"
+        values.append(address)
     rows = tables.read(
         NAT,
-        "outside_address = ? AND list_contains(?, form)",
-        [address, list(FORMS)],
+        where,
+        values,
         from_ms=to_milliseconds(window.from_at - REACH),
         to_ms=to_milliseconds(window.to_at + REACH),
         limit=1,

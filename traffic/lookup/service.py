@@ -33,6 +33,7 @@ from traffic.lookup.coverage import find_gaps, find_pending, open_reader
 from traffic.lookup.holders import find_holders, is_client_address
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.logs import LogEvidence
+from traffic.lookup.missing import EXPORT_DELAY
 from traffic.lookup.question import (
     LookupAnswer,
     Question,
@@ -70,6 +71,10 @@ LATER = (
     " took place."
 )
 """The minutes of `coverage.EXPORT_DELAY`."""
+EARLY = (
+    "Not told yet is not nobody: equipment reports a connection when it ends, or up to 30 minutes"
+    " after it took place. Ask again then."
+)
 UNPROVEN = (
     "The stop of a session never came: after its last report the device may have left, and"
     " another may have had the address."
@@ -88,6 +93,8 @@ class _Evidence:
     holders: Sequence[Holder] = ()
     gaps: Sequence[GapSpan] = ()
     pending: GapSpan | None = None
+    is_public: bool = False
+    """Translations could be told of it."""
 
 
 def run_lookup(
@@ -156,7 +163,7 @@ def run_lookup(
         "candidates": candidates,
         "translations": [_translation(one, zone) for one in found],
         "gaps": cut_gaps(view, [gap_tree(gap, zone) for gap in result.gaps]),
-        "warnings": _warnings(config, question, window, evidence, result),
+        "warnings": _warnings(config, question, window, evidence, result, now),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
         "truncated": truncated,
         "clock_error_ms": in_milliseconds(clock_error),
@@ -281,6 +288,7 @@ def _gather(
         holders=logs.holders(inside, find_holders(session, config, inside, window)),
         gaps=gaps if pending is None else [*gaps, pending],
         pending=pending,
+        is_public=True,
     )
 
 
@@ -316,7 +324,12 @@ def _translations(
 
 
 def _warnings(
-    config: Config, question: Question, window: Window, evidence: _Evidence, result: Attribution
+    config: Config,
+    question: Question,
+    window: Window,
+    evidence: _Evidence,
+    result: Attribution,
+    now: datetime,
 ) -> list[str]:
     warnings = [NOT_A_PERSON]
     if evidence.translations and question.port is None:
@@ -329,6 +342,8 @@ def _warnings(
         warnings.append(UNPROVEN)
     if any(gap.from_at > window.to_at for gap in result.gaps):
         warnings.append(LATER)
+    if evidence.is_public and not result.candidates and now < window.to_at + EXPORT_DELAY:
+        warnings.append(EARLY)
     return warnings
 
 

@@ -32,7 +32,7 @@ from tests.unit.captive_portal.admin.conftest import Officer
 from traffic.lookup.attribution import Outcome
 from traffic.lookup.coverage import GAP_REASONS
 from traffic.lookup.sentences import LEFT_OUT
-from traffic.lookup.service import CUT, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
+from traffic.lookup.service import CUT, EARLY, LATER, NO_DESTINATIONS, NO_PORT, UNPROVEN
 from traffic.lookup.stations import MADE_UP
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
@@ -91,6 +91,7 @@ def test_every_code_that_is_stored_has_words() -> None:
     assert set(words.LOOKUP_OUTCOMES) == set(words.STATION_OUTCOMES) == set(Outcome)
     assert set(words.LOOKUP_WARNINGS) == {
         CUT,
+        EARLY,
         LATER,
         LEFT_OUT,
         MADE_UP,

@@ -24,7 +24,7 @@ from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.spool import closed_files
 from traffic.lookup.missing import EXPORT_DELAY
-from traffic.lookup.service import LATER, UNPROVEN, run_lookup
+from traffic.lookup.service import EARLY, LATER, UNPROVEN, run_lookup
 
 SENT = datetime.fromtimestamp(SECONDS, UTC)
 PUBLIC = "198.51.100.7"
@@ -383,6 +383,24 @@ def test_lost_datagrams_make_none_a_gap(site: Site, database: Database) -> None:
     assert found["outcome"] == "gap"
     assert [gap["lost"] for gap in found["gaps"]] == [4]
     assert ask(site, database, "10.9.9.9")["outcome"] == "none"
+
+
+def test_whoever_asks_at_once_is_told_that_equipment_has_not_told_yet(
+    site: Site, database: Database
+) -> None:
+    now = datetime.now(UTC)
+    for address, minutes, is_early in (
+        (PUBLIC, 1, True),
+        (PUBLIC, 29, True),
+        (PUBLIC, 31, False),
+        ("10.1.2.3", 1, False),
+    ):
+        found = ask(site, database, address, port=50_000, at=now - timedelta(minutes=minutes))
+        assert not found["candidates"]
+        assert (EARLY in found["warnings"]) is is_early, (address, minutes)
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    archive_flows(site, Flow())
+    assert EARLY not in ask(site, database, PUBLIC, port=50_000)["warnings"]
 
 
 def test_the_answer_says_why_a_gap_after_the_asked_moment_counts(
