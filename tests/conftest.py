@@ -128,6 +128,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--without-sites", action="store_true", help="leave out tests with a site")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave a part of the long lists of cases, the same ones each time, to `make test-all`.
 
@@ -136,6 +137,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if config.getoption("--without-sites"):
         _leave_out(config, items, [item for item in items if "_made_site" in _fixtures(item)])
+    _keep_together(items)
     if os.environ.get("YUENYAN_TEST_ALL"):
         return
     left = [
@@ -153,6 +155,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if len(same) > 1:
             left += same[crc32(name.encode()) % 2 :: 2]
     _leave_out(config, items, left)
+
+
+def _keep_together(items: list[pytest.Item]) -> None:
+    """Have one worker run the tests that share something of their module, or each makes it anew."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
+            known = item._fixtureinfo.name2fixturedefs
+            if any(one.scope == "module" for made in known.values() for one in made):
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_collection_finish() -> None:
