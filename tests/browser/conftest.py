@@ -26,7 +26,7 @@ from tests.programs import require
 
 SCREENSHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
 PICTURES = bool(os.environ.get("YUENYAN_TEST_ALL") or os.environ.get("YUENYAN_PICTURES"))
-"""Whether pages are kept as pictures: drawing and packing them takes as long as all else here."""
+"""Whether pages are kept as pictures, some 300 of them: nothing is checked by it."""
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
