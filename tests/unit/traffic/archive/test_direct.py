@@ -95,7 +95,10 @@ def by_places(
     asked = ip_address(address)
     high, low = divmod(int(asked), 1 << 64)
     client = (int(asked), 0, 0) if asked.version == 4 else (0, high, low)
-    return direct.find_flows(str(archive), [PATH], client, from_ms, to_ms, limit, offset, library)
+    found, more = direct.find_flows(
+        str(archive), [PATH], client, from_ms, to_ms, limit, offset, library
+    )
+    return [FlowRecord(f"flow:{path}#{number}", row) for path, number, row in found], more
 
 
 def by_footer(
