@@ -27,6 +27,7 @@ _VALUES = ("--address", "--from", "--to", "--case", "--reason", "--limit", "--of
 def answer(words: Sequence[str]) -> str | None:
     """What the command `words` prints; None: it is not for here, and nothing was done."""
     try:
+        "".join(words).encode()  # or what is printed could not be
         named, options = _options(words)
         known = config_known.find(named)
         if known is None:
