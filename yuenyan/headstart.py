@@ -103,7 +103,7 @@ def _answer(parts: Sequence[Part]) -> str | None:
         exec(code, module.__dict__)  # noqa: S102 - our own, by who installed it
         if name == "yuenyan.standins":
             module.stand_in()
-    document: str | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:])
+    document: str | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:], is_last=True)
     return document
 
 

@@ -16,7 +16,7 @@ def main() -> None:
         gc.disable()  # it is over before there is anything to collect
         from yuenyan.at_once import answer
 
-        document = answer(words)
+        document = answer(words, is_last=True)
         if document is not None:
             say(document)
         gc.enable()

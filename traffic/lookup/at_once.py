@@ -73,8 +73,13 @@ def answer_at_once(
     question: PlainQuestion,
     actor: str,
     noted: Mapping[str, str | int | bool | None],
+    *,
+    is_last: bool = False,
 ) -> str:
     """The answer as one JSON document, when the reading is on record.
+
+    Args:
+        is_last: the process will print it and end, by `os._exit`.
 
     Raises:
         NotPlain: nothing was read for anybody, and nothing recorded.
@@ -148,6 +153,8 @@ def answer_at_once(
             question.case, question.reason, question.window, len(flows), truncated
         )
         record_reading(store, utc_now(), actor, "flows:read", question.address, {**detail, **noted})
+        if is_last:
+            store.leave()
         return document
     finally:
         local.end()

@@ -95,6 +95,19 @@ def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
     assert first == second
 
 
+def test_what_it_recorded_is_beside_the_database_whole_and_counts(
+    kept: Site, installed: Installed
+) -> None:
+    """The process ends without folding the log into the file."""
+    database = Path(kept.config.database_url.removeprefix("sqlite:///"))
+    before = database.read_bytes()
+    for _ in range(3):
+        assert installed.run(str(installed.script), *words(kept)).returncode == 0
+    assert database.read_bytes() == before
+    assert database.with_name(f"{database.name}-wal").stat().st_size > 4096
+    assert len(readings(kept)) == 3
+
+
 @pytest.mark.parametrize("reason", ["another-question", "changed", "damaged", "named"])
 def test_everything_else_is_for_an_interpreter_with_its_packages(
     kept: Site, tmp_path: Path, reason: str
