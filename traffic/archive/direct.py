@@ -11,9 +11,17 @@ import struct
 
 from common.errors import ArchiveError
 from traffic.archive import places
-from traffic.archive.pages import UnknownPage, deltas, indices
-from traffic.archive.places import CONSTANT, DELTA, DICTIONARY, SORT_KEY, Places
+from traffic.archive.pages import (
+    DELTAS_BLOCK,
+    UnknownPage,
+    deltas,
+    first_block,
+    indices,
+    next_block,
+)
+from traffic.archive.places import CONSTANT, DELTA, DICTIONARY, RUN_STEP, SORT_KEY, Places
 from traffic.archive.records import STORED, active_between
+from traffic.archive.zstd import HEAD_OCTETS, stored_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,15 +174,39 @@ class Segment:
             if wanted is not None and wanted not in words:
                 return ()
             page = whole(self._read(offset, packed), unpacked)
-            row, position = self.places.run(runs, low)
+            row, position = self.places.run(runs + low // RUN_STEP)
             return [words[index] for index in indices(page, skip, position, row, low, high)]
-        page = whole(self._read(offset, packed), unpacked)
         if form == DELTA:
-            noted = self.places.noted(name, group)
-            return deltas(page, skip, noted, low, high, (1 << 8 * width) - 1)
+            noted, mask = self.places.noted(name, group), (1 << 8 * width) - 1
+            begin, end = self._blocks(group, runs, low, high, unpacked)
+            at = 0
+            if runs and packed > unpacked:
+                head = self._read(offset, HEAD_OCTETS)
+                at = stored_at(head, packed, unpacked, begin, end)
+            if at:
+                return deltas(self._read(offset + at, end - begin), 0, noted, low, high, mask)
+            page = whole(self._read(offset, packed), unpacked)
+            if not runs:
+                begin = first_block(page, skip)
+                for _ in range(low // DELTAS_BLOCK):
+                    begin = next_block(page, begin)
+            return deltas(page, begin, noted, low, high, mask)
+        page = whole(self._read(offset, packed), unpacked)
         if not width:
             raise UnknownPage("plain texts")
         return page[skip:].cast("I" if width == 4 else "Q")[low:high].tolist()
+
+    def _blocks(self, group: int, runs: int, low: int, high: int, end: int) -> tuple[int, int]:
+        """(begin, end) of the blocks of deltas that rows are in, where that is noted."""
+        if not runs:
+            return 0, end
+        starts = self.places.starts
+        stop = starts[group + 1] if group + 1 < len(starts) else self.places.rows
+        begin = self.places.run(runs - 1 + low // DELTAS_BLOCK)[1]
+        behind = max(low, high - 2) // DELTAS_BLOCK + 1
+        if behind * DELTAS_BLOCK < stop - starts[group]:
+            end = self.places.run(runs - 1 + behind)[1]
+        return begin, end
 
     def _at_end(self, offset: int, length: int) -> bytes:
         """The same as `_read`, mostly without asking the system again."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DELTAS_BLOCK = 2048
 DELTAS_MINI = 256
 """How DuckDB packs deltas: so many in a block, so many in each of its eight parts."""
+_MINIS = DELTAS_BLOCK // DELTAS_MINI
 
 
 _LONGEST_SHIFT = 63
@@ -125,29 +126,18 @@ def deltas(
     """Delta-packed numbers of the rows `first` to `end`, the latter not among them.
 
     Args:
-        position: where the header stands, after the definition levels.
+        position: where the block stands that begins with row 0, 2048, … at or before `first`.
         known: the number of each 256th row.
         mask: the octets that a number has, all bits set.
     """
-    block, position = varint(octets, position)
-    minis, position = varint(octets, position)
-    if block != DELTAS_BLOCK or minis * DELTAS_MINI != block:
-        raise UnknownPage("blocks of another size")
-    _, position = varint(octets, position)
-    _, position = varint(octets, position)
     number = first // DELTAS_MINI
     value, skip = known[number], first - number * DELTAS_MINI
     if not skip and end - first == 1:
         return [value & mask]  # behind the last number there are no deltas any more
-    skipped, mini = divmod(number, minis)
-    for _ in range(skipped):
-        while octets[position] >= 0x80:
-            position += 1
-        position += 1
-        position += minis + 32 * sum(bytes(octets[position : position + minis]))
+    mini = number % _MINIS
     least, position = zigzag(octets, position)
-    widths = bytes(octets[position : position + minis])
-    position += minis + 32 * sum(widths[:mini])
+    widths = bytes(octets[position : position + _MINIS])
+    position += _MINIS + 32 * sum(widths[:mini])
     steps = [value + skip * least + _total(octets, position, widths[mini], skip)]
     while True:
         for width in widths[mini:]:
@@ -161,8 +151,30 @@ def deltas(
             return [value & mask for value in accumulate(steps)]
         mini = 0
         least, position = zigzag(octets, position)
-        widths = bytes(octets[position : position + minis])
-        position += minis
+        widths = bytes(octets[position : position + _MINIS])
+        position += _MINIS
+
+
+def first_block(octets: Octets, position: int) -> int:
+    """Where the first block of deltas stands, behind the header at `position`.
+
+    Raises:
+        UnknownPage: they are packed otherwise than DuckDB does.
+    """
+    block, position = varint(octets, position)
+    minis, position = varint(octets, position)
+    if block != DELTAS_BLOCK or minis != _MINIS:
+        raise UnknownPage("blocks of another size")
+    _, position = varint(octets, position)
+    return varint(octets, position)[1]
+
+
+def next_block(octets: Octets, position: int) -> int:
+    """Where the block after the one at `position` stands."""
+    while octets[position] >= 0x80:
+        position += 1
+    widths = bytes(octets[position + 1 : position + 1 + _MINIS])
+    return position + 1 + _MINIS + 32 * sum(widths)
 
 
 _LANES: dict[int, int] = {}

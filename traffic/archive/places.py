@@ -33,10 +33,11 @@ RUN_STEP = 1024
 
 _CHUNK = struct.Struct("<QQIIIIIBBH")
 """Offset of the data page's body; offset of the dictionary's body, or the value of all rows;
-octets of both, packed and unpacked; where its runs are noted; encoding; octets a value takes
-(0: a text); octets before the values, of dictionary indices the bits of one."""
+octets of both, packed and unpacked; where its runs are noted, or one more than where its blocks of
+deltas are (0: they are not); encoding; octets a value takes (0: a text); octets before the values,
+of dictionary indices the bits of one."""
 _RUN = struct.Struct("<II")
-"""First row of a run within its group, its position in the page."""
+"""First row of a run or block within its group, its position in the page."""
 _NOTED = struct.Struct("<HH4x")
 """Number of the column, octets a value."""
 _END = struct.Struct("<II8s")
@@ -138,13 +139,9 @@ class Places:
         octets = self._octets[begin : begin + self._columns * _CHUNK.size]
         return list(_CHUNK.iter_unpack(octets))
 
-    def run(self, runs: int, row: int) -> tuple[int, int]:
-        """(first row, position) of a run of indices at or before `row`, both within the group.
-
-        `runs` is where the column's are noted.
-        """
-        place = self._runs + (runs + row // RUN_STEP) * _RUN.size
-        first, position = _RUN.unpack_from(self._octets, place)
+    def run(self, place: int) -> tuple[int, int]:
+        """(first row, position) of what is noted at `place`: both within the group."""
+        first, position = _RUN.unpack_from(self._octets, self._runs + place * _RUN.size)
         return first, position
 
     def noted(self, name: str, group: int) -> Sequence[int]:

@@ -22,6 +22,13 @@ _NOW = 2
 
 _ROOM = 1 << 17
 
+HEAD_OCTETS = 5
+_MAGIC = b"\x28\xb5\x2f\xfd"
+_ONE_SEGMENT = 0x20
+"""No window, no checksum, no dictionary: what DuckDB writes."""
+_SIZE_OCTETS = (1, 2, 4, 8)
+_BLOCK = 1 << 17
+
 
 class _Address(_SimpleCData):  # type: ignore[type-arg]
     _type_ = "P"
@@ -85,6 +92,25 @@ class Decompressor:
         self._view = memoryview(self._array).cast("B")
         self._room = _ctypes.addressof(self._array)
         self._length = length
+
+
+def stored_at(head: bytes, packed: int, unpacked: int, begin: int, end: int) -> int:
+    """Where the octets `begin` to `end` stand in a piece that could not be made shorter; or 0.
+
+    Such a piece is a head, and blocks of the octets themselves, three octets before each
+    (RFC 8878 section 3.1.1). A block is never longer packed than stored, so that the length of
+    the whole tells. Octets in two blocks are not looked for.
+
+    Args:
+        head: at least the first `HEAD_OCTETS` of the piece.
+    """
+    if head[:4] != _MAGIC or head[4] & 0x3F != _ONE_SEGMENT:
+        return 0
+    before = 5 + _SIZE_OCTETS[head[4] >> 6]
+    block = begin // _BLOCK
+    if packed != before + unpacked + 3 * -(-unpacked // _BLOCK) or (end - 1) // _BLOCK != block:
+        return 0
+    return before + 3 * (block + 1) + begin
 
 
 def library() -> Decompressor | None:

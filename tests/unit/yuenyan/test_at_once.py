@@ -428,6 +428,7 @@ _REPORT = (
     "    heavy = {'re', 'enum', 'typing', 'dataclasses', 'json', 'pathlib', 'inspect', 'click',\n"
     "             'pydantic', 'sqlalchemy', 'numpy', '_duckdb', 'zoneinfo', 'hashlib'}\n"
     "    print(code, sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    "    raise SystemExit\n"
     "posix._exit = report\n"
     "import common.clock, datetime\n"
     f"common.clock.utc_now = lambda: datetime.datetime.fromtimestamp({SECONDS}, datetime.UTC)\n"

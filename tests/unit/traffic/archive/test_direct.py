@@ -169,6 +169,45 @@ def test_what_cannot_be_placed_is_stored_all_the_same(
     assert by_footer(tmp_path, "10.0.0.3", *EVER)[0]
 
 
+def test_a_segment_whose_blocks_of_deltas_are_not_noted_is_walked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were written at first."""
+    encode = places.Chunk.encode
+
+    def as_before(chunk: places.Chunk) -> bytes:
+        if chunk.encoding == places.DELTA:
+            chunk.runs = 0
+        return encode(chunk)
+
+    monkeypatch.setattr(places.Chunk, "encode", as_before)
+    write(tmp_path, batch())
+    for address in ("10.0.0.0", "10.0.0.199", "10.0.1.143", SIX):
+        assert by_places(tmp_path, address, *EVER) == by_footer(tmp_path, address, *EVER)
+
+
+def test_what_could_not_be_made_shorter_is_read_where_it_stands(archive: Path) -> None:
+    library = zstd.library()
+    assert library is not None
+    segment = direct.Segment(str(archive / PATH), library)
+    stored = 0
+    try:
+        for offset, _, packed, unpacked, *_ in segment.places.columns(0):
+            piece = os.pread(segment._handle, packed, offset)
+            whole = bytes(library.whole(piece, unpacked))
+            for begin, end in ((0, 9), (40_000, 50_000), (131_071, 131_072), (131_072, 131_099)):
+                at = zstd.stored_at(piece[: zstd.HEAD_OCTETS], packed, unpacked, begin, end)
+                if at and end <= unpacked:
+                    assert piece[at : at + end - begin] == whole[begin:end]
+                    stored += 1
+            assert not zstd.stored_at(piece[:5], packed, unpacked, 131_071, 131_073)
+            assert not zstd.stored_at(piece[:5], packed - 1, unpacked, 0, 9)
+            assert not zstd.stored_at(b"\0" + piece[1:5], packed, unpacked, 0, 9)
+    finally:
+        segment.close()
+    assert stored >= 10
+
+
 @pytest.mark.parametrize("rows", [1, 2, 255, 256, 257, 2048, 2049, ROW_GROUP, ROW_GROUP + 1])
 def test_a_segment_of_any_length_is_read(tmp_path: Path, rows: int) -> None:
     write(tmp_path, batch(rows, seed=rows))
