@@ -158,7 +158,7 @@ class Segment:
     ) -> Sequence[Any]:
         """The values of a column in the rows `low` to `high` of a group, the latter left out.
 
-        None where its dictionary says that it has not the one that is `wanted`.
+        Nothing where its dictionary lacks the one that is `wanted`.
         """
         offset, other, packed, unpacked, other_packed, other_unpacked, runs, form, width, skip = (
             told

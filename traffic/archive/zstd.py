@@ -35,7 +35,7 @@ class _Address(_SimpleCData):  # type: ignore[type-arg]
 
 
 class _Size(_SimpleCData):  # type: ignore[type-arg]
-    _type_ = "N" if _ctypes.sizeof(_Address) != 8 else "L"
+    _type_ = "L"
 
 
 class _Octets(_SimpleCData):  # type: ignore[type-arg]
