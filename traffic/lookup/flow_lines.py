@@ -28,7 +28,7 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
     """
     if not flows:
         return Written("[]")
-    lines, records, exporters = [], dict[str, str](), dict[str, str]()
+    lines, records, exporters, ends = [], dict[str, str](), dict[str, str](), _Ends()
     for path, number, (
         received, start, end, exporter,
         src, src_high, src_low, dst, dst_high, dst_low,
@@ -36,7 +36,7 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
         src_port, dst_port, nat_src_port, nat_dst_port,
         protocol, tcp_flags, octets, packets, reverse_octets, reverse_packets, nat_event,
     ) in flows:  # fmt: skip
-        src_text = _address(src, src_high, src_low)
+        src_text = ends[src, src_high, src_low]
         dst_text = _address(dst, dst_high, dst_low)
         if src_text == "null" or dst_text == "null":
             raise NoEnds
@@ -52,9 +52,9 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
       "src_port": {src_port},
       "dst": {dst_text},
       "dst_port": {dst_port},
-      "nat_src": {_address(nat_src, nat_src_high, nat_src_low)},
+      "nat_src": {ends[nat_src, nat_src_high, nat_src_low]},
       "nat_src_port": {nat_src_port or "null"},
-      "nat_dst": {_address(nat_dst, nat_dst_high, nat_dst_low)},
+      "nat_dst": {ends[nat_dst, nat_dst_high, nat_dst_low]},
       "nat_dst_port": {nat_dst_port or "null"},
       "octets": {octets},
       "packets": {packets},
@@ -67,6 +67,14 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
     }}"""
         )
     return Written("[\n    " + ",\n    ".join(lines) + "\n  ]")
+
+
+class _Ends(dict[tuple[int, int, int], str]):
+    """What ends are written as that are few: the client, and its public addresses."""
+
+    def __missing__(self, end: tuple[int, int, int]) -> str:
+        text = self[end] = _address(*end)
+        return text
 
 
 def _address(four: int, high: int, low: int) -> str:
