@@ -7,6 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+HEADSTART := $(VENV)/headstart
 CODE := common db identity radius_server traffic captive_portal yuenyan
 
 .PHONY: help setup run test test-all check lint bench soak fmt clean
@@ -15,14 +16,18 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
 	while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-setup: $(STAMP) ## virtual environment with everything installed; starts nothing
+setup: $(HEADSTART) ## virtual environment with everything installed; starts nothing
 
-$(STAMP): setup.cfg pyproject.toml constraints.txt
+$(STAMP): setup.cfg pyproject.toml constraints.txt deploy/yuenyan
 	@deploy/make-venv.sh $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[dev,pdf]'
+	@touch $@
+
+$(HEADSTART): $(STAMP) $(shell find common traffic yuenyan -name '*.py')
 	@# Where Python may not write compiled code itself, each command would compile it anew.
 	@$(BIN)/python -m compileall -q $(CODE)
+	@$(BIN)/python -m yuenyan.headstart $(BIN)/yuenyan
 	@touch $@
 
 run: setup ## set up and run everything here, on SQLite under var/

@@ -26,8 +26,16 @@ class _Reading:
     memo: dict[str, str] = {}
 
 
-_quote = _json.encode_basestring
+quote = _json.encode_basestring
+"""A text as JSON, in its quotation marks."""
+
 _scan = _json.make_scanner(_Reading)  # type: ignore[arg-type]  # it takes any such object
+
+
+class Written(str):
+    """A part of a document that is JSON already, as deep as it stands in it."""
+
+    __slots__ = ()
 
 
 def loads(text: str) -> Any:
@@ -58,8 +66,9 @@ def dumps(value: Any, indent: int | None = None) -> str:
 
 
 _PLAIN: dict[type, Callable[[Any], str]] = {
-    str: _quote,
+    str: quote,
     int: int.__repr__,
+    Written: str.__str__,
     bool: lambda value: "true" if value else "false",
     type(None): lambda value: "null",
 }
@@ -83,8 +92,8 @@ def _write(value: Any, put: Callable[[str], None], line: str, step: str) -> None
         shape = (inner, *value)
         heads = _HEADS.get(shape)
         if heads is None:
-            heads = [f"{between}{_quote(key)}: " for key in value]
-            heads[0] = f"{{{inner}{_quote(next(iter(value)))}: "
+            heads = [f"{between}{quote(key)}: " for key in value]
+            heads[0] = f"{{{inner}{quote(next(iter(value)))}: "
             _HEADS[shape] = heads
         for head, part in zip(heads, value.values(), strict=True):
             plain = _PLAIN.get(type(part))

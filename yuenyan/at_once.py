@@ -24,9 +24,14 @@ DEFAULT_LIMIT = 100_000
 _VALUES = ("--address", "--from", "--to", "--case", "--reason", "--limit", "--offset")
 
 
-def answer(words: Sequence[str]) -> str | None:
-    """What the command `words` prints; None: it is not for here, and nothing was done."""
+def answer(words: Sequence[str], *, is_last: bool = False) -> str | None:
+    """What the command `words` prints; None: it is not for here, and nothing was done.
+
+    Args:
+        is_last: the process ends with it.
+    """
     try:
+        "".join(words).encode()  # or what is printed could not be
         named, options = _options(words)
         known = config_known.find(named)
         if known is None:
@@ -40,7 +45,7 @@ def answer(words: Sequence[str]) -> str | None:
             _number(options.get("--limit"), DEFAULT_LIMIT, 1),
             _number(options.get("--offset"), 0, 0),
         )
-        return answer_at_once(known, question, ACTOR, operator().noted)
+        return answer_at_once(known, question, ACTOR, operator().noted, is_last=is_last)
     except (NotPlain, NetAccessError, OSError, ArithmeticError, LookupError, ValueError, TypeError):
         # The last is for what somebody altered. Whoever reads the whole command does it all
         # again, and says what went wrong.

@@ -11,16 +11,33 @@ import struct
 
 from common.errors import ArchiveError
 from traffic.archive import places
-from traffic.archive.pages import UnknownPage, deltas, indices
-from traffic.archive.places import CONSTANT, DELTA, DICTIONARY, SORT_KEY, Places
-from traffic.archive.records import STORED, FlowRecord, active_between
+from traffic.archive.pages import (
+    DELTAS_BLOCK,
+    UnknownPage,
+    deltas,
+    first_block,
+    indices,
+    next_block,
+)
+from traffic.archive.places import CONSTANT, DELTA, DICTIONARY, RUN_STEP, SORT_KEY, Places
+from traffic.archive.records import STORED, active_between
+from traffic.archive.zstd import HEAD_OCTETS, stored_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from traffic.archive.places import Told
     from traffic.archive.zstd import Decompressor
+
+    Row = tuple[Any, ...]
+
+    Found = tuple[str, int, Row]
+    """The path of a segment, the number of a row, and its values."""
+
+    Client = tuple[int, int, int]
+    """The sort key: IPv4 address, and the halves of the IPv6 one; what is not used is zero."""
 
 _LARGEST = 1 << 24
 """No page of a row group of ours is so long, packed or unpacked."""
@@ -31,14 +48,11 @@ _TAIL_OCTETS = 1 << 15
 _LARGEST_GROUP = 1 << 18
 """Nor has a row group of ours so many rows."""
 
-_TIMES = 3
-"""So many of the first of `STORED` are times."""
+_READ = ("exported_at", *STORED)
+_TIMES = 4
+"""So many of the first of them are times."""
 
 _DAMAGE = (IndexError, ValueError, TypeError, OverflowError, struct.error)
-
-Row = tuple[int | str, ...]
-Client = tuple[int, int, int]
-"""The sort key: IPv4 address, and the halves of the IPv6 address; what is not used is zero."""
 
 
 class NotPlaced(Exception):  # noqa: N818 - nothing is wrong: the segment is read otherwise
@@ -101,33 +115,36 @@ class Segment:
             if stop - start > _LARGEST_GROUP:
                 raise NotPlaced
             try:
-                low, high = self._of_client(group, client, low - start, high - start)
+                told = self.places.columns(group)
+                low, high = self._of_client(group, told, client, low - start, high - start)
                 if low == high:
                     continue
-                columns = [self._values(group, name, low, high) for name in STORED]
+                number = self.places.number
+                columns = [
+                    self._values(group, name, told[number[name]], low, high) for name in _READ
+                ]
                 columns[:_TIMES] = [_signed(values) for values in columns[:_TIMES]]
-                exported = _signed(self._values(group, "exported_at", low, high))
             except (UnknownPage, KeyError) as error:
                 raise NotPlaced from error
             except _DAMAGE as error:
                 raise ArchiveError("archive", f"a page is damaged: {error}") from error
-            for number, (at, row) in enumerate(
-                zip(exported, zip(*columns, strict=True), strict=True), start + low
-            ):
-                received, begins, ends, *_ = row
-                begins, ends = active_between(received, at, begins, ends)
+            exported = columns.pop(0)
+            rows = zip(*columns, strict=True)
+            for at, row in enumerate(rows, start + low):
+                begins, ends = active_between(row[0], exported[at - start - low], row[1], row[2])
                 if begins <= to_ms and ends >= from_ms:
-                    yield number, row
+                    yield at, row
 
-    def _of_client(self, group: int, client: Client, low: int, high: int) -> tuple[int, int]:
+    def _of_client(
+        self, group: int, told: Sequence[Told], client: Client, low: int, high: int
+    ) -> tuple[int, int]:
         """The rows of a client, within a group, among those that may be its own."""
         for name, wanted in zip(SORT_KEY, client, strict=True):
             if low == high:
                 break
-            chunk = self._chunk(group, name)
-            if chunk.encoding == DICTIONARY and wanted not in list(self._dictionary(chunk)):
+            values = self._values(group, name, told[self.places.number[name]], low, high, wanted)
+            if not values:
                 return low, low
-            values = self._values(group, name, low, high)
             if values[0] == wanted == values[-1]:
                 continue
             if wanted not in values:
@@ -136,41 +153,60 @@ class Segment:
             low, high = low + begin, low + begin + values.count(wanted)
         return low, high
 
-    def _values(self, group: int, name: str, low: int, high: int) -> Sequence[int | str]:
-        """The values of a column in the rows `low` to `high` of a group, the latter left out."""
-        chunk = self._chunk(group, name)
-        if chunk.encoding == CONSTANT:
-            return (chunk.dictionary_offset,) * (high - low)
-        page = self._library.whole(self._read(chunk.offset, chunk.packed), chunk.unpacked)
-        if chunk.encoding == DICTIONARY:
-            row, position = self.places.run(chunk, low)
-            found = indices(page, chunk.skip, position, row, low, high)
-            words = self._dictionary(chunk)
-            return [words[index] for index in found]
-        if chunk.encoding == DELTA:
-            noted = self.places.noted(name, group)
-            return deltas(page, chunk.skip, noted, low, high, (1 << 8 * chunk.width) - 1)
-        if not chunk.width:
-            raise UnknownPage("plain texts")
-        return page[chunk.skip :].cast("I" if chunk.width == 4 else "Q")[low:high].tolist()
+    def _values(
+        self, group: int, name: str, told: Told, low: int, high: int, wanted: int | None = None
+    ) -> Sequence[Any]:
+        """The values of a column in the rows `low` to `high` of a group, the latter left out.
 
-    def _chunk(self, group: int, name: str) -> places.Chunk:
-        chunk = self.places.chunk(group, name)
-        if max(chunk.unpacked, chunk.dictionary_unpacked) > _LARGEST:
+        Nothing where its dictionary lacks the one that is `wanted`.
+        """
+        offset, other, packed, unpacked, other_packed, other_unpacked, runs, form, width, skip = (
+            told
+        )
+        if form == CONSTANT:
+            return (other,) * (high - low)
+        if unpacked > _LARGEST or other_unpacked > _LARGEST:
             raise UnknownPage("a page too long to be ours")
-        return chunk
+        whole = self._library.whole
+        if form == DICTIONARY:
+            octets = whole(self._read(other, other_packed), other_unpacked)
+            words = _words(octets, width)
+            if wanted is not None and wanted not in words:
+                return ()
+            page = whole(self._read(offset, packed), unpacked)
+            row, position = self.places.run(runs + low // RUN_STEP)
+            return [words[index] for index in indices(page, skip, position, row, low, high)]
+        if form == DELTA:
+            noted, mask = self.places.noted(name, group), (1 << 8 * width) - 1
+            begin, end = self._blocks(group, runs, low, high, unpacked)
+            at = 0
+            if runs and packed > unpacked:
+                head = self._read(offset, HEAD_OCTETS)
+                at = stored_at(head, packed, unpacked, begin, end)
+            if at:
+                return deltas(self._read(offset + at, end - begin), 0, noted, low, high, mask)
+            page = whole(self._read(offset, packed), unpacked)
+            if not runs:
+                begin = first_block(page, skip)
+                for _ in range(low // DELTAS_BLOCK):
+                    begin = next_block(page, begin)
+            return deltas(page, begin, noted, low, high, mask)
+        page = whole(self._read(offset, packed), unpacked)
+        if not width:
+            raise UnknownPage("plain texts")
+        return page[skip:].cast("I" if width == 4 else "Q")[low:high].tolist()
 
-    def _dictionary(self, chunk: places.Chunk) -> Sequence[int | str]:
-        packed = self._read(chunk.dictionary_offset, chunk.dictionary_packed)
-        octets = self._library.whole(packed, chunk.dictionary_unpacked)
-        if chunk.width:
-            return octets.cast("I" if chunk.width == 4 else "Q")
-        texts, position = [], 0
-        while position < len(octets):
-            end = position + 4 + int.from_bytes(octets[position : position + 4], "little")
-            texts.append(str(octets[position + 4 : end], "utf-8"))
-            position = end
-        return texts
+    def _blocks(self, group: int, runs: int, low: int, high: int, end: int) -> tuple[int, int]:
+        """(begin, end) of the blocks of deltas that rows are in, where that is noted."""
+        if not runs:
+            return 0, end
+        starts = self.places.starts
+        stop = starts[group + 1] if group + 1 < len(starts) else self.places.rows
+        begin = self.places.run(runs - 1 + low // DELTAS_BLOCK)[1]
+        behind = max(low, high - 2) // DELTAS_BLOCK + 1
+        if behind * DELTAS_BLOCK < stop - starts[group]:
+            end = self.places.run(runs - 1 + behind)[1]
+        return begin, end
 
     def _at_end(self, offset: int, length: int) -> bytes:
         """The same as `_read`, mostly without asking the system again."""
@@ -186,6 +222,18 @@ class Segment:
         if len(octets) != length:
             raise ArchiveError("archive", "a segment is cut off")
         return octets
+
+
+def _words(octets: memoryview, width: int) -> Sequence[int | str]:
+    """A dictionary: numbers of so many octets, or texts where that is none."""
+    if width:
+        return octets.cast("I" if width == 4 else "Q").tolist()
+    texts, position = [], 0
+    while position < len(octets):
+        end = position + 4 + int.from_bytes(octets[position : position + 4], "little")
+        texts.append(str(octets[position + 4 : end], "utf-8"))
+        position = end
+    return texts
 
 
 def _signed(values: Sequence[Any]) -> Sequence[Any]:
@@ -204,7 +252,7 @@ def find_flows(
     limit: int,
     offset: int,
     library: Decompressor,
-) -> tuple[list[FlowRecord], bool]:
+) -> tuple[list[Found], bool]:
     """(flows by time, whether there are more), as `FlowReader.find_flows` finds them.
 
     Only for segments whose sort key finds every flow of the client.
@@ -214,17 +262,15 @@ def find_flows(
         ArchiveError: a segment is damaged.
         OSError: a segment cannot be read.
     """
-    found: list[tuple[int | str, str, int, Row]] = []
+    found: list[tuple[Any, str, int, Row]] = []
     for path in paths:
         segment = Segment(f"{archive}/{path}", library)
         try:
-            for number, row in segment.flows(client, from_ms, to_ms):
-                found.append((row[1], path, number, row))
+            found += [
+                (row[1], path, number, row) for number, row in segment.flows(client, from_ms, to_ms)
+            ]
         finally:
             segment.close()
     found.sort()
     shown = found[offset : offset + limit]
-    return (
-        [FlowRecord(f"flow:{path}#{number}", row) for _, path, number, row in shown],
-        len(found) > offset + limit,
-    )
+    return [one[1:] for one in shown], len(found) > offset + limit

@@ -8,7 +8,7 @@ that is over in a blink.
 
 from __future__ import annotations
 
-from itertools import accumulate, islice
+from itertools import accumulate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DELTAS_BLOCK = 2048
 DELTAS_MINI = 256
 """How DuckDB packs deltas: so many in a block, so many in each of its eight parts."""
+_MINIS = DELTAS_BLOCK // DELTAS_MINI
 
 
 _LONGEST_SHIFT = 63
@@ -125,32 +126,74 @@ def deltas(
     """Delta-packed numbers of the rows `first` to `end`, the latter not among them.
 
     Args:
-        position: where the header stands, after the definition levels.
+        position: where the block stands that begins with row 0, 2048, … at or before `first`.
         known: the number of each 256th row.
         mask: the octets that a number has, all bits set.
     """
+    number = first // DELTAS_MINI
+    value, skip = known[number], first - number * DELTAS_MINI
+    if not skip and end - first == 1:
+        return [value & mask]  # behind the last number there are no deltas any more
+    mini = number % _MINIS
+    least, position = zigzag(octets, position)
+    widths = bytes(octets[position : position + _MINIS])
+    position += _MINIS + 32 * sum(widths[:mini])
+    steps = [value + skip * least + _total(octets, position, widths[mini], skip)]
+    while True:
+        for width in widths[mini:]:
+            count = min(DELTAS_MINI - skip, end - first - len(steps))
+            if count <= 0:
+                return [value & mask for value in accumulate(steps)]
+            steps += [least + delta for delta in unpack(octets, position, width, skip, count)]
+            position += 32 * width
+            skip = 0
+        if len(steps) == end - first:
+            return [value & mask for value in accumulate(steps)]
+        mini = 0
+        least, position = zigzag(octets, position)
+        widths = bytes(octets[position : position + _MINIS])
+        position += _MINIS
+
+
+def first_block(octets: Octets, position: int) -> int:
+    """Where the first block of deltas stands, behind the header at `position`.
+
+    Raises:
+        UnknownPage: they are packed otherwise than DuckDB does.
+    """
     block, position = varint(octets, position)
     minis, position = varint(octets, position)
-    if block != DELTAS_BLOCK or minis * DELTAS_MINI != block:
+    if block != DELTAS_BLOCK or minis != _MINIS:
         raise UnknownPage("blocks of another size")
     _, position = varint(octets, position)
-    _, position = varint(octets, position)
-    number = first // DELTAS_MINI
-    value, row = known[number], number * DELTAS_MINI
-    skipped, mini = divmod(number, minis)
-    for _ in range(skipped):
-        _, position = varint(octets, position)
-        position += minis + 32 * sum(octets[position : position + minis])
-    steps = [value]
-    while row + len(steps) < end:
-        least, position = zigzag(octets, position)
-        widths = octets[position : position + minis]
-        position += minis + 32 * sum(widths[:mini])
-        for width in widths[mini:]:
-            count = min(DELTAS_MINI, end - row - len(steps))
-            if count <= 0:
-                break
-            steps += [least + delta for delta in unpack(octets, position, width, 0, count)]
-            position += 32 * width
-        mini = 0
-    return [value & mask for value in islice(accumulate(steps), first - row, end - row)]
+    return varint(octets, position)[1]
+
+
+def next_block(octets: Octets, position: int) -> int:
+    """Where the block after the one at `position` stands."""
+    while octets[position] >= 0x80:
+        position += 1
+    widths = bytes(octets[position + 1 : position + 1 + _MINIS])
+    return position + 1 + _MINIS + 32 * sum(widths)
+
+
+_LANES: dict[int, int] = {}
+"""For a width: every second of 256 numbers, all bits set."""
+
+
+def _total(octets: Octets, position: int, width: int, count: int) -> int:
+    """The sum of the first `count` of up to 256 numbers of `width` bits, packed at `position`.
+
+    Without taking them apart: numbers that stand in twice the room each leave, divided by all
+    bits of one such room, their sum.
+    """
+    if width < 8:  # 128 of them might need more room
+        return sum(unpack(octets, position, width, 0, count))
+    lanes = _LANES.get(width)
+    if lanes is None:
+        every = ((1 << DELTAS_MINI * width) - 1) // ((1 << 2 * width) - 1)
+        lanes = _LANES[width] = every * ((1 << width) - 1)
+    end = position + (count * width + 7 >> 3)
+    bits = int.from_bytes(octets[position:end], "little") & (1 << count * width) - 1
+    room = (1 << 2 * width) - 1
+    return (bits & lanes) % room + (bits >> width & lanes) % room

@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Told = tuple[int, int, int, int, int, int, int, int, int, int]
+    """A `Chunk` as it is read, in the order of `_CHUNK`: making one takes longer than using it."""
+
 MAGIC = b"YYplace1"
 STEP = 256
 """Rows between two that are noted: as many as are packed together where numbers are deltas."""
@@ -30,10 +33,11 @@ RUN_STEP = 1024
 
 _CHUNK = struct.Struct("<QQIIIIIBBH")
 """Offset of the data page's body; offset of the dictionary's body, or the value of all rows;
-octets of both, packed and unpacked; where its runs are noted; encoding; octets a value takes
-(0: a text); octets before the values, of dictionary indices the bits of one."""
+octets of both, packed and unpacked; where its runs are noted, or one more than where its blocks of
+deltas are (0: they are not); encoding; octets a value takes (0: a text); octets before the values,
+of dictionary indices the bits of one."""
 _RUN = struct.Struct("<II")
-"""First row of a run within its group, its position in the page."""
+"""First row of a run or block within its group, its position in the page."""
 _NOTED = struct.Struct("<HH4x")
 """Number of the column, octets a value."""
 _END = struct.Struct("<II8s")
@@ -44,7 +48,7 @@ FOOTER_END = 8
 
 
 class Chunk:
-    """One column of one row group."""
+    """One column of one row group, as it is put together."""
 
     __slots__ = (
         "dictionary_offset",
@@ -108,7 +112,8 @@ class Places:
         (length,) = struct.unpack_from("<I", octets, position)
         position += 4
         names = octets[position : position + length].decode().split("\n")
-        self._number = dict(zip(names, range(len(names)), strict=True))
+        self.number = dict(zip(names, range(len(names)), strict=True))
+        """Of each column, among those of a row group."""
         position += length
         self.starts = struct.unpack_from(f"<{groups}Q", octets, position)
         """The first row of each row group."""
@@ -128,15 +133,15 @@ class Places:
             position += width * self._count
         self._runs = position
 
-    def chunk(self, group: int, name: str) -> Chunk:
-        """Where a column of a row group is."""
-        place = group * self._columns + self._number[name]
-        return Chunk(*_CHUNK.unpack_from(self._octets, self._chunks + place * _CHUNK.size))
+    def columns(self, group: int) -> list[Told]:
+        """Where the columns of a row group are, in the order of `number`."""
+        begin = self._chunks + group * self._columns * _CHUNK.size
+        octets = self._octets[begin : begin + self._columns * _CHUNK.size]
+        return list(_CHUNK.iter_unpack(octets))
 
-    def run(self, chunk: Chunk, row: int) -> tuple[int, int]:
-        """(first row, position) of a run of indices at or before `row`, both within the group."""
-        place = self._runs + (chunk.runs + row // RUN_STEP) * _RUN.size
-        first, position = _RUN.unpack_from(self._octets, place)
+    def run(self, place: int) -> tuple[int, int]:
+        """(first row, position) of what is noted at `place`: both within the group."""
+        first, position = _RUN.unpack_from(self._octets, self._runs + place * _RUN.size)
         return first, position
 
     def noted(self, name: str, group: int) -> Sequence[int]:

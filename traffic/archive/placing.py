@@ -16,7 +16,7 @@ import numpy as np
 
 from common.errors import ArchiveError
 from traffic.archive import places, zstd
-from traffic.archive.pages import DELTAS_BLOCK, DELTAS_MINI, UnknownPage, runs, varint
+from traffic.archive.pages import DELTAS_BLOCK, UnknownPage, first_block, next_block, runs, varint
 from traffic.archive.places import CONSTANT, DELTA, DICTIONARY, PLAIN, RUN_STEP, STEP, Chunk
 from traffic.archive.records import STORED
 
@@ -168,10 +168,12 @@ def _chunk(
             chunk.skip = page[chunk.skip]  # what is asked of it is the width of an index
             noted_runs += found
     elif encoding == DELTA:
-        block, position = varint(page, chunk.skip)
-        minis, _ = varint(page, position)
-        if (block, minis * DELTAS_MINI) != (DELTAS_BLOCK, DELTAS_BLOCK):
-            raise UnknownPage(f"{name} is packed in other blocks")
+        chunk.runs = len(noted_runs) + 1
+        position = first_block(page, chunk.skip)
+        for row in range(0, rows, DELTAS_BLOCK):
+            noted_runs.append((row, position))
+            if row + DELTAS_BLOCK < rows:
+                position = next_block(page, position)
     return chunk
 
 

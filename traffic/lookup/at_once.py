@@ -18,6 +18,7 @@ from traffic.archive import direct, zstd
 from traffic.archive.glance import Glance, NotAtAGlance
 from traffic.clock.bound import Reading, error_us
 from traffic.lookup import missing
+from traffic.lookup.flow_lines import NoEnds, flow_lines
 from traffic.lookup.flows_answer import flows_answer, reading_detail
 from traffic.lookup.spans import CLOCK_ERROR_MS, Window
 from traffic.lookup.sqlite import SqliteStore, record_reading
@@ -26,6 +27,7 @@ from traffic.moments import to_milliseconds
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from common.config_known import Known
 
@@ -71,8 +73,13 @@ def answer_at_once(
     question: PlainQuestion,
     actor: str,
     noted: Mapping[str, str | int | bool | None],
+    *,
+    is_last: bool = False,
 ) -> str:
     """The answer as one JSON document, when the reading is on record.
+
+    Args:
+        is_last: the process will print it and end, by `os._exit`.
 
     Raises:
         NotPlain: nothing was read for anybody, and nothing recorded.
@@ -90,15 +97,15 @@ def answer_at_once(
     # Before the manifest: what is stored in between is then found in one of the two.
     waiting = missing.waiting_since(f"{known.data_dir}/spool")
     try:
-        lines = Glance(archive)
+        manifest = Glance(archive)
         try:
-            clock_error = _clock_error(lines, question.window)
+            clock_error = _clock_error(manifest, question.window)
             window = question.window.widened(clock_error)
             span = to_milliseconds(window.from_at), to_milliseconds(window.to_at)
-            paths = _paths(lines, known.inside_digest, *span)
-            notes = lines.gaps(span[0], to_milliseconds(window.to_at + missing.EXPORT_DELAY))
+            paths = _paths(manifest, known.inside_digest, *span)
+            notes = manifest.gaps(span[0], to_milliseconds(window.to_at + missing.EXPORT_DELAY))
         finally:
-            lines.close()
+            manifest.close()
     except NotAtAGlance as error:
         raise NotPlain from error
     if window.from_at < now - timedelta(days=_KEPT_BY_ALL_DAYS):
@@ -118,8 +125,10 @@ def answer_at_once(
             )  # fmt: skip
         except direct.NotPlaced as error:
             raise NotPlain from error
-        if any(flow.src is None or flow.dst is None for flow in flows):
-            raise NotPlain  # a warning goes with it
+        try:
+            lines = flow_lines(flows, local.text)
+        except NoEnds as error:
+            raise NotPlain from error
         answer = flows_answer(
             address=question.address,
             user=None,
@@ -128,7 +137,7 @@ def answer_at_once(
             limit=question.limit,
             offset=question.offset,
             addresses=(),
-            flows=flows,
+            flows=(),
             truncated=truncated,
             gaps=missing.distinct(gaps),
             pending=pending,
@@ -136,14 +145,16 @@ def answer_at_once(
             clock_error_ms=-(-clock_error // _MILLISECOND),
             confidentiality=known.named,
             local=local.of,
-            text=local.text,
         )
-        answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
-        document = plain_json.dumps(answer, indent=2)
+        tree: dict[str, Any] = {**answer, "flows": lines}
+        tree["elapsed_ms"] = round((time.monotonic() - started) * 1000)
+        document = plain_json.dumps(tree, indent=2)
         detail = reading_detail(
             question.case, question.reason, question.window, len(flows), truncated
         )
         record_reading(store, utc_now(), actor, "flows:read", question.address, {**detail, **noted})
+        if is_last:
+            store.leave()
         return document
     finally:
         local.end()

@@ -24,7 +24,7 @@ from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import FlowsAnswer
 from traffic.lookup.sentences import LEFT_OUT
 from traffic.lookup.store import DatabaseStore, Store, open_store, record_reading
-from traffic.lookup.trees import held_tree, in_zone, ms_text
+from traffic.lookup.trees import flow_tree, held_tree, in_zone
 from traffic.moments import to_milliseconds
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def find_flows(
         limit=question.limit,
         offset=question.offset,
         addresses=[_held(one, zone) for one in held],
-        flows=flows,
+        flows=[flow_tree(flow, zone) for flow in flows],
         truncated=truncated,
         gaps=gaps,
         pending=[pending] if pending else [],
@@ -123,7 +123,6 @@ def find_flows(
         warnings=_warnings(config, flows),
         confidentiality=config.lookup.confidentiality[True],
         local=in_zone(zone),
-        text=lambda value: ms_text(value, zone),
     )
     answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
     return answer

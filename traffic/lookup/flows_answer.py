@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from traffic.lookup.question import FlowsAnswer
     from traffic.lookup.spans import GapSpan, Window
 
-_PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
 
 def flows_answer(
@@ -29,7 +29,7 @@ def flows_answer(
     limit: int,
     offset: int,
     addresses: Sequence[dict[str, Any]],
-    flows: Iterable[FlowRecord],
+    flows: Sequence[dict[str, Any]],
     truncated: bool,
     gaps: Iterable[GapSpan],
     pending: Sequence[GapSpan],
@@ -37,14 +37,13 @@ def flows_answer(
     clock_error_ms: int,
     confidentiality: str,
     local: Callable[[datetime], datetime],
-    text: Callable[[int], str],
 ) -> FlowsAnswer:
     """The whole answer but the time it took.
 
     Args:
         window: the period asked, not widened.
+        flows: a `flow_tree` of each.
         local: a moment in the zone of the site.
-        text: milliseconds since 1970 as RFC 3339 in that zone.
     """
     return {
         "asked": {
@@ -57,7 +56,7 @@ def flows_answer(
             "offset": offset,
         },
         "addresses": list(addresses),
-        "flows": [flow_tree(flow, text) for flow in flows],
+        "flows": list(flows),
         "truncated": truncated,
         "gaps": [gap_tree(gap, local) for gap in [*gaps, *pending]],
         "pending_until": local(pending[0].to_at).isoformat() if pending else None,
@@ -99,12 +98,16 @@ def gap_tree(gap: GapSpan, local: Callable[[datetime], datetime]) -> dict[str, A
 
 
 def flow_tree(flow: FlowRecord, text: Callable[[int], str]) -> dict[str, Any]:
-    """One flow as it is printed."""
+    """One flow as it is printed; traffic.lookup.flow_lines says the same as text.
+
+    Args:
+        text: milliseconds since 1970 as RFC 3339 in the zone of the site.
+    """
     return {
         "start": text(flow.start_ms),
         "end": text(flow.end_ms),
         "received": text(flow.received_ms),
-        "protocol": _PROTOCOL_NAMES.get(flow.protocol) or str(flow.protocol),
+        "protocol": PROTOCOL_NAMES.get(flow.protocol) or str(flow.protocol),
         "src": flow.src,
         "src_port": flow.src_port,
         "dst": flow.dst,

@@ -423,12 +423,13 @@ def test_an_inside_address_is_told_from_others_as_everywhere() -> None:
 
 
 _REPORT = (
-    "import sys, os\n"
+    "import posix, sys\n"
     "def report(code):\n"
     "    heavy = {'re', 'enum', 'typing', 'dataclasses', 'json', 'pathlib', 'inspect', 'click',\n"
     "             'pydantic', 'sqlalchemy', 'numpy', '_duckdb', 'zoneinfo', 'hashlib'}\n"
     "    print(code, sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
-    "os._exit = report\n"
+    "    raise SystemExit\n"
+    "posix._exit = report\n"
     "import common.clock, datetime\n"
     f"common.clock.utc_now = lambda: datetime.datetime.fromtimestamp({SECONDS}, datetime.UTC)\n"
     "from yuenyan.start import main\n"

@@ -95,7 +95,10 @@ def by_places(
     asked = ip_address(address)
     high, low = divmod(int(asked), 1 << 64)
     client = (int(asked), 0, 0) if asked.version == 4 else (0, high, low)
-    return direct.find_flows(str(archive), [PATH], client, from_ms, to_ms, limit, offset, library)
+    found, more = direct.find_flows(
+        str(archive), [PATH], client, from_ms, to_ms, limit, offset, library
+    )
+    return [FlowRecord(f"flow:{path}#{number}", row) for path, number, row in found], more
 
 
 def by_footer(
@@ -164,6 +167,45 @@ def test_what_cannot_be_placed_is_stored_all_the_same(
     write(tmp_path, batch(3000))
     assert places.MAGIC not in (tmp_path / PATH).read_bytes()
     assert by_footer(tmp_path, "10.0.0.3", *EVER)[0]
+
+
+def test_a_segment_whose_blocks_of_deltas_are_not_noted_is_walked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were written at first."""
+    encode = places.Chunk.encode
+
+    def as_before(chunk: places.Chunk) -> bytes:
+        if chunk.encoding == places.DELTA:
+            chunk.runs = 0
+        return encode(chunk)
+
+    monkeypatch.setattr(places.Chunk, "encode", as_before)
+    write(tmp_path, batch())
+    for address in ("10.0.0.0", "10.0.0.199", "10.0.1.143", SIX):
+        assert by_places(tmp_path, address, *EVER) == by_footer(tmp_path, address, *EVER)
+
+
+def test_what_could_not_be_made_shorter_is_read_where_it_stands(archive: Path) -> None:
+    library = zstd.library()
+    assert library is not None
+    segment = direct.Segment(str(archive / PATH), library)
+    stored = 0
+    try:
+        for offset, _, packed, unpacked, *_ in segment.places.columns(0):
+            piece = os.pread(segment._handle, packed, offset)
+            whole = bytes(library.whole(piece, unpacked))
+            for begin, end in ((0, 9), (40_000, 50_000), (131_071, 131_072), (131_072, 131_099)):
+                at = zstd.stored_at(piece[: zstd.HEAD_OCTETS], packed, unpacked, begin, end)
+                if at and end <= unpacked:
+                    assert piece[at : at + end - begin] == whole[begin:end]
+                    stored += 1
+            assert not zstd.stored_at(piece[:5], packed, unpacked, 131_071, 131_073)
+            assert not zstd.stored_at(piece[:5], packed - 1, unpacked, 0, 9)
+            assert not zstd.stored_at(b"\0" + piece[1:5], packed, unpacked, 0, 9)
+    finally:
+        segment.close()
+    assert stored >= 10
 
 
 @pytest.mark.parametrize("rows", [1, 2, 255, 256, 257, 2048, 2049, ROW_GROUP, ROW_GROUP + 1])

@@ -6,7 +6,17 @@ from itertools import pairwise
 
 import pytest
 
-from traffic.archive.pages import UnknownPage, deltas, indices, runs, unpack, varint, zigzag
+from traffic.archive.pages import (
+    UnknownPage,
+    deltas,
+    first_block,
+    indices,
+    next_block,
+    runs,
+    unpack,
+    varint,
+    zigzag,
+)
 
 PACKED_0_TO_7 = bytes((0x88, 0xC6, 0xFA))
 """Encodings.md, "RLE/bit-packing hybrid": the numbers 0 to 7 in three bits each."""
@@ -94,7 +104,10 @@ def test_deltas_are_undone_from_the_nearest_noted_number(bits: int, length: int)
     for first in {0, 1, 255, 256, 300, 2047, 2048, 4097, length - 1}:
         for end in (first + 1, first + 40, first + 600):
             if first < length and end <= length:
-                found = deltas(octets, 0, numbers[::256], first, end, (1 << bits) - 1)
+                block = first_block(octets, 0)
+                for _ in range(first // 2048):
+                    block = next_block(octets, block)
+                found = deltas(octets, block, numbers[::256], first, end, (1 << bits) - 1)
                 assert found == numbers[first:end]
 
 
@@ -106,4 +119,4 @@ def test_a_number_without_end_is_refused_before_it_takes_long() -> None:
 
 def test_blocks_of_another_size_are_not_read_here() -> None:
     with pytest.raises(UnknownPage):
-        deltas(bytes((0x80, 1, 4, 5, 0)), 0, [0], 0, 1, 255)
+        first_block(bytes((0x80, 1, 4, 5, 0)), 0)

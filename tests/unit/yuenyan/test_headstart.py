@@ -1,0 +1,169 @@
+"""The script answers one question in an interpreter without a site, and leaves all others."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Site
+from tests.unit.traffic.lookup.test_service import archive_flows
+from tests.unit.yuenyan.test_at_once import NOW, readings, without_clock, words
+from tests.vectors.flows.datagrams import SECONDS, Flow
+from traffic.lookup import at_once as answering
+from traffic.lookup import flows as asking
+from yuenyan import at_once, headstart
+
+PROJECT = Path(headstart.__file__).parent.parent
+CLOCK = f"""
+import sys
+clock = sys.modules["common.clock"]
+clock.utc_now = lambda: clock.datetime.fromtimestamp({SECONDS} + 3 * 86400, clock.UTC)
+"""
+
+
+class Installed:
+    """A virtual environment without packages, and the script in it as `make setup` leaves it."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, symlinks=True)
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        self.script = folder / "bin" / "yuenyan"
+        text = (PROJECT / "deploy" / "yuenyan").read_text()
+        self.script.write_text(text.replace("#!python", f"#!{self.python}", 1))
+        self.run(str(self.python), "-m", "yuenyan.headstart", str(self.script), path=PROJECT)
+        self.modules = Path(f"{self.python}.{sys.implementation.cache_tag}")
+        self.change(lambda stamps, parts: (stamps, _with_clock(parts)))
+
+    def change(self, change: Any) -> None:
+        first, stamps, parts = marshal.loads(self.modules.read_bytes())
+        self.modules.write_bytes(marshal.dumps((first, *change(stamps, parts))))
+
+    def add_packages(self) -> None:
+        version = "python{}.{}".format(*sys.version_info)
+        packages = [str(PROJECT), *(path for path in sys.path if path.endswith("-packages"))]
+        listed = self.folder / "lib" / version / "site-packages" / "all.pth"
+        listed.write_text("\n".join(packages))
+
+    def run(self, *command: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        if path is not None:
+            variables["PYTHONPATH"] = str(path)
+        return subprocess.run(command, capture_output=True, text=True, env=variables)
+
+
+def _with_clock(parts: Any) -> Any:
+    place = [name for name, _, _ in parts].index("common.clock") + 1
+    fixed = ("clock", False, compile(CLOCK, "clock", "exec"))
+    return (*parts[:place], fixed, *parts[place:])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("venv") / "here")
+
+
+@pytest.fixture
+def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site with flows of three days ago, and a configuration that is known."""
+    for module in (answering, asking):
+        monkeypatch.setattr(module, "utc_now", lambda: NOW)
+    archive_flows(site, Flow(), Flow(src_port=7, dst="198.51.100.7"), Flow(src="10.9.9.9"))
+    assert site.yuenyan("archive", "status", "--json").exit_code == 0
+    return site
+
+
+def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
+    kept: Site, installed: Installed
+) -> None:
+    asked = words(kept)
+    quick = installed.run(str(installed.script), *asked)
+    assert (quick.returncode, quick.stderr) == (0, "")
+    whole = at_once.answer(asked)
+    assert whole is not None
+    assert without_clock(quick.stdout) == without_clock(whole)
+    assert quick.stdout == json.dumps(json.loads(quick.stdout), ensure_ascii=False, indent=2) + "\n"
+    first, second = readings(kept)
+    assert first == second
+
+
+def test_what_it_recorded_is_beside_the_database_whole_and_counts(
+    kept: Site, installed: Installed
+) -> None:
+    """The process ends without folding the log into the file."""
+    database = Path(kept.config.database_url.removeprefix("sqlite:///"))
+    before = database.read_bytes()
+    for _ in range(3):
+        assert installed.run(str(installed.script), *words(kept)).returncode == 0
+    assert database.read_bytes() == before
+    assert database.with_name(f"{database.name}-wal").stat().st_size > 4096
+    assert len(readings(kept)) == 3
+
+
+@pytest.mark.parametrize("reason", ["another-question", "changed", "damaged", "named"])
+def test_everything_else_is_for_an_interpreter_with_its_packages(
+    kept: Site, tmp_path: Path, reason: str
+) -> None:
+    installed = Installed(tmp_path / "venv")
+    asked = words(kept, case=" " if reason == "another-question" else "ก-๑")
+    if reason == "changed":
+        installed.change(lambda stamps, parts: ((*stamps[1:], (*stamps[0][:2], 7)), parts))
+    elif reason == "damaged":
+        installed.modules.write_bytes(installed.modules.read_bytes()[:9000])
+    path = tmp_path / "elsewhere" if reason == "named" else None
+    lost = installed.run(str(installed.script), *asked, path=path)
+    assert (lost.returncode, "No module named 'yuenyan'" in lost.stderr) == (1, True)
+    assert readings(kept) == []
+    if reason == "another-question":
+        installed.add_packages()
+        told = installed.run(str(installed.script), *asked)
+        assert (told.returncode, told.stdout, told.stderr) == (
+            2,
+            "",
+            "yuenyan: give the case this is for: --case TEXT\n",
+        )
+
+
+def test_who_reads_no_more_is_told_apart_from_a_full_disk(kept: Site, installed: Installed) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [str(installed.script), *words(kept)]
+    with os.fdopen(writing, "wb") as gone:
+        assert subprocess.run(command, stdout=gone).returncode == 141
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 3
+    assert ended.stderr == "yuenyan: the system refused: No space left on device\n"
+
+
+def test_it_is_prepared_once_more_without_asking_for_it_twice(
+    installed: Installed,
+) -> None:
+    before = installed.script.read_text()
+    headstart_again = installed.run(
+        str(installed.python), "-m", "yuenyan.headstart", str(installed.script), path=PROJECT
+    )
+    assert headstart_again.returncode == 0
+    assert installed.script.read_text() == before
+    installed.change(lambda stamps, parts: (stamps, _with_clock(parts)))
+
+
+def test_all_modules_of_the_answer_are_named_each_after_what_it_needs() -> None:
+    """Loaded in the order of the list, none asks for one that is not there yet."""
+    asked = "import sys, yuenyan.at_once, yuenyan.commands.console\nprint(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    ours = {name for name in ran.stdout.split() if name.partition(".")[0] in _packages()}
+    assert ours <= {*headstart.MODULES}
+    assert {*headstart.MODULES} - ours == {"yuenyan.standins"}
+
+
+def _packages() -> set[str]:
+    return {name.partition(".")[0] for name in headstart.MODULES}

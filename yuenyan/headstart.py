@@ -1,0 +1,171 @@
+"""Answers `flows` of one address in an interpreter that has loaded nothing yet.
+
+An interpreter that starts for a site looks for its packages first, which takes as long as the
+answer. So `make setup` has the script start it without (`-S`), and puts the few modules of the
+answer into one file beside the interpreter (`python -m yuenyan.headstart SCRIPT`). What is not
+for here is left to an interpreter that is started anew, with everything. So is all when one of
+the modules has changed since, or `PYTHONPATH` names others.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import CodeType
+    from typing import NoReturn
+
+    Stamp = tuple[str, int, int]
+    Part = tuple[str, bool, CodeType]
+
+MODULES = (
+    "yuenyan",
+    "yuenyan.standins",
+    "common",
+    "common.errors",
+    "common.plain_json",
+    "common.config_known",
+    "common.clock",
+    "common.local_time",
+    "common.said_time",
+    "traffic",
+    "traffic.moments",
+    "traffic.archive",
+    "traffic.archive.places",
+    "traffic.archive.pages",
+    "traffic.archive.records",
+    "traffic.archive.zstd",
+    "traffic.archive.direct",
+    "traffic.archive.index_form",
+    "traffic.archive.glance",
+    "traffic.clock",
+    "traffic.clock.bound",
+    "traffic.collectors",
+    "traffic.collectors.first_record",
+    "traffic.decoders",
+    "traffic.decoders.syslog",
+    "traffic.decoders.syslog.prefix",
+    "traffic.collectors.gap_kinds",
+    "traffic.lookup",
+    "traffic.lookup.spans",
+    "traffic.lookup.missing",
+    "traffic.lookup.sentences",
+    "traffic.lookup.flows_answer",
+    "traffic.lookup.flow_lines",
+    "traffic.lookup.sqlite",
+    "traffic.lookup.at_once",
+    "yuenyan.commands",
+    "yuenyan.commands.console",
+    "yuenyan.at_once",
+)
+"""What the answer is made by, each after those that it needs."""
+
+_BROKEN_PIPE, _REFUSED = 141, 3
+"""As yuenyan.cli ends."""
+
+
+def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
+    """Answer and end the process; or return, with nothing done but modules in odd places."""
+    import posix
+
+    if not takes_utf8():
+        return
+    for path, changed_ns, octets in stamps:
+        try:
+            stat = posix.stat(path)
+        except OSError:
+            return
+        if stat.st_mtime_ns != changed_ns or stat.st_size != octets:
+            return
+    try:
+        document = _answer(parts)
+    except Exception:  # whoever starts anew does it all again, and can say what is wrong
+        return
+    if document is not None:
+        say(document)
+
+
+def _answer(parts: Sequence[Part]) -> str | None:
+    import gc
+
+    gc.disable()  # it is over before there is anything to collect
+    for name, is_package, code in parts:
+        module = type(sys)(name)
+        module.__file__ = code.co_filename
+        if is_package:
+            module.__path__ = []
+        sys.modules[name] = module
+        above, _, own = name.rpartition(".")
+        if above:
+            setattr(sys.modules[above], own, module)
+        exec(code, module.__dict__)  # noqa: S102 - our own, by who installed it
+        if name == "yuenyan.standins":
+            module.stand_in()
+    document: str | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:], is_last=True)
+    return document
+
+
+def takes_utf8() -> bool:
+    """Whether what is printed may be written as it is."""
+    return sys.stdout is not None and sys.stdout.encoding == "utf-8"
+
+
+def say(document: str) -> NoReturn:
+    """Print and be over, without taking the interpreter apart piece by piece first."""
+    import posix
+
+    octets = memoryview(document.encode() + b"\n")
+    code = 0
+    try:
+        while octets:
+            octets = octets[posix.write(1, octets) :]
+    except BrokenPipeError:
+        code = _BROKEN_PIPE
+    except OSError as error:
+        posix.write(2, f"yuenyan: the system refused: {error.strerror}\n".encode())
+        code = _REFUSED
+    posix._exit(code)
+
+
+def prepare(script: str) -> None:
+    """Make the file of modules, and have `script` start its interpreter without a site.
+
+    Raises:
+        OSError: one of them cannot be written.
+    """
+    import marshal
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    stamps: list[Stamp] = []
+    parts: list[Part] = []
+    for name in (__spec__.name, *MODULES):
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        path = Path(spec.origin)
+        stat = path.stat()
+        stamps.append((str(path), stat.st_mtime_ns, stat.st_size))
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True, optimize=2)
+        parts.append((name, spec.submodule_search_locations is not None, code))
+    line, _, rest = Path(script).read_bytes().partition(b"\n")
+    interpreter = line.removeprefix(b"#!").removesuffix(b" -S")
+    whole = marshal.dumps((parts[0][2], tuple(stamps), tuple(parts[1:])))
+    _replace(f"{interpreter.decode()}.{sys.implementation.cache_tag}", whole, 0o644)
+    _replace(script, b"#!" + interpreter + b" -S\n" + rest, 0o755)
+
+
+def _replace(path: str, octets: bytes, mode: int) -> None:
+    import os
+
+    aside = f"{path}.aside"
+    with open(aside, "wb") as stream:  # noqa: PTH123
+        stream.write(octets)
+    os.chmod(aside, mode)  # noqa: PTH101
+    os.rename(aside, path)  # noqa: PTH104
+
+
+if __name__ == "__main__":
+    prepare(sys.argv[1])
