@@ -15,7 +15,7 @@ from db.models import CoaRequest, NetworkSession
 from identity.office import Office
 from identity.services import dynamic
 from tests.conftest import wait_until
-from tests.integration.opennds_agent import CLOSED, MAC, OPEN, REFUSED, Router, router_of
+from tests.integration.opennds_agent import CLOSED, MAC, NOTHING, OPEN, Router, router_of
 
 pytestmark = pytest.mark.real
 
@@ -38,7 +38,7 @@ def test_nobody_is_let_in_while_the_portal_is_away(router: Router) -> None:
     custom = router.token()
     router.portal_goes()
     answer = router.asks(custom)
-    assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
+    assert (answer.returncode, answer.stdout) == (0, "")
 
 
 def test_nobody_is_let_in_by_an_answer_that_is_not_signed_with_our_key(router: Router) -> None:
@@ -51,19 +51,67 @@ def test_nobody_is_let_in_by_an_answer_that_is_not_signed_with_our_key(router: R
 
     router.answers(yes)
     answer = router.asks(custom)
-    assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
+    assert (answer.returncode, answer.stdout) == (0, "")
 
 
 def test_a_wrong_key_lets_nobody_in_and_check_says_so(router: Router) -> None:
     router.settings(KEY="another")
-    assert router.asks(router.token()).returncode == 1
+    assert router.asks(router.token()).stdout == ""
     assert router.run("check").returncode == 1
 
 
 def test_who_is_refused_here_is_refused_there(router: Router) -> None:
     custom = router.token()
     answer = router.asks(custom, "3c:22:fb:0a:0b:0c")
-    assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
+    assert (answer.returncode, answer.stdout) == (0, "")
+
+
+def test_who_came_in_unasked_is_asked_for_at_the_next_look(router: Router) -> None:
+    # openNDS 9.10 does so while ndsctl is at work.
+    custom = router.token()
+    router.lists(custom)
+    assert router.run("once").returncode == 0
+    row = router.session()
+    assert (row.user_name, row.account_id is not None) == ("ครูสมชาย", True)
+    assert not (router.folder / "orders").exists()
+    assert router.run("once").returncode == 0, "it is asked for once"
+    assert not (router.folder / "orders").exists()
+
+
+def test_who_is_let_in_by_hand_on_the_router_stays(router: Router) -> None:
+    assert router.run("ndsctl_auth", MAC, "0", "0", "1", "2", "34e6c5ea", "none").returncode == 0
+    router.lists("none")
+    router.run("once")
+    assert not (router.folder / "orders").exists()
+    row = router.session()
+    assert (row.user_name, row.account_id, row.stop_seen) == ("", None, 0)
+
+
+@pytest.mark.parametrize("why", ["spent", "away", "nothing", "as if by hand"])
+def test_who_came_in_unasked_and_may_not_is_put_out(router: Router, why: str) -> None:
+    custom = {"nothing": "bmE=", "as if by hand": "none"}.get(why) or router.token()
+    if why == "spent":
+        assert router.asks(custom).stdout.strip() == "28800 0 0 0 0"
+        next((router.folder / "state" / "clients").glob("*.allowed")).unlink()
+    if why == "away":
+        router.portal_goes()
+    router.lists(custom)
+    (router.folder / "deauth").write_text("Client 10.78.0.100 deauthenticated.\n")
+    router.run("once")
+    assert (router.folder / "orders").read_text() == f"deauth {MAC}\n"
+
+
+def test_whose_time_is_over_is_put_out_where_opennds_was_not_told(router: Router) -> None:
+    router.grant(session_seconds=60)
+    custom = router.token()
+    router.lists(custom)
+    assert router.run("once").returncode == 0
+    (allowed,) = (router.folder / "state" / "clients").glob("*.allowed")
+    token, since, *rest = allowed.read_text().split()
+    allowed.write_text(" ".join((token, str(int(since) - 71), *rest)))
+    (router.folder / "deauth").write_text("Client 10.78.0.100 deauthenticated.\n")
+    router.run("once")
+    assert (router.folder / "orders").read_text() == f"deauth {MAC}\n"
 
 
 def test_a_router_whose_clock_is_years_off_sets_it_by_the_portal(router: Router) -> None:
@@ -82,7 +130,7 @@ def test_what_happened_while_the_portal_was_away_is_told_when_it_is_back(router:
     router.portal_goes()
     end = int(router.office.clock().timestamp())
     told = router.run("idle_deauth", MAC, "4000000", "0", str(end - 20), str(end), "34e6", custom)
-    assert told.stdout.strip() == REFUSED
+    assert told.stdout.strip() == NOTHING
     router.lists(None)
     assert router.run("once").returncode != 0
     assert router.run("once").returncode != 0
