@@ -173,6 +173,7 @@ def _reported(client: Client, router_seconds: int) -> Reported:
         user_name=custom.username if custom else "",
         mac=client.mac,
         ip=client.ip,
+        more_addresses=client.more_addresses,
         seconds=max(0, last - client.started),
         ended_seconds_ago=None if client.ended is None else max(0, router_seconds - client.ended),
         cause=client.cause,

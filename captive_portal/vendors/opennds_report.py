@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from captive_portal.vendors.profile import Forged
-from common.net import find_mac
+from common.errors import UsageError
+from common.net import IpAddress, find_mac, parse_address
 
 FRESH = timedelta(minutes=5)
 """How far the router's clock may be from ours: it asks for our time when it is farther."""
@@ -62,6 +63,8 @@ class Client:
 
     mac: str
     ip: str = ""
+    more_addresses: tuple[str, ...] = ()
+    """IPv6, of which openNDS itself knows nothing: as the router's neighbours show it."""
     token: str
     """openNDS's name for this login of the client."""
     started: int
@@ -138,8 +141,10 @@ def read_report(key: str, nonce: str, signature: str, body: bytes) -> Report:
             _, mac, ip, custom = _words(line, 4)
             asks.append(Ask(mac=_mac(mac), ip=ip, custom=custom))
         elif verb == "in":
-            _, mac, ip, token, started, down, up, custom = _words(line, 8)
-            clients.append(_client(line, mac, token, started, down, up, custom, ip=ip))
+            _, mac, ip, token, started, down, up, *more, custom = _words(line, 8, 9)
+            client = _client(line, mac, token, started, down, up, custom, ip=ip)
+            # Agents of before tell of IPv4 alone.
+            clients.append(replace(client, more_addresses=_addresses(more[0])) if more else client)
         elif verb == "out":
             _, mac, why, token, started, ended, down, up, custom = _words(line, 9)
             clients.append(_client(line, mac, token, started, down, up, custom, ended, why))
@@ -187,11 +192,29 @@ def _client(
     )
 
 
-def _words(line: str, count: int) -> list[str]:
+def _words(line: str, *counts: int) -> list[str]:
     words = line.split(" ")
-    if len(words) != count or not all(_WORD.fullmatch(word) for word in words):
-        raise Forged(f"not {count} words: {line[:40]!r}")
+    if len(words) not in counts or not all(_WORD.fullmatch(word) for word in words):
+        raise Forged(f"not {' or '.join(map(str, counts))} words: {line[:40]!r}")
     return words
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    """Each once, in the order told."""
+    if text == "none":
+        return ()
+    try:
+        found = [parse_address(one) for one in text.split(",")]
+    except UsageError as error:
+        raise Forged(f"not IPv6 addresses: {text[:40]!r}") from error
+    if not all(one.version == 6 and _is_a_device_s(one) for one in found):
+        raise Forged(f"not IPv6 addresses of a device: {text[:40]!r}")
+    return tuple(dict.fromkeys(map(str, found)))
+
+
+def _is_a_device_s(address: IpAddress) -> bool:
+    """Whether packets that are routed can have it."""
+    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
 
 
 def _number(text: str) -> int:

@@ -6,7 +6,7 @@ kept is an `accounting_event` with its octets.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -33,6 +33,8 @@ ABSENT_AFTER = timedelta(seconds=60)
 """What a gateway let in a moment ago need not be on its list yet."""
 
 _GROWN = 10
+_KEYS_A_QUERY = 500
+"""SQLite takes 32,766 parameters in one statement, older ones 999."""
 _LONGEST_SECONDS = 400 * 86400
 _SOURCE = "report"
 
@@ -55,6 +57,8 @@ class Reported:
     user_name: str
     mac: str
     ip: str = ""
+    more_addresses: tuple[str, ...] = ()
+    """Those it has beside `ip`. What a gateway was not told to be on record it may not let pass."""
     seconds: int = 0
     """How long it has lasted, or did last."""
     ended_seconds_ago: int | None = None
@@ -210,13 +214,21 @@ def store_reports(
     """
     now = office.clock()
     known = _known(office, place)
+    joined = _joined(place, reported)
+    recorded = _recorded(office, [key for key, one in joined.items() if one.more_addresses])
     batch = Batch(is_placed=True)
     present = set()
-    for key, one in _joined(place, reported).items():
+    for key, one in joined.items():
         present.add(key)
         before = known.get(key)
         status = StatusType.STOP if one.ended_seconds_ago is not None else StatusType.INTERIM
-        if status is StatusType.STOP or before is None or _is_news(before, one, now):
+        if (
+            status is StatusType.STOP
+            or before is None
+            or _is_news(before, one, now)
+            # The gateway lets an address through as soon as we have taken it.
+            or any((key, address) not in recorded for address in one.more_addresses)
+        ):
             _add(batch, place, one, now, None, None, status)
     if place.last_seen_at is None or place.last_seen_at <= now - SEEN_EVERY:
         batch.nas_seen[place.nas_client_id] = (to_micros(now), None, None)
@@ -240,10 +252,15 @@ def _joined(place: Place, reported: Iterable[Reported]) -> Mapping[str, Reported
         if other is None:
             found[key] = one
         elif other.ended_seconds_ago is None:
-            found[key] = replace(one, ip=one.ip or other.ip)
+            found[key] = _with_addresses(one, other)
         else:
-            found[key] = replace(other, ip=other.ip or one.ip)
+            found[key] = _with_addresses(other, one)
     return found
+
+
+def _with_addresses(one: Reported, other: Reported) -> Reported:
+    more = dict.fromkeys((*one.more_addresses, *other.more_addresses))
+    return replace(one, ip=one.ip or other.ip, more_addresses=tuple(more))
 
 
 def _is_news(before: NetworkSession, one: Reported, now: datetime) -> bool:
@@ -265,6 +282,21 @@ def _known(office: Office, place: Place) -> Mapping[str, NetworkSession]:
             )
         )
         return {row.session_key: row for row in rows}
+
+
+def _recorded(office: Office, keys: Sequence[str]) -> Collection[tuple[str, str]]:
+    """(session key, address) of the addresses that these sessions are known with."""
+    found: set[tuple[str, str]] = set()
+    with office.database.read() as session:
+        for start in range(0, len(keys), _KEYS_A_QUERY):
+            rows = session.execute(
+                select(AddressInterval.session_key, AddressInterval.address).where(
+                    AddressInterval.session_key.in_(keys[start : start + _KEYS_A_QUERY]),
+                    AddressInterval.source == _SOURCE,
+                )
+            )
+            found.update((key, address) for key, address in rows)
+    return found
 
 
 def _close(office: Office, keys: Collection[str], now: datetime) -> None:
@@ -332,10 +364,11 @@ def _add(
             one.received_octets,
         )
     )
-    if one.ip:
-        offset = seconds if status is not StatusType.START else 0
-        moment = to_micros(at)
-        batch.addresses.append((key, one.ip, _SOURCE, moment, moment, offset, offset))
+    offset = seconds if status is not StatusType.START else 0
+    moment = to_micros(at)
+    for address in dict.fromkeys((one.ip, *one.more_addresses)):
+        if address:
+            batch.addresses.append((key, address, _SOURCE, moment, moment, offset, offset))
 
 
 def _commit(office: Office, batch: Batch) -> None:

@@ -38,7 +38,8 @@ PORTAL = "203.0.113.20:8080"
 FAR_SIDE = "203.0.113.10"
 FAR_SIDE6 = "2001:db8:113::10"
 PHONE_MAC = "3c:22:fb:01:02:03"
-_START_SECONDS = 40
+PHONE6, ROUTER6 = "fd77::5", "fd77::1"
+_START_SECONDS = 90
 _LIMIT_SECONDS = 20
 
 # /mnt is this gateway's own folder: /tmp and /etc become private.
@@ -63,22 +64,29 @@ read -r _ || true
 
 _LEASED = """#!/bin/sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
-ip addr flush dev "$interface"
+ip -4 addr flush dev "$interface"
 ip addr add "$ip/24" dev "$interface"
 ip route replace default via 10.77.0.1
 """
 
 _FAR_SIDE = """
 import http.server, socket, sys, threading
+had = [0]
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b"far side" if self.path != "/big" else bytes(2_000_000)
+        body = {"/big": bytes(2_000_000), "/had": b"%d" % had[0]}.get(self.path, b"far side")
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        left = int(self.headers["Content-Length"])
+        while left > 0:
+            came = len(self.rfile.read1(65536))
+            if not came:
+                return
+            left -= came
+            had[0] += came
         self.do_GET()
     def log_message(self, *_):
         pass
@@ -121,8 +129,8 @@ server.serve_forever()
 """
 
 _APPLETS = (
-    "awk", "cat", "cp", "cut", "date", "find", "grep", "head", "mkdir", "mv", "od", "rm", "rmdir",
-    "pidof", "sed", "sh", "sha256sum", "sleep", "tr",
+    "awk", "cat", "cp", "cut", "date", "find", "grep", "head", "ip", "mkdir", "mv", "od", "rm",
+    "rmdir", "pidof", "sed", "sh", "sha256sum", "sleep", "tr",
 )  # fmt: skip
 
 
@@ -143,9 +151,42 @@ class School:
         told = self.fetch("-o", "/dev/null", "-w", "%{redirect_url}", f"http://{FAR_SIDE}/")
         return "/p/gate/?fas=" in told
 
-    def is_through(self) -> bool:
-        """Whether the phone reaches the far side."""
-        return self.fetch(f"http://{FAR_SIDE}/") == "far side"
+    def is_through(self, address: str = FAR_SIDE, own: str = "outside") -> bool:
+        """Whether the phone reaches the far side, from this address or interface of its own."""
+        return self.fetch("--interface", own, f"http://{_bracketed(address)}/") == "far side"
+
+    def download(self, address: str) -> None:
+        """Have the phone get two megabytes."""
+        size = self.fetch("-o", "/dev/null", "-w", "%{size_download}",
+                          f"http://{_bracketed(address)}/big")  # fmt: skip
+        assert size == "2000000", size
+
+    def upload(self, address: str, path: Path) -> None:
+        """Have the phone send a file."""
+        told = self.fetch("--data-binary", f"@{path}", f"http://{_bracketed(address)}/")
+        assert told == "far side", told
+
+    def rates(self, seconds: int, folder: Path) -> tuple[int, int, float]:
+        """Octets that come down and that go up, by both families at once, and in which time."""
+        essay = folder / "long-essay"
+        essay.write_bytes(bytes(3_000_000))
+        before, begun = self._had(), time.monotonic()
+        running = [
+            subprocess.Popen(
+                ["ip", "netns", "exec", self.phone, "curl", "-s", "-m", str(seconds),
+                 "-o", "/dev/null", "-w", "%{size_download}", *what,
+                 f"http://{_bracketed(address)}/{'' if what else 'big'}"],
+                stdout=subprocess.PIPE, text=True,
+            )
+            for address in (FAR_SIDE, FAR_SIDE6)
+            for what in ([], ["-H", "Expect:", "--data-binary", f"@{essay}"])
+        ]  # fmt: skip
+        down = sum(int(one.communicate(timeout=_LIMIT_SECONDS)[0]) for one in running)
+        return down, self._had() - before, time.monotonic() - begun
+
+    def _had(self) -> int:
+        """Octets that the far side has been sent."""
+        return int(self.told(self.server, "curl", "-s", f"http://{FAR_SIDE}/had"))
 
     def take_lease(self, folder: Path) -> str:
         """Get an address by DHCP, as a phone does."""
@@ -184,6 +225,10 @@ class School:
         ).stdout  # fmt: skip
 
 
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
 @contextmanager
 def school() -> Iterator[School]:
     """The three namespaces with their links, without programs; the phone has no address."""
@@ -205,7 +250,7 @@ def school() -> Iterator[School]:
             (made.server, "198.51.100.1/24", "wan"), (made.server, f"{FAR_SIDE}/32", "lo"),
             (made.server, f"{PORTAL.partition(':')[0]}/32", "lo"),
             # A school's router routes IPv6 as soon as its line has it.
-            (made.phone, "fd77::5/64", "outside"), (made.router, "fd77::1/64", "inside"),
+            (made.phone, f"{PHONE6}/64", "outside"), (made.router, f"{ROUTER6}/64", "inside"),
             (made.router, "2001:db8:51::7/64", "uplink"), (made.server, "2001:db8:51::1/64", "wan"),
             (made.server, f"{FAR_SIDE6}/128", "lo"),
         ):  # fmt: skip
@@ -220,7 +265,7 @@ def school() -> Iterator[School]:
             ip("-n", name, "link", "set", "dev", device, "gso_max_segs", "1")
         ip("-n", made.router, "route", "add", "default", "via", "198.51.100.1")
         ip("-n", made.server, "route", "add", "10.77.0.0/24", "via", UPLINK)
-        ip("-n", made.phone, "-6", "route", "add", "default", "via", "fd77::1")
+        ip("-n", made.phone, "-6", "route", "add", "default", "via", ROUTER6)
         ip("-n", made.router, "-6", "route", "add", "default", "via", "2001:db8:51::1")
         ip("-n", made.server, "-6", "route", "add", "fd77::/64", "via", "2001:db8:51::7")
         inside(made.router, "sysctl", "-qw", "net.ipv4.ip_forward=1",
@@ -383,8 +428,7 @@ def router(
 def _configuration(level: int, host: str, port: str) -> str:
     """deploy/opennds/opennds.conf, with what a school has to change."""
     changes = {
-        # Rates begin to be kept when a look has found them too high; else it looks every 15 s.
-        "gatewayinterface INSIDE": "gatewayinterface inside\ncheckinterval 3",
+        "gatewayinterface INSIDE": "gatewayinterface inside",
         "fas_secure_enabled 1": f"fas_secure_enabled {level}",
         "fasport 80": f"fasport {port}",
         "fasremotefqdn portal.school.example": f"fasremotefqdn {host}",

@@ -1,195 +1,29 @@
 """deploy/opennds/yuenyan-opennds when things go wrong: against a portal of ours on loopback.
 
-`ndsctl` is a script that tells what the real one would; tests/clients has the real one.
+test_opennds_agent_ipv6.py has what openNDS itself does not know.
 """
 
 from __future__ import annotations
 
-import subprocess
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from werkzeug.serving import BaseWSGIServer, make_server
 
-from captive_portal.public import create_app
-from captive_portal.vendors.opennds import Custom
-from db.models import Account, CoaRequest, NasClient, NetworkSession
+from db.models import CoaRequest, NetworkSession
 from identity.office import Office
-from identity.services import dynamic, tokens
-from identity.services.nas import add_nas
-from identity.services.nas_portal import seal_portal_settings
-from tests.conftest import add_person, wait_until
-from tests.programs import require
+from identity.services import dynamic
+from tests.conftest import wait_until
+from tests.integration.opennds_agent import CLOSED, MAC, NOTHING, OPEN, Router, router_of
 
 pytestmark = pytest.mark.real
-
-AGENT = Path(__file__).parents[2] / "deploy" / "opennds" / "yuenyan-opennds"
-KEY = "a key 'with' \"odd\" $letters of a router"
-MAC, ADDRESS = "3c:22:fb:01:02:03", "10.78.0.100"
-REFUSED = "0 0 0 0 0"
-
-_NDSCTL = """#!/bin/sh
-case $1 in
-  json) cat "$YUENYAN_TEST/json" ;;
-  deauth)
-    echo "$*" >>"$YUENYAN_TEST/orders"
-    cat "$YUENYAN_TEST/deauth" ;;
-esac
-"""
-
-# A firewall with openNDS's chain, until a test takes it away; what is made is kept.
-_NFT = """#!/bin/sh
-case "$1 $2" in
-  '-f -') cat >"$YUENYAN_TEST/guard" ;;
-  'list chains') echo 'chain ndsNET {' ;;
-  'list chain') grep -qs "chain $5 {" "$YUENYAN_TEST/guard" ;;
-esac
-"""
-_PIDOF = """#!/bin/sh
-[ ! -f "$YUENYAN_TEST/dead" ]
-"""
-_IPTABLES = """#!/bin/sh
-case $3 in
-  -S) cat "$YUENYAN_TEST/left-$2" 2>/dev/null ;;
-  -[DFX]) echo "$*" >>"$YUENYAN_TEST/changes" ;;
-  *) exit 1 ;;
-esac
-"""
-
-_NOBODY = '{\n  "client_list_length":"0",\n  "clients":{\n  }\n}\n'
-
-# As ndsctl of version 9.10 prints it.
-_ONE = """{{
-  "client_list_length":"1",
-  "clients":{{
-    "{mac}":{{
-      "gatewayname":"School%20Node%3a8a3cac54ced0%20",
-      "mac":"{mac}",
-      "ip":"{address}",
-      "clientif":"inside",
-      "session_start":"{started}",
-      "token":"34e6c5ea",
-      "state":"{state}",
-      "custom":"{custom}",
-      "download_this_session":"2939",
-      "download_session_avg":"1.01",
-      "upload_this_session":"12",
-      "upload_session_avg":"0.00"
-    }}
-  }}
-}}
-"""
-
-
-@dataclass(slots=True)
-class Router:
-    """The agent on a router, and the portal it is told of."""
-
-    folder: Path
-    office: Office
-    nas: NasClient
-    port: int = 0
-    server: BaseWSGIServer | None = None
-
-    def portal_comes(self) -> None:
-        self.answers(create_app(self.office))
-
-    def answers(self, app: Callable[..., Iterable[bytes]]) -> None:
-        """Let `app` be the portal, at a port that nobody has."""
-        self.server = make_server("127.0.0.1", 0, app, threaded=True)
-        self.port = self.server.port
-        self.settings()
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def portal_goes(self) -> None:
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
-
-    def settings(self, **changes: str) -> None:
-        values = {
-            "PORTAL": f"http://127.0.0.1:{self.port}/opennds/gate", "KEY": KEY,
-            "STATE": str(self.folder / "state"), "INTERFACE": "inside", "INTERVAL": "1", **changes,
-        }  # fmt: skip
-        quoted = {name: value.replace("'", "'\\''") for name, value in values.items()}
-        text = "".join(f"{name}='{value}'\n" for name, value in quoted.items())
-        (self.folder / "conf").write_text(text)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [AGENT, *arguments],
-            env=self._environment(), capture_output=True, text=True, timeout=40, check=False,
-        )  # fmt: skip
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        nowhere = subprocess.DEVNULL
-        return subprocess.Popen(
-            [AGENT, *arguments], env=self._environment(), stdout=nowhere, stderr=nowhere
-        )
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
-            "YUENYAN_OPENNDS_CONF": str(self.folder / "conf"),
-            "YUENYAN_TEST": str(self.folder),
-        }
-
-    def guard(self) -> str:
-        """What the firewall's table of ours was last made of."""
-        path = self.folder / "guard"
-        return path.read_text() if path.exists() else ""
-
-    def asks(self, custom: str, mac: str = MAC) -> subprocess.CompletedProcess[str]:
-        """As openNDS calls BinAuth: custom with its padding encoded."""
-        carried = custom.replace("=", "%3d").replace("+", "%2b").replace("/", "%2f")
-        return self.run("auth_client", mac, "http%3a%2f%2fx", "curl%2f7", ADDRESS, "34e6", carried)
-
-    def lists(self, custom: str | None, state: str = "Authenticated") -> None:
-        text = _NOBODY
-        if custom is not None:
-            text = _ONE.format(
-                mac=MAC, address=ADDRESS, state=state, custom=custom,
-                started=int(self.office.clock().timestamp()) - 20,
-            )  # fmt: skip
-        (self.folder / "json").write_text(text)
-
-    def token(self) -> str:
-        with self.office.database.write() as session:
-            account = session.scalars(select(Account).where(Account.username == "ครูสมชาย")).one()
-            made = tokens.mint(session, self.office, account, MAC.replace(":", ""), self.nas.id)
-            return Custom(made.token, made.username).encode()
-
-    def session(self) -> NetworkSession:
-        with self.office.database.read() as session:
-            return session.scalars(select(NetworkSession)).one()
 
 
 @pytest.fixture
 def router(office: Office, tmp_path: Path) -> Iterator[Router]:
-    require("curl", "curl")
-    add_person(office, "ครูสมชาย")
-    with office.database.write() as session:
-        nas = add_nas(
-            session, office, "gate", "127.0.0.1/32", "secret of gate", "test",
-            vendor="opennds", login_url="http://10.78.0.1:2050/opennds_auth/",
-        )  # fmt: skip
-        nas.portal_settings_encrypted = seal_portal_settings(office, {"faskey": KEY})
-    folder = tmp_path / "router"
-    (folder / "bin").mkdir(parents=True)
-    for name, text in (("ndsctl", _NDSCTL), ("logger", "#!/bin/sh\nexit 0\n"),
-                       ("iptables", _IPTABLES), ("nft", _NFT), ("pidof", _PIDOF)):  # fmt: skip
-        (folder / "bin" / name).write_text(text)
-        (folder / "bin" / name).chmod(0o755)
-    made = Router(folder, office, nas)
-    made.lists(None)
-    made.portal_comes()
-    yield made
-    made.portal_goes()
+    with router_of(office, tmp_path / "router") as made:
+        yield made
 
 
 def test_the_portal_is_asked_and_its_limits_are_told_to_opennds(router: Router) -> None:
@@ -204,7 +38,7 @@ def test_nobody_is_let_in_while_the_portal_is_away(router: Router) -> None:
     custom = router.token()
     router.portal_goes()
     answer = router.asks(custom)
-    assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
+    assert (answer.returncode, answer.stdout) == (0, "")
 
 
 def test_nobody_is_let_in_by_an_answer_that_is_not_signed_with_our_key(router: Router) -> None:
@@ -217,19 +51,67 @@ def test_nobody_is_let_in_by_an_answer_that_is_not_signed_with_our_key(router: R
 
     router.answers(yes)
     answer = router.asks(custom)
-    assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
+    assert (answer.returncode, answer.stdout) == (0, "")
 
 
 def test_a_wrong_key_lets_nobody_in_and_check_says_so(router: Router) -> None:
     router.settings(KEY="another")
-    assert router.asks(router.token()).returncode == 1
+    assert router.asks(router.token()).stdout == ""
     assert router.run("check").returncode == 1
 
 
 def test_who_is_refused_here_is_refused_there(router: Router) -> None:
     custom = router.token()
     answer = router.asks(custom, "3c:22:fb:0a:0b:0c")
-    assert (answer.returncode, answer.stdout.strip()) == (1, REFUSED)
+    assert (answer.returncode, answer.stdout) == (0, "")
+
+
+def test_who_came_in_unasked_is_asked_for_at_the_next_look(router: Router) -> None:
+    # openNDS 9.10 does so while ndsctl is at work.
+    custom = router.token()
+    router.lists(custom)
+    assert router.run("once").returncode == 0
+    row = router.session()
+    assert (row.user_name, row.account_id is not None) == ("ครูสมชาย", True)
+    assert not (router.folder / "orders").exists()
+    assert router.run("once").returncode == 0, "it is asked for once"
+    assert not (router.folder / "orders").exists()
+
+
+def test_who_is_let_in_by_hand_on_the_router_stays(router: Router) -> None:
+    assert router.run("ndsctl_auth", MAC, "0", "0", "1", "2", "34e6c5ea", "none").returncode == 0
+    router.lists("none")
+    router.run("once")
+    assert not (router.folder / "orders").exists()
+    row = router.session()
+    assert (row.user_name, row.account_id, row.stop_seen) == ("", None, 0)
+
+
+@pytest.mark.parametrize("why", ["spent", "away", "nothing", "as if by hand"])
+def test_who_came_in_unasked_and_may_not_is_put_out(router: Router, why: str) -> None:
+    custom = {"nothing": "bmE=", "as if by hand": "none"}.get(why) or router.token()
+    if why == "spent":
+        assert router.asks(custom).stdout.strip() == "28800 0 0 0 0"
+        next((router.folder / "state" / "clients").glob("*.allowed")).unlink()
+    if why == "away":
+        router.portal_goes()
+    router.lists(custom)
+    (router.folder / "deauth").write_text("Client 10.78.0.100 deauthenticated.\n")
+    router.run("once")
+    assert (router.folder / "orders").read_text() == f"deauth {MAC}\n"
+
+
+def test_whose_time_is_over_is_put_out_where_opennds_was_not_told(router: Router) -> None:
+    router.grant(session_seconds=60)
+    custom = router.token()
+    router.lists(custom)
+    assert router.run("once").returncode == 0
+    (allowed,) = (router.folder / "state" / "clients").glob("*.allowed")
+    token, since, *rest = allowed.read_text().split()
+    allowed.write_text(" ".join((token, str(int(since) - 71), *rest)))
+    (router.folder / "deauth").write_text("Client 10.78.0.100 deauthenticated.\n")
+    router.run("once")
+    assert (router.folder / "orders").read_text() == f"deauth {MAC}\n"
 
 
 def test_a_router_whose_clock_is_years_off_sets_it_by_the_portal(router: Router) -> None:
@@ -248,7 +130,7 @@ def test_what_happened_while_the_portal_was_away_is_told_when_it_is_back(router:
     router.portal_goes()
     end = int(router.office.clock().timestamp())
     told = router.run("idle_deauth", MAC, "4000000", "0", str(end - 20), str(end), "34e6", custom)
-    assert told.stdout.strip() == REFUSED
+    assert told.stdout.strip() == NOTHING
     router.lists(None)
     assert router.run("once").returncode != 0
     assert router.run("once").returncode != 0
@@ -312,17 +194,6 @@ def test_what_a_killed_agent_had_in_its_hands_is_told_by_the_next(router: Router
         running.kill()
         running.wait(10)
     assert (router.session().terminate_cause, router.session().output_octets) == (5, 777)
-
-
-CLOSED, OPEN = (
-    '    iifname "inside"  jump refused\n',
-    '    iifname "inside" meta nfproto ipv6 jump refused\n',
-)
-
-
-def test_ipv6_which_opennds_does_not_know_is_held_back(router: Router) -> None:
-    assert router.run("once").returncode == 0
-    assert OPEN in router.guard() and CLOSED not in router.guard()
 
 
 def test_while_opennds_is_dead_nobody_passes_and_then_again_who_is_signed_in(

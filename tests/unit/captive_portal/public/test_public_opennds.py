@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from captive_portal.public.opennds import session_id
 from captive_portal.vendors.opennds import Custom
 from captive_portal.vendors.opennds_report import sign
 from db.models import (
@@ -27,9 +28,12 @@ from identity.office import Office
 from identity.services import dynamic, outbox, tokens
 from identity.services.nas import add_nas
 from identity.services.nas_portal import seal_portal_settings
+from identity.services.presence import session_of
 from identity.services.sessions import list_sessions
 from tests.conftest import add_person
 from tests.unit.captive_portal.public.conftest import Visitor, make_app
+from traffic.lookup.attribution import Window
+from traffic.lookup.holders import find_holders
 
 KEY = "c775e7b757ede630cd0aa1113bd102661ab38829ca52a6422ab782862f268646"
 MAC, OTHER_MAC = "3c:22:fb:01:02:03", "3c:22:fb:0a:0b:0c"
@@ -89,8 +93,10 @@ class Router:
         return custom
 
 
-def online(custom: Custom | None, down: int, up: int, mac: str = MAC, lasted: int = 30) -> str:
-    carried = custom.encode() if custom else "none"
+def online(
+    custom: Custom | None, down: int, up: int, mac: str = MAC, lasted: int = 30, more: str = ""
+) -> str:
+    carried = " ".join(filter(None, (more, custom.encode() if custom else "none")))
     return f"in {mac} {ADDRESS} 34e6c5ea {ROUTER - lasted} {down} {up} {carried}"
 
 
@@ -256,6 +262,42 @@ def test_what_is_told_every_few_seconds_is_kept_once_a_minute(
     with office.database.read() as session:
         kept = session.scalars(select(AccountingEvent)).all()
     assert len(kept) == 2  # the start, and the first octets
+
+
+def test_an_ipv6_address_is_on_record_with_the_answer_and_names_its_person(
+    router: Router, office: Office, somchai: int
+) -> None:
+    custom = router.enter(somchai)
+    router.tell(online(custom, 10, 10, more="fd77::5"), "whole")
+    # Within the minute, in which octets are not written anew: the router lets it through now.
+    router.tell(online(custom, 11, 11, more="fd77::5,fd77::abcd"), "whole")
+    router.tell(online(custom, 12, 12, more="fd77::5,fd77::abcd"), "whole")
+    asked = Window(office.clock(), office.clock())
+    with office.database.read() as session:
+        events = session.scalars(select(AccountingEvent).order_by(AccountingEvent.id)).all()
+        presence = session_of(session, "fd77::abcd")
+        found = {
+            address: find_holders(session, office.config, [address], asked)
+            for address in ("fd77::5", "fd77::abcd", "fd77::bad")
+        }
+    assert [event.status_type for event in events] == [1, 3, 3], "what is not news is not kept"
+    assert events[2].octets.endswith(f"fd77::5,fd77::abcd {session_id(custom)}/somchai".encode())
+    assert presence is not None
+    assert presence.addresses == (ADDRESS, "fd77::5", "fd77::abcd")
+    assert {address: [one.account for one in held] for address, held in found.items()} == {
+        "fd77::5": ["somchai"], "fd77::abcd": ["somchai"], "fd77::bad": [],
+    }  # fmt: skip
+
+
+def test_addresses_told_with_the_end_are_on_record_too(
+    router: Router, office: Office, somchai: int
+) -> None:
+    custom = router.enter(somchai)
+    router.tell(gone(custom, 9, 9), online(custom, 8, 8, more="fd77::5"), "whole")
+    with office.database.read() as session:
+        held = session.scalars(select(AddressInterval.address)).all()
+    assert sorted(held) == [ADDRESS, "fd77::5"]
+    assert the_session(office).stop_seen == 1
 
 
 def test_a_client_let_in_by_hand_is_a_session_of_nobody(router: Router, office: Office) -> None:

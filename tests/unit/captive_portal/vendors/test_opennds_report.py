@@ -50,6 +50,16 @@ def test_every_verb_is_read() -> None:
     assert report.is_whole
 
 
+def test_the_ipv6_addresses_of_a_device_stand_before_what_it_carries() -> None:
+    told = "fd77::5,FD77:0::AB,2001:db8:51::5,fd77::5"
+    line = f"in 3c:22:fb:01:02:03 10.78.0.100 34e6c5ea 999990 2048 1024 {told} eXQ="
+    (client,) = read_report(*signed(f"{HEAD}{line}\n")).clients
+    assert client.more_addresses == ("fd77::5", "fd77::ab", "2001:db8:51::5")
+    assert (client.custom, client.up_octets, client.line) == ("eXQ=", 1024, line.encode())
+    (client,) = read_report(*signed(HEAD + line.replace(told, "none") + "\n")).clients
+    assert (client.more_addresses, client.custom) == ((), "eXQ=")
+
+
 @pytest.mark.parametrize(
     "why",
     ["downquota_deauth", "upquota_deauth", "download_quota_deauth", "upload_quota_deauth"],
@@ -75,6 +85,13 @@ def test_a_quota_that_is_used_up_is_the_gateways_wish(why: str) -> None:
         HEAD + "ask 3c:22:fb:01:02:03 10.0.0.1\n",
         HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 99999999999999999999 none\n",
         HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1  3 none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 fd77::5,nobody none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 fd77::5,, none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 10.78.0.100 none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 ::ffff:10.78.0.100 none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 fe80::5 none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 ff02::1 none\n",
+        HEAD + "in 3c:22:fb:01:02:03 10.0.0.1 t 1 2 3 fd77::5 more none\n",
         HEAD + "did seven done\n",
         HEAD + f"ask 3c:22:fb:01:02:03 10.0.0.1 {'x' * 601}\n",
     ],
