@@ -43,7 +43,10 @@ def next_words(wire):
             continue
         if os.fork():
             os._exit(0)
+        latest = time.monotonic() + 30
         while os.getppid() != order["parent"]:
+            if time.monotonic() > latest:
+                os._exit(1)  # whoever asked is gone
             time.sleep(0.001)
         os.setpgid(0, 0)
         os.chdir("/")
