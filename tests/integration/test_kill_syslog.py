@@ -48,19 +48,25 @@ def line(number: int) -> bytes:
     ).encode()
 
 
+LISTENS = {
+    "udp": 'syslog = ["127.0.0.1:{}"]',
+    # Left out, it would be the port that it has on a server.
+    "tcp": 'syslog = []\nsyslog_tcp = ["127.0.0.1:{}"]',
+}
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_killed_collector_loses_and_doubles_no_line_it_had_spooled(
     request: pytest.FixtureRequest, tmp_path: Path, transport: str
 ) -> None:
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     port = free_port(kind)
-    setting = "syslog" if transport == "udp" else "syslog_tcp"
     live = site_of_kind(
         request,
         tmp_path,
         "sqlite",
         {
-            'syslog = ["127.0.0.1:0"]': f'{setting} = ["127.0.0.1:{port}"]',
+            'syslog = ["127.0.0.1:0"]': LISTENS[transport].format(port),
             "[collector]": "[archive]\nsegment_seconds = 1\n[collector]",
         },
     )
