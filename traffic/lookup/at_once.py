@@ -108,8 +108,8 @@ def answer_at_once(
             manifest.close()
     except NotAtAGlance as error:
         raise NotPlain from error
-    if window.from_at < now - timedelta(days=_KEPT_BY_ALL_DAYS):
-        raise NotPlain  # something of it may be gone
+    if not now - timedelta(days=_KEPT_BY_ALL_DAYS) <= window.from_at <= now:
+        raise NotPlain  # something of it may be gone, or has not come yet
     store = SqliteStore(known.database)
     local = LocalTime(known.zone)
     local.begin()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypedDict
 
-from common.clock import utc_now
+from common.clock import to_rfc3339, utc_now
 from common.errors import UsageError
 from common.net import IpAddress, find_mac, parse_address
 from common.thai_time import read_bound, read_time
@@ -20,6 +20,9 @@ CLOCK_ERROR = timedelta(milliseconds=CLOCK_ERROR_MS)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """No record is older or newer, and reckoning around a time in between stays in range."""
+
+AHEAD = timedelta(minutes=5)
+"""How far the asker's clock may be before ours."""
 
 MAX_TOLERANCE_SECONDS = 7 * 86_400
 
@@ -135,8 +138,13 @@ def read_moment(text: str, zone: str, *, end: bool = False) -> datetime:
 
 
 def read_period(begin: Any, end: Any, zone: str) -> Window:
-    """From `begin` to `end`; the day of an `end` without a time of day belongs to it."""
-    return Window(read_moment(str(begin or ""), zone), read_moment(str(end or ""), zone, end=True))
+    """From `begin` to `end`; the day of an `end` without a time of day belongs to it.
+
+    Raises:
+        UsageError: one of them is no time, or the period has not begun yet.
+    """
+    from_at = _come(read_moment(str(begin or ""), zone), begin)
+    return Window(from_at, read_moment(str(end or ""), zone, end=True))
 
 
 def read_mac(text: str) -> str:
@@ -176,10 +184,26 @@ def read_tolerance(value: Any) -> timedelta:
 
 
 def read_at(value: Any, zone: str) -> datetime:
-    """The asked moment: a time with hour and minute, or one read before."""
+    """The asked moment: a time with hour and minute, or one read before.
+
+    Raises:
+        UsageError: it is no time, or has not come yet.
+    """
     if isinstance(value, datetime):
-        return _recordable(value, str(value))
-    return read_time(str(value or ""), zone, now=utc_now()).moment
+        return _come(_recordable(value, str(value)), value)
+    return _come(read_time(str(value or ""), zone, now=utc_now()).moment, value)
+
+
+def _come(moment: datetime, written: Any) -> datetime:
+    """`moment`, when there can be records of it: a session that is open now has no end yet."""
+    now = utc_now()
+    if moment > now + AHEAD:
+        year = moment.year
+        raise UsageError(
+            f"{str(written)!r} has not come yet: that is the year {year} (B.E. {year + 543}),"
+            f" and now it is {to_rfc3339(now)}; look at the year and the time"
+        )
+    return moment
 
 
 def _recordable(moment: datetime, text: str) -> datetime:

@@ -408,3 +408,29 @@ def test_a_date_alone_ends_a_period_with_its_last_moment_everywhere(
     assert f"{period.to_at:%H:%M}" == "05:00", "a time of day is taken as it is"
     again = read_period(to_rfc3339(moments[0]), to_rfc3339(moments[1]), "Asia/Bangkok")
     assert [again.from_at, again.to_at] == moments, "an approval asks the same question again"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("lookup", "--at", "28/11/2600 17:50", "--address", "10.0.0.5"),
+        ("lookup", "--at", "2057-11-28T17:50:00+07:00", "--mac", MAC),
+        ("lookup", "--user", "somchai", "--from", "28/11/2600", "--to", "28/11/2600"),
+        ("flows", "--json", "--address", "10.0.0.5")
+        + ("--from", "2057-11-28T17:50:00+07:00", "--to", "2057-11-28T18:50:00+07:00"),
+    ],
+)
+def test_nobody_is_named_for_a_time_that_has_not_come(
+    database: Database, site: Site, question: tuple[str, ...]
+) -> None:
+    add_session(database, "open", "somchai", "10.0.0.5", -600, None)
+    refused = site.yuenyan(*question, *PURPOSE)
+    assert refused.exit_code == 2
+    assert "has not come yet: that is the year 2057 (B.E. 2600)" in refused.stderr
+
+
+def test_a_period_may_end_in_the_future(database: Database, site: Site) -> None:
+    add_session(database, "open", "somchai", "10.0.0.5", -600, None)
+    period = ("--from", "18/11/2569 17:00", "--to", "28/11/2600")
+    found = tree(site.yuenyan("lookup", "--user", "somchai", *period, *PURPOSE, "--json"))
+    assert len(found["sessions"]) == 1
