@@ -74,6 +74,9 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+_BROKEN_PIPE = 141
+"""What a shell shows of a program that a closed pipe has ended."""
+
 _WITHOUT_SITE = (
     *("init", "doctor", "collector", "gateway"),
     *("gateway-helper", "gateway-natlog", "gateway-dnsmasq"),
@@ -138,6 +141,10 @@ def main() -> None:
     try:
         # click gives the code of an Exit back instead of raising it; commands return None.
         sys.exit(cli.main(standalone_mode=False) or 0)
+    except SystemExit:
+        if type(sys.stdout).__name__ == "_PacifyFlushWrapper":
+            sys.exit(_BROKEN_PIPE)  # click ends with 1, which is "refused" here
+        raise
     except (click.Abort, click.ClickException, NetAccessError, OSError, UnicodeError) as error:
         end_with(error)
 
@@ -155,18 +162,36 @@ def end_with(error: Exception) -> NoReturn:
             sys.exit(error.exit_code)
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
+            sys.exit(_BROKEN_PIPE)
         case UnicodeEncodeError():
             click.echo(
                 "yuenyan: a text is not UTF-8, or the terminal takes none; set LANG=C.UTF-8",
                 err=True,
             )
             sys.exit(2)
+        case PermissionError(filename=str(name)) if (owner := _owner(name)) is not None:
+            click.echo(f"yuenyan: {name} may not be read or written: run it as {owner}", err=True)
+            sys.exit(3)
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)
             sys.exit(3)
     raise error
+
+
+def _owner(name: str) -> str | None:
+    """Whose the file `name` is, or the nearest folder above it that can be seen."""
+    import pwd
+    from pathlib import Path
+
+    path = Path(name).absolute()
+    for place in (path, *path.parents):
+        try:
+            owner = place.stat().st_uid
+            return None if owner == os.geteuid() else pwd.getpwuid(owner).pw_name
+        except (OSError, KeyError):
+            continue
+    return None
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from common.counting import counted
 from tests.conftest import Site
+from yuenyan.cli import end_with
 
 _YUENYAN = Path(__file__).parents[3] / "yuenyan"
 
@@ -48,3 +53,22 @@ def test_what_is_no_number_of_a_list_is_told_in_a_sentence(site: Site, number: s
     refused = site.yuenyan("token", "revoke", number)
     assert refused.exit_code == 2
     assert f"'{number}' is no number of a list; it is a whole number from 1" in refused.stderr
+
+
+def test_a_command_whose_reader_has_gone_is_not_told_as_refused() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        ended = subprocess.run([sys.executable, "-m", "yuenyan.cli", "nas", "--help"], stdout=gone)
+    assert ended.returncode == 141
+
+
+def test_who_may_not_read_a_file_is_told_whose_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "var").mkdir()
+    refused = PermissionError(13, "Permission denied", str(tmp_path / "var" / "archive" / "x"))
+    with patch.object(os, "geteuid", return_value=12345), pytest.raises(SystemExit) as ended:
+        end_with(refused)
+    assert ended.value.code == 3
+    assert "may not be read or written: run it as " in capsys.readouterr().err
