@@ -24,7 +24,7 @@ DEFAULT_LIMIT = 100_000
 _VALUES = ("--address", "--from", "--to", "--case", "--reason", "--limit", "--offset")
 
 
-def answer(words: Sequence[str], *, is_last: bool = False) -> str | None:
+def answer(words: Sequence[str], *, is_last: bool = False) -> bytes | None:
     """What the command `words` prints; None: it is not for here, and nothing was done.
 
     Args:

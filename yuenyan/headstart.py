@@ -87,7 +87,7 @@ def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
         say(document)
 
 
-def _answer(parts: Sequence[Part]) -> str | None:
+def _answer(parts: Sequence[Part]) -> bytes | None:
     import gc
 
     gc.disable()  # it is over before there is anything to collect
@@ -103,7 +103,7 @@ def _answer(parts: Sequence[Part]) -> str | None:
         exec(code, module.__dict__)  # noqa: S102 - our own, by who installed it
         if name == "yuenyan.standins":
             module.stand_in()
-    document: str | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:], is_last=True)
+    document: bytes | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:], is_last=True)
     return document
 
 
@@ -112,15 +112,15 @@ def takes_utf8() -> bool:
     return sys.stdout is not None and sys.stdout.encoding == "utf-8"
 
 
-def say(document: str) -> NoReturn:
+def say(document: bytes) -> NoReturn:
     """Print and be over, without taking the interpreter apart piece by piece first."""
     import posix
 
-    octets = memoryview(document.encode() + b"\n")
     code = 0
     try:
-        while octets:
-            octets = octets[posix.write(1, octets) :]
+        written = posix.writev(1, (document, b"\n"))
+        while written <= len(document):
+            written += posix.writev(1, (memoryview(document)[written:], b"\n"))
     except BrokenPipeError:
         code = _BROKEN_PIPE
     except OSError as error:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from traffic.archive.places import Told
+    from traffic.archive.places import Part, Told
     from traffic.archive.zstd import Decompressor
 
     Row = tuple[Any, ...]
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 24
 """No page of a row group of ours is so long, packed or unpacked."""
 
-_TAIL_OCTETS = 1 << 15
-"""Footer and places of a segment of some thousand flows are no longer than this."""
+_TABLE_OCTETS = 1 << 14
+"""The table is no longer than this, and of a segment of some thousand flows the parts neither."""
 
 _LARGEST_GROUP = 1 << 18
 """Nor has a row group of ours so many rows."""
@@ -74,18 +74,22 @@ class Segment:
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             size = os.fstat(self._handle).st_size
-            self._tail_at = max(0, size - _TAIL_OCTETS)
-            self._tail = os.pread(self._handle, _TAIL_OCTETS, self._tail_at)
-            end = size - places.behind(self._at_end(size - places.FOOTER_END, places.FOOTER_END))
-            mark = self._at_end(end - places.MARK_OCTETS, places.MARK_OCTETS)
+            footer_end = self._read(size - places.FOOTER_END, places.FOOTER_END)
+            end = size - places.behind(footer_end) - places.MARK_OCTETS
+            if end < 0:
+                raise NotPlaced
+            self._near_at = max(0, end - _TABLE_OCTETS)
+            self._near = self._read(self._near_at, end + places.MARK_OCTETS - self._near_at)
+            mark = self._near[end - self._near_at :]
             length = places.length_before(mark)
             if not length:
                 raise NotPlaced
-            table = self._at_end(end - places.MARK_OCTETS - length, length)
+            self._table_at = end - length
+            table = self._read_near(self._table_at, length)
             if not places.is_whole(table, mark):
                 raise NotPlaced
             try:
-                self.places = Places(table)
+                self.places = Places(table, mark)
             except _DAMAGE as error:
                 raise ArchiveError("archive", f"the places are damaged: {error}") from error
         except BaseException:
@@ -103,25 +107,23 @@ class Segment:
             ArchiveError: a page is damaged.
         """
         try:
-            first, end = self.places.near(client)
+            groups = self.places.groups(client)
         except _DAMAGE as error:
             raise ArchiveError("archive", f"the places are damaged: {error}") from error
-        starts = self.places.starts
-        for group, start in enumerate(starts):
-            stop = starts[group + 1] if group + 1 < len(starts) else self.places.rows
-            low, high = max(first, start), min(end, stop)
-            if low >= high:
-                continue
-            if stop - start > _LARGEST_GROUP:
+        for group in groups:
+            start = self.places.starts[group]
+            if self.places.end(group) - start > _LARGEST_GROUP:
                 raise NotPlaced
             try:
-                told = self.places.columns(group)
-                low, high = self._of_client(group, told, client, low - start, high - start)
+                part = self.part(group)
+                low, high = part.near(client)
+                told = part.columns()
+                low, high = self._of_client(part, told, client, low, high)
                 if low == high:
                     continue
                 number = self.places.number
                 columns = [
-                    self._values(group, name, told[number[name]], low, high) for name in _READ
+                    self._values(part, name, told[number[name]], low, high) for name in _READ
                 ]
                 columns[:_TIMES] = [_signed(values) for values in columns[:_TIMES]]
             except (UnknownPage, KeyError) as error:
@@ -135,14 +137,27 @@ class Segment:
                 if begins <= to_ms and ends >= from_ms:
                     yield at, row
 
+    def part(self, group: int) -> Part:
+        """What is told of a row group.
+
+        Raises:
+            NotPlaced: it is not what was written.
+        """
+        before, length = self.places.before(group)
+        octets = self._read_near(self._table_at - before, length) if length else b""
+        part = self.places.part(group, octets)
+        if part is None:
+            raise NotPlaced
+        return part
+
     def _of_client(
-        self, group: int, told: Sequence[Told], client: Client, low: int, high: int
+        self, part: Part, told: Sequence[Told], client: Client, low: int, high: int
     ) -> tuple[int, int]:
         """The rows of a client, within a group, among those that may be its own."""
         for name, wanted in zip(SORT_KEY, client, strict=True):
             if low == high:
                 break
-            values = self._values(group, name, told[self.places.number[name]], low, high, wanted)
+            values = self._values(part, name, told[self.places.number[name]], low, high, wanted)
             if not values:
                 return low, low
             if values[0] == wanted == values[-1]:
@@ -154,7 +169,7 @@ class Segment:
         return low, high
 
     def _values(
-        self, group: int, name: str, told: Told, low: int, high: int, wanted: int | None = None
+        self, part: Part, name: str, told: Told, low: int, high: int, wanted: int | None = None
     ) -> Sequence[Any]:
         """The values of a column in the rows `low` to `high` of a group, the latter left out.
 
@@ -174,11 +189,11 @@ class Segment:
             if wanted is not None and wanted not in words:
                 return ()
             page = whole(self._read(offset, packed), unpacked)
-            row, position = self.places.run(runs + low // RUN_STEP)
+            row, position = part.run(runs + low // RUN_STEP)
             return [words[index] for index in indices(page, skip, position, row, low, high)]
         if form == DELTA:
-            noted, mask = self.places.noted(name, group), (1 << 8 * width) - 1
-            begin, end = self._blocks(group, runs, low, high, unpacked)
+            noted, mask = part.noted(name), (1 << 8 * width) - 1
+            begin, end = _blocks(part, runs, low, high, unpacked)
             at = 0
             if runs and packed > unpacked:
                 head = self._read(offset, HEAD_OCTETS)
@@ -196,24 +211,12 @@ class Segment:
             raise UnknownPage("plain texts")
         return page[skip:].cast("I" if width == 4 else "Q")[low:high].tolist()
 
-    def _blocks(self, group: int, runs: int, low: int, high: int, end: int) -> tuple[int, int]:
-        """(begin, end) of the blocks of deltas that rows are in, where that is noted."""
-        if not runs:
-            return 0, end
-        starts = self.places.starts
-        stop = starts[group + 1] if group + 1 < len(starts) else self.places.rows
-        begin = self.places.run(runs - 1 + low // DELTAS_BLOCK)[1]
-        behind = max(low, high - 2) // DELTAS_BLOCK + 1
-        if behind * DELTAS_BLOCK < stop - starts[group]:
-            end = self.places.run(runs - 1 + behind)[1]
-        return begin, end
-
-    def _at_end(self, offset: int, length: int) -> bytes:
+    def _read_near(self, offset: int, length: int) -> bytes:
         """The same as `_read`, mostly without asking the system again."""
-        begin = offset - self._tail_at
-        if begin < 0 or length > len(self._tail) - begin:
+        begin = offset - self._near_at
+        if begin < 0 or length > len(self._near) - begin:
             return self._read(offset, length)
-        return self._tail[begin : begin + length]
+        return self._near[begin : begin + length]
 
     def _read(self, offset: int, length: int) -> bytes:
         if offset < 0 or length > _LARGEST:
@@ -222,6 +225,17 @@ class Segment:
         if len(octets) != length:
             raise ArchiveError("archive", "a segment is cut off")
         return octets
+
+
+def _blocks(part: Part, runs: int, low: int, high: int, end: int) -> tuple[int, int]:
+    """(begin, end) of the blocks of deltas that rows are in, where that is noted."""
+    if not runs:
+        return 0, end
+    begin = part.run(runs - 1 + low // DELTAS_BLOCK)[1]
+    behind = max(low, high - 2) // DELTAS_BLOCK + 1
+    if behind * DELTAS_BLOCK < part.rows:
+        end = part.run(runs - 1 + behind)[1]
+    return begin, end
 
 
 def _words(octets: memoryview, width: int) -> Sequence[int | str]:

@@ -85,10 +85,10 @@ def _places(
     if any(name.endswith("_at") and unit != "TIMESTAMP_MILLIS" for name, _, unit in schema):
         raise UnknownPage("times in other units")
     optional = {name for name, repeated, _ in schema if repeated != "REQUIRED"}
-    noted_runs: list[tuple[int, int]] = []
+    noted_runs: list[list[tuple[int, int]]] = [[] for _ in groups]
     chunks = [
-        [_chunk(octets, library, noted_runs, column[1] in optional, *column) for column in group]
-        for group in groups
+        [_chunk(octets, library, own, column[1] in optional, *column) for column in group]
+        for own, group in zip(noted_runs, groups, strict=True)
     ]
     packed = {
         name

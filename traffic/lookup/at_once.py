@@ -75,7 +75,7 @@ def answer_at_once(
     noted: Mapping[str, str | int | bool | None],
     *,
     is_last: bool = False,
-) -> str:
+) -> bytes:
     """The answer as one JSON document, when the reading is on record.
 
     Args:
@@ -148,7 +148,7 @@ def answer_at_once(
         )
         tree: dict[str, Any] = {**answer, "flows": lines}
         tree["elapsed_ms"] = round((time.monotonic() - started) * 1000)
-        document = plain_json.dumps(tree, indent=2)
+        document = plain_json.octets(tree, indent=2)
         detail = reading_detail(
             question.case, question.reason, question.window, len(flows), truncated
         )

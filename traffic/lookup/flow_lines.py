@@ -66,7 +66,9 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
       "record": {record}{number}"
     }}"""
         )
-    return Written("[\n    " + ",\n    ".join(lines) + "\n  ]")
+    lines[0] = f"[\n    {lines[0]}"
+    lines[-1] += "\n  ]"
+    return Written(",\n    ".join(lines))
 
 
 class _Ends(dict[tuple[int, int, int], str]):

@@ -65,7 +65,9 @@ def operator() -> Operator:
 
 def _sudo_user() -> str | None:
     """Who has called sudo, if it is somebody of this machine and not root."""
-    said = os.environ.get("SUDO_USER", "")
+    said = os.environ.get("SUDO_USER")
+    if not said:  # or every source of names would be loaded, and asked for nobody
+        return None
     try:
         found = pwd.getpwnam(said)
     except (KeyError, ValueError):

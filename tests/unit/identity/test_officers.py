@@ -197,6 +197,23 @@ def test_root_is_who_sudo_says_where_the_kernel_knows_nobody(
     assert who.noted.get("sudo_user") == (name if name == said != "root" else None)
 
 
+@pytest.mark.parametrize("said", [None, ""])
+def test_nobody_is_looked_up_where_sudo_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str | None
+) -> None:
+    """A name that no file holds is asked of every source of names, which are loaded for it."""
+    (tmp_path / "loginuid").write_text(f"{2**32 - 1}")
+    monkeypatch.setattr("yuenyan.commands.console._LOGIN", str(tmp_path / "loginuid"))
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    if said is not None:
+        monkeypatch.setenv("SUDO_USER", said)
+    asked: list[str] = []
+    monkeypatch.setattr(pwd, "getpwnam", asked.append)
+    assert operator().sudo_user is None
+    assert asked == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "action"),
     [

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import marshal
 import os
+import posix
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,23 @@ def test_who_reads_no_more_is_told_apart_from_a_full_disk(kept: Site, installed:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert ended.returncode == 3
     assert ended.stderr == "yuenyan: the system refused: No space left on device\n"
+
+
+@pytest.mark.parametrize("taken", [[10**6], [3, 4, 10**6], [9, 10**6], [10, 1], [0, 11]])
+def test_what_the_system_takes_in_pieces_is_written_whole(
+    monkeypatch: pytest.MonkeyPatch, taken: list[int]
+) -> None:
+    written, ended, left = bytearray(), list[int](), iter(taken)
+
+    def take(_handle: int, parts: Sequence[bytes | memoryview]) -> int:
+        octets = b"".join(parts)[: next(left)]
+        written.extend(octets)
+        return len(octets)
+
+    monkeypatch.setattr(posix, "writev", take)
+    monkeypatch.setattr(posix, "_exit", ended.append)
+    headstart.say(b"0123456789")
+    assert (bytes(written), ended) == (b"0123456789\n", [0])
 
 
 def test_it_is_prepared_once_more_without_asking_for_it_twice(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import struct
+from binascii import crc32
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -186,13 +188,87 @@ def test_a_segment_whose_blocks_of_deltas_are_not_noted_is_walked_through(
         assert by_places(tmp_path, address, *EVER) == by_footer(tmp_path, address, *EVER)
 
 
+def in_one_piece(
+    rows: int,
+    names: Sequence[str],
+    starts: Sequence[int],
+    chunks: Sequence[Sequence[places.Chunk]],
+    noted: Sequence[tuple[str, int, bytes]],
+    runs: Sequence[Sequence[tuple[int, int]]],
+) -> bytes:
+    """The table of archive-format.md that segments had first."""
+    listed = "\n".join(names).encode()
+    octets = struct.pack("<QIHHI", rows, len(starts), len(names), len(noted), len(listed))
+    octets += listed + struct.pack(f"<{len(starts)}Q", *starts)
+    before = 0
+    for group, own in zip(chunks, runs, strict=True):
+        for chunk in group:
+            if chunk.encoding in (places.DICTIONARY, places.DELTA):
+                chunk.runs += before
+            octets += chunk.encode()
+        before += len(own)
+    for name, width, values in noted:
+        octets += struct.pack("<HH4x", names.index(name), width) + values
+    octets += b"".join(struct.pack("<II", *run) for own in runs for run in own)
+    return octets + struct.pack("<II8s", len(octets), crc32(octets), b"YYplace1")
+
+
+def test_a_segment_whose_places_are_in_one_piece_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were written at first."""
+    monkeypatch.setattr(places, "encode", in_one_piece)
+    write(tmp_path, batch())
+    assert b"YYplace1" in (tmp_path / PATH).read_bytes()
+    for address in ("10.0.0.0", "10.0.0.199", "10.0.1.143", SIX, "10.9.9.9"):
+        assert by_places(tmp_path, address, *EVER) == by_footer(tmp_path, address, *EVER)
+
+
+def test_of_the_places_only_what_tells_of_the_clients_groups_is_read(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = zstd.library()
+    assert library is not None
+    segment = direct.Segment(str(archive / PATH), library)
+    part, read = segment.part, list[int]()
+
+    def noting(group: int) -> places.Part:
+        read.append(group)
+        return part(group)
+
+    monkeypatch.setattr(segment, "part", noting)
+    try:
+        assert len(list(segment.flows((int(ip_address("10.0.0.3")), 0, 0), *EVER))) > 100
+    finally:
+        segment.close()
+    assert len(segment.places.starts) == 3
+    assert read == [0]
+
+
+def test_a_damaged_part_of_the_places_is_not_used(tmp_path: Path) -> None:
+    write(tmp_path, batch(3000))
+    octets = (tmp_path / PATH).read_bytes()
+    library = zstd.library()
+    assert library is not None
+    segment = direct.Segment(str(tmp_path / PATH), library)
+    before, length = segment.places.before(0)
+    begin = segment._table_at - before
+    segment.close()
+    for position in range(begin, begin + length, 37):
+        altered = bytearray(octets)
+        altered[position] ^= 1
+        (tmp_path / PATH).write_bytes(altered)
+        with pytest.raises(direct.NotPlaced):
+            by_places(tmp_path, "10.0.0.3", *EVER)
+
+
 def test_what_could_not_be_made_shorter_is_read_where_it_stands(archive: Path) -> None:
     library = zstd.library()
     assert library is not None
     segment = direct.Segment(str(archive / PATH), library)
     stored = 0
     try:
-        for offset, _, packed, unpacked, *_ in segment.places.columns(0):
+        for offset, _, packed, unpacked, *_ in segment.part(0).columns():
             piece = os.pread(segment._handle, packed, offset)
             whole = bytes(library.whole(piece, unpacked))
             for begin, end in ((0, 9), (40_000, 50_000), (131_071, 131_072), (131_072, 131_099)):

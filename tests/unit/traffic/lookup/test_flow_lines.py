@@ -37,14 +37,14 @@ def rows() -> list[tuple[int | str, ...]]:
 def test_each_is_written_as_its_tree_would_be() -> None:
     local = LocalTime("Asia/Bangkok")
     found = [(PATH, number, one) for number, one in enumerate(rows())]
-    written = flow_lines(found, local.text)
+    written = flow_lines(found, local.text).text
     trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), local.text) for _, at, one in found]
     whole = json.dumps({"flows": trees}, ensure_ascii=False, indent=2)
     assert f'{{\n  "flows": {written}\n}}' == whole
 
 
 def test_none_is_an_empty_list() -> None:
-    assert flow_lines([], str) == "[]"
+    assert flow_lines([], str).text == "[]"
 
 
 @pytest.mark.parametrize("end", ["src4", "dst4"])
