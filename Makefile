@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 HEADSTART := $(VENV)/headstart
+MOVED := $(shell deploy/make-venv.sh --moved $(VENV) && rm -f $(STAMP))
 CODE := common db identity radius_server traffic captive_portal yuenyan
 
 .PHONY: help setup run test test-all check lint bench soak fmt clean

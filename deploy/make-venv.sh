@@ -1,9 +1,20 @@
 #!/usr/bin/env bash
 # Make the virtual environment in $1. Debian's python3 comes without ensurepip: as root the
 # missing package is installed, otherwise its name is said.
+#
+#   make-venv.sh --moved VENV    whether VENV was made at another place, whose programs it starts
 set -euo pipefail
+[ "$1" != --moved ] || moved=yes
+[ -z "${moved:-}" ] || shift
 venv=$1
 
+is_moved() {
+  made=$(sed -n 's/^VIRTUAL_ENV=["'"'"']\{0,1\}\([^"'"'"']*\).*/\1/p' "$venv/bin/activate" 2>/dev/null | head -n 1)
+  [ -n "$made" ] && [ "$(realpath -m "$made")" != "$(realpath -m "$venv")" ]
+}
+if [ -n "${moved:-}" ]; then is_moved; exit; fi
+
+! is_moved || { echo "make: $venv was made at another place, and is made anew"; rm -rf "$venv"; }
 [ -x "$venv/bin/python" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 && exit 0
 
 fits() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }

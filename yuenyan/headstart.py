@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import NoReturn
 
-    Stamp = tuple[str, int, int]
+    Stamp = tuple[str, int, int, int]
+    """Path of a source, when it and its entry in the folder changed last, its octets."""
     Part = tuple[str, bool, CodeType]
 
 MODULES = (
@@ -72,12 +73,12 @@ def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
 
     if not takes_utf8():
         return
-    for path, changed_ns, octets in stamps:
+    for path, *changed in stamps:
         try:
             stat = posix.stat(path)
         except OSError:
             return
-        if stat.st_mtime_ns != changed_ns or stat.st_size != octets:
+        if [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size] != changed:
             return
     try:
         document = _answer(parts)
@@ -132,6 +133,9 @@ def say(document: bytes) -> NoReturn:
 def prepare(script: str) -> None:
     """Make the file of modules, and have `script` start its interpreter without a site.
 
+    Only a script that starts the interpreter beside it and gives it no other options; any other
+    is left as it is, and works as it did.
+
     Raises:
         OSError: one of them cannot be written.
     """
@@ -139,6 +143,10 @@ def prepare(script: str) -> None:
     from importlib.util import find_spec
     from pathlib import Path
 
+    line, _, rest = Path(script).read_bytes().partition(b"\n")
+    interpreter = line.removeprefix(b"#!").removesuffix(b" -S").decode("utf-8", "replace")
+    if Path(interpreter).parent != Path(script).absolute().parent or not Path(interpreter).exists():
+        return
     stamps: list[Stamp] = []
     parts: list[Part] = []
     for name in (__spec__.name, *MODULES):
@@ -147,14 +155,12 @@ def prepare(script: str) -> None:
         assert spec.origin is not None
         path = Path(spec.origin)
         stat = path.stat()
-        stamps.append((str(path), stat.st_mtime_ns, stat.st_size))
+        stamps.append((str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
         code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True, optimize=2)
         parts.append((name, spec.submodule_search_locations is not None, code))
-    line, _, rest = Path(script).read_bytes().partition(b"\n")
-    interpreter = line.removeprefix(b"#!").removesuffix(b" -S")
     whole = marshal.dumps((parts[0][2], tuple(stamps), tuple(parts[1:])))
-    _replace(f"{interpreter.decode()}.{sys.implementation.cache_tag}", whole, 0o644)
-    _replace(script, b"#!" + interpreter + b" -S\n" + rest, 0o755)
+    _replace(f"{interpreter}.{sys.implementation.cache_tag}", whole, 0o644)
+    _replace(script, f"#!{interpreter} -S\n".encode() + rest, 0o755)
 
 
 def _replace(path: str, octets: bytes, mode: int) -> None:

@@ -175,6 +175,29 @@ def test_it_is_prepared_once_more_without_asking_for_it_twice(
     installed.change(lambda stamps, parts: (stamps, _with_clock(parts)))
 
 
+@pytest.mark.parametrize("line", ["#!/elsewhere/bin/python", "#!{python} -I", "#!{python}\r"])
+def test_a_script_of_another_place_or_with_options_is_left_as_it_is(
+    tmp_path: Path, line: str
+) -> None:
+    """A copied tree would have the tree it was copied from answer with its modules."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    script = tmp_path / "bin" / "yuenyan"
+    text = line.format(python=tmp_path / "bin" / "python").encode() + b"\nprint()\n"
+    script.write_bytes(text)
+    headstart.prepare(str(script))
+    assert script.read_bytes() == text
+    assert sorted(one.name for one in script.parent.iterdir()) == ["python", "yuenyan"]
+
+
+def test_a_file_of_modules_in_another_form_is_passed_over(tmp_path: Path) -> None:
+    installed = Installed(tmp_path / "venv")
+    code = compile("pass", "another form", "exec")
+    installed.modules.write_bytes(marshal.dumps((code, (), ())))
+    told = installed.run(str(installed.script), "flows")
+    assert "No module named 'yuenyan'" in told.stderr, "the interpreter with its packages"
+
+
 def test_all_modules_of_the_answer_are_named_each_after_what_it_needs() -> None:
     """Loaded in the order of the list, none asks for one that is not there yet."""
     asked = "import sys, yuenyan.at_once, yuenyan.commands.console\nprint(*sys.modules)"
