@@ -13,7 +13,7 @@ from captive_portal.admin.session_words import CLOSE_CAUSES, KNOWN_BY
 from captive_portal.admin.words import TERMINATE_CAUSES, word
 from common.net import split_called_station_id
 from db.models import Account, AddressInterval, NasClient, NetworkSession
-from identity.services.granted_sessions import known_by_grant
+from identity.services.known_grants import known_by_grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

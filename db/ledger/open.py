@@ -5,18 +5,21 @@ from __future__ import annotations
 from sqlalchemy.engine import make_url
 
 from db.ledger.batch import Ledger
-from db.ledger.connecting import WAIT_SECONDS
-from db.ledger.postgres import PostgresLedger
-from db.ledger.sqlite import SqliteLedger
 
 
-def open_ledger(url: str, wait_seconds: float = WAIT_SECONDS) -> Ledger:
+def open_ledger(url: str, wait_seconds: float | None = None) -> Ledger:
     """A ledger for `url`; nothing is connected before the first commit.
 
     Args:
-        wait_seconds: for a new connection to PostgreSQL. A worker that answers packets cannot
-            stand still for longer than the default.
+        wait_seconds: for a new connection to PostgreSQL; None is what a worker that answers
+            packets can stand still for at most.
     """
+    # Each loads its driver, a tenth of a second: not at the top, for most commands write nothing.
     if url.startswith("sqlite"):
+        from db.ledger.sqlite import SqliteLedger
+
         return SqliteLedger(make_url(url).database or ":memory:")
-    return PostgresLedger(url, wait_seconds)
+    from db.ledger.connecting import WAIT_SECONDS
+    from db.ledger.postgres import PostgresLedger
+
+    return PostgresLedger(url, WAIT_SECONDS if wait_seconds is None else wait_seconds)

@@ -23,6 +23,9 @@ INTERIM_SECONDS = 300
 """Acct-Interim-Interval as we ask for it: how far an address interval may lag; RFC 2869
 section 5.16 wants at least 60."""
 
+UNHEARD_AFTER = timedelta(hours=24)
+"""For a NAS that never sent an interim update: its silence says nothing before the stop."""
+
 _Value = TypeVar("_Value", int, str, datetime)
 
 

@@ -208,20 +208,6 @@ def _at_device(
     return [(row, held) for row, held in rows]
 
 
-def known_by_grant(session: Session, keys: Collection[str]) -> Mapping[str, Basis]:
-    """Those among `keys` that no accounting tells of, and how they are known."""
-    found = {}
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), MOST_AT_ONCE):
-        for key, basis in session.execute(
-            select(GrantedSession.session_key, GrantedSession.basis).where(
-                GrantedSession.session_key.in_(ordered[start : start + MOST_AT_ONCE])
-            )
-        ):
-            found[key] = Basis(basis)
-    return found
-
-
 def due(session: Session, now: datetime) -> Mapping[int, Sequence[Watched]]:
     """The sessions that are to be looked after now, by network device.
 

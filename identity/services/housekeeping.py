@@ -24,7 +24,7 @@ from db.models import (
     ServiceRun,
 )
 from identity.domain.dynamic import Cause
-from identity.domain.sessions import INTERIM_SECONDS, CloseCause
+from identity.domain.sessions import INTERIM_SECONDS, UNHEARD_AFTER, CloseCause
 from identity.office import Office
 from identity.services import (
     audit,
@@ -47,8 +47,6 @@ from identity.services.usage import drop_usage
 
 ACTOR = "housekeeper"
 
-UNHEARD_AFTER = timedelta(hours=24)
-"""For a NAS that never sent an interim update: its silence says nothing before the stop."""
 
 ALIVE_WITHIN = timedelta(seconds=60)
 """A RADIUS server that has not said so for longer is not receiving."""

@@ -24,7 +24,7 @@ from identity.domain.sessions import (
     ended_at,
 )
 from identity.services import people
-from identity.services.granted_sessions import known_by_grant
+from identity.services.known_grants import known_by_grant
 
 ACCOUNTING = "accounting"
 

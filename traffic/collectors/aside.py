@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from traffic.archive.kinds import NAT, RAW, Kind
 from traffic.archive.tables import Row
-from traffic.decoders.blocks import PortBlock
-from traffic.decoders.decoder import Decoded
-from traffic.decoders.unread import Unread
+
+if TYPE_CHECKING:
+    # The decoders take a twentieth of a second to load, and a look-up reads the words here alone.
+    from traffic.decoders.blocks import PortBlock
+    from traffic.decoders.decoder import Decoded
+    from traffic.decoders.unread import Unread
 
 BLOCK_FORM = "flow-block"
 """Of rows in the kind `nat` that NetFlow or IPFIX told."""

@@ -15,14 +15,14 @@ from common.net import find_mac, format_mac
 from db.models import Account, AddressInterval, NasClient, NetworkSession
 from identity.domain.sessions import (
     INTERIM_SECONDS,
+    UNHEARD_AFTER,
     AddressSpan,
     AddressState,
     CloseCause,
     address_spans,
     ended_at,
 )
-from identity.services.granted_sessions import known_by_grant
-from identity.services.housekeeping import UNHEARD_AFTER
+from identity.services.known_grants import known_by_grant
 from identity.services.sessions import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.roaming import end_superseded
