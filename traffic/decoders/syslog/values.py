@@ -73,6 +73,17 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
+def pairs_of_line(text: str) -> dict[str, str] | None:
+    """The pairs of a line that begins with one; None when it does not, or names a key twice.
+
+    A name that somebody chose could spell a pair before the true one, or behind other words.
+    """
+    keys = [match[1] for match in _PAIR.finditer(text)]
+    if (text and _PAIR.match(text) is None) or len(set(keys)) < len(keys):
+        return None
+    return pairs(text)
+
+
 def clock_ms(text: str | None) -> int | None:
     """`1:02:03` as milliseconds."""
     match = _CLOCK.fullmatch(text or "")
