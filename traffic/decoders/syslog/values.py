@@ -74,14 +74,14 @@ def pairs(text: str) -> dict[str, str]:
 
 
 def pairs_of_line(text: str) -> dict[str, str] | None:
-    """The pairs of a line that begins with one; None when it does not, or names a key twice.
+    """The pairs of a line that begins with one, else none; None when one key is told twice.
 
     A name that somebody chose could spell a pair before the true one, or behind other words.
     """
+    if _PAIR.match(text) is None:
+        return {}
     keys = [match[1] for match in _PAIR.finditer(text)]
-    if (text and _PAIR.match(text) is None) or len(set(keys)) < len(keys):
-        return None
-    return pairs(text)
+    return pairs(text) if len(set(keys)) == len(keys) else None
 
 
 def clock_ms(text: str | None) -> int | None:
