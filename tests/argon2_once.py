@@ -1,21 +1,25 @@
 """argon2 with its full costs, worked out once for what a test process has asked before.
 
-What argon2 says about one hash and one password never changes, so it is remembered. A new hash
-takes the salt that the same password got in the test before: the first hash of a test the salt
-of the first one there, the second that of the second. Within a test no two hashes are alike, and
-each is one that argon2 made.
+What argon2 says about one hash and one password never changes, so it is remembered. A new hash is
+the first one of its password that nobody has: those of a test are free when it is over, those that
+a fixture made when the fixture is. So no two hashes that a test can meet are alike, and each is one
+that argon2 made.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Literal
 from unittest.mock import patch
 
 from argon2 import _password_hasher, low_level
 from argon2.exceptions import VerifyMismatchError
+
+Made = tuple[bytes, int]
+"""A password, and which of its hashes."""
 
 
 class Argon2Once:
@@ -24,16 +28,34 @@ class Argon2Once:
     def __init__(self) -> None:
         self._fits: dict[tuple[bytes, bytes], bool] = {}
         self._hashes: dict[tuple[bytes, tuple[object, ...], int], bytes] = {}
-        self._asked: Counter[bytes] = Counter()
+        self._taken: defaultdict[bytes, set[int]] = defaultdict(set)
+        self._made: list[Made] = []
 
-    def begin_test(self) -> None:
-        """The next hash of a password is its first."""
-        self._asked.clear()
+    def end_test(self) -> None:
+        """What was made in no `kept` is free."""
+        self.free(self._made)
+        self._made.clear()
+
+    @contextmanager
+    def kept(self) -> Iterator[list[Made]]:
+        """What is made meanwhile; it is taken until it is given to `free`."""
+        outer, self._made = self._made, []
+        try:
+            yield self._made
+        finally:
+            self._made = outer
+
+    def free(self, made: Iterable[Made]) -> None:
+        """Others may have these hashes now."""
+        for secret, number in made:
+            self._taken[secret].discard(number)
 
     def hash_secret(self, *, secret: bytes, salt: bytes, **costs: Any) -> bytes:
         """As low_level.hash_secret; `salt` is used where there is no hash yet."""
-        number = self._asked[secret]
-        self._asked[secret] += 1
+        taken = self._taken[secret]
+        number = next(number for number in count() if number not in taken)
+        taken.add(number)
+        self._made.append((secret, number))
         key = (secret, (len(salt), *costs.values()), number)
         if key not in self._hashes:
             self._hashes[key] = low_level.hash_secret(secret=secret, salt=salt, **costs)

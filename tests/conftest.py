@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,10 +194,24 @@ def _logs_of_its_own() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+_ARGON2 = Argon2Once()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """The hashes that a fixture made are its own as long as it is there."""
+    with _ARGON2.kept() as made:
+        try:
+            return (yield)
+        finally:
+            if made:
+                fixturedef.addfinalizer(lambda: _ARGON2.free(made))
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _argon2_once() -> Iterator[Argon2Once]:
-    with Argon2Once().in_place() as once:
-        yield once
+def _argon2_once() -> Iterator[None]:
+    with _ARGON2.in_place():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -207,10 +221,10 @@ def _shared_statements() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _hashes_of_its_own(_argon2_once: Argon2Once) -> Iterator[None]:
+def _hashes_of_its_own() -> Iterator[None]:
     """No two hashes of a test are alike; see tests/argon2_once.py."""
     yield
-    _argon2_once.begin_test()
+    _ARGON2.end_test()
 
 
 @pytest.fixture(autouse=True)

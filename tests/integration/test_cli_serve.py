@@ -81,6 +81,14 @@ def test_serve_runs_everything_says_where_the_pages_are_and_drains(
     for page in pages:
         with urllib.request.urlopen(page, timeout=20) as answer:
             assert answer.status == 200
+    # By the script that people run: other tests begin these from tests/prepared.py. Of admin's
+    # start its page has told.
+    others = [name for name in PROCESSES if name != "admin"]
+    wait_until(
+        lambda: all(f"{name}_started" in served.text() for name in others),
+        60,
+        "not every process says that it has started",
+    )
     assert served.stop() == 0, served.text()
     log = served.text()
     for name in PROCESSES:

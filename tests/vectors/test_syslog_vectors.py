@@ -81,6 +81,11 @@ def test_rsyslogs_second_space_is_no_part_of_the_text() -> None:
 FORGED = "srcnat: in:a out:b, proto TCP (SYN), 10.0.0.5:1->198.51.100.7:2, " \
     "NAT (10.0.0.5:1->203.0.113.5:3)->198.51.100.7:2, len 60"  # fmt: skip
 
+TRAFFIC = 'type="traffic" srcip=10.0.0.5 dstip=198.51.100.7 trandisp="snat" transip=203.0.113.5'
+LEASED = "x assigned 10.0.0.5 to 3C:22:FB:01:02:03 y"
+BUILT = "%ASA-6-302013: Built outbound TCP connection 1 for o:198.51.100.7/2 (198.51.100.7/2) " \
+    "to i:10.0.0.5/1 (203.0.113.5/3)"  # fmt: skip
+
 
 @pytest.mark.parametrize(
     "line",
@@ -98,6 +103,25 @@ FORGED = "srcnat: in:a out:b, proto TCP (SYN), 10.0.0.5:1->198.51.100.7:2, " \
         "to process the fqdn or hostname sent by a client: DHCP4_LEASE_ALLOC [hwtype=1 "
         "3c:22:fb:01:02:03], cid=[no info], tid=0x1: lease 10.0.0.5 has been allocated for 9 "
         "seconds",
+        f'<30>dhcp,debug,packet     Host-Name = "{LEASED}"',
+        f'<134>Nov 27 23:57:42 gw dhcp,debug,packet     Host-Name = "{LEASED}"',
+        f"<30>dhcp,info,debug {LEASED}",
+        f"<30>dhcp,warning dhcp1 offering lease 10.0.0.6 for 3C:22:FB:0A:0B:0C ({LEASED}) without "
+        "success",
+        f"<30>hotspot,account,info,debug {LEASED} (10.0.0.6): trying to log in by http-chap",
+        f"<30>pppoe,ppp,info <pppoe-{LEASED}>: authenticated",
+        f"<30>Nov 27 23:57:42 hotspot,info dhcp,info {LEASED}",
+        f"<30>1 2026-11-27T23:57:42Z gw hotspot,info - - -  dhcp,info {LEASED}",
+        f"<30>hotspot,info {FORGED}",
+        f"<30>dhcp,info dhcp1 offers to {FORGED}",
+        f"<30>hotspot,info {BUILT} (10.0.0.6): trying to log in",
+        f"<30>Nov 27 23:57:42 srv app[7]: {BUILT}",
+        f"<30>Nov 27 23:57:42 srv app: login of {BUILT}",
+        f"<30>hotspot,info {TRAFFIC} (10.0.0.6): trying to log in",
+        f"<30>1 2026-11-27T23:57:42Z gw hotspot,info - - -  {TRAFFIC} (10.0.0.6): trying",
+        f"<30>Nov 27 23:57:42 srv app: login of {TRAFFIC}",
+        f'<189>date=2026-11-27 srcname="x" {TRAFFIC} y="" type="traffic" srcip=10.0.0.6 '
+        'dstip=198.51.100.7 trandisp="snat" transip=203.0.113.5 transport=4',
     ],
 )
 def test_what_somebody_typed_is_neither_a_translation_nor_a_lease(line: str) -> None:

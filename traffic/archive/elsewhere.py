@@ -95,7 +95,8 @@ class _Recalling:
             try:
                 for some in batches:
                     try:
-                        _check_room(self._archive, some)
+                        to_come = sum(batch.to_come() for batch in under_way)
+                        _check_room(self._archive, some, to_come)
                     except BackendUnavailable:
                         self._end_but(0, under_way)  # there was room for these
                         raise
@@ -140,6 +141,13 @@ class _Batch:
     asides: Sequence[Path]
     fetches: Sequence[Future[None]]
 
+    def to_come(self) -> int:
+        """Octets that are not on the disk yet."""
+        return sum(
+            max(0, entry.octets - _size(aside))
+            for entry, aside in zip(self.entries, self.asides, strict=True)
+        )
+
     def clear(self) -> None:
         """Take away what has not taken its place; nothing of it is under way any more."""
         for aside in self.asides:
@@ -165,18 +173,29 @@ class _Gone(Container[str]):
         return any(path in found for found in self._found)
 
 
-def _check_room(archive: Path, entries: Sequence[Entry]) -> None:
-    """A question about last spring must not cost the records of today."""
+def _check_room(archive: Path, entries: Sequence[Entry], to_come: int = 0) -> None:
+    """A question about last spring must not cost the records of today.
+
+    Args:
+        to_come: octets for which there was room before, and that will take it.
+    """
     room = room_of(archive)
     if room is None:
         return
     octets = sum(entry.octets for entry in entries)
-    if room.level is Level.FULL or octets > room.free_octets:
+    if room.level is Level.FULL or octets + to_come > room.free_octets:
         raise BackendUnavailable(
             "archive",
             f"the disk is too full to bring {len(entries)} segments back, {octets / 2**30:.1f} GiB "
             f"({room.text}); ask about a shorter time or make room",
         )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _is_here(path: Path) -> bool:

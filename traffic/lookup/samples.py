@@ -1,6 +1,7 @@
 """Gateways that list what they translate now and then, and tell of no beginning and no end.
 
-What came and went between two lists was never told, so nobody found is not nobody there.
+What came and went between two lists was never told, so nobody found is not nobody there. A list
+of a quiet moment has nothing of an address, and leaves no trace of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from datetime import timedelta
 
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
-from traffic.archive.tables import TableArchive
+from traffic.archive.tables import Found, TableArchive
 from traffic.decoders.syslog.sources import source_name
 from traffic.lookup.missing import LOGGED
 from traffic.lookup.spans import SAMPLED, GapSpan, Window
@@ -19,7 +20,11 @@ FORMS = ("pf-state",)
 """Forms of lines that come in lists."""
 
 REACH = timedelta(minutes=15)
-"""How far from the window a list may be: they come each minute, or as seldom as somebody chose."""
+"""How far from the window a list is looked for first; they come each minute, most of them full."""
+
+LOOK_BACK = timedelta(hours=48)
+"""How long before the window the last list that had the address may have come: over a quiet night
+or two the gateway goes on listing. Should it have stopped, a gap too many is told for so long."""
 
 
 def find_samples(
@@ -31,20 +36,22 @@ def find_samples(
     """
     if not index.holds(NAT.name):
         return None
-    where = "list_contains(?, form)"
-    values: list[object] = [list(FORMS)]
+    where = f"({' OR '.join('form = ?' for _ in FORMS)})"
+    values: list[object] = [*FORMS]
     if address is not None:
         where += " AND outside_address = ?"
         values.append(address)
-    rows = tables.read(
-        NAT,
-        where,
-        values,
-        from_ms=to_milliseconds(window.from_at - REACH),
-        to_ms=to_milliseconds(window.to_at + REACH),
-        limit=1,
-        among=index,
-    )
+    rows: list[Found] = []
+    for back in (REACH, LOOK_BACK):
+        rows = rows or tables.read(
+            NAT,
+            where,
+            values,
+            from_ms=to_milliseconds(window.from_at - back),
+            to_ms=to_milliseconds(window.to_at + REACH),
+            limit=1,
+            among=index,
+        )
     if not rows:
         return None
     return GapSpan(

@@ -174,6 +174,70 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     (
+        "mikrotik-dhcp-7",
+        "<30>dhcp,info dhcp1 assigned 10.0.0.5 for 3C:22:FB:01:02:03  x assigned 10.0.0.6 to "
+        "3C:22:FB:0A:0B:0C y",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-8",
+        "<30>dhcp,info dhcp1 deassigned 10.0.0.5 for 3C:22:FB:01:02:03 " + "a" * 200 + " assigned "
+        "10.0.0.6 to 3C:22:FB:0A:0B:0C y",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "release",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-9",
+        "<30>dhcp,info dhcp1 assigned 10.0.0.5 for 3C:22:FB:01:02:03 f: in:a out:b, proto UDP, "
+        "10.0.0.9:1->198.51.100.7:2, NAT (10.0.0.9:1->203.0.113.5:3)->198.51.100.7:2",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-10",
+        "<30>dhcp,info dhcp1 assigned 10.0.0.5 for 3C:22:FB:01:02:03 two\nlines",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-11",
+        "<30>1 2026-11-27T23:57:42+07:00 gw dhcp,info - - -  dhcp1 assigned 10.0.0.5 for "
+        "3C:22:FB:01:02:03 phone",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
+        "mikrotik-dhcp-12",
+        "<30>Nov 27 23:57:42 dhcp,info dhcp1 assigned 10.0.0.5 for 3C:22:FB:01:02:03 phone",
+        {
+            "form": "mikrotik-dhcp",
+            "event": "assign",
+            "address": "10.0.0.5",
+            "mac": "3c22fb010203",
+        },
+    ),
+    (
         "conntrack-by-rsyslog",
         "<13>Nov 28 00:25:11 vm conntrack: [1795825511.796663]#011    [NEW] tcp      6 120 "
         "SYN_SENT src=10.77.0.109 dst=198.18.67.9 sport=38880 dport=45089 [UNREPLIED] "

@@ -12,6 +12,12 @@ from traffic.decoders.syslog.message import Message
 from traffic.decoders.syslog.values import address, clock_ms, port, protocol
 
 _NUMBER = re.compile(r"%(?:ASA|FTD|PIX)-(?:\w+-)?\d-(?P<number>\d{6}): (?P<text>.*)")
+_BEFORE = re.compile(
+    r"(?::[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? [\d:]{8}(?:\.\d{1,6})?(?: |: ?))?"
+    r"(?:[A-Z]{2,5}: ?)?(?:[\w.+-]{1,64} ?)?(?:: ?)?"
+)
+"""What may stand before the number: a time, its zone, the device's name. Behind other words it is
+what somebody typed."""
 _PLACE = r"(?:[^\s:]{1,64}):(?P<%s>[0-9A-Fa-f.:]+)/(?P<%s_port>\d+)(?: ?\(\S{1,100}\))?"
 _TRANSLATION = re.compile(
     r"(?P<verb>Built|Teardown) (?:dynamic|static) (?P<protocol>\w+) translation from "
@@ -29,9 +35,9 @@ _CONNECTION = re.compile(
 
 def read_cisco(message: Message) -> NatLine | None:
     """A translation that was built or torn down, or seen in a connection."""
-    begins = message.rest.find("%")
-    head = _NUMBER.fullmatch(message.rest[begins:]) if 0 <= begins <= 64 else None
-    if head is None:
+    before, percent, after = message.rest.partition("%")
+    head = _NUMBER.fullmatch(percent + after)
+    if head is None or _BEFORE.fullmatch(before) is None:
         return None
     if head["number"] in ("305011", "305012"):
         match = _TRANSLATION.fullmatch(head["text"].strip())

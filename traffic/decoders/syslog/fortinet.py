@@ -8,7 +8,7 @@ from __future__ import annotations
 from traffic.decoders.syslog.lines import AccessLine, NatEvent, NatLine
 from traffic.decoders.syslog.message import Message
 from traffic.decoders.syslog.tuples import Side, connection
-from traffic.decoders.syslog.values import address, mac, number, pairs, port, protocol
+from traffic.decoders.syslog.values import address, mac, number, pairs_of_line, port, protocol
 
 _STARTED = "15"
 _GOES_ON = "20"
@@ -17,7 +17,10 @@ _GOES_ON = "20"
 
 def read_fortinet(message: Message) -> NatLine | AccessLine | None:
     """A session of the firewall."""
-    fields = message.parameters | pairs(message.rest)
+    told = pairs_of_line(message.rest)
+    if told is None:
+        return None
+    fields = message.parameters | told
     if fields.get("type") != "traffic" or "srcip" not in fields:
         return None
     source, target = address(fields["srcip"]), address(fields.get("dstip"))

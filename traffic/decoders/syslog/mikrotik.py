@@ -25,11 +25,16 @@ _PACKET = re.compile(
 _SOURCE_NAT = re.compile(r"\((?P<inside>[^()>]+)->(?P<outside>[^()>]+)\)->(?P<far>[^()>]+)")
 _TARGET_NAT = re.compile(r"(?P<far>[^()>]+)->\((?P<outside>[^()>]+)->(?P<inside>[^()>]+)\)")
 _LEASE = re.compile(
-    # Behind DHCP's own topics the rule's prefix may stand, and a name of several words. Without
-    # them one word is all: a login that failed is told with the name that somebody typed.
-    r"(?:dhcp(?:,\w+){0,8} .{1,128}?|(?:[\w,!]+ )?\S{1,64}) (?P<verb>assigned|deassigned) "
-    r"(?P<address>[0-9.]+) (?:to|for|from) (?P<mac>[0-9A-Fa-f:]{17})(?: \S.{0,100})?"
+    # The name of the server may have several words, and the rule's prefix stands before it. The
+    # first verb is the server's; another may stand in the name that the client sent, which is
+    # last and of any kind.
+    r"(?:(?! (?:de)?assigned ).){1,128} (?P<verb>assigned|deassigned) "
+    r"(?P<address>[0-9.]+) (?:to|for|from) (?P<mac>[0-9A-Fa-f:]{17})(?: (?s:.*))?"
 )
+
+_TOPICS = re.compile(r"[\w!-]+(?:,[\w!-]+)+")
+_DEBUGGING = {"debug", "packet"}
+"""Topics of lines that show what a client sent, field by field."""
 
 _LONGEST_PREFIX = 128
 
@@ -39,9 +44,12 @@ NAT = "mikrotik-nat"
 
 def read_mikrotik(message: Message) -> NatLine | LeaseLine | AccessLine | None:
     """A logged packet or a lease."""
-    if " in:" in message.rest:
-        return _packet(message.rest)
-    match = _LEASE.fullmatch(message.rest) if "assigned " in message.rest else None
+    topics, text = routeros_topics(message)
+    if "firewall" in topics:
+        return _packet(text)
+    if not {"dhcp", "info"} <= topics or topics & _DEBUGGING:
+        return None
+    match = _LEASE.fullmatch(text)
     found = address(match["address"]) if match else None
     if match is None or found is None:
         return None
@@ -54,8 +62,21 @@ def read_mikrotik(message: Message) -> NatLine | LeaseLine | AccessLine | None:
     )
 
 
+def routeros_topics(message: Message) -> tuple[set[str], str]:
+    """The topics of a line and what follows them; none where it is no line of RouterOS.
+
+    They tell apart who speaks: lines of other topics begin with a name that somebody typed. A
+    relay makes them the program's name, and without a host's name they stand in its place.
+    """
+    for field in (message.app, message.host):
+        if _TOPICS.fullmatch(field):
+            return set(field.split(",")), message.rest
+    first, _, text = message.rest.partition(" ")
+    return (set(first.split(",")), text) if _TOPICS.fullmatch(first) else (set(), "")
+
+
 def _packet(text: str) -> NatLine | AccessLine | None:
-    # Before the chain stand the topics and the rule's prefix, which is whatever somebody chose.
+    # Before the chain stands the rule's prefix, which is whatever somebody chose.
     chain = text.rfind(" ", 0, max(0, text.find(": in:"))) + 1
     match = _PACKET.fullmatch(text, chain) if chain <= _LONGEST_PREFIX else None
     if match is None:

@@ -51,11 +51,7 @@ _BY_PROGRAM: dict[str, Sequence[Reader]] = {
 }
 """Programs with nothing to read have an empty list: their lines are kept without a reading."""
 
-_BY_SHAPE: Sequence[Reader] = (
-    mikrotik.read_mikrotik,
-    fortinet.read_fortinet,
-    cisco.read_cisco,
-)
+_BY_SHAPE: Sequence[Reader] = (fortinet.read_fortinet, cisco.read_cisco)
 
 
 def read_line(message: Message) -> Line | None:
@@ -63,9 +59,11 @@ def read_line(message: Message) -> Line | None:
     program = message.app.partition("/")[0]
     readers = _BY_PROGRAM.get(program)
     if readers is None:
-        # A process of some computer; of those only ASA's have a shape that nobody can type.
+        # A process of some computer is no gateway, whatever its line looks like.
         is_process = bool(message.app) and f"{message.app}[" in message.rest
-        readers = (cisco.read_cisco,) if is_process else _BY_SHAPE
+        readers = () if is_process else _BY_SHAPE
+        if mikrotik.routeros_topics(message)[0]:
+            readers = (mikrotik.read_mikrotik,)
     for reader in readers:
         found = reader(message)
         if found is not None:

@@ -73,6 +73,17 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
+def pairs_of_line(text: str) -> dict[str, str] | None:
+    """The pairs of a line that begins with one, else none; None when one key is told twice.
+
+    A name that somebody chose could spell a pair before the true one, or behind other words.
+    """
+    if _PAIR.match(text) is None:
+        return {}
+    keys = [match[1] for match in _PAIR.finditer(text)]
+    return pairs(text) if len(set(keys)) == len(keys) else None
+
+
 def clock_ms(text: str | None) -> int | None:
     """`1:02:03` as milliseconds."""
     match = _CLOCK.fullmatch(text or "")

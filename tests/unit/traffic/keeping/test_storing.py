@@ -541,6 +541,32 @@ def test_the_room_is_looked_at_before_each_batch(
     assert len(set(site.nat) & set(site.here())) == 1
 
 
+def test_what_is_under_way_has_the_room_that_it_will_take(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.push()
+    site.free()
+    looked_at, fetch = threading.Event(), elsewhere._fetch
+    wide = [Room(50, 1 << 30)] * 2  # for the question, and for its first batch
+
+    def narrow_at_last(_path: Path) -> Room:
+        if wide:
+            return wide.pop()
+        looked_at.set()
+        return Room(50, sum(entry.octets for entry in site.nat) - 1)
+
+    def slow(store: ObjectStore, entry: Entry, aside: Path) -> None:
+        assert looked_at.wait(20)
+        fetch(store, entry, aside)
+
+    monkeypatch.setattr(elsewhere, "_BATCH", 1)
+    monkeypatch.setattr(elsewhere, "room_of", narrow_at_last)
+    monkeypatch.setattr(elsewhere, "_fetch", slow)
+    with pytest.raises(BackendUnavailable, match="too full to bring 1 segments back"):
+        elsewhere.recall(site.archive, site.nat)
+    assert set(site.nat) & set(site.here()) == {site.nat[0]}
+
+
 def test_of_an_object_that_has_grown_no_more_is_written_than_the_line_says(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,14 +30,23 @@ def test_between_two_lists_it_is_a_gap_and_not_nobody(site: Site, database: Data
         assert names(found) == ["somchai"] * (outcome == "single")
 
 
-def test_long_after_the_last_list_and_of_other_addresses_nothing_is_said_of_them(
+def test_a_list_of_a_quiet_moment_leaves_no_trace_so_nobody_is_a_gap_for_two_days(
     site: Site, database: Database
 ) -> None:
     add_session(database, "k1", "somchai", "10.1.2.3", -9000, 9000)
     archive_lines(site, (0, STATE))
-    later = ask(site, database, PUBLIC, port=50_000, at=SENT + timedelta(hours=2))
+    for hours, told in ((-0.2, True), (-1, False), (2, True), (47, True), (49, False)):
+        found = ask(site, database, PUBLIC, port=50_000, at=SENT + timedelta(hours=hours))
+        reasons = [gap["reason"] for gap in found["gaps"]]
+        assert ("sampled" in reasons) is told, hours
+        if "not_running" not in reasons:
+            assert found["outcome"] == ("gap" if told else "none"), hours
+
+
+def test_of_addresses_that_no_list_has_nothing_is_said(site: Site, database: Database) -> None:
+    archive_lines(site, (0, STATE))
     other = ask(site, database, "198.51.100.8", port=50_000)
-    assert [(one["outcome"], one["gaps"]) for one in (later, other)] == [("none", [])] * 2
+    assert (other["outcome"], other["gaps"]) == ("none", [])
 
 
 def test_a_gateway_that_tells_of_beginnings_and_ends_can_say_nobody(
