@@ -416,8 +416,10 @@ def test_a_date_alone_ends_a_period_with_its_last_moment_everywhere(
         ("lookup", "--at", "28/11/2600 17:50", "--address", "10.0.0.5"),
         ("lookup", "--at", "2057-11-28T17:50:00+07:00", "--mac", MAC),
         ("lookup", "--user", "somchai", "--from", "28/11/2600", "--to", "28/11/2600"),
-        ("flows", "--json", "--address", "10.0.0.5")
-        + ("--from", "2057-11-28T17:50:00+07:00", "--to", "2057-11-28T18:50:00+07:00"),
+        (
+            *("flows", "--json", "--address", "10.0.0.5"),
+            *("--from", "2057-11-28T17:50:00+07:00", "--to", "2057-11-28T18:50:00+07:00"),
+        ),
     ],
 )
 def test_nobody_is_named_for_a_time_that_has_not_come(
