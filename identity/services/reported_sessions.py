@@ -20,7 +20,7 @@ from db.ledger.batch import UnstorableError
 from db.models import AccountingEvent, AddressInterval, AuthEvent, NasClient, NetworkSession
 from db.models.base import to_micros
 from identity.domain.access import Decision, Denied, Granted, Reason
-from identity.domain.sessions import CloseCause, StatusType, session_key
+from identity.domain.sessions import NEIGHBOUR, CloseCause, StatusType, session_key
 from identity.office import Office
 from identity.services import dynamic
 
@@ -292,7 +292,7 @@ def _recorded(office: Office, keys: Sequence[str]) -> Collection[tuple[str, str]
             rows = session.execute(
                 select(AddressInterval.session_key, AddressInterval.address).where(
                     AddressInterval.session_key.in_(keys[start : start + _KEYS_A_QUERY]),
-                    AddressInterval.source == _SOURCE,
+                    AddressInterval.source == NEIGHBOUR,
                 )
             )
             found.update((key, address) for key, address in rows)
@@ -366,9 +366,10 @@ def _add(
     )
     offset = seconds if status is not StatusType.START else 0
     moment = to_micros(at)
-    for address in dict.fromkeys((one.ip, *one.more_addresses)):
+    told = ((one.ip, _SOURCE), *((address, NEIGHBOUR) for address in one.more_addresses))
+    for address, source in dict.fromkeys(told):
         if address:
-            batch.addresses.append((key, address, _SOURCE, moment, moment, offset, offset))
+            batch.addresses.append((key, address, source, moment, moment, offset, offset))
 
 
 def _commit(office: Office, batch: Batch) -> None:
