@@ -285,18 +285,25 @@ def _known(office: Office, place: Place) -> Mapping[str, NetworkSession]:
 
 
 def _recorded(office: Office, keys: Sequence[str]) -> Collection[tuple[str, str]]:
-    """(session key, address) of the addresses that these sessions are known with."""
-    found: set[tuple[str, str]] = set()
+    """(session key, address) of the neighbours that the latest kept report of each session told.
+
+    One that was told before that, and not since, is news again.
+    """
+    latest: dict[str, datetime] = {}
+    told: list[tuple[str, str, datetime]] = []
     with office.database.read() as session:
         for start in range(0, len(keys), _KEYS_A_QUERY):
-            rows = session.execute(
-                select(AddressInterval.session_key, AddressInterval.address).where(
+            rows = session.scalars(
+                select(AddressInterval).where(
                     AddressInterval.session_key.in_(keys[start : start + _KEYS_A_QUERY]),
-                    AddressInterval.source == NEIGHBOUR,
+                    AddressInterval.source.in_((_SOURCE, NEIGHBOUR)),
                 )
             )
-            found.update((key, address) for key, address in rows)
-    return found
+            for row in rows:
+                latest[row.session_key] = max(row.to_at, latest.get(row.session_key, row.to_at))
+                if row.source == NEIGHBOUR:
+                    told.append((row.session_key, row.address, row.to_at))
+    return {(key, address) for key, address, to_at in told if to_at >= latest[key]}
 
 
 def _close(office: Office, keys: Collection[str], now: datetime) -> None:

@@ -39,20 +39,23 @@ def test_an_ipv6_address_is_somebodys_from_when_it_was_told_until_it_is_no_longe
     def moment(minutes: float) -> datetime:
         return began + timedelta(minutes=minutes)
 
-    reports: list[tuple[int, tuple[str, ...]]] = [
-        (0, ()), (10, ("fd77::5",)), (12, ("fd77::5",)), (14, ("fd77::6",)),
+    reports: list[tuple[float, tuple[str, ...]]] = [
+        (0, ()), (10, ("fd77::5",)), (12, ("fd77::5",)), (14, ("fd77::6",)), (20, ("fd77::7",)),
+        (22, ()), (24, ()), (24.5, ("fd77::7",)),
     ]  # fmt: skip
     for minutes, more in reports:
         clock.now = moment(minutes)
         told = Reported(
             acct_session_id="1", user_name="somchai", mac=MAC, ip=ADDRESS, more_addresses=more,
-            seconds=minutes * 60, octets=b"in",
+            seconds=int(minutes * 60), octets=b"in",
         )  # fmt: skip
         store_reports(timed, place, [told])
     expected: dict[str, dict[float, bool]] = {
         "fd77::5": {5: False, 11: True, 13.5: True, 15: False},
-        "fd77::6": {13: False, 15: True, 17: True},
-        ADDRESS: {5: True, 17: True},
+        "fd77::6": {13: False, 15: True, 17: False},
+        # Told, not told, told again: at once on record, though within the minute.
+        "fd77::7": {19: False, 20: True, 24.6: True, 30: True},
+        ADDRESS: {5: True, 30: True},
     }
     found = {
         address: {minutes: had(office, address, moment(minutes)) for minutes in asked}
