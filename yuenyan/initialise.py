@@ -20,13 +20,15 @@ from cryptography.hazmat.primitives.serialization import (
 from common.config import Config
 from common.errors import ConfigError, Refused
 from common.secret import write_secret_file
-from db.engine import Database
+from db.engine import OPERATOR, Database
 from db.migrate import upgrade
 from identity.domain.levels import FIRST_OFFICER
 from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
+from identity.services.audit import CONSOLE
 from identity.vault import make_key
 from traffic.evidence import keys as evidence_keys
+from yuenyan.commands.console import operator
 from yuenyan.lost import describe_loss
 
 PORTAL_SESSION_KEY = "portal-session.key"
@@ -79,14 +81,14 @@ def initialise(
         raise ConfigError(
             f"cannot write {error.filename}: {error.strerror}", "site.data_dir"
         ) from error
-    database = Database(config.database_url)
+    database = Database(config.database_url, {OPERATOR: operator().noted})
     try:
         upgrade(database)
         office = Office.open(config, database)
         with database.write() as session:
             roles.seed(session)
             nas_hygiene.note_strengths(session, office)
-        made += certificate_setup.set_up(office, "init")
+        made += certificate_setup.set_up(office, CONSOLE)
         if admin is not None and _make_admin(office, admin, admin_password or ""):
             made.append(f"admin account {admin}")
     finally:
@@ -142,6 +144,6 @@ def _make_admin(office: Office, name: str, password: str) -> bool:
                 levels=FIRST_OFFICER,
                 password=password,
             ),
-            actor="command-line",
+            actor=CONSOLE,
         )
     return True

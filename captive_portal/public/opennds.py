@@ -104,6 +104,9 @@ def _taken(office: Office, nas: NasClient, told: Report) -> Sequence[str]:
     if told.clients or told.is_whole:
         reported = [_reported(client, told.router_seconds) for client in told.clients]
         store_reports(office, place, reported, told.is_whole)
+        left_out = sum(client.left_out for client in told.clients)
+        if left_out:
+            get_logger(__name__).warning("addresses_left_out", nas=nas.name, addresses=left_out)
     _finish(office, nas, told.results)
     return lines if told.asks else [*lines, *_orders(office, nas)]
 

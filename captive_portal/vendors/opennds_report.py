@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Network
 
 from captive_portal.vendors.profile import Forged
 from common.errors import UsageError
@@ -27,6 +28,7 @@ _NONCE = re.compile(r"[0-9a-f]{16,64}")
 _WORD = re.compile(r"[\x21-\x7e]{1,600}")
 _REQUEST, _ANSWER = "yuenyan-opennds request", "yuenyan-opennds answer"
 _LARGEST = 2**62
+_LOW = IPv6Network("::/16")
 
 USER_REQUEST, IDLE_TIMEOUT, SESSION_TIMEOUT, ADMIN_RESET, ADMIN_REBOOT, NAS_REQUEST = (
     *(1, 4, 5, 6, 7, 10),
@@ -65,6 +67,9 @@ class Client:
     ip: str = ""
     more_addresses: tuple[str, ...] = ()
     """IPv6, of which openNDS itself knows nothing: as the router's neighbours show it."""
+    left_out: int = 0
+    """Addresses that were told as well and that no device can send from through a router. The
+    agent lets none of them pass."""
     token: str
     """openNDS's name for this login of the client."""
     started: int
@@ -144,7 +149,10 @@ def read_report(key: str, nonce: str, signature: str, body: bytes) -> Report:
             _, mac, ip, token, started, down, up, *more, custom = _words(line, 8, 9)
             client = _client(line, mac, token, started, down, up, custom, ip=ip)
             # Agents of before tell of IPv4 alone.
-            clients.append(replace(client, more_addresses=_addresses(more[0])) if more else client)
+            if more:
+                addresses, left_out = _addresses(more[0])
+                client = replace(client, more_addresses=addresses, left_out=left_out)
+            clients.append(client)
         elif verb == "out":
             _, mac, why, token, started, ended, down, up, custom = _words(line, 9)
             clients.append(_client(line, mac, token, started, down, up, custom, ended, why))
@@ -199,22 +207,26 @@ def _words(line: str, *counts: int) -> list[str]:
     return words
 
 
-def _addresses(text: str) -> tuple[str, ...]:
-    """Each once, in the order told."""
+def _addresses(text: str) -> tuple[tuple[str, ...], int]:
+    """Each once, in the order told, and how many are none of a device.
+
+    One such address of one device must not keep a router from telling of all others.
+    """
     if text == "none":
-        return ()
+        return (), 0
     try:
         found = [parse_address(one) for one in text.split(",")]
     except UsageError as error:
         raise Forged(f"not IPv6 addresses: {text[:40]!r}") from error
-    if not all(one.version == 6 and _is_a_device_s(one) for one in found):
-        raise Forged(f"not IPv6 addresses of a device: {text[:40]!r}")
-    return tuple(dict.fromkeys(map(str, found)))
+    good = [str(one) for one in found if _is_a_device_s(one)]
+    return tuple(dict.fromkeys(good)), len(found) - len(good)
 
 
 def _is_a_device_s(address: IpAddress) -> bool:
-    """Whether packets that are routed can have it."""
-    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+    """Whether packets that are routed can have it; the agent asks the same by its text."""
+    # In ::/16 are the unspecified one, loopback and those that stand for IPv4.
+    is_low = address.version == 4 or address in _LOW
+    return not (is_low or address.is_link_local or address.is_multicast)
 
 
 def _number(text: str) -> int:

@@ -124,7 +124,7 @@ class AddressInterval(Base):
     address: Mapped[str] = mapped_column(primary_key=True)
     """IPv4, IPv6, or an IPv6 prefix with its length."""
     source: Mapped[str] = mapped_column(primary_key=True)
-    """radius | dhcp | portal | gateway"""
+    """radius | report | neighbour | dhcp | portal | gateway"""
     from_at: Mapped[datetime]
     to_at: Mapped[datetime]
     first_offset_seconds: Mapped[int | None] = mapped_column(BigInt)

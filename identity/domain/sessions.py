@@ -25,6 +25,15 @@ section 5.16 wants at least 60."""
 
 UNHEARD_AFTER = timedelta(hours=24)
 """For a NAS that never sent an interim update: its silence says nothing before the stop."""
+NEIGHBOUR = "neighbour"
+"""Source of an address that a gateway tells while its device has it and may send from it."""
+
+_TOLD = ("report", NEIGHBOUR)
+"""Sources of one and the same report: the latest moment of any is when the last was kept."""
+
+NEIGHBOUR_SECONDS = 100
+"""How long after it was told last a device may have sent from such an address: a report is kept
+once a minute, and the rules of an agent that dies last 39 seconds."""
 
 _Value = TypeVar("_Value", int, str, datetime)
 
@@ -192,12 +201,19 @@ def address_spans(
     The first address of a family reaches back to the start of the session: a phone has it
     before the first interim update tells. An address is held until the next one of the
     same family and source is seen, or until the session ends. IPv6 hosts have
-    several addresses at once, so IPv6 spans are never cut by one another.
+    several addresses at once, so IPv6 spans are never cut by one another. What a gateway tells
+    of its neighbours is no more than that: from when it was told first, to soon after it was
+    told last.
     """
     end = ended_at(session, closed_at)
     spans: list[AddressSpan] = []
     v4: dict[str, list[tuple[datetime, datetime, AddressState]]] = {}
+    addresses = tuple(addresses)
+    kept_at = max((one.to_at for one in addresses if one.source in _TOLD), default=None)
     for state in addresses:
+        if state.source == NEIGHBOUR:
+            spans.append(_neighbour_span(state, kept_at, end))
+            continue
         # Both tell no earlier than it was; packets without a stopwatch have only the one.
         by_stopwatch = _moment(session, state.first_offset_seconds, state.from_at)
         first = min(state.from_at, by_stopwatch)
@@ -221,6 +237,16 @@ def address_spans(
                 until = min(until, end)
             spans.append(_span(state, min(begin, first), until))
     return spans
+
+
+def _neighbour_span(
+    state: AddressState, kept_at: datetime | None, end: datetime | None
+) -> AddressSpan:
+    """By our own clock: nothing passes from it before it is on record."""
+    if kept_at is None or state.to_at >= kept_at:
+        return _span(state, state.from_at, end)  # the last report has it
+    until = state.to_at + timedelta(seconds=NEIGHBOUR_SECONDS)
+    return _span(state, state.from_at, until if end is None else min(until, end))
 
 
 def _span(state: AddressState, begin: datetime, until: datetime | None) -> AddressSpan:

@@ -74,15 +74,20 @@ class Ending:
 def find_endings(config: Config) -> Iterator[Ending]:
     """Everything a login depends on, in the order an officer would look at it.
 
-    The server's certificate, RadSec's when it has one of its own, every CA whose client
-    certificates are accepted, and every revocation list.
+    The server's certificate, every CA whose client certificates are accepted, and every
+    revocation list: each one refuses whoever is below its issuer once it has ended. RadSec's, too,
+    where it has its own.
     """
     yield from _certificates(Item.SERVER, config.eap_certificate, first_only=True)
     if config.radsec_certificate != config.eap_certificate:
         yield from _certificates(Item.RADSEC, config.radsec_certificate, first_only=True)
     yield from _certificates(Item.CA, config.eap_ca)
+    if config.radsec_ca != config.eap_ca:
+        yield from _certificates(Item.CA, config.radsec_ca)
     if config.eap_crl is not None:
         yield from _lists(config.eap_crl)
+    if config.radsec.crl is not None and config.radsec.crl != config.eap_crl:
+        yield from _lists(config.radsec.crl)
 
 
 def _certificates(item: Item, path: Path, *, first_only: bool = False) -> Iterator[Ending]:
@@ -104,5 +109,7 @@ def _lists(path: Path) -> Iterator[Ending]:
         yield Ending(item=Item.CRL, path=path, problem=str(error))
         return
     for one in found:
+        if one.next_update_utc is None:
+            continue  # it never ends
         issuer = one.issuer.rfc4514_string().removeprefix("CN=")
         yield Ending(item=Item.CRL, path=path, title=issuer, ends_at=one.next_update_utc)

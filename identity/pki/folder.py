@@ -84,20 +84,25 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def read_crls(path: Path) -> tuple[x509.CertificateRevocationList, ...]:
-    """Every revocation list in a PEM file, in order; empty when there is no such file.
+    """Every revocation list in a file, in order: several in PEM, or one in DER.
+
+    Empty when there is no such file, or nothing in it.
 
     Raises:
         ConfigError: the file cannot be read, or holds something else.
     """
     try:
-        parts = path.read_bytes().split(_CRL_END)[:-1]
+        octets = path.read_bytes()
+        parts = octets.split(_CRL_END)[:-1]
+        if not parts and octets.strip():
+            return (x509.load_der_x509_crl(octets),)
         return tuple(x509.load_pem_x509_crl(part + _CRL_END) for part in parts)
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigError(f"{path} holds no revocation list in PEM") from error
+        raise ConfigError(f"{path} holds no revocation list in PEM or DER") from error
 
 
 def read_key(path: Path) -> PrivateKey:

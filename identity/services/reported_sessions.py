@@ -20,7 +20,7 @@ from db.ledger.batch import UnstorableError
 from db.models import AccountingEvent, AddressInterval, AuthEvent, NasClient, NetworkSession
 from db.models.base import to_micros
 from identity.domain.access import Decision, Denied, Granted, Reason
-from identity.domain.sessions import CloseCause, StatusType, session_key
+from identity.domain.sessions import NEIGHBOUR, CloseCause, StatusType, session_key
 from identity.office import Office
 from identity.services import dynamic
 
@@ -285,18 +285,25 @@ def _known(office: Office, place: Place) -> Mapping[str, NetworkSession]:
 
 
 def _recorded(office: Office, keys: Sequence[str]) -> Collection[tuple[str, str]]:
-    """(session key, address) of the addresses that these sessions are known with."""
-    found: set[tuple[str, str]] = set()
+    """(session key, address) of the neighbours that the latest kept report of each session told.
+
+    One that was told before that, and not since, is news again.
+    """
+    latest: dict[str, datetime] = {}
+    told: list[tuple[str, str, datetime]] = []
     with office.database.read() as session:
         for start in range(0, len(keys), _KEYS_A_QUERY):
-            rows = session.execute(
-                select(AddressInterval.session_key, AddressInterval.address).where(
+            rows = session.scalars(
+                select(AddressInterval).where(
                     AddressInterval.session_key.in_(keys[start : start + _KEYS_A_QUERY]),
-                    AddressInterval.source == _SOURCE,
+                    AddressInterval.source.in_((_SOURCE, NEIGHBOUR)),
                 )
             )
-            found.update((key, address) for key, address in rows)
-    return found
+            for row in rows:
+                latest[row.session_key] = max(row.to_at, latest.get(row.session_key, row.to_at))
+                if row.source == NEIGHBOUR:
+                    told.append((row.session_key, row.address, row.to_at))
+    return {(key, address) for key, address, to_at in told if to_at >= latest[key]}
 
 
 def _close(office: Office, keys: Collection[str], now: datetime) -> None:
@@ -366,9 +373,10 @@ def _add(
     )
     offset = seconds if status is not StatusType.START else 0
     moment = to_micros(at)
-    for address in dict.fromkeys((one.ip, *one.more_addresses)):
+    told = ((one.ip, _SOURCE), *((address, NEIGHBOUR) for address in one.more_addresses))
+    for address, source in dict.fromkeys(told):
         if address:
-            batch.addresses.append((key, address, _SOURCE, moment, moment, offset, offset))
+            batch.addresses.append((key, address, source, moment, moment, offset, offset))
 
 
 def _commit(office: Office, batch: Batch) -> None:

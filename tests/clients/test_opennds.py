@@ -57,7 +57,7 @@ _SOON_SECONDS = 40
 _ASKING_SECONDS = 15
 """What asking the portal may take on a busy machine."""
 
-SECOND6, OTHERS6 = "fd77::abcd", "fd77::66"
+SECOND6, OTHERS6, FORGED6 = "fd77::abcd", "fd77::66", "fd77::bad"
 SLOW_KBPS = 1000
 LIMITS = {
     "download_rate_limit_threshold": "20000",
@@ -276,7 +276,12 @@ def test_a_phone_is_caught_let_in_counted_signed_out_and_put_out(
             inside(net.phone, "ip", "addr", "add", f"{address}/64", "dev", "outside")
         inside(net.router, "ip", "neigh", "replace", OTHERS6, "lladdr", "3c:22:fb:0a:0b:0c",
                "dev", "inside", "nud", "permanent")  # fmt: skip
+        # And what a forged solicitation leaves: the phone's MAC, where the phone has never sent.
+        inside(net.router, "ip", "neigh", "replace", FORGED6, "lladdr", PHONE_MAC,
+               "dev", "inside", "nud", "permanent")  # fmt: skip
         walk.soon(lambda: net.is_through(FAR_SIDE6, SECOND6), "its new address does not pass")
+        known = {span.address for span in walk.newest().addresses}
+        assert SECOND6 in known and FORGED6 not in known
         assert not net.is_through(FAR_SIDE6, OTHERS6)
         for address in (SECOND6, OTHERS6):
             inside(net.phone, "ip", "addr", "del", f"{address}/64", "dev", "outside")

@@ -48,7 +48,8 @@ case "$1 $2" in
   '-f -')
     cat >changed
     if grep -q 'chain refused' changed; then mv changed guard; else mv changed shut; fi ;;
-  -f\\ *) cat "$2" >rules ;;
+  'list set') cat seen 2>/dev/null ;;
+  -f\\ *) cat "$2" >rules; [ ! -x during ] || ./during ;;
   '-t list') cat table 2>/dev/null ;;
   'list chains') echo 'chain ndsNET {' ;;
   'list chain') grep -qs "chain $5 {" guard ;;
@@ -87,7 +88,7 @@ _ONE = """{{
       "ip":"{address}",
       "clientif":"inside",
       "session_start":"{started}",
-      "token":"34e6c5ea",
+      "token":"{token}",
       "state":"{state}",
       "custom":"{custom}",
       "download_rate_limit_threshold":"null",
@@ -123,6 +124,16 @@ _TABLE = """table inet yuenyan_opennds {{
 \t\ttype ether_addr . ipv6_addr
 \t}}
 }}
+"""
+_SEEN = """table inet yuenyan_opennds {
+\tset seen {
+\t\ttype ether_addr . ipv6_addr
+\t\tsize 16384
+\t\tflags dynamic,timeout
+\t\ttimeout 10m
+\t\telements = { %s }
+\t}
+}
 """
 CLOSED, OPEN = (
     '    iifname "inside" jump refused\n',
@@ -171,6 +182,14 @@ class Router:
             env=self._environment(), capture_output=True, text=True, timeout=40, check=False,
         )  # fmt: skip
 
+    def run_apart(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script where the network, and so the firewall, is its own."""
+        return subprocess.run(
+            ["unshare", "-n", "sh", "-c", script],
+            env=self._environment() | {"PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/bin"},
+            capture_output=True, text=True, timeout=40, check=False,
+        )  # fmt: skip
+
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         nowhere = subprocess.DEVNULL
         return subprocess.Popen(
@@ -194,9 +213,18 @@ class Router:
         path = self.folder / "rules"
         return path.read_text() if path.exists() else ""
 
-    def neighbours(self, *lines: str) -> None:
-        """What `ip` shows of the inside from now on."""
+    def neighbours(self, *lines: str, sent: Iterable[str] | None = None) -> None:
+        """What `ip` shows of the inside from now on.
+
+        Args:
+            sent: `MAC . ADDRESS` of what the firewall has seen by the frames; None: all of these.
+        """
         (self.folder / "neighbours").write_text("".join(f"{line}\n" for line in lines))
+        if sent is None:
+            known = (line.split() for line in lines if "lladdr" in line)
+            sent = [f"{words[words.index('lladdr') + 1]} . {words[0]}" for words in known]
+        elements = ",\n\t\t\t     ".join(f"{one} timeout 10m expires 9m9s" for one in sent)
+        (self.folder / "seen").write_text(_SEEN % elements)
 
     def counts(self, down: int, up: int) -> None:
         """What the firewall has counted of the client by IPv6 from now on."""
@@ -213,14 +241,21 @@ class Router:
             "auth_client", mac, "http%3a%2f%2fx", "curl%2f7", ADDRESS, "34e6c5ea", carried
         )
 
-    def lists(self, custom: str | None, state: str = "Authenticated") -> None:
+    def lists(self, custom: str | None, state: str = "Authenticated", *more: str) -> None:
+        """Let `ndsctl json` tell of the client; `more` are whole texts of further ones."""
         text = _NOBODY
         if custom is not None:
-            text = _ONE.format(
-                mac=MAC, address=ADDRESS, state=state, custom=custom,
-                started=int(self.office.clock().timestamp()) - 20,
-            )  # fmt: skip
+            text = self.client(custom, state) + "".join(more)
         (self.folder / "json").write_text(text)
+
+    def client(
+        self, custom: str, state: str = "Authenticated", mac: str = MAC, token: str = "34e6c5ea",
+        ago: int = 20,
+    ) -> str:  # fmt: skip
+        return _ONE.format(
+            mac=mac, address=ADDRESS, state=state, custom=custom, token=token,
+            started=int(self.office.clock().timestamp()) - ago,
+        )  # fmt: skip
 
     def token(self) -> str:
         with self.office.database.write() as session:

@@ -5,6 +5,7 @@ docs/decisions has why; tests/clients has the real openNDS, nft and a phone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,23 @@ from sqlalchemy import select
 
 from db.models import AddressInterval
 from identity.office import Office
-from tests.integration.opennds_agent import ADDRESS, CLOSED, MAC, NOTHING, OPEN, Router, router_of
+from identity.services import gateway_requests
+from tests.integration.opennds_agent import (
+    ADDRESS,
+    AGENT,
+    CLOSED,
+    MAC,
+    NOTHING,
+    OPEN,
+    Router,
+    router_of,
+)
+from tests.programs import require_root
 
 pytestmark = pytest.mark.real
 
 _T = "inet yuenyan_opennds"
+OTHER = "3c:22:fb:0a:0b:0c"
 SIX = f"fd77::5 dev inside lladdr {MAC} STALE"
 
 
@@ -87,6 +100,139 @@ def test_of_many_addresses_those_in_use_pass(router: Router) -> None:
     assert router.let_in().count(" admitted {") == 12
 
 
+def test_an_address_is_a_devices_only_where_its_frames_came_from_it(router: Router) -> None:
+    # A forged Neighbor Solicitation makes anybody the neighbour at any address.
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    router.lists(custom)
+    forged = [f"fd77::bad{number:x} dev inside lladdr {MAC} REACHABLE" for number in range(14)]
+    sent = [f"{MAC} . fd77::5", f"{OTHER} . fd77::bad0"]
+    router.neighbours(*forged, SIX, sent=sent)
+    router.once()
+    assert admitted("fd77::5") in router.let_in() and router.let_in().count(" admitted {") == 1
+    with router.office.database.read() as session:
+        held = session.scalars(select(AddressInterval.address)).all()
+    assert sorted(held) == [ADDRESS, "fd77::5"]
+    # Nor does a forged answer take from somebody what is on record.
+    router.neighbours(f"fd77::5 dev inside lladdr {OTHER} REACHABLE", sent=sent)
+    router.once()
+    assert admitted("fd77::5") in router.let_in()
+
+
+def test_what_is_on_record_and_in_use_keeps_its_place(router: Router) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    router.lists(custom)
+    router.neighbours(SIX, f"fd77::6 dev inside lladdr {MAC} STALE")
+    router.once()
+    news = [f"fd77::{number:x} dev inside lladdr {MAC} REACHABLE" for number in range(16, 56)]
+    router.neighbours(*news, SIX)
+    router.once()
+    assert admitted("fd77::5") in router.let_in() and router.let_in().count(" admitted {") == 12
+    assert "fd77::6" not in router.let_in(), "what is silent makes room"
+
+
+def test_addresses_that_no_device_can_have_outside_are_left_out(router: Router) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    router.lists(custom)
+    odd = ("::ffff:10.78.0.9", "fe80::5", "::5")
+    router.neighbours(SIX, *(f"{one} dev inside lladdr {MAC} REACHABLE" for one in odd))
+    router.once()
+    assert router.let_in().count(" admitted {") == 1
+
+
+@pytest.mark.parametrize("mac", [MAC, OTHER], ids=["one device", "one address"])
+def test_of_two_clients_with_one_address_the_newer_has_it_and_nobody_else_is_hindered(
+    router: Router, mac: str
+) -> None:
+    router.grant(down_kbps=1000)
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    newer = "00c0ffee"
+    for who, token in ((MAC, "34e6c5ea"), (mac, newer)):
+        allowed = router.folder / "state" / "clients" / f"{who}.allowed"
+        allowed.write_text(f"{token} 1 9999999 500 1000 0 0\n")
+    router.lists(custom, "Authenticated", router.client("none", mac=mac, token=newer, ago=5))
+    (router.folder / "deauth").write_text("busy\n")
+    router.portal_goes()
+    assert router.run("once").returncode == 1
+    added = [line.split() for line in router.let_in().splitlines() if " element " in line]
+    keys = [(where, key) for _, _, _, _, where, _, key, *_ in added]
+    assert len(keys) == len(set(keys)), added
+    short = mac.replace(":", "")
+    assert f'up_octets {{ {mac} : "up_{short}_{newer}" }}' in router.let_in()
+    assert f'down_rate4 {{ {ADDRESS} : "down_{short}_1000" }}' in router.let_in()
+
+
+def test_who_signs_out_during_a_round_stays_out(router: Router) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    router.lists(custom)
+    router.neighbours(SIX)
+    now = str(int(router.office.clock().timestamp()))
+    during = router.folder / "during"
+    during.write_text(
+        '#!/bin/sh\ngrep -q "admitted {" rules || exit 0\nrm during\n'
+        f"{AGENT} client_deauth {MAC} 1 1 {now} {now} 34e6c5ea none >/dev/null\n"
+    )
+    during.chmod(0o755)
+    router.once()
+    assert not during.exists(), "nobody signed out"
+    assert "flush set" in router.let_in() and "admitted {" not in router.let_in()
+    router.lists(None)
+    router.once()
+    assert not (router.folder / "state" / "gone").exists()
+
+
+def test_an_answer_that_says_nothing_of_this_report_lets_no_address_through(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    router.lists(custom)
+    router.neighbours(SIX)
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway_requests, "take", lambda *_: False)
+        assert router.run("once").returncode == 1
+    assert "admitted {" not in router.let_in()
+    router.once()
+    assert admitted("fd77::5") in router.let_in()
+
+
+def test_the_firewall_takes_the_rules_and_signing_out_closes_whatever_is_missing(
+    router: Router,
+) -> None:
+    require_root()
+    (router.folder / "bin" / "nft").unlink()
+    state = router.folder / "state"
+    (state / "clients").mkdir(parents=True)
+    (state / "clients" / f"{MAC}.allowed").write_text("34e6c5ea 1 9999999 500 1000\n")
+    router.lists("none")
+    (state / "told").write_text(
+        "".join(
+            f"told {MAC} {token} {address}\n"
+            for token, address in (("34e6c5ea", "fd77::5"), ("34e6c5ea", "fd77::9"),
+                                   ("00c0ffee", "fd77::5"), ("00c0ffee", "fd77::aaaa"))
+        )
+    )  # fmt: skip
+    router.portal_goes()
+    (router.folder / "bin" / "iptables").write_text("#!/bin/sh\nexit 0\n")
+    told = router.run_apart(
+        f"{AGENT} once; nft list table {_T}; echo ======;"
+        f" nft delete element {_T} admitted '{{ {MAC} . fd77::9 }}';"
+        f" {AGENT} client_deauth {MAC} 1 1 1 1 34e6c5ea none; nft list table {_T}"
+    )
+    before, after = (
+        re.findall(r"set (?:admitted|reached) \{[^{}]*(?:elements = \{[^}]*\})?[^}]*\}", text)
+        for text in told.stdout.split("======")
+    )
+    assert (len(before), len(after)) == (2, 2), told
+    assert all("fd77::5 timeout" in one and "fd77::9 timeout" in one for one in before), before
+    assert "elements" not in "".join(after), after
+    assert f"{MAC} : " in told.stdout and "update @seen" in told.stdout, "all rules stand"
+
+
 def test_ipv6_is_counted_into_the_session_and_held_to_its_rate(router: Router) -> None:
     router.grant(down_kbps=1000)
     custom = router.token()
@@ -116,7 +262,9 @@ def test_ipv6_is_counted_into_the_session_and_held_to_its_rate(router: Router) -
     told = router.run("client_deauth", MAC, "4000000", "70000", now, now, "34e6c5ea", custom)
     assert told.stdout.strip() == NOTHING
     assert (router.folder / "shut").read_text().splitlines() == [
+        f"add element {_T} admitted {{ {MAC} . fd77::5 }}",
         f"delete element {_T} admitted {{ {MAC} . fd77::5 }}",
+        f"add element {_T} reached {{ fd77::5 }}",
         f"delete element {_T} reached {{ fd77::5 }}",
     ], "it is shut out before anybody is told"
     router.lists(None)

@@ -24,6 +24,7 @@ from identity.domain.admission import (
     new_reference,
 )
 from identity.domain.sessions import (
+    NEIGHBOUR,
     AddressState,
     SessionState,
     address_spans,
@@ -243,6 +244,30 @@ def test_an_address_that_came_back_is_held_on() -> None:
     states = [_held("10.0.0.7", 0, 300), _held("10.0.0.8", 100, 200)]
     spans = {span.address: span for span in address_spans(_session(), states)}
     assert spans["10.0.0.7"].to_at is None, "it was seen last"
+
+
+def test_what_neighbours_tell_is_held_from_the_first_to_soon_after_the_last_report() -> None:
+    def told(address: str, first: int, last: int, source: str = NEIGHBOUR) -> AddressState:
+        return replace(_held(address, first, last, 0), source=source)
+
+    states = [
+        told("10.0.0.7", 0, 600, "report"),
+        told("fd77::5", 60, 600),
+        told("fd77::6", 60, 300),
+        told("fd77::7", 60, 540),
+        _held("fd77::8", 60, 300),
+    ]
+    ended = NOW + timedelta(seconds=610)
+    for closed_at in (None, ended):
+        spans = {span.address: span for span in address_spans(_session(), states, closed_at)}
+        held = {address: (span.from_at, span.to_at) for address, span in spans.items()}
+        assert held == {
+            "10.0.0.7": (NOW, closed_at),
+            "fd77::5": (NOW + timedelta(seconds=60), closed_at),
+            "fd77::6": (NOW + timedelta(seconds=60), NOW + timedelta(seconds=400)),
+            "fd77::7": (NOW + timedelta(seconds=60), closed_at or NOW + timedelta(seconds=640)),
+            "fd77::8": (NOW, closed_at),
+        }
 
 
 def test_an_address_begins_where_any_packet_saw_it_first() -> None:
