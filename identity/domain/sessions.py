@@ -25,6 +25,7 @@ section 5.16 wants at least 60."""
 
 UNHEARD_AFTER = timedelta(hours=24)
 """For a NAS that never sent an interim update: its silence says nothing before the stop."""
+
 NEIGHBOUR = "neighbour"
 """Source of an address that a gateway tells while its device has it and may send from it."""
 
