@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -344,7 +345,7 @@ def test_who_is_left_by_a_hold_is_not_said_to_be_the_only_one(world: World) -> N
     before = run_lookup(world.office.database, world.office.config, asked, "head")
     world.go_to(100, records=True)
     world.purge()
-    with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
+    with asked_on(world, 100):
         after = run_lookup(world.office.database, world.office.config, asked, "head")
     assert (before["outcome"], after["outcome"]) == ("ambiguous", "ambiguous")
     assert [one["account"] for one in after["candidates"]] == ["held"]
@@ -372,12 +373,22 @@ def test_rows_that_went_where_no_segment_did_are_told_too(world: World) -> None:
     assert was_let_go(world, 3.05, 90)
 
 
+@contextmanager
+def asked_on(world: World, day: float) -> Iterator[None]:
+    """Whoever looks something up meanwhile does so on that day."""
+    with (
+        patch("traffic.lookup.service.utc_now", lambda: world.at(day)),
+        patch("traffic.lookup.question.utc_now", lambda: world.at(day)),
+    ):
+        yield
+
+
 def was_let_go(world: World, day: float, retention_days: int) -> bool:
     """Whether an answer about that day says so, on day 100."""
     archive = Archive(retention_days=retention_days)
     config = world.office.config.model_copy(update={"archive": archive})
     asked = {"address": "10.0.0.9", "at": world.at(day), "case": "1", "reason": "x"}
-    with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
+    with asked_on(world, 100):
         answer = run_lookup(world.office.database, config, asked, "head")
     return "let_go" in {gap["reason"] for gap in answer["gaps"]}
 
@@ -401,7 +412,7 @@ def test_a_hold_that_kept_everybody_leaves_no_doubt(
     world.go_to(100, records=True)
     assert world.purge().segments
     asked = {"address": "10.0.0.9", "at": world.at(3.05), "case": "1", "reason": "x"}
-    with patch("traffic.lookup.service.utc_now", lambda: world.at(100)):
+    with asked_on(world, 100):
         answer = run_lookup(world.office.database, world.office.config, asked, "head")
     assert answer["outcome"] == outcome
     assert ("let_go" in {gap["reason"] for gap in answer["gaps"]}) is (outcome == "ambiguous")
