@@ -130,7 +130,7 @@ server.serve_forever()
 
 _APPLETS = (
     "awk", "cat", "cp", "cut", "date", "find", "grep", "head", "ip", "mkdir", "mv", "od", "rm",
-    "rmdir", "pidof", "sed", "sh", "sha256sum", "sleep", "tr",
+    "rmdir", "pidof", "sed", "sh", "sha256sum", "sleep", "sort", "tr",
 )  # fmt: skip
 
 
