@@ -28,10 +28,10 @@ def sessions_of(live: LiveSite, name: str, *options: str) -> list[dict[str, Any]
 def test_a_session_from_start_to_stop_has_its_sums_and_all_its_addresses(
     live: LiveSite, nas: Nas
 ) -> None:
-    live.add_person("malee", PASSWORD, **{"full-name": "มาลี ดีงาม"})
-    accepted = nas.access("malee", PASSWORD, Calling_Station_Id=STATION)
+    live.add_person("malee-sums", PASSWORD, **{"full-name": "มาลี ดีงาม"})
+    accepted = nas.access("malee-sums", PASSWORD, Calling_Station_Id=STATION)
     common = {
-        "User_Name": "malee",
+        "User_Name": "malee-sums",
         "Calling_Station_Id": STATION,
         "Called_Station_Id": "02-00-00-00-00-01:School Wi-Fi",
         "NAS_Identifier": "ap-1",
@@ -39,7 +39,7 @@ def test_a_session_from_start_to_stop_has_its_sums_and_all_its_addresses(
     }
 
     def account(status: str, **more: str | int) -> None:
-        answer = nas.account(status, "malee-1", **common, **more)
+        answer = nas.account(status, "malee-sums-1", **common, **more)
         assert answer.code == "Accounting-Response", answer.output
 
     account("Start", Framed_IP_Address="10.20.30.40")
@@ -54,7 +54,7 @@ def test_a_session_from_start_to_stop_has_its_sums_and_all_its_addresses(
         Acct_Input_Gigawords=0,
         Acct_Output_Gigawords=2,
     )
-    now = sessions_of(live, "malee", "--active")
+    now = sessions_of(live, "malee-sums", "--active")
     assert [session["active"] for session in now] == [True]
 
     account(
@@ -78,9 +78,9 @@ def test_a_session_from_start_to_stop_has_its_sums_and_all_its_addresses(
         Acct_Terminate_Cause="User-Request",
     )
 
-    assert sessions_of(live, "malee", "--active") == []
-    (session,) = sessions_of(live, "malee")
-    assert session["account"] == "malee"
+    assert sessions_of(live, "malee-sums", "--active") == []
+    (session,) = sessions_of(live, "malee-sums")
+    assert session["account"] == "malee-sums"
     assert session["full_name"] == "มาลี ดีงาม"
     assert session["mac"] == "3c:22:fb:00:0a:01"
     assert session["nas"] == "gate"
@@ -99,7 +99,7 @@ def test_a_session_from_start_to_stop_has_its_sums_and_all_its_addresses(
     began = datetime.fromisoformat(session["from"])
     assert abs(datetime.now(UTC) - timedelta(seconds=900) - began) < timedelta(seconds=30)
     kept = live.rows(
-        "SELECT status_type, octets FROM accounting_event WHERE user_name = 'malee' ORDER BY id"
+        "SELECT status_type, octets FROM accounting_event WHERE user_name = 'malee-sums' ORDER BY id"
     )
     assert [row[0] for row in kept] == [1, 3, 3, 2]
     assert all(bytes(row[1])[0] == 4 and len(bytes(row[1])) > 20 for row in kept)
