@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import Site
-from tests.unit.traffic.lookup.test_service import archive_flows
-from tests.unit.yuenyan.test_at_once import NOW, readings, without_clock, words
-from tests.vectors.flows.datagrams import SECONDS, Flow
-from traffic.lookup import at_once as answering
-from traffic.lookup import flows as asking
+from tests.unit.yuenyan.test_at_once import kept, readings, without_clock, words
+from tests.vectors.flows.datagrams import SECONDS
 from yuenyan import at_once, headstart
+
+__all__ = ["kept"]
 
 PROJECT = Path(headstart.__file__).parent.parent
 CLOCK = f"""
@@ -71,16 +70,6 @@ def _with_clock(parts: Any) -> Any:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(tmp_path_factory.mktemp("venv") / "here")
-
-
-@pytest.fixture
-def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A site with flows of three days ago, and a configuration that is known."""
-    for module in (answering, asking):
-        monkeypatch.setattr(module, "utc_now", lambda: NOW)
-    archive_flows(site, Flow(), Flow(src_port=7, dst="198.51.100.7"), Flow(src="10.9.9.9"))
-    assert site.yuenyan("archive", "status", "--json").exit_code == 0
-    return site
 
 
 def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
