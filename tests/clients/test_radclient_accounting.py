@@ -99,7 +99,8 @@ def test_a_session_from_start_to_stop_has_its_sums_and_all_its_addresses(
     began = datetime.fromisoformat(session["from"])
     assert abs(datetime.now(UTC) - timedelta(seconds=900) - began) < timedelta(seconds=30)
     kept = live.rows(
-        "SELECT status_type, octets FROM accounting_event WHERE user_name = 'malee-sums' ORDER BY id"
+        "SELECT status_type, octets FROM accounting_event"
+        " WHERE user_name = 'malee-sums' ORDER BY id"
     )
     assert [row[0] for row in kept] == [1, 3, 3, 2]
     assert all(bytes(row[1])[0] == 4 and len(bytes(row[1])) > 20 for row in kept)
