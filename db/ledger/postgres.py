@@ -369,9 +369,10 @@ def _key(row: Row) -> Any:
 
 
 def _insert(table: str, columns: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"%s::{_TYPES.get(column, _BIG)}[]" for column in columns)
-    names = ", ".join(columns)
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 - ours
+    # Side by side in the list, not one `FROM unnest(...)`: that would store each array in
+    # between, row by row, and costs a tenth of the whole insert.
+    values = ", ".join(f"unnest(%s::{_TYPES.get(column, _BIG)}[])" for column in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"
 
 
 def _literals(rows: Sequence[Row], columns: tuple[str, ...]) -> list[Any]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, BigInt, Flag, IntPk, Long
+from db.models.base import Base, BigInt, Flag, IntPk, Key, Long
 
 
 class AuthEvent(Base):
@@ -81,7 +81,7 @@ class NetworkSession(Base):
         {"postgresql_with": {"fillfactor": 75}},
     )
 
-    session_key: Mapped[str] = mapped_column(primary_key=True)
+    session_key: Mapped[Key] = mapped_column(primary_key=True)
     nas_client_id: Mapped[int]
     nas_identity: Mapped[str]
     """Which device behind the client's prefix: NAS-Identifier, else its own address."""
@@ -120,10 +120,10 @@ class AddressInterval(Base):
         {"postgresql_with": {"fillfactor": 75}},
     )
 
-    session_key: Mapped[str] = mapped_column(primary_key=True)
-    address: Mapped[str] = mapped_column(primary_key=True)
+    session_key: Mapped[Key] = mapped_column(primary_key=True)
+    address: Mapped[Key] = mapped_column(primary_key=True)
     """IPv4, IPv6, or an IPv6 prefix with its length."""
-    source: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[Key] = mapped_column(primary_key=True)
     """radius | report | neighbour | dhcp | portal | gateway"""
     from_at: Mapped[datetime]
     to_at: Mapped[datetime]
