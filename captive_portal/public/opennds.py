@@ -35,6 +35,7 @@ from identity.services.reported_sessions import (
     place_of,
     store_entrance,
     store_reports,
+    without_unproven_names,
 )
 
 pages = Blueprint("opennds", __name__)
@@ -102,7 +103,10 @@ def _taken(office: Office, nas: NasClient, told: Report) -> Sequence[str]:
     place = place_of(nas, client_address())
     lines = [admit(office, place, ask) for ask in told.asks]
     if told.clients or told.is_whole:
-        reported = [_reported(client, told.router_seconds) for client in told.clients]
+        reported: Sequence[Reported] = [
+            _reported(client, told.router_seconds) for client in told.clients
+        ]
+        reported = without_unproven_names(office, place, reported)
         store_reports(office, place, reported, told.is_whole)
         left_out = sum(client.left_out for client in told.clients)
         if left_out:

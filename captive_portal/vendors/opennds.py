@@ -62,12 +62,15 @@ class Custom:
 
     @classmethod
     def decode(cls, text: str) -> Custom | None:
-        """What `encode` wrote; None when it is something else, such as a router's own."""
+        """What `encode` wrote; None when it is something else, such as a router's own.
+
+        Browsers carry it and can change it: what no database keeps is in none of ours.
+        """
         try:
             token, _, username = base64.b64decode(text, validate=True).decode().partition(" ")
         except ValueError:
             return None
-        return cls(token, username) if token and username else None
+        return cls(token, username) if token and username and "\0" not in token + username else None
 
 
 class Opennds:

@@ -32,9 +32,10 @@ NEIGHBOUR = "neighbour"
 _TOLD = ("report", NEIGHBOUR)
 """Sources of one and the same report: the latest moment of any is when the last was kept."""
 
-NEIGHBOUR_SECONDS = 100
+NEIGHBOUR_SECONDS = 120
 """How long after it was told last a device may have sent from such an address: a report is kept
-once a minute, and the rules of an agent that dies last 39 seconds."""
+once a minute, and the rules of an agent that dies last a minute where it reports every ten
+seconds, which is the most seldom."""
 
 _Value = TypeVar("_Value", int, str, datetime)
 

@@ -125,12 +125,6 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
         others = any(held.account_id != account.account_id for _, held in at_device)
         if others and not entering.is_proven:
             return Denied(Reason.DEVICE_TAKEN, Method.PORTAL, account.account_id)
-        tried = _tried_before(session, nas.id, account.account_id, entering.device, now)
-        if tried is not None:
-            row, held = tried
-            row.closed_at = row.close_cause = None
-            held.ends_at, held.next_look_at = ends_at, now + FIRST_LOOK
-            return Begun(session_key=row.session_key, is_new=True)
         goes_on = None
         for row, held in at_device:
             is_open = row.closed_at is None and not row.stop_seen
@@ -142,6 +136,12 @@ def begin(office: Office, nas: NasClient, granted: Granted, entering: Entering) 
                     _close(row, now, CloseCause.GRANTED_ANEW)
                 # Its device may be on a list again, but not for this session.
                 held.ends_at = now
+        tried = _tried_before(session, nas.id, account.account_id, entering.device, now)
+        if goes_on is None and tried is not None:
+            row, held = tried
+            row.closed_at = row.close_cause = None
+            held.ends_at, held.next_look_at = ends_at, now + FIRST_LOOK
+            return Begun(session_key=row.session_key, is_new=True)
         if goes_on is not None:
             # Another address than before is told by the controller, with its time.
             seconds_on = max(0, int((now - goes_on.started_at).total_seconds()))

@@ -201,6 +201,33 @@ def add_entrance(
         )
 
 
+def without_unproven_names(
+    office: Office, place: Place, reported: Sequence[Reported]
+) -> Sequence[Reported]:
+    """`reported`, without the name where no decision of ours began the session.
+
+    For gateways that tell the name as the browser brought it: whoever got past unasked could bring
+    anybody's, and it would stand on record as theirs.
+
+    Raises:
+        BackendUnavailable: nobody can say now.
+    """
+    keys = {key_of(place, one) for one in reported if one.user_name}
+    proven: set[str] = set()
+    ordered = sorted(keys)
+    with office.database.read() as session:
+        for start in range(0, len(ordered), _KEYS_A_QUERY):
+            some = ordered[start : start + _KEYS_A_QUERY]
+            proven.update(
+                session.scalars(
+                    select(NetworkSession.session_key).where(
+                        NetworkSession.session_key.in_(some), NetworkSession.account_id.is_not(None)
+                    )
+                )
+            )
+    return [one if key_of(place, one) in proven else replace(one, user_name="") for one in reported]
+
+
 def store_reports(
     office: Office, place: Place, reported: Iterable[Reported], is_whole: bool = False
 ) -> None:

@@ -245,7 +245,11 @@ class Router:
         """Let `ndsctl json` tell of the client; `more` are whole texts of further ones."""
         text = _NOBODY
         if custom is not None:
-            text = self.client(custom, state) + "".join(more)
+            announced = '"client_list_length":"{}"'
+            text = self.client(custom, state).replace(
+                announced.format(1), announced.format(1 + len(more))
+            )
+            text += "".join(more)
         (self.folder / "json").write_text(text)
 
     def client(

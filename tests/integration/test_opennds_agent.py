@@ -87,6 +87,46 @@ def test_who_is_let_in_by_hand_on_the_router_stays(router: Router) -> None:
     assert (row.user_name, row.account_id, row.stop_seen) == ("", None, 0)
 
 
+def test_words_that_an_officer_gave_a_client_at_the_router_keep_nobody_from_being_told(
+    router: Router,
+) -> None:
+    assert router.run("ndsctl_auth", MAC, "0", "0", "1", "2", "34e6c5ea", "x").returncode == 0
+    router.lists("let in by hand " + "a" * 700)
+    assert router.run("once").returncode == 0
+    assert (router.session().user_name, router.session().stop_seen) == ("", 0)
+
+
+_ANOTHER = "3c:22:fb:0a:0b:0c"
+_GOES_ON = 'download_rate_limit_threshold":"null'
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        pytest.param('bmE=",\n      "ip":"10.78.0.1', id="an address of its own choice"),
+        pytest.param("bmE=\n", id="a line"),
+        pytest.param('bmE="', id="a quotation mark"),
+        pytest.param(
+            f'bmE=",\n"{_GOES_ON}",\n"upload_session_avg":"0"\n}},\n"{_ANOTHER}":{{\n"mac":"{_ANOTHER}'
+            f'",\n"ip":"10.78.0.99",\n"session_start":"1",\n"token":"c0ffee00",\n'
+            '"state":"Authenticated",\n"custom":"none',
+            id="another client",
+        ),
+    ],
+)
+def test_what_a_browser_carries_makes_up_nothing_of_the_list_and_puts_out_who_carries_it(
+    router: Router, carried: str
+) -> None:
+    # openNDS tells it as it came; it gets there when BinAuth was not asked.
+    custom = router.token()
+    router.lists(carried.replace("bmE=", custom))
+    (router.folder / "deauth").write_text("Client is busy\n")
+    assert router.run("once").returncode == 1, "nothing of that list is told for the whole"
+    with router.office.database.read() as session:
+        assert session.scalars(select(NetworkSession)).all() == []
+    assert f"deauth {MAC}\n" in (router.folder / "orders").read_text()
+
+
 @pytest.mark.parametrize("why", ["spent", "away", "nothing", "as if by hand"])
 def test_who_came_in_unasked_and_may_not_is_put_out(router: Router, why: str) -> None:
     custom = {"nothing": "bmE=", "as if by hand": "none"}.get(why) or router.token()

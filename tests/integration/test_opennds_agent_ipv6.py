@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import select
 
 from db.models import AddressInterval
+from identity.domain.sessions import NEIGHBOUR_SECONDS
 from identity.office import Office
 from identity.services import gateway_requests
+from identity.services.reported_sessions import KEPT_EVERY
 from tests.integration.opennds_agent import (
     ADDRESS,
     AGENT,
@@ -85,6 +87,20 @@ def test_an_ipv6_address_passes_once_the_portal_has_it_on_record(router: Router)
     assert router.run("once").returncode == 1
     assert admitted("fd77::5") in router.let_in()
     assert "fd77::6" not in router.let_in()
+
+
+@pytest.mark.parametrize("interval", ["10", "60", "soon", ""])
+def test_an_address_passes_no_longer_than_it_is_on_record_however_seldom_the_agent_reports(
+    router: Router, interval: str
+) -> None:
+    custom = router.token()
+    assert router.asks(custom).returncode == 0
+    router.settings(INTERVAL=interval)
+    router.lists(custom)
+    router.neighbours(SIX)
+    router.once()
+    (lasts,) = re.findall(r"admitted {.* timeout (\d+)s }", router.let_in())
+    assert KEPT_EVERY.total_seconds() + int(lasts) <= NEIGHBOUR_SECONDS
 
 
 def test_of_many_addresses_those_in_use_pass(router: Router) -> None:

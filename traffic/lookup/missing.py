@@ -136,26 +136,32 @@ def waiting_since(spool: str) -> datetime | None:
         return None
     waiting = [name for name in names if name.endswith((".spool", ".open"))]
     for name in sorted(waiting, key=lambda one: one.rpartition(".")[0]):
-        try:
-            with open(f"{spool}/{name}", "rb") as stream:  # noqa: PTH123 - pathlib is slow to load
-                head = stream.read(HEAD_OCTETS)
-        except OSError:
-            continue
-        received_ns = first_received_ns(head)
+        received_ns = first_received_ns(_head(spool, name))
         if received_ns is not None:
             return from_micros(received_ns // 1000)
     return None
 
 
-def pending(spool: str, segment_seconds: int, window: Window, now: datetime) -> Sequence[GapSpan]:
-    """The gap of what is received but not in the archive yet, when it touches `window`."""
-    return pending_from(waiting_since(spool), segment_seconds, window, now)
+def _head(spool: str, name: str) -> bytes:
+    """The beginning of a spool file; nothing of one that has gone into the archive meanwhile."""
+    stem, dot, _ = name.rpartition(".")
+    for one in (name, f"{stem}{dot}spool"):  # where it was closed since it was listed
+        try:
+            with open(f"{spool}/{one}", "rb") as stream:  # noqa: PTH123 - pathlib is slow to load
+                return stream.read(HEAD_OCTETS)
+        except OSError:
+            continue
+    return b""
 
 
 def pending_from(
     since: datetime | None, segment_seconds: int, window: Window, now: datetime
 ) -> Sequence[GapSpan]:
-    """The same, of a moment that was found before."""
+    """The gap of what is received but not in the archive yet, when it touches `window`.
+
+    Args:
+        since: what `waiting_since` has found.
+    """
     if since is None or since > window.to_at or window.from_at > now:
         return ()
     until = max(since, now) + timedelta(seconds=segment_seconds)

@@ -264,8 +264,8 @@ def test_what_neighbours_tell_is_held_from_the_first_to_soon_after_the_last_repo
         assert held == {
             "10.0.0.7": (NOW, closed_at),
             "fd77::5": (NOW + timedelta(seconds=60), closed_at),
-            "fd77::6": (NOW + timedelta(seconds=60), NOW + timedelta(seconds=400)),
-            "fd77::7": (NOW + timedelta(seconds=60), closed_at or NOW + timedelta(seconds=640)),
+            "fd77::6": (NOW + timedelta(seconds=60), NOW + timedelta(seconds=420)),
+            "fd77::7": (NOW + timedelta(seconds=60), closed_at or NOW + timedelta(seconds=660)),
             "fd77::8": (NOW, closed_at),
         }
 

@@ -156,6 +156,23 @@ def test_a_token_lets_in_once_and_only_the_device_it_was_made_for(
     assert list(reasons) == ["token_for_another_device_or_nas", "ok", "token_spent"]
 
 
+@pytest.mark.parametrize("is_in", [True, False], ids=["while in", "when put out"])
+def test_a_name_that_a_browser_brought_past_unasked_is_on_record_as_nobody_s(
+    router: Router, office: Office, somchai: int, is_in: bool
+) -> None:
+    forged = Custom("yt-made-up", "somchai")
+    router.tell(online(forged, 10, 10) if is_in else gone(forged, 10, 10, "ndsctl_deauth"))
+    row = the_session(office)
+    assert (row.user_name, row.account_id, row.calling_station_id) == (
+        "",
+        None,
+        MAC.replace(":", ""),
+    )
+    with office.database.read() as session:
+        kept = session.scalars(select(AccountingEvent.user_name)).all()
+    assert kept == [""]
+
+
 @pytest.mark.parametrize(
     "custom",
     [

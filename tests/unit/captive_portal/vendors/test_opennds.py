@@ -153,7 +153,9 @@ def test_a_router_takes_visitors_when_its_address_and_key_are_known(at: Gateway,
     assert Opennds().can_hand_over(at) is can
 
 
-@pytest.mark.parametrize("text", ["", "none", "bm9uZQ==", "////", quote("ครู")])
+@pytest.mark.parametrize(
+    "text", ["", "none", "bm9uZQ==", "////", quote("ครู"), Custom("yt-once", "so\0m").encode()]
+)
 def test_what_a_router_carries_of_its_own_is_no_token(text: str) -> None:
     assert Custom.decode(text) is None
 

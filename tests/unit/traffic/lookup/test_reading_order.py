@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ from tests.vectors.flows.spools import RECEIVED_NS, record, write_spool
 from traffic.collectors.archivist import Archivist
 from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.spool import closed_files
-from traffic.lookup import flows, service
+from traffic.lookup import flows, missing, service
 from traffic.lookup.coverage import find_gaps
+from traffic.moments import from_micros
 
 
 @pytest.fixture
@@ -78,3 +80,19 @@ def test_what_is_committed_during_a_look_up_is_said_to_be_missing_from_it(
     )
     assert found.exit_code == 0, found.stderr
     assert json.loads(found.stdout)["pending_until"] is not None
+
+
+def test_a_spool_file_that_is_closed_while_it_is_looked_for_waits_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datagram = version_9(template_set(256, TRANSLATED))
+    write_spool(tmp_path, 7, record(datagram, RECEIVED_NS))
+    (tmp_path / f"{7:012d}.spool").rename(tmp_path / f"{7:012d}.open")
+
+    def listed(_folder: str) -> list[str]:
+        left = tmp_path / f"{7:012d}.open"
+        left.rename(left.with_suffix(".spool"))
+        return [left.name]
+
+    monkeypatch.setattr("os.listdir", listed)
+    assert missing.waiting_since(str(tmp_path)) == from_micros(RECEIVED_NS // 1000)
