@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.owners import other_owner
 
 
 class Secret:
@@ -56,12 +57,14 @@ def read_secret_file(path: Path, advice: str = "run 'yuenyan init' first") -> Se
         advice: what to do when the file is missing; the keys of a site come from `init`.
 
     Raises:
-        ConfigError: the file is missing, empty, or readable by others.
+        ConfigError: the file is missing, empty, readable by others, or not by this user.
     """
     try:
         mode = path.stat().st_mode & 0o077
         value = path.read_bytes()
     except OSError as error:
+        if isinstance(error, PermissionError) and (owner := other_owner(path)) is not None:
+            advice = f"run it as {owner}"
         raise ConfigError(f"cannot read {path} ({error.strerror}); {advice}") from error
     if mode:
         raise ConfigError(f"{path} can be read by others; run: chmod 600 {path}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from common.errors import NetAccessError, NoTables
+from common.owners import other_owner
 from yuenyan.context import Context
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def end_with(error: Exception) -> NoReturn:
                 err=True,
             )
             sys.exit(2)
-        case PermissionError(filename=str(name)) if (owner := _owner(name)) is not None:
+        case PermissionError(filename=str(name)) if (owner := other_owner(name)) is not None:
             click.echo(f"yuenyan: {name} may not be read or written: run it as {owner}", err=True)
             sys.exit(3)
         case OSError():
@@ -177,21 +178,6 @@ def end_with(error: Exception) -> NoReturn:
             click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)
             sys.exit(3)
     raise error
-
-
-def _owner(name: str) -> str | None:
-    """Whose the file `name` is, or the nearest folder above it that can be seen."""
-    import pwd
-    from pathlib import Path
-
-    path = Path(name).absolute()
-    for place in (path, *path.parents):
-        try:
-            owner = place.stat().st_uid
-            return None if owner == os.geteuid() else pwd.getpwuid(owner).pw_name
-        except (OSError, KeyError):
-            continue
-    return None
 
 
 if __name__ == "__main__":
