@@ -15,6 +15,10 @@ from db.models import VoucherBatch
 from identity.domain.vouchers import Validity
 from identity.services.vouchers import IssuedVoucher
 
+NO_ADDRESS = (
+    "slips need the address of the portal, for their QR codes lead there; write into the"
+    ' configuration, under [portal]: public_url = "https://wifi.example.go.th"'
+)
 _LARGEST_LOGO = 200_000
 
 
@@ -78,7 +82,7 @@ def portal_address(config: Config) -> str:
         Refused: the configuration does not say.
     """
     if not config.portal.public_url:
-        raise Refused("set portal.public_url in the configuration: the QR codes lead there")
+        raise Refused(NO_ADDRESS)
     return config.portal.public_url.rstrip("/")
 
 

@@ -121,6 +121,10 @@ def voucher_create(
         click.echo(code)
     # Beside the codes: scripts read those.
     click.echo(f"sheet {batch.id}: yuenyan voucher print {batch.id} --out slips.pdf", err=True)
+    if not context.config.portal.public_url:
+        from captive_portal.slips.sheets import NO_ADDRESS  # not at the top: only paper needs it
+
+        click.echo(f"warning: {NO_ADDRESS}", err=True)
 
 
 def _time(text: str | None, zone: str, *, end: bool = False) -> datetime | None:
