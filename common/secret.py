@@ -71,3 +71,17 @@ def read_secret_file(path: Path, advice: str = "run 'yuenyan init' first") -> Se
     if not value.strip():
         raise ConfigError(f"{path} is empty; a key file must hold a key")
     return Secret(value)
+
+
+def read_secret_text(path: Path, advice: str = "run 'yuenyan init' first") -> str:
+    """The text of a key file without its line ends, for whoever needs it as a text.
+
+    Raises:
+        ConfigError: as `read_secret_file`, or it holds no text.
+    """
+    try:
+        return read_secret_file(path, advice).reveal().decode("utf-8").strip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} holds no text (UTF-8); bring the file back that was there"
+        ) from error

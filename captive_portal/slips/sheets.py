@@ -10,7 +10,7 @@ from pathlib import Path
 from captive_portal.slips.wording import Sheet
 from common.config import Config
 from common.errors import ConfigError, Refused
-from common.secret import read_secret_file
+from common.secret import read_secret_text
 from db.models import VoucherBatch
 from identity.domain.vouchers import Validity
 from identity.services.vouchers import IssuedVoucher
@@ -35,7 +35,7 @@ def sheet_of(config: Config, batch: VoucherBatch, portal: str) -> Sheet:
     ssid = batch.ssid or wifi.wifi_ssid
     password = ""
     if wifi.wifi_password_file is not None:
-        password = read_secret_file(wifi.wifi_password_file).reveal().decode("utf-8").strip("\r\n")
+        password = read_secret_text(wifi.wifi_password_file, "put the Wi-Fi's password there")
     return Sheet(
         title=batch.name,
         site=config.site.name,

@@ -147,7 +147,7 @@ def check_database(config: Config) -> Iterator[Finding]:
         todo = "start the database, or correct [database] url"
         if config.is_sqlite:
             owner = other_owner(config.database_url.removeprefix("sqlite:///"))
-            todo = f"run it as {owner}" if owner else "see that the disk has room and is writable"
+            todo = f"run it as {owner}" if owner else f"see that the disk is whole, or {RESTORE}"
         yield error("database", text, todo)
     finally:
         database.dispose()
