@@ -87,13 +87,14 @@ class EapViolation(ProtocolError):  # noqa: N818
 
 
 class BackendUnavailable(NetAccessError):  # noqa: N818 - the field says "unavailable"
-    """A back end (SQL, LDAP, disk) did not answer."""
+    """A back end (SQL, LDAP, disk) did not answer; `advice` is for who asked at the console."""
 
     exit_code = 3
 
-    def __init__(self, backend: str, detail: str = "") -> None:
+    def __init__(self, backend: str, detail: str = "", advice: str = "") -> None:
         super().__init__(f"{backend} is unavailable" + (f": {detail}" if detail else ""))
         self.backend = backend
+        self.advice = advice
 
 
 class ValueRefused(BackendUnavailable):

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from common.config_mail import TLS_PORT, Mail
 from common.errors import BackendUnavailable, ConfigError, Refused
-from common.secret import read_secret_file
+from common.secret import read_secret_text
 
 TIMEOUT_SECONDS = 20.0
 """For each answer of the server."""
@@ -68,7 +68,7 @@ def _signed_in(mail: Mail, timeout_seconds: float) -> Iterator[smtplib.SMTP]:
         raise ConfigError(f"cannot read {mail.ca}: {error}", "mail.ca") from error
     # Before anybody is called, so that a file that is not there is told whatever the server does.
     password = (
-        read_secret_file(mail.password_file, "put the password there")
+        read_secret_text(mail.password_file, "put the password there").strip()
         if mail.user and mail.password_file is not None
         else None
     )
@@ -78,7 +78,7 @@ def _signed_in(mail: Mail, timeout_seconds: float) -> Iterator[smtplib.SMTP]:
             if mail.start_tls and mail.port != TLS_PORT:
                 server.starttls(context=context)
             if password is not None:
-                server.login(mail.user, password.reveal().decode().strip())
+                server.login(mail.user, password)
             yield server
         finally:
             # A farewell that goes wrong must not have a letter sent again that was taken.

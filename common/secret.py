@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.owners import other_owner
 
 
 class Secret:
@@ -56,15 +57,31 @@ def read_secret_file(path: Path, advice: str = "run 'yuenyan init' first") -> Se
         advice: what to do when the file is missing; the keys of a site come from `init`.
 
     Raises:
-        ConfigError: the file is missing, empty, or readable by others.
+        ConfigError: the file is missing, empty, readable by others, or not by this user.
     """
     try:
         mode = path.stat().st_mode & 0o077
         value = path.read_bytes()
     except OSError as error:
+        if isinstance(error, PermissionError) and (owner := other_owner(path)) is not None:
+            advice = f"run it as {owner}"
         raise ConfigError(f"cannot read {path} ({error.strerror}); {advice}") from error
     if mode:
         raise ConfigError(f"{path} can be read by others; run: chmod 600 {path}")
     if not value.strip():
         raise ConfigError(f"{path} is empty; a key file must hold a key")
     return Secret(value)
+
+
+def read_secret_text(path: Path, advice: str = "run 'yuenyan init' first") -> str:
+    """The text of a key file without its line ends, for whoever needs it as a text.
+
+    Raises:
+        ConfigError: as `read_secret_file`, or it holds no text.
+    """
+    try:
+        return read_secret_file(path, advice).reveal().decode("utf-8").strip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} holds no text (UTF-8); bring the file back that was there"
+        ) from error

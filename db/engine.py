@@ -5,6 +5,7 @@ SQLite runs in WAL mode with synchronous=FULL: a commit that returned survives a
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,10 +22,11 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from common.errors import BackendUnavailable, ConfigError, NoTables
+from common.owners import other_owner
 from db.liveness import replace_closed_connections
 from db.patience import connection_options
 
@@ -146,8 +148,9 @@ class Database:
         try:
             with self._writer.begin() as session:
                 yield session
-        except _AWAY as error:
-            raise BackendUnavailable("database", str(error.orig)) from error
+        except DatabaseError as error:
+            self._raise_away(error)
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -162,8 +165,9 @@ class Database:
                 if not self.is_sqlite:
                     session.expunge_all()
                     session.commit()  # see __init__
-        except _AWAY as error:
-            raise BackendUnavailable("database", str(error.orig)) from error
+        except DatabaseError as error:
+            self._raise_away(error)
+            raise
 
     def ask(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """The rows of one statement that reads, without a session and a transaction around it.
@@ -177,8 +181,9 @@ class Database:
         try:
             with self._asked.connect() as connection:
                 return connection.execute(statement, values).all()
-        except _AWAY as error:
-            raise BackendUnavailable("database", str(error.orig)) from error
+        except DatabaseError as error:
+            self._raise_away(error)
+            raise
 
     def require_schema(self) -> None:
         """Raise ConfigError unless the tables are those of this release; one query.
@@ -214,16 +219,37 @@ class Database:
             with self._reader() as session:
                 found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
                 return found
-        except (ProgrammingError, *_AWAY) as error:
+        except DatabaseError as error:
             if not self.is_sqlite and isinstance(error, _AWAY):
                 # There is nobody to ask again; SQLite says of a missing table the same.
-                raise BackendUnavailable("database", str(error.orig)) from error
+                raise self._unavailable(error) from error
             try:
                 if not inspect(self.engine).has_table("alembic_version"):
                     return None
-            except _AWAY as again:
-                raise BackendUnavailable("database", str(again.orig)) from again
-            raise BackendUnavailable("database", str(error.orig)) from error
+            except DatabaseError as again:
+                raise self._unavailable(again) from again
+            raise self._unavailable(error) from error
+
+    def _raise_away(self, error: DatabaseError) -> None:
+        """Raise BackendUnavailable if the database is away or broken, as `error` tells it."""
+        if isinstance(error, _AWAY) or self._is_broken(error):
+            raise self._unavailable(error) from error
+
+    def _is_broken(self, error: DatabaseError) -> bool:
+        # SQLite says nothing more exact of a file that is damaged, or is no database.
+        return self.is_sqlite and type(error) is DatabaseError
+
+    def _unavailable(self, error: DatabaseError) -> BackendUnavailable:
+        said = " ".join(str(error.orig).split())
+        if not self.is_sqlite:
+            return BackendUnavailable("database", said, "start it, or correct [database] url")
+        path = self.engine.url.database or ""
+        advice = ""
+        if self._is_broken(error):
+            advice = "restore the backup of the database"
+        elif not os.access(path, os.R_OK | os.W_OK) and (owner := other_owner(path)):
+            advice = f"run it as {owner}"
+        return BackendUnavailable("database", f"{path}: {said}", advice)
 
     def _is_there(self) -> bool:
         path = self.engine.url.database if self.is_sqlite else None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from common.errors import NetAccessError, NoTables
+from common.errors import BackendUnavailable, NetAccessError, NoTables
+from common.owners import other_owner
 from yuenyan.context import Context
 
 if TYPE_CHECKING:
@@ -157,41 +158,35 @@ def end_with(error: Exception) -> NoReturn:
         case click.ClickException():
             error.show()
             sys.exit(2)
+        case (
+            PermissionError(filename=str(name))
+            | NetAccessError(__cause__=PermissionError(filename=str(name)))
+        ) if (owner := other_owner(name)) is not None:
+            click.echo(f"yuenyan: {name} may not be read or written: run it as {owner}", err=True)
+            sys.exit(getattr(error, "exit_code", BackendUnavailable.exit_code))
+        case BackendUnavailable(advice=str(advice)) if advice:
+            click.echo(f"yuenyan: {error}; {advice}", err=True)
+            sys.exit(error.exit_code)
         case NetAccessError():
             click.echo(f"yuenyan: {error}", err=True)
             sys.exit(error.exit_code)
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(_BROKEN_PIPE)
+        case UnicodeDecodeError():
+            click.echo("yuenyan: a file that was read is no text in UTF-8", err=True)
+            sys.exit(2)
         case UnicodeEncodeError():
             click.echo(
                 "yuenyan: a text is not UTF-8, or the terminal takes none; set LANG=C.UTF-8",
                 err=True,
             )
             sys.exit(2)
-        case PermissionError(filename=str(name)) if (owner := _owner(name)) is not None:
-            click.echo(f"yuenyan: {name} may not be read or written: run it as {owner}", err=True)
-            sys.exit(3)
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"yuenyan: the system refused: {where}{error.strerror or error}", err=True)
             sys.exit(3)
     raise error
-
-
-def _owner(name: str) -> str | None:
-    """Whose the file `name` is, or the nearest folder above it that can be seen."""
-    import pwd
-    from pathlib import Path
-
-    path = Path(name).absolute()
-    for place in (path, *path.parents):
-        try:
-            owner = place.stat().st_uid
-            return None if owner == os.geteuid() else pwd.getpwuid(owner).pw_name
-        except (OSError, KeyError):
-            continue
-    return None
 
 
 if __name__ == "__main__":

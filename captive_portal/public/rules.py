@@ -6,7 +6,7 @@ what has changed.
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, make_response, redirect, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from captive_portal.public import steps
@@ -24,15 +24,12 @@ pages = Blueprint("rules", __name__, url_prefix="/rules")
 
 @pages.get("")
 def show() -> Response:
-    """The rules in force, for anybody."""
+    """The rules in force, for anybody; while there are none the page says so."""
     with portal().office.database.read() as session:
         text = published.in_force(session, Kind.ACCEPTABLE_USE, current_language())
-    if text is None:
-        abort(404)
     back = own_page("rules.ask") if holder() is not None else page("login.form")
-    return make_response(
-        render_template("rules.html", text=text, shown=plain_text.render(text.text), back=back)
-    )
+    shown = None if text is None else plain_text.render(text.text)
+    return make_response(render_template("rules.html", text=text, shown=shown, back=back))
 
 
 @pages.get("/accept")

@@ -20,7 +20,7 @@ from captive_portal.web.links import is_plain_name
 from captive_portal.web.telephone import unbroken
 from captive_portal.web.tokens import LONGEST_TEXT, Signer, Visit
 from common.disk import Gate
-from common.secret import read_secret_file
+from common.secret import read_secret_text
 from identity.office import Office
 from identity.services import page_counts
 
@@ -51,7 +51,7 @@ class Portal:
     @classmethod
     def open(cls, office: Office) -> Portal:
         """The portal of `office`; ConfigError when `yuenyan init` has not made its key."""
-        key = read_secret_file(office.config.keys_dir / KEY_FILE).reveal().decode("ascii").strip()
+        key = read_secret_text(office.config.keys_dir / KEY_FILE).strip()
         return cls(
             office=office,
             signer=Signer(key),

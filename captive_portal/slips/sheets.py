@@ -10,11 +10,15 @@ from pathlib import Path
 from captive_portal.slips.wording import Sheet
 from common.config import Config
 from common.errors import ConfigError, Refused
-from common.secret import read_secret_file
+from common.secret import read_secret_text
 from db.models import VoucherBatch
 from identity.domain.vouchers import Validity
 from identity.services.vouchers import IssuedVoucher
 
+NO_ADDRESS = (
+    "slips need the address of the portal, for their QR codes lead there; write into the"
+    ' configuration, under [portal]: public_url = "https://wifi.example.go.th"'
+)
 _LARGEST_LOGO = 200_000
 
 
@@ -31,7 +35,7 @@ def sheet_of(config: Config, batch: VoucherBatch, portal: str) -> Sheet:
     ssid = batch.ssid or wifi.wifi_ssid
     password = ""
     if wifi.wifi_password_file is not None:
-        password = read_secret_file(wifi.wifi_password_file).reveal().decode("utf-8").strip("\r\n")
+        password = read_secret_text(wifi.wifi_password_file, "put the Wi-Fi's password there")
     return Sheet(
         title=batch.name,
         site=config.site.name,
@@ -78,7 +82,7 @@ def portal_address(config: Config) -> str:
         Refused: the configuration does not say.
     """
     if not config.portal.public_url:
-        raise Refused("set portal.public_url in the configuration: the QR codes lead there")
+        raise Refused(NO_ADDRESS)
     return config.portal.public_url.rstrip("/")
 
 

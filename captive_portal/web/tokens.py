@@ -14,7 +14,7 @@ from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from common.secret import read_secret_file
+from common.secret import read_secret_text
 
 VISIT_LIFETIME = timedelta(hours=2)
 """A login page may lie open for a lesson; after that the gateway sends the phone again."""
@@ -70,7 +70,7 @@ class Signer:
     @classmethod
     def open(cls, path: Path) -> Signer:
         """The signer of the key file; ConfigError when `yuenyan init` has not made it."""
-        return cls(read_secret_file(path).reveal().decode("ascii", "strict").strip())
+        return cls(read_secret_text(path).strip())
 
     def sign_visit(self, visit: Visit) -> str:
         """`visit` as a text; fields that are empty take no room."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from common.config_store import Store as StoreSection
 from common.errors import ArchiveError, BackendUnavailable, ConfigError
-from common.secret import read_secret_file
+from common.secret import read_secret_text
 
 _PIECE_OCTETS = 8 << 20
 _SILENT = ("NETWORK_CONNECTION", "REQUEST_TIMEOUT", "curlCode")
@@ -267,7 +267,7 @@ def _credentials(place: Place) -> tuple[str, str]:
             )
         return found[0], found[1]
     advice = "write access key and secret key into it, a line each"
-    lines = read_secret_file(Path(place.credentials_file), advice).reveal().decode().split()
+    lines = read_secret_text(Path(place.credentials_file), advice).split()
     if len(lines) != 2:
         raise ConfigError(
             f"{place.credentials_file} must hold access key and secret key, a line each",

@@ -86,9 +86,10 @@ def _check_server(config: Config) -> Iterator[Finding]:
     try:
         key = load_pem_private_key(config.eap_private_key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as problem:
+        reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
         yield error(
             "certificate key",
-            f"{config.eap_private_key} cannot be read: {problem}",
+            f"{config.eap_private_key} cannot be read: {reason}",
             "put the key of the certificate there; the user that runs the server must read it",
         )
         return

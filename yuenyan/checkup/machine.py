@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from common.config import Config
 from common.disk import Level, room_of
+from common.owners import other_owner
 from identity.passwords import PasswordVault
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.context import NO_SITE
@@ -30,10 +31,11 @@ def check_disk(config: Config) -> Iterator[Finding]:
         yield error("data directory", f"{path} does not exist", NO_SITE)
         return
     if not os.access(path, os.W_OK | os.X_OK):
+        owner = other_owner(path)
         yield error(
             "data directory",
             f"{path} cannot be written by this user",
-            f"run as the user that owns it, or: chown -R {os.getuid()} {path}",
+            f"run it as {owner}" if owner else f"let its owner write there: chmod u+rwx {path}",
         )
     else:
         yield ok("data directory", str(path))

@@ -19,6 +19,7 @@ from common.config_section import ANY
 from common.counting import counted
 from common.errors import NetAccessError
 from common.net import parse_listen
+from common.owners import other_owner
 from common.secret import read_secret_file
 from db import append_only
 from db.engine import Database
@@ -35,6 +36,7 @@ from yuenyan.checkup.duties import check_duties
 from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.checkup.gateways import check_gateways
+from yuenyan.checkup.rights import is_denied
 from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
 from yuenyan.lost import RESTORE, describe_loss
 
@@ -142,7 +144,11 @@ def check_database(config: Config) -> Iterator[Finding]:
         yield from _check_database(config, database)
     except (NetAccessError, SQLAlchemyError) as problem:
         text = str(problem).splitlines()[0]
-        yield error("database", text, "start the database, or correct [database] url")
+        todo = "start the database, or correct [database] url"
+        if config.is_sqlite:
+            owner = other_owner(config.database_url.removeprefix("sqlite:///"))
+            todo = f"run it as {owner}" if owner else f"see that the disk is whole, or {RESTORE}"
+        yield error("database", text, todo)
     finally:
         database.dispose()
 
@@ -233,6 +239,8 @@ def check_archive(config: Config) -> Iterator[Finding]:
     try:
         entries = sum(1 for _ in Manifest(config.data_dir / "archive").committed())
     except (NetAccessError, OSError) as problem:
+        if is_denied(problem):
+            raise  # yuenyan.checkup.rights says so; `verify` could not read it either
         yield error("archive", str(problem), "run: yuenyan archive verify")
     else:
         yield ok("archive", f"{counted(entries, 'entry', 'entries')} in the manifest")

@@ -14,6 +14,7 @@ from traffic.archive.elsewhere import read_place
 from traffic.archive.status import time_text
 from traffic.keeping.storing import Storer
 from yuenyan.checkup.finding import Finding, error, ok, warn
+from yuenyan.checkup.rights import is_denied
 
 LATE_MS = 25 * 3_600_000
 """A night without the store is borne; after it one disk holds what nothing else holds."""
@@ -39,6 +40,8 @@ def check_store(config: Config) -> Iterator[Finding]:
         storer = Storer(config)
         state, waiting, checked_ms = storer.state(), storer.waiting(), storer.checked_ms()
     except NetAccessError as problem:
+        if is_denied(problem):
+            raise
         yield error("store", str(problem), "run: yuenyan archive verify")
         return
     yield from _check_endpoint(config.store.endpoint)

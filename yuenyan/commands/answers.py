@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from common.counting import counted
-from yuenyan.commands.options import NUMBER
+from yuenyan.commands.options import NUMBER, refuse_together
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 CASE = click.option("--case", "case", default="", metavar="TEXT", help="The case it is for.")
@@ -26,6 +26,25 @@ APPROVAL = click.option(
 ASK_APPROVAL = click.option(
     "--ask-approval", is_flag=True, help="Ask a second officer to unlock this; prints its ID."
 )
+
+
+def refuse_contradictions(
+    *, ask_approval: bool, approval: int | None, as_csv: bool = False, pseudonyms: bool = False
+) -> None:
+    """UsageError for options of a look-up of which one would be left unheard."""
+    asking = ("--ask-approval", ask_approval)
+    for other in (("--approval", approval), ("--csv", as_csv), ("--pseudonyms", pseudonyms)):
+        refuse_together(asking, other)
+    refuse_together(("--approval", approval), ("--pseudonyms", pseudonyms))
+
+
+def print_waiting(number: int, *, as_json: bool) -> None:
+    """The number of the request that waits for a second officer."""
+    if as_json:
+        print_answer_json({"approval": number, "state": "waiting"})
+        return
+    click.echo(f"request {number} waits for a second officer; then use: --approval {number}")
+
 
 OUTCOMES = {
     "single": "One account had it.",

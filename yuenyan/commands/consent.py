@@ -14,7 +14,7 @@ from identity.domain.guardians import How, Relation
 from identity.services import guardians
 from identity.services.reach import EVERYWHERE
 from yuenyan.commands.console import note_reading
-from yuenyan.commands.options import NUMBER
+from yuenyan.commands.options import NUMBER, refuse_together
 from yuenyan.commands.tables import moment, print_json, print_table
 from yuenyan.context import Context
 
@@ -45,6 +45,8 @@ def add(
     context: Context, /, org: str, person_code: str, user: str, given_on: str, **fields: str
 ) -> None:
     """Record a consent. The relation `self` is of a pupil who is twenty, or married."""
+    refuse_together(("--user", user), ("--person-code", person_code))
+    refuse_together(("--user", user), ("--org", org))
     office = context.office
     given = guardians.read_line(
         {**fields, "given_on": given_on}, context.config.site.timezone, office.clock()

@@ -22,6 +22,7 @@ from yuenyan.checkup import (
     ports,
     registers,
     retention,
+    rights,
     roaming,
     roles,
     site,
@@ -33,6 +34,7 @@ from yuenyan.context import Context
 
 CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_configuration,
+    rights.check_rights,
     site.check_exporters,
     site.check_streams,
     machine.check_disk,
@@ -65,7 +67,10 @@ BOX_CHECKS = (machine.check_disk, machine.check_clock, gateway.check_gateway)
 
 def checks_of(config: Config) -> tuple[Callable[[Config], Iterator[Finding]], ...]:
     """What is to be looked at on this machine."""
-    is_box = config.gateway.is_configured and not site.has_database(config)
+    try:
+        is_box = config.gateway.is_configured and not site.has_database(config)
+    except PermissionError:
+        is_box = False  # a database that may not even be seen is one
     return BOX_CHECKS if is_box else CHECKS
 
 
@@ -76,8 +81,12 @@ _MARKS = {Level.OK: "ok   ", Level.WARN: "warn ", Level.ERROR: "ERROR"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor_command(context: Context, as_json: bool) -> None:
-    """Look at everything Yuenyan needs. Exit code 1 when something is an error."""
-    findings = [finding for check in checks_of(context.config) for finding in check(context.config)]
+    """Look at everything Yuenyan needs. Exit code 1 when something is an error.
+
+    What you may not read is an error, too, and named; everything else is looked at all the same.
+    """
+    config = context.config
+    findings = [finding for check in checks_of(config) for finding in rights.look(check, config)]
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     if as_json:
         print_json(

@@ -23,8 +23,11 @@ from yuenyan.commands.answers import (
     print_answer_json,
     print_asked,
     print_gaps,
+    print_waiting,
+    refuse_contradictions,
 )
 from yuenyan.commands.console import operator
+from yuenyan.commands.options import refuse_together
 from yuenyan.context import Context
 
 
@@ -64,6 +67,8 @@ def flows_command(
     A session needs no --from and --to: without them it is asked from its start to its end. A
     date alone is taken whole: --to 30/11/2569 has that day too.
     """
+    refuse_together(("--json", as_json), ("--csv", as_csv))
+    refuse_contradictions(ask_approval=ask_approval, approval=approval, as_csv=as_csv)
     config = context.config
     zone = config.site.timezone
     case, reason = require_purpose(case, reason)
@@ -88,7 +93,7 @@ def flows_command(
         from yuenyan.commands import unlocking
 
         number = unlocking.ask_approval(context, asked_flows(question))
-        click.echo(f"request {number} waits for a second officer; then use: --approval {number}")
+        print_waiting(number, as_json=as_json)
         return
     noted: Mapping[str, str | int | bool | None] = operator().noted
     if config.lookup.second_person or approval is not None:

@@ -12,7 +12,7 @@ from common.counting import counted
 from identity.domain.registers import Register
 from identity.services import registers
 from identity.services.affected import find_affected
-from yuenyan.commands.options import require_new, write_new
+from yuenyan.commands.options import refuse_together, require_new, write_new
 from yuenyan.commands.registers import make_group
 from yuenyan.commands.tables import print_json, print_table
 from yuenyan.compliance.breach import draft_notice
@@ -32,6 +32,7 @@ _HEADINGS = ("account", "full_name", "contact", "organisation", "sessions")
 @click.pass_obj
 def affected(context: Context, number: str, as_json: bool, as_csv: bool) -> None:
     """Who may be concerned: by the entry's period and what it names. The reading is recorded."""
+    refuse_together(("--json", as_json), ("--csv", as_csv))
     with context.office.database.write() as session:
         entry = registers.get_of(session, Register.INCIDENT, number)
         found = find_affected(session, entry)

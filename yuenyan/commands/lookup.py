@@ -18,6 +18,8 @@ from yuenyan.commands.answers import (
     print_asked,
     print_candidates,
     print_person,
+    print_waiting,
+    refuse_contradictions,
 )
 from yuenyan.commands.console import operator
 from yuenyan.context import Context
@@ -68,6 +70,7 @@ def lookup_command(
     from traffic.lookup.views import View
     from yuenyan.commands import unlocking
 
+    refuse_contradictions(ask_approval=ask_approval, approval=approval, pseudonyms=pseudonyms)
     chosen = [kind for kind in ("address", "mac", "user") if given[kind]]
     if len(chosen) != 1:
         raise UsageError("give one of --address, --mac and --user")
@@ -94,7 +97,7 @@ def lookup_command(
     asked = read_asked(kind, tree, zone, context.database)
     if ask_approval:
         number = unlocking.ask_approval(context, asked)
-        click.echo(f"request {number} waits for a second officer; then use: --approval {number}")
+        print_waiting(number, as_json=as_json)
         return
     if not as_json and kind not in NAMED:
         moment = getattr(asked.question, "at")  # noqa: B009 - both kinds have it

@@ -66,6 +66,8 @@ def nas_portal(
     if not (given or secrets or files or taken or login_url is not None):
         _show(context, name, as_json)
         return
+    if as_json:
+        raise UsageError("--json shows what is set; leave it out where you set something")
     with office.database.read() as session:
         make = vendor_called(nas.get(session, name).vendor)
     hidden = {one.name for one in make.settings if one.is_secret}
@@ -83,6 +85,7 @@ def nas_portal(
             raise UsageError(f"{path} cannot be read as text: {error}") from error
     changes |= {key: secret_from_stdin(key) for key in secrets}
     changes |= dict.fromkeys(taken, "")
+    _refuse_twice([*(text.partition("=")[0] for text in (*given, *files)), *secrets, *taken])
     checked = check_changes(make, changes)
     url = None if login_url is None else check_login_url(login_url)
     with office.database.write() as session:
@@ -111,6 +114,12 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not found or not key:
         raise UsageError(f"{option} wants KEY=VALUE, not {text!r}")
     return key, value
+
+
+def _refuse_twice(keys: Sequence[str]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UsageError(f"{key} is given twice; say once what it shall be")
 
 
 def _show(context: Context, name: str, as_json: bool) -> None:

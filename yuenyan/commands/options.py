@@ -1,4 +1,4 @@
-"""Helpers of several command groups: numbers of rows, secrets from standard input, new files."""
+"""Helpers of several command groups: numbers of rows, secrets, options that exclude each other."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def secret_from_stdin(what: str) -> str:
     if not value:
         raise UsageError(f"give the {what} on standard input, one line")
     return value
+
+
+def refuse_together(*given: tuple[str, object]) -> None:
+    """Say so when two of these were given, (name, value), of which one would be left unheard.
+
+    Raises:
+        UsageError: more than one of the values says something.
+    """
+    named = [name for name, value in given if value]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} do not go together; give one of them")
 
 
 def require_new(path: Path) -> None:

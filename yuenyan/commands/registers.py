@@ -19,6 +19,7 @@ from db.models import RegisterEntry, RegisterStep
 from identity.domain.registers import KINDS, Action, Field, Form, Register
 from identity.services import registers
 from identity.services.registers import Step
+from yuenyan.commands.options import refuse_together
 from yuenyan.commands.tables import (
     moment,
     print_fields,
@@ -254,6 +255,7 @@ def _delivering(register: Register) -> click.Command:
         note: str,
     ) -> None:
         """Write what was handed over, to whom, by which letter, and its hash."""
+        refuse_together(("--file", path), ("--sha256", sha256))
         if path is not None:
             with path.open("rb") as stream:
                 sha256 = hashlib.file_digest(stream, "sha256").hexdigest()

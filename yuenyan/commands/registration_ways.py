@@ -59,6 +59,8 @@ def role_registration(
     if any(value is not None for value in given):
         if role is None:
             raise UsageError("name the role")
+        if as_json:
+            raise UsageError("--json shows what is chosen; leave it out where you choose something")
         with office.database.write() as session:
             chosen = registration_ways.set_choice(
                 session,

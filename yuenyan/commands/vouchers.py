@@ -20,7 +20,7 @@ from identity.domain.levels import Level
 from identity.domain.vouchers import Terms, Validity, VoucherState
 from identity.services import audit, officers, voucher_changes, voucher_lists, vouchers
 from identity.services.voucher_changes import Extension
-from yuenyan.commands.options import NUMBER, require_new, write_new
+from yuenyan.commands.options import NUMBER, refuse_together, require_new, write_new
 from yuenyan.commands.tables import moment, print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
 
@@ -121,6 +121,10 @@ def voucher_create(
         click.echo(code)
     # Beside the codes: scripts read those.
     click.echo(f"sheet {batch.id}: yuenyan voucher print {batch.id} --out slips.pdf", err=True)
+    if not context.config.portal.public_url:
+        from captive_portal.slips.sheets import NO_ADDRESS  # not at the top: only paper needs it
+
+        click.echo(f"warning: {NO_ADDRESS}", err=True)
 
 
 def _time(text: str | None, zone: str, *, end: bool = False) -> datetime | None:
@@ -255,6 +259,7 @@ def _extended(row: Voucher, zone: str) -> str | None:
 @click.pass_obj
 def voucher_revoke(context: Context, batch: int | None, code: str | None) -> None:
     """Revoke every code of a sheet, or one, and suspend the guests that came in by it."""
+    refuse_together(("the number of a sheet", batch), ("--code", code))
     office = context.office
     with office.database.write() as session:
         if code is not None:
@@ -285,6 +290,7 @@ def voucher_extend(
     until: str | None,
 ) -> None:
     """Give a sheet, or one code, more time or data; guests who have run out come in again."""
+    refuse_together(("the number of a sheet", batch), ("--code", code))
     office = context.office
     extension = Extension(
         minutes=minutes,

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from common.counting import counted
+from common.errors import BackendUnavailable
 from tests.conftest import Site
 from yuenyan.cli import end_with
 
@@ -68,7 +69,35 @@ def test_who_may_not_read_a_file_is_told_whose_it_is(
 ) -> None:
     (tmp_path / "var").mkdir()
     refused = PermissionError(13, "Permission denied", str(tmp_path / "var" / "archive" / "x"))
-    with patch.object(os, "geteuid", return_value=12345), pytest.raises(SystemExit) as ended:
-        end_with(refused)
-    assert ended.value.code == 3
-    assert "may not be read or written: run it as " in capsys.readouterr().err
+    behind = BackendUnavailable("archive", "it says no")
+    behind.__cause__ = refused
+    for error in (refused, behind):
+        with patch.object(os, "geteuid", return_value=12345), pytest.raises(SystemExit) as ended:
+            end_with(error)
+        assert ended.value.code == 3
+        assert "may not be read or written: run it as " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (BackendUnavailable("database", "away", "start it"), 3, "is unavailable: away; start it"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), 2, "is no text in UTF-8"),
+    ],
+)
+def test_what_went_wrong_is_one_line_that_says_what_to_do(
+    error: Exception, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end_with(error)
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (code, 1)
+    assert told in said
+
+
+def test_a_key_of_the_portal_that_is_no_text_is_named(site: Site) -> None:
+    key = site.data_dir / "keys" / "portal-session.key"
+    key.write_bytes(b"\xff\xfe broken")
+    told = site.yuenyan("notice", "show")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert f"{key} holds no text" in told.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from tests.conftest import Site
 
@@ -16,6 +17,23 @@ def test_the_number_of_a_new_sheet_is_told_beside_its_codes(site: Site) -> None:
     assert len(made.stdout.splitlines()) == 2
     assert "sheet 1: yuenyan voucher print 1 " in made.stderr
     assert not CODE.search(made.stderr)
+
+
+def test_who_makes_a_sheet_that_cannot_be_printed_yet_is_told_what_to_write(
+    site: Site, tmp_path: Path
+) -> None:
+    line = 'public_url = "https://wifi.example.go.th"'
+    made = site.yuenyan("voucher", "create", "--count", "1")
+    assert made.exit_code == 0
+    assert "warning: slips need the address of the portal" in made.stderr
+    assert f"under [portal]: {line}" in made.stderr
+    printing = ("voucher", "print", "1", "--out", str(tmp_path / "slips.pdf"))
+    refused = site.yuenyan(*printing)
+    assert (refused.exit_code, line in refused.stderr) == (1, True)
+    text = site.config_file.read_text(encoding="utf-8")
+    site.config_file.write_text(text.replace("[portal]", f"[portal]\n{line}"), encoding="utf-8")
+    assert "warning" not in site.yuenyan("voucher", "create", "--count", "1").stderr
+    assert site.yuenyan(*printing).exit_code == 0
 
 
 def test_what_an_extension_added_is_shown_and_a_revoked_code_gets_none(site: Site) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 
 import pytest
 from sqlalchemy import select
@@ -47,7 +49,21 @@ def arrive(visitor: Visitor) -> str:
 
 def test_nothing_is_asked_while_nothing_is_published(visitor: Visitor, somchai: int) -> None:
     assert arrive(visitor).startswith("/connect?")
-    assert visitor.get("/rules").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "No rules of use have been published here yet."), ("th", "ยังไม่มีการประกาศระเบียบ")],
+)
+def test_a_site_without_rules_says_so_and_leads_back(
+    visitor: Visitor, somchai: int, language: str, told: str
+) -> None:
+    page = visitor.get(f"/rules?lang={language}")
+    assert page.status_code == 200
+    assert told in page.text and "SHA-256" not in page.text
+    back = re.search(r'class="button quiet" href="([^"]+)"', page.text)
+    assert back is not None
+    assert visitor.get(html.unescape(back[1])).status_code == 200
 
 
 def test_the_rules_are_accepted_once_before_the_hand_off_with_all_that_proves_it(
