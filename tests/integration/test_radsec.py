@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hmac
+import os
 import re
 import secrets
+import signal
 import ssl
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -16,8 +23,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.certificates import Authority, Issued
 from tests.conftest import wait_until
 from tests.integration.radius_packets import ACCOUNTING_RESPONSE, START, reply_fits
-from tests.integration.radius_site import KINDS, Server
-from tests.integration.radsec_site import TLS_SECRET, RadSecSite, running_radsec
+from tests.integration.radius_site import KINDS, Server, words_of
+from tests.integration.radsec_site import TLS_SECRET, RadSecClient, RadSecSite, running_radsec
 from tests.programs import require
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -327,19 +334,65 @@ def signed_status(head: bytes) -> bytes:
 def test_sigterm_answers_what_has_come_and_says_goodbye(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kind: str
 ) -> None:
-    with running_radsec(request, tmp_path_factory.mktemp("drain"), kind) as (site, server):
+    with (
+        running_radsec(request, tmp_path_factory.mktemp("drain"), kind) as (site, server),
+        contextlib.ExitStack() as connected,
+    ):
         site.live.add_person("somchai", PASSWORD)
         issued = site.enrol("school-1")
         time.sleep(CHANGE_SECONDS)
-        with site.client(issued) as client:
-            asked = {client.account(START, f"s-{n}", "somchai")[1] for n in range(50)}
-            # The last of these waits for argon2 while SIGTERM comes.
-            asked.add(client.access("somchai", PASSWORD)[1])
-            answered = {client.receive()[1]}
-            server.process.terminate()
+        clients = [connected.enter_context(site.client(issued)) for _ in range(8)]
+        for client in clients:
+            client.tls.sendall(signed_status(b"\x0c\xff\x00\x26"))
+            assert client.receive()[:2] == b"\x02\xff"
+        asked: list[set[int]] = []
+        with frozen(server):
+            # All of it is in the server's sockets before it can read a word, or hear of SIGTERM.
+            for at, client in enumerate(clients):
+                asked.append(
+                    {client.account(START, f"s-{at}-{n}", "somchai")[1] for n in range(50)}
+                )
+            asked[0].add(clients[0].access("somchai", PASSWORD)[1])  # for argon2 to work on
+            wait_until(lambda: not any(map(on_the_way, clients)), 10, "it does not arrive")
+        for client, owed in zip(clients, asked, strict=True):
+            answered = set()
             while reply := client.receive():
                 answered.add(reply[1])
-            assert answered == asked
+            assert answered == owed
         assert server.process.wait(20) == 0, server.log()
-    assert site.live.rows("SELECT count(*) FROM network_session") == [(50,)]
+    assert site.live.rows("SELECT count(*) FROM network_session") == [(400,)]
     assert not re.search(r"Traceback|radsec_turn_failed", server.log()), server.log()
+
+
+def on_the_way(client: RadSecClient) -> int:
+    """Octets that the other end's kernel has not acknowledged, tcp(7)."""
+    return int.from_bytes(fcntl.ioctl(client.tls, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """What serves is stopped meanwhile, and is told to end before it goes on."""
+    workers = [one for one in server.children() if "spawn_main" in " ".join(words_of(one))]
+    workers = workers or [server.process.pid]
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    wait_until(lambda: all(said(worker, "State") == "T" for worker in workers), 10, "it goes on")
+    try:
+        yield
+        server.process.terminate()
+        told = 1 << (signal.SIGTERM - 1)
+        wait_until(
+            lambda: all(int(said(worker, "ShdPnd"), 16) & told for worker in workers),
+            10,
+            "the workers are not told to end",
+        )
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+
+
+def said(process: int, name: str) -> str:
+    """What the kernel says of a process, proc(5)."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    found = re.search(rf"^{name}:\s*(\S+)", lines, re.MULTILINE)
+    return found.group(1) if found else ""
