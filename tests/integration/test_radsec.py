@@ -8,6 +8,7 @@ import hmac
 import os
 import re
 import secrets
+import select
 import signal
 import ssl
 import subprocess
@@ -253,7 +254,7 @@ KEY = "a pre-shared key of some length"
 
 
 def by_key(site: RadSecSite, identity: str, key: str, *options: str) -> tuple[bytes, str]:
-    """What comes back to a Status-Server, and what openssl s_client says."""
+    """What comes back to a Status-Server, or nothing, and what openssl s_client says."""
     run = subprocess.Popen(
         [
             *(require("openssl", "openssl"), "s_client", "-connect", f"127.0.0.1:{site.port}"),
@@ -263,11 +264,13 @@ def by_key(site: RadSecSite, identity: str, key: str, *options: str) -> tuple[by
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert run.stdin is not None
+    assert run.stdin is not None and run.stdout is not None
     run.stdin.write(signed_status(b"\x0c\x01\x00\x26"))
     run.stdin.flush()
     try:
-        time.sleep(1.0)
+        # A packet, or the end: whoever is refused is let go.
+        readable, _, _ = select.select([run.stdout], [], [], 20)
+        assert readable, "the server neither answers nor closes"
     finally:
         run.terminate()
     octets, said = run.communicate(timeout=10)
