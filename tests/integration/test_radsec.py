@@ -86,7 +86,9 @@ def test_accounting_and_status_server_over_the_same_connection(
         asked = client.account(START, "tls-1", "somchai")
         reply = client.receive()
         assert reply[0] == ACCOUNTING_RESPONSE and reply_fits(asked, reply, TLS_SECRET)
-    assert site.live.rows("SELECT user_name FROM network_session") == [("somchai",)]
+    assert site.live.rows(
+        "SELECT user_name FROM network_session WHERE acct_session_id = 'tls-1'"
+    ) == [("somchai",)]
 
 
 def test_many_requests_at_once_are_all_answered(site: RadSecSite, school: Issued) -> None:
