@@ -283,8 +283,10 @@ def _exchange(controller: Controller, call: Call) -> Answer:
     if not secure and not (controller.allow_http and ip_address(address).is_private):
         raise Unreachable("a call without TLS is not allowed")
     plain = socket.create_connection((address, port), timeout=CONNECT_SECONDS)
-    # Each read has its time-out; who sends an octet now and then is stopped by the alarm.
-    alarm = threading.Timer(TOTAL_SECONDS, _shut, [plain])
+    # Each read has its time-out; who sends an octet now and then is stopped by the alarm. It has a
+    # descriptor of its own, because TLS takes away the one that `plain` has.
+    handle = plain.dup()
+    alarm = threading.Timer(TOTAL_SECONDS, _shut, [handle])
     alarm.daemon = True
     alarm.start()
     try:
@@ -294,6 +296,7 @@ def _exchange(controller: Controller, call: Call) -> Answer:
             return _converse(stream, parts.netloc, parts.path.rstrip("/") + call.path, call)
     finally:
         alarm.cancel()
+        handle.close()
         plain.close()
 
 
@@ -328,9 +331,9 @@ def _is_ours(address: str) -> bool:
         return str(probe.getsockname()[0]).partition("%")[0] == address.partition("%")[0]
 
 
-def _shut(plain: socket.socket) -> None:
+def _shut(handle: socket.socket) -> None:
     with suppress(OSError):
-        plain.shutdown(socket.SHUT_RDWR)
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def _secured(controller: Controller, plain: socket.socket, host: str) -> ssl.SSLSocket:
@@ -339,12 +342,17 @@ def _secured(controller: Controller, plain: socket.socket, host: str) -> ssl.SSL
         # The one certificate stands for itself: name and dates of a self-signed one say nothing.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    stream = context.wrap_socket(plain, server_hostname=host)
-    if controller.pin:
-        shown = hashlib.sha256(stream.getpeercert(binary_form=True) or b"").hexdigest()
-        if not hmac.compare_digest(shown, controller.pin):
-            stream.close()
-            raise Unreachable("it shows another certificate than the pinned one")
+    # By itself it would leave the handshake out, silently, when the connection has just ended.
+    stream = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        stream.do_handshake()
+        if controller.pin:
+            shown = hashlib.sha256(stream.getpeercert(binary_form=True) or b"").hexdigest()
+            if not hmac.compare_digest(shown, controller.pin):
+                raise Unreachable("it shows another certificate than the pinned one")
+    except BaseException:
+        stream.close()
+        raise
     return stream
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
+import sys
+import termios
 from datetime import datetime
 from typing import Any
 
@@ -145,6 +148,15 @@ class Connection:
         except (OSError, Lost):
             return True
         return True
+
+    @property
+    def reads_owed(self) -> int:
+        """How many times `read` must be called to have all that has come by now."""
+        try:
+            octets = fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4))
+        except OSError:
+            return 0  # it has gone
+        return -(-int.from_bytes(octets, sys.byteorder) // _READ_OCTETS)
 
     @property
     def waits_to_write(self) -> bool:

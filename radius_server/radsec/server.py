@@ -12,7 +12,7 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from common.clock import utc_now
@@ -39,6 +39,9 @@ from radius_server.turning import TurningThread
 from radius_server.worker.clients import RADSEC_SECRET, NasClient, NasTable
 
 HANDSHAKE_SECONDS = 10.0
+LAST_SECONDS = 3.0
+"""How long, before a pause, the worker may take to make room for what had come by then."""
+
 GOODBYE_SECONDS = 2.0
 """How long a client has, at the end, to take its last replies."""
 
@@ -79,7 +82,7 @@ class Worker(Protocol):
 
 
 class RadSecServer:
-    """Listens from `start` on; `pause` stops reading, `stop` says goodbye and ends."""
+    """Listens from `start` on; `pause` ends the reading, `stop` says goodbye and ends."""
 
     is_stream = True
     """Its clients never ask twice: what they send arrives."""
@@ -124,6 +127,7 @@ class RadSecServer:
         self._serial = 0
         self._next_tick = 0.0
         self._is_paused = False
+        self._when_paused: Callable[[], None] | None = None
         self._secret = SharedSecret(RADSEC_SECRET)
         self._log = get_logger("radius.radsec")
 
@@ -131,9 +135,14 @@ class RadSecServer:
         """Begin to serve, once the worker knows its clients."""
         self._thread.start()
 
-    def pause(self) -> None:
-        """Take nothing more in; safe from a signal handler."""
-        self._is_paused = True
+    def pause(self, then: Callable[[], None]) -> None:
+        """Take in what has come by now, and nothing after that; safe from a signal handler.
+
+        Args:
+            then: called from another thread when everything that will come is delivered. Whoever
+                ended the worker before would lose what is still in the sockets or being read.
+        """
+        self._when_paused = then
         self._thread.wake()
 
     def stop(self) -> None:
@@ -147,6 +156,14 @@ class RadSecServer:
         self._thread.wake()
 
     def _turn(self) -> None:
+        # First of all: whatever goes wrong in the rest of a turn, the worker must be told.
+        if self._when_paused is not None and not self._is_paused:
+            try:
+                self._take_the_last()
+            finally:
+                self._is_paused = True
+                self._next_tick = 0.0
+                self._when_paused()
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
@@ -159,12 +176,24 @@ class RadSecServer:
                 self._door.accept(key.fileobj, now)
             else:
                 self._serve(key.data, ready, now, is_full)
-        if self._is_paused:
-            self._next_tick = 0.0
         if is_full:
             time.sleep(0.002)  # level-triggered: what is not read shows up at once again
         self._send_replies()
         self._send_requests()
+
+    def _take_the_last(self) -> None:
+        """Read what each connection has sent by now, as fast as the worker makes room for it."""
+        deadline = time.monotonic() + LAST_SECONDS
+        owed = [(connection, connection.reads_owed) for connection in self._crowd.everybody()]
+        for connection, reads in owed:
+            for _ in range(reads):
+                while self._worker.backlog > BACKLOG_PACKETS and time.monotonic() < deadline:
+                    time.sleep(0.002)
+                    self._send_replies()
+                if time.monotonic() >= deadline:
+                    self._counters.add("radsec_left_unread")
+                    return
+                self._serve(connection, selectors.EVENT_READ, time.monotonic(), False)
 
     def _serve(self, connection: Connection, ready: int, now: float, is_full: bool) -> None:
         if connection not in self._crowd:

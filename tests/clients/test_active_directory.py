@@ -34,7 +34,8 @@ from tests.integration.radius_site import (
 from tests.programs import require
 from tests.slapd import password_file
 
-pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(240)]
+# What its parts may take together: the sum is never seen, but each part then fails by its own name.
+pytestmark = [pytest.mark.real, pytest.mark.root, pytest.mark.timeout(480)]
 
 PEAP = """network={{
   key_mgmt=WPA-EAP

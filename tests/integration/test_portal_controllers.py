@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -225,15 +227,19 @@ def test_an_answer_without_end_is_cut_off() -> None:
         exchange(Controller(networks=HERE, url=endless.url, allow_http=True), GET)
 
 
+@pytest.mark.parametrize("how", ["plain", "in-the-handshake", "over-tls"])
 def test_who_sends_an_octet_now_and_then_does_not_hold_the_portal(
-    monkeypatch: pytest.MonkeyPatch,
+    how: str, tls: Tls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(controller, "TOTAL_SECONDS", 0.6)
     done = threading.Event()
 
     def drip() -> None:
-        peer, _ = listener.accept()
+        plain, _ = listener.accept()
+        peer = tls.context.wrap_socket(plain, server_side=True) if how == "over-tls" else plain
         with peer:
+            if how == "in-the-handshake":
+                peer.sendall(b"\x16\x03\x03\x40\x00")  # a record, of which an octet comes at a time
             while not done.wait(0.1):
                 try:
                     peer.sendall(b"H")
@@ -243,17 +249,44 @@ def test_who_sends_an_octet_now_and_then_does_not_hold_the_portal(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=drip)
         thread.start()
-        begun = time.monotonic()
+        url = f"127.0.0.1:{_port(listener)}"
+        called = (
+            Controller(networks=HERE, url=f"http://{url}", allow_http=True)
+            if how == "plain"
+            else Controller(networks=HERE, url=f"https://{url}", pin=tls.pin)
+        )
+        over = threading.Timer(10, done.set)
+        over.start()
         with pytest.raises(Unreachable):
-            exchange(
-                Controller(
-                    networks=HERE, url=f"http://127.0.0.1:{_port(listener)}", allow_http=True
-                ),
-                GET,
-            )
-        assert time.monotonic() - begun < 3
+            exchange(called, GET)
+        assert not done.is_set(), "it waited until the other end had enough"
+        over.cancel()
         done.set()
         thread.join()
+
+
+def test_a_connection_that_ends_before_the_handshake_is_told_and_closed(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.create_connection
+
+    def ended(*where: Any, **named: Any) -> socket.socket:
+        connected = connect(*where, **named)
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()  # by a reset, so that there is nothing left to talk to
+        with pytest.raises(ConnectionResetError):
+            connected.recv(1)
+        return connected
+
+    monkeypatch.setattr(socket, "create_connection", ended)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        where = Controller(networks=HERE, url=f"https://127.0.0.1:{_port(listener)}", pin=tls.pin)
+        with pytest.raises(Unreachable, match="not connected"):
+            exchange(where, GET)
+        with pytest.raises(Unreachable, match="a moment ago"):
+            exchange(where, GET)
+    gc.collect()  # a connection that was left open would say so now
 
 
 def _port(listener: socket.socket) -> int:

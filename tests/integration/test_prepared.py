@@ -1,11 +1,14 @@
-"""What begins with everything imported is what the script starts."""
+"""What the tests build on: a server that begins with everything imported, and waiting."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
+
+import pytest
 
 from tests import prepared
 from tests.conftest import Site, wait_until
@@ -51,3 +54,27 @@ def test_a_prepared_server_is_a_child_of_ours_with_a_group_and_a_folder_of_its_o
     assert first.wait(60) == 0, log.read_text()
     assert second.wait(60) == -signal.SIGKILL
     assert not is_alive(second.pid)
+
+
+def test_a_wait_ends_in_time_but_a_machine_that_stood_still_is_not_held_against_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, asked = 0.0, 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += 130.0 if asked == 3 else seconds
+
+    def is_so() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > enough
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", sleep)
+    enough = 20
+    wait_until(is_so, 5, "it gave up because the machine stood still")
+    now, asked, enough = 0.0, 3, 1_000_000
+    with pytest.raises(pytest.fail.Exception, match="it takes too long"):
+        wait_until(is_so, 5, "it takes too long")
+    assert now < 140

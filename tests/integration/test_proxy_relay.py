@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import threading
@@ -63,7 +64,8 @@ class HomeServerOnLoopback:
                 continue
             self.received.append(octets)
             if self.code is not None:
-                self.socket.sendto(secret.reply(request, Code(self.code), b""), source)
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    self.socket.sendto(secret.reply(request, Code(self.code), b""), source)
 
     def close(self) -> None:
         self.socket.close()

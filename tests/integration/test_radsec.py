@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hmac
+import os
 import re
 import secrets
+import select
+import signal
 import ssl
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -16,8 +24,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.certificates import Authority, Issued
 from tests.conftest import wait_until
 from tests.integration.radius_packets import ACCOUNTING_RESPONSE, START, reply_fits
-from tests.integration.radius_site import KINDS, Server
-from tests.integration.radsec_site import TLS_SECRET, RadSecSite, running_radsec
+from tests.integration.radius_site import KINDS, Server, words_of
+from tests.integration.radsec_site import TLS_SECRET, RadSecClient, RadSecSite, running_radsec
 from tests.programs import require
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -78,7 +86,9 @@ def test_accounting_and_status_server_over_the_same_connection(
         asked = client.account(START, "tls-1", "somchai")
         reply = client.receive()
         assert reply[0] == ACCOUNTING_RESPONSE and reply_fits(asked, reply, TLS_SECRET)
-    assert site.live.rows("SELECT user_name FROM network_session") == [("somchai",)]
+    assert site.live.rows(
+        "SELECT user_name FROM network_session WHERE acct_session_id = 'tls-1'"
+    ) == [("somchai",)]
 
 
 def test_many_requests_at_once_are_all_answered(site: RadSecSite, school: Issued) -> None:
@@ -246,7 +256,7 @@ KEY = "a pre-shared key of some length"
 
 
 def by_key(site: RadSecSite, identity: str, key: str, *options: str) -> tuple[bytes, str]:
-    """What comes back to a Status-Server, and what openssl s_client says."""
+    """What comes back to a Status-Server, or nothing, and what openssl s_client says."""
     run = subprocess.Popen(
         [
             *(require("openssl", "openssl"), "s_client", "-connect", f"127.0.0.1:{site.port}"),
@@ -256,11 +266,13 @@ def by_key(site: RadSecSite, identity: str, key: str, *options: str) -> tuple[by
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert run.stdin is not None
+    assert run.stdin is not None and run.stdout is not None
     run.stdin.write(signed_status(b"\x0c\x01\x00\x26"))
     run.stdin.flush()
     try:
-        time.sleep(1.0)
+        # A packet, or the end: whoever is refused is let go.
+        readable, _, _ = select.select([run.stdout], [], [], 20)
+        assert readable, "the server neither answers nor closes"
     finally:
         run.terminate()
     octets, said = run.communicate(timeout=10)
@@ -327,19 +339,65 @@ def signed_status(head: bytes) -> bytes:
 def test_sigterm_answers_what_has_come_and_says_goodbye(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kind: str
 ) -> None:
-    with running_radsec(request, tmp_path_factory.mktemp("drain"), kind) as (site, server):
+    with (
+        running_radsec(request, tmp_path_factory.mktemp("drain"), kind) as (site, server),
+        contextlib.ExitStack() as connected,
+    ):
         site.live.add_person("somchai", PASSWORD)
         issued = site.enrol("school-1")
         time.sleep(CHANGE_SECONDS)
-        with site.client(issued) as client:
-            asked = {client.account(START, f"s-{n}", "somchai")[1] for n in range(50)}
-            # The last of these waits for argon2 while SIGTERM comes.
-            asked.add(client.access("somchai", PASSWORD)[1])
-            answered = {client.receive()[1]}
-            server.process.terminate()
+        clients = [connected.enter_context(site.client(issued)) for _ in range(8)]
+        for client in clients:
+            client.tls.sendall(signed_status(b"\x0c\xff\x00\x26"))
+            assert client.receive()[:2] == b"\x02\xff"
+        asked: list[set[int]] = []
+        with frozen(server):
+            # All of it is in the server's sockets before it can read a word, or hear of SIGTERM.
+            for at, client in enumerate(clients):
+                asked.append(
+                    {client.account(START, f"s-{at}-{n}", "somchai")[1] for n in range(50)}
+                )
+            asked[0].add(clients[0].access("somchai", PASSWORD)[1])  # for argon2 to work on
+            wait_until(lambda: not any(map(on_the_way, clients)), 10, "it does not arrive")
+        for client, owed in zip(clients, asked, strict=True):
+            answered = set()
             while reply := client.receive():
                 answered.add(reply[1])
-            assert answered == asked
+            assert answered == owed
         assert server.process.wait(20) == 0, server.log()
-    assert site.live.rows("SELECT count(*) FROM network_session") == [(50,)]
+    assert site.live.rows("SELECT count(*) FROM network_session") == [(400,)]
     assert not re.search(r"Traceback|radsec_turn_failed", server.log()), server.log()
+
+
+def on_the_way(client: RadSecClient) -> int:
+    """Octets that the other end's kernel has not acknowledged, tcp(7)."""
+    return int.from_bytes(fcntl.ioctl(client.tls, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """What serves is stopped meanwhile, and is told to end before it goes on."""
+    workers = [one for one in server.children() if "spawn_main" in " ".join(words_of(one))]
+    workers = workers or [server.process.pid]
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    wait_until(lambda: all(said(worker, "State") == "T" for worker in workers), 10, "it goes on")
+    try:
+        yield
+        server.process.terminate()
+        told = 1 << (signal.SIGTERM - 1)
+        wait_until(
+            lambda: all(int(said(worker, "ShdPnd"), 16) & told for worker in workers),
+            10,
+            "the workers are not told to end",
+        )
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+
+
+def said(process: int, name: str) -> str:
+    """What the kernel says of a process, proc(5)."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    found = re.search(rf"^{name}:\s*(\S+)", lines, re.MULTILINE)
+    return found.group(1) if found else ""

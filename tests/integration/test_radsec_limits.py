@@ -279,3 +279,53 @@ def test_an_unusable_certificate_file_leaves_the_old_one_in_force(benches: Any) 
             return bool(shown) and ("commonName", "fresh") in shown["subject"][0]
 
     wait_until(is_fresh, 5, "the new certificate is not taken up")
+
+
+def test_what_has_come_before_a_pause_is_delivered_before_the_worker_is_told(benches: Any) -> None:
+    bench = benches()
+    with bench.client() as one, bench.client() as other:
+        for client in (one, other):
+            client.access("x", "x")
+            assert client.receive()[0] == Code.ACCESS_ACCEPT
+        bench.worker.backlog = server.BACKLOG_PACKETS + 1  # so nothing is read
+        time.sleep(0.05)  # nor by a turn that had begun
+        for client in (one, other):
+            client.tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(20):
+                client.access("x", "x")
+        delivered: list[int] = []
+        paused = threading.Event()
+
+        def tell() -> None:
+            delivered.append(len(bench.worker.taken))
+            paused.set()
+
+        bench.server.pause(tell)
+        assert not paused.wait(0.1)
+        bench.worker.backlog = 0
+        assert paused.wait(10)
+        assert delivered == [2 + 40]
+        one.access("x", "x")
+        for client in (one, other):
+            for _ in range(20):
+                assert client.receive()[0] == Code.ACCESS_ACCEPT
+    bench.server.stop()
+    assert len(bench.worker.taken) == 2 + 40, "what comes after the pause is not taken"
+    assert "radsec_left_unread" not in bench.counters.render()
+
+
+def test_a_pause_does_not_wait_for_ever_for_a_worker_without_room(
+    benches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LAST_SECONDS", 0.2)
+    bench = benches()
+    with bench.client() as client:
+        client.access("x", "x")
+        assert client.receive()[0] == Code.ACCESS_ACCEPT
+        bench.worker.backlog = server.BACKLOG_PACKETS + 1
+        time.sleep(0.05)
+        client.access("x", "x")
+        paused = threading.Event()
+        bench.server.pause(paused.set)
+        assert paused.wait(10)
+    assert "radsec_left_unread" in bench.counters.render()

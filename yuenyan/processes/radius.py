@@ -31,7 +31,7 @@ from radius_server.proxy import homes
 from radius_server.proxy.relay import Relay
 from radius_server.radsec import contexts, listening
 from radius_server.radsec.reverse import ReverseChannel
-from radius_server.radsec.server import RadSecServer
+from radius_server.radsec.server import LAST_SECONDS, RadSecServer
 from radius_server.udp import bind, claim
 from radius_server.worker.holders import HOLDERS_OCTETS, Holders
 from radius_server.worker.siblings import Siblings
@@ -43,7 +43,7 @@ from yuenyan.processes.dynamic import sending, sending_back
 METRICS_SECONDS = 5.0
 _RESTART_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
-_CLAIM_SECONDS = DRAIN_SECONDS + 5.0
+_CLAIM_SECONDS = LAST_SECONDS + DRAIN_SECONDS + 5.0
 """The workers of a killed server drain before they leave its ports."""
 
 
@@ -132,8 +132,9 @@ def _serve(
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if radsec is not None:
-            radsec.pause()
-        worker.stop()
+            radsec.pause(worker.stop)
+        else:
+            worker.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
