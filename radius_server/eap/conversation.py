@@ -40,9 +40,9 @@ class Ceilings:
     """How long a conversation may get."""
 
     rounds: int = 50
-    """Requests of ours; longer ones are loops or attacks."""
+    """Requests of ours, fragments apart; longer ones are loops or attacks."""
     fragments: int = 8
-    """Times as many rounds, when the peer's fragments are short: 40 octets a round."""
+    """Times as many, fragments of either side with them: 40 octets a round."""
 
 
 def converse(
@@ -131,7 +131,7 @@ class _Rounds:
     def _ask(self, ask: Ask) -> Generator[Question, Any, Response]:
         identifier = self._course.next_identifier
         octets = encode_request(identifier, ask.type, ask.type_data)
-        self._step(len(ask.type_data) <= 1)
+        self._step(ask.is_fragment or len(ask.type_data) <= 1)
         while True:
             request: AccessRequest = yield self._challenge(octets, ask.if_abandoned)
             self._course.renew(request)
@@ -154,9 +154,9 @@ class _Rounds:
             unproven = Answered(decision=if_abandoned, identity=self.name, trace=trace)
         return Challenge(octets, refusal, unproven)
 
-    def _step(self, is_acknowledgement: bool) -> None:
+    def _step(self, is_fragment: bool) -> None:
         self._packets += 1
-        self._count += not is_acknowledgement
+        self._count += not is_fragment
         if (
             self._count > self._ceilings.rounds
             or self._packets > self._ceilings.rounds * self._ceilings.fragments

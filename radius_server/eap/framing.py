@@ -24,7 +24,7 @@ _LAN_OCTETS = 4
 
 _VERSION_BITS = 0x07
 _LENGTH_OCTETS = 4
-_ACKNOWLEDGEMENT = Send(b"\0")
+_ACKNOWLEDGEMENT = Send(b"\0", is_fragment=True)
 
 
 class Flags:
@@ -66,22 +66,27 @@ class Framing:
         """Open the conversation; the peer's first message."""
         return (yield from self._receive((yield Send(bytes((Flags.START,))))))
 
-    def exchange(self, message: bytes) -> Generator[Send, bytes, bytes]:
+    def exchange(self, message: bytes, is_fragment: bool = False) -> Generator[Send, bytes, bytes]:
         """Send `message` in as many fragments as it takes; the peer's next message, maybe empty.
+
+        Args:
+            is_fragment: what `message` holds is itself a fragment of something inside.
 
         Raises:
             EapViolation: the peer breaks the rules of fragments or sends too much.
         """
         if len(message) <= self._room:
-            return (yield from self._receive((yield Send(b"\0" + message))))
+            whole = Send(b"\0" + message, is_fragment=is_fragment)
+            return (yield from self._receive((yield whole)))
         at = self._room - _LENGTH_OCTETS
         head = bytes((Flags.LENGTH | Flags.MORE,)) + len(message).to_bytes(_LENGTH_OCTETS, "big")
-        answer = yield Send(head + message[:at])
+        answer = yield Send(head + message[:at], is_fragment=True)
         while at < len(message):
             self._acknowledged(answer)
             upto = at + self._room
             more = Flags.MORE if upto < len(message) else 0
-            answer = yield Send(bytes((more,)) + message[at:upto])
+            piece = bytes((more,)) + message[at:upto]
+            answer = yield Send(piece, is_fragment=bool(more) or is_fragment)
             at = upto
         return (yield from self._receive(answer))
 

@@ -31,7 +31,8 @@ class Ask:
     type: int
     type_data: bytes = field(repr=False)
     if_abandoned: Denied | None = None
-    """As in Send."""
+    is_fragment: bool = False
+    """Both as in Send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,9 @@ def _run(
         if not isinstance(step, Send):
             answer = yield step
             continue
-        response: Response = yield Ask(offer.type, step.type_data, step.if_abandoned)
+        response: Response = yield Ask(
+            offer.type, step.type_data, step.if_abandoned, step.is_fragment
+        )
         # RFC 3748 section 5.3.1: only a first request may be answered with a Nak.
         if response.type == Type.NAK and not begun:
             method.close()

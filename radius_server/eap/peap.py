@@ -105,7 +105,7 @@ class _Inside:
     def ask(self, ask: Ask) -> Generator[Question | Send, Any, Response]:
         """One request and its response."""
         plain = bytes((ask.type,)) + ask.type_data
-        answer = _headless((yield from self._tunnel.exchange(plain)))
+        answer = _headless((yield from self._tunnel.exchange(plain, ask.is_fragment)))
         self.course.next_identifier = self._outer.next_identifier
         return answer
 

@@ -41,13 +41,16 @@ class TeapFraming(Framing):
         """Open the conversation; the peer's first message."""
         return (yield from self._translated(super().start()))
 
-    def exchange(self, message: bytes) -> Generator[Send, bytes, bytes]:
+    def exchange(self, message: bytes, is_fragment: bool = False) -> Generator[Send, bytes, bytes]:
         """Send `message` in as many fragments as it takes; the peer's next message.
+
+        Args:
+            is_fragment: what `message` holds is itself a fragment of something inside.
 
         Raises:
             EapViolation: the peer breaks the rules of fragments or speaks another version.
         """
-        return (yield from self._translated(super().exchange(message)))
+        return (yield from self._translated(super().exchange(message, is_fragment)))
 
     def _translated(self, course: Generator[Send, bytes, bytes]) -> Generator[Send, bytes, bytes]:
         answer: Any = None
@@ -57,7 +60,8 @@ class TeapFraming(Framing):
             except StopIteration as ended:
                 message: bytes = ended.value
                 return self._without_outer(message)
-            answer = self._received((yield Send(self._to_send(step.type_data))))
+            translated = Send(self._to_send(step.type_data), is_fragment=step.is_fragment)
+            answer = self._received((yield translated))
 
     def _to_send(self, type_data: bytes) -> bytes:
         flags = type_data[0] | VERSION

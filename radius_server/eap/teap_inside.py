@@ -170,7 +170,8 @@ class Inside:
                 break
             if isinstance(step, Ask):
                 number = course.next_identifier
-                message = yield from self._say(_payload(number, step.type, step.type_data))
+                payload = _payload(number, step.type, step.type_data)
+                message = yield from self._say(payload, is_fragment=step.is_fragment)
                 answer = _response(message, number)
                 course.next_identifier = (number + 1) & 0xFF
             else:
@@ -218,10 +219,10 @@ class Inside:
         self._tunnel.trace(f"teap:{allowed[0].name.lower()}_missing")
         return None
 
-    def _say(self, *said: Tlv) -> Heard:
+    def _say(self, *said: Tlv, is_fragment: bool = False) -> Heard:
         """Say it, with the binding that is due, and hear the answer."""
         due, self._due = self._due, ()
-        plain = yield from self._tunnel.exchange(tlvs.encode((*due, *said)))
+        plain = yield from self._tunnel.exchange(tlvs.encode((*due, *said)), is_fragment)
         for _ in range(_MAXIMUM_NAKS + 1):
             if not plain:
                 # A peer that acknowledges only has given up.

@@ -173,7 +173,7 @@ def _eap(
             number = course.next_identifier
             octets = encode_request(number, step.type, step.type_data)
             avp = encode_avp(Avp(0, Attribute.EAP_MESSAGE, octets))
-            said = _read((yield from tunnel.exchange(avp)))
+            said = _read((yield from tunnel.exchange(avp, step.is_fragment)))
             answer = _inner_response(said.get((0, Attribute.EAP_MESSAGE), b""), number)
             course.next_identifier = (number + 1) & 0xFF
         else:

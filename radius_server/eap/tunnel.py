@@ -140,9 +140,16 @@ class Tunnel:
             return early
         return (yield from self._talk(self._take_pending()))
 
-    def exchange(self, plain: bytes) -> Generator[Question | Send, Any, bytes]:
-        """Say `plain` inside; what the peer says inside in turn, maybe nothing."""
-        return (yield from self._talk(self._take_pending() + self._engine.encrypt(plain)))
+    def exchange(
+        self, plain: bytes, is_fragment: bool = False
+    ) -> Generator[Question | Send, Any, bytes]:
+        """Say `plain` inside; what the peer says inside in turn, maybe nothing.
+
+        Args:
+            is_fragment: as in Send, of what is spoken inside.
+        """
+        records = self._take_pending() + self._engine.encrypt(plain)
+        return (yield from self._talk(records, is_fragment))
 
     def finish_handshake(self) -> Steps:
         """Send the last of our handshake, if there is any; the peer acknowledges it."""
@@ -236,9 +243,11 @@ class Tunnel:
         assert isinstance(flight, Flight)
         return flight
 
-    def _talk(self, records: bytes) -> Generator[Question | Send, Any, bytes]:
+    def _talk(
+        self, records: bytes, is_fragment: bool = False
+    ) -> Generator[Question | Send, Any, bytes]:
         # Application data costs microseconds: the pool would cost more.
-        flight = self._engine.receive((yield from self._framing.exchange(records)))
+        flight = self._engine.receive((yield from self._framing.exchange(records, is_fragment)))
         if flight.failure:
             yield from self._fail(flight)
         return flight.application

@@ -24,6 +24,8 @@ class Send:
     type_data: bytes = field(repr=False)
     if_abandoned: Denied | None = None
     """What it has come to when the peer never answers: this tells it whether it guessed right."""
+    is_fragment: bool = False
+    """More of the same message follows, or more of the peer's is asked for: no round of its own."""
 
 
 @dataclass(slots=True)

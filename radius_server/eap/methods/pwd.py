@@ -255,13 +255,14 @@ def _exchange(
         )
     at = room - _LENGTH_OCTETS
     head = bytes((exchange | _LENGTH | _MORE,)) + len(payload).to_bytes(_LENGTH_OCTETS, "big")
-    answer = yield Send(head + payload[:at])
+    answer = yield Send(head + payload[:at], is_fragment=True)
     while at < len(payload):
         if answer[:1] != bytes((exchange,)) or len(answer) > 1:
             raise EapViolation("pwd_fragment_not_acknowledged")
         upto = at + room
         more = _MORE if upto < len(payload) else 0
-        answer = yield Send(bytes((exchange | more,)) + payload[at:upto], if_abandoned)
+        piece = bytes((exchange | more,)) + payload[at:upto]
+        answer = yield Send(piece, if_abandoned, is_fragment=bool(more))
         at = upto
     return (yield from _receive(exchange, answer))
 

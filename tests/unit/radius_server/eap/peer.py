@@ -264,6 +264,22 @@ class InPeap:
         return any(words[4:5] == b"\x21" and words[9:11] == b"\0\2" for words in self.heard)
 
 
+class CertifiedInPeap(InPeap):
+    """What a peer says inside of PEAP that has a certificate: `peer` speaks EAP-TLS."""
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__(b"anybody", b"")
+        self._peer = peer
+
+    def send(self, said: bytes) -> bytes:
+        if said[0] == Type.MSCHAPV2:
+            return bytes((Type.NAK, Type.TLS))
+        if said[0] != Type.TLS:
+            return super().send(said)
+        self._peer.rounds += 1
+        return self._peer.respond(encode_request(0, Type.TLS, said[1:]))[4:]
+
+
 def _response(identifier: int, kind: int, data: bytes) -> bytes:
     return b"\x02" + encode_request(identifier, kind, data)[1:]
 

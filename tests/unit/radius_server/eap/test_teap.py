@@ -83,7 +83,7 @@ CREDENTIALS: dict[str, Callable[[Authority], Credential]] = {
 def test_both_sides_come_to_the_same_keys(
     authority: Authority, version: int, fragment: int, inner: str
 ) -> None:
-    server = teap_server(authority, maximum_rounds=100)
+    server = teap_server(authority)
     peer = TeapPeer(
         context_of(authority, version), CREDENTIALS[inner](authority), fragment=fragment
     )
@@ -99,7 +99,7 @@ def test_both_sides_come_to_the_same_keys(
 
 @pytest.mark.parametrize("framed_mtu", [64, 200, 1400])
 def test_framed_mtu_bounds_every_packet_that_is_sent(authority: Authority, framed_mtu: int) -> None:
-    server = teap_server(authority, maximum_rounds=100)
+    server = teap_server(authority)
     peer = TeapPeer(context_of(authority), certified(authority))
     assert isinstance(Site().login(server, peer, framed_mtu=framed_mtu).decision, Granted)
     assert peer.longest <= min(framed_mtu - 4, 1024)

@@ -25,6 +25,7 @@ from tests.unit.radius_server.eap.lab import Authority
 from tests.unit.radius_server.eap.peer import (
     NOW,
     PASSWORD,
+    CertifiedInPeap,
     InPeap,
     Peer,
     Site,
@@ -444,6 +445,39 @@ def test_a_wrong_identifier_is_asked_again_and_not_for_ever(
     assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP)
     assert "eap:violation=too_many_rounds" in ended.trace
     assert peer.rounds <= 51
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_fragments_of_both_sides_are_no_rounds(
+    authority: Authority, server: EapServer, version: int
+) -> None:
+    context = client_context(authority.path, version, pair(authority, "alice"))
+    peer = Peer(Type.TLS, context, fragment=20)
+    ended = Site().login(server, peer, framed_mtu=64)
+    assert isinstance(ended.decision, Granted), ended
+    assert peer.rounds > 50
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_fragments_inside_of_a_tunnel_are_no_rounds(
+    authority: Authority, server: EapServer, version: int
+) -> None:
+    certified = client_context(authority.path, version, pair(authority, "alice"))
+    inside = Peer(Type.TLS, certified, fragment=20)
+    peer = Peer(Type.PEAP, client_context(authority.path, version), CertifiedInPeap(inside))
+    ended = Site().login(server, peer)
+    assert isinstance(ended.decision, Granted), ended
+    assert inside.rounds > 50
+
+
+def test_there_is_an_end_to_fragments_too(authority: Authority) -> None:
+    server = server_of(authority, maximum_rounds=10)
+    context = client_context(authority.path, SSL.TLS1_2_VERSION, pair(authority, "alice"))
+    peer = Peer(Type.TLS, context, fragment=4)
+    ended = Site().login(server, peer)
+    assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP)
+    assert "eap:violation=too_many_rounds" in ended.trace
+    assert peer.rounds == 80
 
 
 def test_a_nak_for_nothing_we_have_is_refused(authority: Authority) -> None:
