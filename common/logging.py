@@ -11,12 +11,7 @@ from typing import Any, TextIO
 
 import structlog
 
-_UNSAFE = {code: f"\\x{code:02x}" for code in [*range(32), 127, *range(0x80, 0xA0)]}
-
-
-def printable(text: str) -> str:
-    """`text` with control characters escaped; for names that come from outside."""
-    return text.translate(_UNSAFE)
+from common.printable import printable
 
 
 def _escape_control(_: Any, __: str, event: Any) -> Any:

@@ -22,7 +22,7 @@ def main() -> None:
         gc.enable()
     from yuenyan.cli import main as run
 
-    run()
+    run(is_last=True)
 
 
 if __name__ == "__main__":

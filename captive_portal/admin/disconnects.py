@@ -16,7 +16,7 @@ from captive_portal.admin.connections import describe_sessions
 from captive_portal.admin.desk import note_reading, office, officer
 from captive_portal.admin.permissions import Permission, requires
 from common.errors import NotFound, Refused
-from common.logging import printable
+from common.printable import printable
 from db.models import CoaRequest, NetworkSession
 from identity.domain.dynamic import State
 from identity.services import dynamic, outbox

@@ -14,8 +14,8 @@ from captive_portal.admin.login_story import tell
 from captive_portal.admin.paging import fetch_ledger_page, read_number
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.words import REASONS
-from common.logging import printable
 from common.net import find_mac
+from common.printable import printable
 from db.models import Account, AuthEvent, NasClient
 from identity.services import login_log
 

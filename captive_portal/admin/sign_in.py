@@ -13,7 +13,7 @@ from captive_portal.admin.desk import client_address, desk, office
 from captive_portal.admin.officers import Officer, officer_of
 from captive_portal.admin.permissions import public
 from common.errors import BackendUnavailable
-from common.logging import printable
+from common.printable import printable
 from identity.domain.access import Granted, Unavailable
 from identity.services import audit
 from identity.services.login import check_password

@@ -21,7 +21,7 @@ from identity.domain.dynamic import Cause, Kind, State
 from identity.domain.sessions import CloseCause, ended_at
 from identity.office import Office
 from identity.services import audit, dynamic, granted_time, outbox
-from identity.services.sessions import session_state
+from identity.services.session_states import session_state
 
 
 class Ended(StrEnum):

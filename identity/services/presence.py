@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from common.net import parse_address
 from db.models import Account, AddressInterval, NetworkSession
 from identity.domain.sessions import address_spans
-from identity.services.sessions import address_state, session_state
+from identity.services.session_states import address_state, session_state
 
 _SHORTEST_PREFIX = 32
 """No site hands a client more than a /32 of IPv6."""

@@ -19,12 +19,12 @@ from db.models import Account, AddressInterval, NasClient, NetworkSession
 from identity.domain.sessions import (
     AddressSpan,
     AddressState,
-    SessionState,
     address_spans,
     ended_at,
 )
 from identity.services import people
 from identity.services.known_grants import known_by_grant
+from identity.services.session_states import address_state, session_state
 
 ACCOUNTING = "accounting"
 
@@ -97,42 +97,6 @@ def _belongs_to(session: Session, username: str) -> ColumnElement[bool]:
     if session.scalar(select(NetworkSession.session_key).where(sent).limit(1)) is None:
         people.get(session, name)
     return sent
-
-
-def session_state(row: NetworkSession) -> SessionState:
-    """The row as the value that identity.domain.sessions reasons about."""
-    return SessionState(
-        session_key=row.session_key,
-        nas_client_id=row.nas_client_id,
-        acct_session_id=row.acct_session_id,
-        user_name=row.user_name,
-        account_id=row.account_id,
-        session_ref=row.session_ref,
-        calling_station_id=row.calling_station_id,
-        called_station_id=row.called_station_id,
-        nas_port=row.nas_port,
-        started_at=row.started_at,
-        last_heard_at=row.last_heard_at,
-        session_seconds=row.session_seconds,
-        stop_seen=row.stop_seen,
-        stop_at=row.stop_at,
-        terminate_cause=row.terminate_cause,
-        input_octets=row.input_octets,
-        output_octets=row.output_octets,
-    )
-
-
-def address_state(row: AddressInterval) -> AddressState:
-    """The row as the value that identity.domain.sessions reasons about."""
-    return AddressState(
-        session_key=row.session_key,
-        address=row.address,
-        source=row.source,
-        from_at=row.from_at,
-        to_at=row.to_at,
-        first_offset_seconds=row.first_offset_seconds,
-        last_offset_seconds=row.last_offset_seconds,
-    )
 
 
 def _address_states(session: Session, keys: Sequence[str]) -> dict[str, list[AddressState]]:

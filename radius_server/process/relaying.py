@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from common.logging import printable
+from common.printable import printable
 from radius_server.packet.authenticator import encode, encode_all
 from radius_server.packet.codes import Attribute, Code
 from radius_server.packet.forming import without_signature

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from common.errors import UsageError
-from common.logging import printable
 from common.net import parse_address
+from common.printable import printable
 from identity.domain.access import Reason
 from radius_server.packet.codes import Code
 from radius_server.packet.hiding import Hop

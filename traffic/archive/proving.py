@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ArchiveError, NotFound, Refused
+from traffic.archive.durable import digest_file
 from traffic.archive.elsewhere import recall
 from traffic.archive.entries import decode_entry
 from traffic.archive.manifest import NAME
 from traffic.archive.proofs import FORMAT, Proven, check_proof, inclusion_path, leaf_hash
 from traffic.archive.seals import Seal, read_public_key, seal_tree
-from traffic.archive.segments import digest_file
 from traffic.archive.verification import take_snapshot
 
 

@@ -5,8 +5,6 @@ A reader never meets a half-written file. The manifest entry is the caller's.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.errors import ArchiveError
+from traffic.archive.durable import digest_and_sync, sync_directory
 from traffic.archive.inside import Inside
 from traffic.archive.orientation import Clients, find_clients
 from traffic.archive.placing import place
@@ -38,7 +37,6 @@ _PARQUET = (
     f"FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION V2, ROW_GROUP_SIZE {ROW_GROUP}, "
     f"DICTIONARY_SIZE_LIMIT {DICTIONARY_LIMIT}, WRITE_BLOOM_FILTER false"
 )
-_HASH_OCTETS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,29 +182,3 @@ def _active(batch: FlowBatch) -> tuple[int, int]:
     earliest = min(int(received.min()), int(start.min()), int((start + shift).min()))
     latest = max(int(received.max()), int(end.max()), int((end + shift).max()))
     return earliest, latest
-
-
-def digest_and_sync(path: Path) -> tuple[str, int]:
-    """(SHA-256 in hex, octets) of a file that is on the disk when this returns."""
-    with path.open("rb") as stream:
-        digest = digest_file(path)
-        os.fsync(stream.fileno())
-        return digest, os.fstat(stream.fileno()).st_size
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(_HASH_OCTETS):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def sync_directory(path: Path) -> None:
-    """Force the names in a directory to the disk."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

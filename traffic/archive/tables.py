@@ -13,16 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from common import clock
 from common.errors import ArchiveError
 from traffic.archive import duck
+from traffic.archive.durable import digest_and_sync, sync_directory
 from traffic.archive.entries import ClockNote, Entry
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import CLOCK, KINDS, THIS_MACHINE, TIME, Kind
 from traffic.archive.manifest import Manifest
-from traffic.archive.segments import digest_and_sync, sync_directory
 
 if TYPE_CHECKING:
     import duckdb
@@ -201,6 +199,8 @@ class TableArchive:
         )
 
     def _copy(self, kind: Kind, rows: Sequence[Row], aside: Path) -> None:
+        import numpy as np  # to write with; who only reads does not wait for it
+
         strange = {name for row in rows for name in row} - set(kind.columns)
         if strange:
             raise ArchiveError(kind.name, f"has no column {sorted(strange)[0]}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common.config import RETENTION_FLOOR_DAYS
 from common.errors import ArchiveError
+from traffic.archive.durable import digest_file
 from traffic.archive.elsewhere import read_place
 from traffic.archive.entries import (
     GENESIS,
@@ -39,7 +40,6 @@ from traffic.archive.sealed import (
     purge_moments,
 )
 from traffic.archive.seals import Seal, read_public_file, read_public_key, read_seals
-from traffic.archive.segments import digest_file
 from traffic.archive.store import ObjectStore
 from traffic.archive.witness_copies import WitnessCopy, compare
 

@@ -23,11 +23,12 @@ from common.config import Config
 from common.errors import MalformedPacket
 from common.logging import get_logger
 from common.metrics import Counters
+from traffic.archive.durable import sync_directory
 from traffic.archive.entries import Entry, GapNote
 from traffic.archive.inside import Inside
 from traffic.archive.kinds import NAT, RAW, Kind
 from traffic.archive.manifest import Manifest
-from traffic.archive.segments import SegmentWriter, sync_directory
+from traffic.archive.segments import SegmentWriter
 from traffic.archive.tables import Row, TableArchive
 from traffic.collectors.aside import rows_aside, together
 from traffic.collectors.destinations import leave_out, without_destination

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ArchiveError
+from traffic.archive.durable import digest_file
 from traffic.archive.elsewhere import recall
 from traffic.archive.entries import Entry, decode_entry, entry_hash
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS_NAME
 from traffic.archive.seals import Seal, check_signature, read_public_key, read_seals
-from traffic.archive.segments import digest_file
 from traffic.evidence import verify
 
 

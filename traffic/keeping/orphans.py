@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.logging import get_logger
+from traffic.archive.durable import digest_file
 from traffic.archive.kinds import KINDS
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
-from traffic.archive.segments import digest_file
 from traffic.archive.set_aside import SUFFIX, note_set_aside
 
 _MADE = "tr"

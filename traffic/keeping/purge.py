@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import BackendUnavailable, Refused
+from traffic.archive.durable import sync_directory
 from traffic.archive.entries import Entry
 from traffic.archive.lines import REMOVED, Lines
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
-from traffic.archive.segments import sync_directory
 from traffic.keeping.policy import PURGE, HoldTerms, Plan, plan_purge
 from traffic.keeping.timeline import DAY_MS, Timeline
 

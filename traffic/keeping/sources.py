@@ -22,7 +22,7 @@ from db.models import (
     NetworkSession,
 )
 from identity.domain.sessions import ended_at
-from identity.services.sessions import session_state
+from identity.services.session_states import session_state
 from traffic.archive.kinds import ACCESS, ADMIN, GAP, SESSION, Kind
 from traffic.archive.tables import Row
 from traffic.moments import to_milliseconds

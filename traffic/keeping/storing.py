@@ -19,6 +19,7 @@ from common.config import Config
 from common.disk import room_of
 from common.errors import ArchiveError, BackendUnavailable, Refused
 from common.logging import get_logger
+from traffic.archive.durable import digest_file
 from traffic.archive.elsewhere import note_place
 from traffic.archive.entries import Entry, decode_entry
 from traffic.archive.lines import REMOVED, Lines
@@ -26,7 +27,6 @@ from traffic.archive.manifest import NAME as MANIFEST
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS
 from traffic.archive.seals import encode_seal, read_seals
-from traffic.archive.segments import digest_file
 from traffic.archive.store import ObjectStore, place_of
 from traffic.keeping.moving import archive_id
 from traffic.keeping.policy import PURGE

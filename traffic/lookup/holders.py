@@ -23,7 +23,7 @@ from identity.domain.sessions import (
     ended_at,
 )
 from identity.services.known_grants import known_by_grant
-from identity.services.sessions import address_state, session_state
+from identity.services.session_states import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.roaming import end_superseded
 

@@ -10,7 +10,7 @@ from captive_portal.admin.language import speaking
 from captive_portal.admin.login_story import Story, tell
 from captive_portal.admin.words import METHODS, OUTCOMES, REASONS, login_result, word
 from common.errors import NotFound
-from common.logging import printable
+from common.printable import printable
 from identity.services import login_log
 from identity.services.login_log import LoginView
 from yuenyan.commands.console import note_reading

@@ -13,7 +13,7 @@ from datetime import datetime
 import click
 
 from common.clock import to_rfc3339
-from common.logging import printable
+from common.printable import printable
 
 
 def print_json(value: object) -> None:

@@ -1,17 +1,22 @@
-"""Reading names at the command line: who has the shell is on record, and who agreed."""
+"""Reading names at the command line: who has the shell is on record, and who agreed.
+
+Loads what a second officer takes where there is one: most sites have none, and a look-up waits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from common.errors import NotFound, Refused
-from identity.domain.registers import Register, State
-from identity.services import audit, registers, unlocking
-from traffic.lookup.asking import Asked
 from yuenyan.commands.console import Operator, operator
 from yuenyan.context import Context
+
+if TYPE_CHECKING:
+    from identity.domain.registers import Register
+    from identity.services import unlocking
+    from traffic.lookup.asking import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,8 @@ def permit(context: Context, asked: Asked, approval: int | None) -> Permit:
     who = operator()
     if not context.config.lookup.second_person and approval is None:
         return Permit(noted=who.noted)
+    from identity.services import audit, unlocking
+
     try:
         if approval is None:
             raise Refused(
@@ -63,6 +70,8 @@ def permit(context: Context, asked: Asked, approval: int | None) -> Permit:
 
 def ask_approval(context: Context, asked: Asked) -> int:
     """Put the wish to read these names on record; the number it can be used under."""
+    from identity.services import unlocking
+
     with context.office.database.write() as session:
         wish = _wish(asked, context, operator())
         return unlocking.request(session, context.office, wish).id
@@ -98,6 +107,9 @@ def need_request(
     """
     if not context.config.lookup.second_person:
         return
+    from identity.domain.registers import State
+    from identity.services import registers
+
     how = "name with --request an entry of the register that another officer approved in the portal"
     if not number:
         _deny(context, register.value, f"names leave only after a second officer agreed: {how}")
@@ -116,6 +128,8 @@ def need_request(
 
 
 def _deny(context: Context, target: str, why: str) -> NoReturn:
+    from identity.services import audit
+
     with context.office.database.write() as session:
         audit.record(
             session,
@@ -130,6 +144,8 @@ def _deny(context: Context, target: str, why: str) -> NoReturn:
 
 
 def _wish(asked: Asked, context: Context, who: Operator) -> unlocking.Wish:
+    from identity.services import unlocking
+
     return unlocking.Wish(
         kind=asked.kind.value,
         question=asked.tree,
