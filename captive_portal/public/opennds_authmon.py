@@ -176,7 +176,9 @@ def _decide(office: Office, nas: NasClient, grant: GatewayGrant) -> None:
         minutes = -(-seconds // 60)
         line = f"{grant.key} {minutes} {up} {down} {up_quota} {down_quota} {grant.carried}"
     with office.database.write() as session:
-        stored = session.get(GatewayGrant, grant.id)
-        if stored is not None:
-            stored.decided = line
+        stored = session.get(GatewayGrant, grant.id, with_for_update=True)
+        if stored is not None and stored.carried == grant.carried:
+            # A router that has waited too long asks again meanwhile, and a token is good once:
+            # then the other decision holds.
+            stored.decided = line = stored.decided or line
     grant.decided = line

@@ -99,7 +99,9 @@ def keep(
         )
     else:
         if contact.address != address:
-            letters.tell_contact_changed(session, office, contact, account.username, address)
+            letters.tell_contact_changed(
+                session, office, contact, account.username, is_replaced=True
+            )
             codes.void_resets(session, office, account, channel)
         contact.address, contact.verified_at, contact.how = address, now, how
     audit.record(
@@ -118,7 +120,7 @@ def drop(session: Session, office: Office, account: Account, channel: Channel) -
     contact = session.get(VerifiedContact, (account.id, channel))
     if contact is None:
         return
-    letters.tell_contact_changed(session, office, contact, account.username, "")
+    letters.tell_contact_changed(session, office, contact, account.username, is_replaced=False)
     codes.void_resets(session, office, account, channel)
     session.delete(contact)
     audit.record(

@@ -151,15 +151,17 @@ def tell_token_made(session: Session, office: Office, owner: Account, name: str)
 
 
 def tell_contact_changed(
-    session: Session, office: Office, old: VerifiedContact, username: str, new: str
+    session: Session, office: Office, old: VerifiedContact, username: str, *, is_replaced: bool
 ) -> None:
-    """Tell the old mailbox or number that another one, or none, takes its place; and the other."""
+    """Tell the old mailbox or number that another one, or none, takes its place; and the other.
+
+    Not which one: whoever reads the old mailbox by now may be the reason for the change.
+    """
     site = office.config.site.name
     thing, english = (
         ("เบอร์มือถือ", "mobile number") if old.channel == Channel.SMS else ("อีเมล", "e-mail address")
     )
-    thai_what = f"เปลี่ยนเป็น {new}" if new else "ถูกนำออก"
-    what = f"changed to {new}" if new else "taken out"
+    thai_what, what = ("ถูกเปลี่ยน", "changed") if is_replaced else ("ถูกนำออก", "taken out")
     _warn(
         session,
         office,

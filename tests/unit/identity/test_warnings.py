@@ -220,3 +220,16 @@ def test_a_code_is_dead_when_its_number_is_taken_out_or_replaced(
     change(office, number, address)
     with office.database.read() as session:
         assert not forgotten.is_good(session, office, found[0])
+
+
+def test_who_reads_the_old_contact_is_not_told_the_new_one(office: Office) -> None:
+    number = give(office, "malee", mail=MAILBOX)
+    with office.database.write() as session:
+        account = session.get_one(Account, number)
+        contacts.keep(session, office, account, Channel.MAIL, "malee@home.example", "code")
+    with office.database.read() as session:
+        row = session.scalars(select(Message)).one()
+    assert row.recipient == MAILBOX and row.content_encrypted is not None
+    letter = office.vault.decrypt(row.content_encrypted, "message").decode()
+    assert "malee@home.example" not in letter
+    assert "ถูกเปลี่ยน" in letter and "was changed" in letter

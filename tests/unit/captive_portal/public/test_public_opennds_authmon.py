@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import unquote, urlencode
 
 import pytest
@@ -13,8 +14,11 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from captive_portal.public import opennds_authmon
+from captive_portal.public.opennds import decide
 from captive_portal.vendors.opennds import Custom, return_hash
 from db.models import Account, AuthEvent, GatewayGrant, NasClient, NetworkSession
+from identity.domain.access import Denied, Granted
 from identity.office import Office
 from identity.services.housekeeping import run_once
 from identity.services.nas import add_nas
@@ -107,6 +111,24 @@ def test_the_router_fetches_the_visitor_and_the_page_goes_on(
     assert 'http-equiv="refresh"' in visitor.get(waits).text
     assert authmon(visitor, "view", f"* {key}", post=post).text == "ack"
     assert lines(authmon(visitor, "view", post=post)) == []
+    assert visitor.get(waits).location.startswith("/status?")
+
+
+def test_a_router_that_asks_again_while_it_is_decided_shuts_nobody_out(
+    visitor: Visitor, lab: NasClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = sign_in(visitor)
+    told: list[list[str]] = []
+
+    def slowly(*asked: Any) -> Granted | Denied:
+        if not told:
+            told.append([])
+            told.append(lines(authmon(visitor, "view")))
+        return decide(*asked)
+
+    monkeypatch.setattr(opennds_authmon, "decide", slowly)
+    assert lines(authmon(visitor, "view")) == told[1] != []
+    assert authmon(visitor, "view", f"* {rhid()}").text == "ack"
     assert visitor.get(waits).location.startswith("/status?")
 
 
