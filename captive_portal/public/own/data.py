@@ -101,7 +101,7 @@ def _ask() -> Response:
         if wrong:
             errors["ask_password"] = wrong
     if errors:
-        return _page(422, errors=errors, scope=scope, chosen=chosen)
+        return _page(422, errors=errors)
     office, account = portal().office, current().account
     what = "voucher code" if came_by_voucher() else "password"
     moment = to_rfc3339(office.clock().replace(microsecond=0), office.config.site.timezone)
@@ -118,7 +118,7 @@ def _ask() -> Response:
             ),
         )
     except UsageError:
-        return _page(422, errors={"scope": gettext("Please shorten this.")}, chosen=chosen)
+        return _page(422, errors={"scope": gettext("Please shorten this.")})
     return redirect(own_page("own_data.show", asked=entry.number), 303)
 
 
@@ -139,9 +139,8 @@ def _page(
     *,
     problem: str = "",
     errors: dict[str, str] | None = None,
-    scope: str = "",
-    chosen: str = "",
 ) -> Response:
+    """The page; after a form that was not carried out with what was typed in it."""
     office, account = portal().office, current().account
     days = office.config.archive.retention_days
     with office.database.read() as session:
@@ -185,8 +184,8 @@ def _page(
         accepted=accepted,
         given=given,
         rights=[(right.value, str(RIGHTS[right])) for right in ASKABLE],
-        chosen=chosen,
-        scope=scope,
+        chosen=request.form.get("right", ""),
+        scope=request.form.get("scope", "").strip(),
         days=days,
         can_prove=can_prove(),
         by_voucher=came_by_voucher(),
