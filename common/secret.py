@@ -12,6 +12,9 @@ from pathlib import Path
 from common.errors import ConfigError
 from common.owners import other_owner
 
+_FROM_BACKUP = "bring it back from the backup; on a new site run 'yuenyan init' first"
+"""`init` makes a key that is missing, and nothing that the lost one has locked is read again."""
+
 
 class Secret:
     """Octets that never appear in a repr, a log line or a traceback."""
@@ -50,7 +53,7 @@ def write_secret_file(path: Path, value: bytes) -> bool:
     return True
 
 
-def read_secret_file(path: Path, advice: str = "run 'yuenyan init' first") -> Secret:
+def read_secret_file(path: Path, advice: str = _FROM_BACKUP) -> Secret:
     """The octets of a key file without surrounding white space.
 
     Args:
@@ -73,7 +76,7 @@ def read_secret_file(path: Path, advice: str = "run 'yuenyan init' first") -> Se
     return Secret(value)
 
 
-def read_secret_text(path: Path, advice: str = "run 'yuenyan init' first") -> str:
+def read_secret_text(path: Path, advice: str = _FROM_BACKUP) -> str:
     """The text of a key file without its line ends, for whoever needs it as a text.
 
     Raises:

@@ -48,6 +48,7 @@ from captive_portal.admin.desk import Desk, desk
 from captive_portal.admin.language import init_language
 from captive_portal.admin.officers import Nobody, Officer, load_officer
 from captive_portal.admin.presentation import init_presentation
+from captive_portal.admin.stale_forms import typed_in
 from captive_portal.web.client_address import TrustedProxies
 from captive_portal.web.errors import init_error_pages
 from captive_portal.web.input_checks import init_input_checks
@@ -99,7 +100,7 @@ def create_app(office: Office) -> Flask:
     init_security_headers(app, {"style-src": "'self'", "script-src": "'self'"})
     init_language(app, config.site.languages, config.site.timezone)
     init_presentation(app, office)
-    init_error_pages(app, "error.html")
+    init_error_pages(app, "error.html", typed_in)
     FormTokens(app)
     _init_login(app, manager, office)
     for module in (

@@ -223,8 +223,12 @@ def _problems(chosen: Choice, typed: Form) -> dict[str, str]:
         problems["purpose"] = limit_text
     elif chosen.for_guests and not typed.purpose:
         problems["purpose"] = gettext("Say in a few words what you need the Internet for.")
-    problems |= _username_problem(typed.username)
-    problems |= new_password_problems(
+    return problems | _username_problem(typed.username) | first_password_problems()
+
+
+def first_password_problems() -> dict[str, str]:
+    """What is wrong with the password somebody chose, and with their consent to the notice."""
+    problems = new_password_problems(
         request.form.get("password", ""), request.form.get("password_again", "")
     )
     if request.form.get("accept") != "yes":
@@ -306,13 +310,17 @@ def _page(
     errors: dict[str, str] | None = None,
     problem: str = "",
 ) -> Response:
-    text = render_template(
-        "register.html",
-        form=typed,
-        choice=chosen,
-        errors=errors or {},
-        problem=problem,
-        notice=notice.current(),
-        minimum_length=portal().office.config.passwords.minimum_length,
+    text = first_password_form(
+        "register.html", form=typed, choice=chosen, errors=errors or {}, problem=problem
     )
     return make_response(text, status)
+
+
+def first_password_form(template: str, **shown: object) -> str:
+    """A form whose sender chooses a password and reads the notice first."""
+    return render_template(
+        template,
+        notice=notice.current(),
+        minimum_length=portal().office.config.passwords.minimum_length,
+        **shown,
+    )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from flask import Blueprint, make_response, redirect, render_template, request
+from flask import Blueprint, make_response, redirect, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from captive_portal.public import notice, throttle
 from captive_portal.public.login import stale_form_text
 from captive_portal.public.messages import no_consent_text
-from captive_portal.public.passwords import new_password_problems
-from captive_portal.public.registration import ROLE
+from captive_portal.public.registration import (
+    ROLE,
+    first_password_form,
+    first_password_problems,
+)
 from captive_portal.public.site import client_address, form_is_ours, page, portal, visit
 from captive_portal.public.visits import nas_of_visit
 from captive_portal.web.i18n import current_language, gettext
@@ -122,12 +125,7 @@ def _problems(typed: Form, born: str) -> dict[str, str]:
             read_birth_date(born)
         except UsageError:
             problems["birth_date"] = gettext("Write the date like 31/12/2552.")
-    problems |= new_password_problems(
-        request.form.get("password", ""), request.form.get("password_again", "")
-    )
-    if request.form.get("accept") != "yes":
-        problems["accept"] = gettext("Please read the notice and tick the box.")
-    return problems
+    return problems | first_password_problems()
 
 
 def _schools() -> list[tuple[int, str, str]]:
@@ -148,14 +146,12 @@ def _page(
     errors: dict[str, str] | None = None,
     problem: str = "",
 ) -> Response:
-    text = render_template(
+    text = first_password_form(
         "roster.html",
         form=typed,
         choice=chosen,
         schools=_schools(),
         errors=errors or {},
         problem=problem,
-        notice=notice.current(),
-        minimum_length=portal().office.config.passwords.minimum_length,
     )
     return make_response(text, status)

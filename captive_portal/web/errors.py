@@ -5,6 +5,8 @@ The template gets `status`, `title` and `advice`; nothing of the error itself is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -16,21 +18,28 @@ from common.logging import get_logger
 RETRY_SECONDS = 30
 
 
-def init_error_pages(app: Flask, template: str) -> None:
-    """Answer every error of `app` with `template`."""
+def init_error_pages(
+    app: Flask, template: str, typed_in: Callable[[HTTPException], Sequence[str]] | None = None
+) -> None:
+    """Answer every error of `app` with `template`.
+
+    Args:
+        typed_in: the texts of a form that came back too late, which the page gives back (`typed`).
+    """
     log = get_logger("captive_portal.web.errors")
 
-    def page(status: int, title: str, advice: str) -> Response:
+    def page(status: int, title: str, advice: str, typed: Sequence[str] = ()) -> Response:
         if g.get("answers_in_json", False):  # a program asks
             return make_response(jsonify(error=_for_programs(status)), status)
-        text = render_template(template, status=status, title=title, advice=advice)
+        text = render_template(template, status=status, title=title, advice=advice, typed=typed)
         return make_response(text, status)
 
     def http_error(error: HTTPException) -> Response:
         status = error.code or 500
         if status < 400:
             return make_response(error.get_response())
-        response = page(status, *_words(status))
+        typed = typed_in(error) if typed_in is not None else ()
+        response = page(status, *(_too_late() if typed else _words(status)), typed)
         if isinstance(error, MethodNotAllowed) and g.get("answers_in_json", False):
             known = sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"})
             response = make_response(jsonify(error=f"send a {' or '.join(known)}"), status)
@@ -74,6 +83,13 @@ def _for_programs(status: int) -> str:
         503: "the database does not answer; try again in a minute",
     }
     return known.get(status, "something went wrong at the server; its journal has more")
+
+
+def _too_late() -> tuple[str, str]:
+    return (
+        gettext("This page was open too long"),
+        gettext("Nothing was changed. Copy what you typed from below, then start again."),
+    )
 
 
 def _words(status: int) -> tuple[str, str]:

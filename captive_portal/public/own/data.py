@@ -12,6 +12,7 @@ from captive_portal.public.own.desk import (
     can_prove,
     current,
     form_is_mine,
+    is_from_elsewhere,
     need_sign_in,
     own_page,
     prove_again,
@@ -101,7 +102,7 @@ def _ask() -> Response:
         if wrong:
             errors["ask_password"] = wrong
     if errors:
-        return _page(422, errors=errors, scope=scope, chosen=chosen)
+        return _page(422, errors=errors)
     office, account = portal().office, current().account
     what = "voucher code" if came_by_voucher() else "password"
     moment = to_rfc3339(office.clock().replace(microsecond=0), office.config.site.timezone)
@@ -118,7 +119,7 @@ def _ask() -> Response:
             ),
         )
     except UsageError:
-        return _page(422, errors={"scope": gettext("Please shorten this.")}, chosen=chosen)
+        return _page(422, errors={"scope": gettext("Please shorten this.")})
     return redirect(own_page("own_data.show", asked=entry.number), 303)
 
 
@@ -139,9 +140,8 @@ def _page(
     *,
     problem: str = "",
     errors: dict[str, str] | None = None,
-    scope: str = "",
-    chosen: str = "",
 ) -> Response:
+    """The page; after a form that was not carried out with what was typed in it."""
     office, account = portal().office, current().account
     days = office.config.archive.retention_days
     with office.database.read() as session:
@@ -185,8 +185,8 @@ def _page(
         accepted=accepted,
         given=given,
         rights=[(right.value, str(RIGHTS[right])) for right in ASKABLE],
-        chosen=chosen,
-        scope=scope,
+        chosen=request.form.get("right", ""),
+        scope="" if is_from_elsewhere() else request.form.get("scope", "").strip(),
         days=days,
         can_prove=can_prove(),
         by_voucher=came_by_voucher(),

@@ -51,9 +51,14 @@ def own_token() -> str:
 
 def form_is_mine() -> bool:
     """Whether the form came from a page made for this device and this sign-in."""
-    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+    if is_from_elsewhere():
         return False
     return portal().form_tokens.is_good(request.form.get(csrf.FIELD, ""), _bound_to())
+
+
+def is_from_elsewhere() -> bool:
+    """Whether the browser says that a page of another site sent this: nothing of it is shown."""
+    return request.headers.get("Sec-Fetch-Site") == "cross-site"
 
 
 def _bound_to() -> str:

@@ -8,7 +8,13 @@ from werkzeug.wrappers import Response
 
 from captive_portal.public.belongings import belongings
 from captive_portal.public.login import stale_form_text
-from captive_portal.public.own.desk import current, form_is_mine, need_sign_in, own_page
+from captive_portal.public.own.desk import (
+    current,
+    form_is_mine,
+    is_from_elsewhere,
+    need_sign_in,
+    own_page,
+)
 from captive_portal.public.site import client_address, portal, visit
 from captive_portal.web.i18n import gettext
 from common.errors import NotFound, UsageError
@@ -36,7 +42,8 @@ def submit() -> Response:
     steps = {"name": _rename, "remove": _remove, "add": _add}
     step = steps.get(request.form.get("do", ""))
     if step is None or not form_is_mine():
-        return _page(400, problem=stale_form_text())
+        typed, name = ("", "") if is_from_elsewhere() else _new_device()
+        return _page(400, problem=stale_form_text(), typed=typed, name=name)
     return step()
 
 
@@ -85,10 +92,15 @@ def _named(session: Session) -> str:
     return mac
 
 
+def _new_device() -> tuple[str, str]:
+    """Address and name of a device to be registered, as typed."""
+    typed = request.form.get("address", "").strip()[:_LONGEST]
+    return typed, " ".join(request.form.get("device_name", "").split())[:LONGEST_NAME]
+
+
 def _add() -> Response:
     """Register a device without a login."""
-    typed = request.form.get("address", "").strip()[:_LONGEST]
-    name = " ".join(request.form.get("device_name", "").split())[:LONGEST_NAME]
+    typed, name = _new_device()
     office = portal().office
     with office.database.write() as session:
         outcome = own_devices.add(session, office, current().account, typed, name)

@@ -156,7 +156,11 @@ def test_a_key_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "content", "message"),
-    [(0o644, b"x", "chmod 600"), (0o600, b" \n", "is empty"), (None, b"", "yuenyan init")],
+    [
+        (0o644, b"x", "chmod 600"),
+        (0o600, b" \n", "is empty"),
+        (None, b"", "bring it back from the backup; on a new site run 'yuenyan init'"),
+    ],
 )
 def test_a_key_file_that_cannot_be_trusted_stops(
     tmp_path: Path, mode: int | None, content: bytes, message: str

@@ -127,6 +127,17 @@ def test_five_requests_may_be_open_at_a_time(visitor: Visitor, here: str) -> Non
     assert codes == [303] * 5 + [429]
 
 
+def test_a_request_that_was_not_entered_keeps_what_was_typed(visitor: Visitor, here: str) -> None:
+    for _ in range(5):
+        visitor.fill(here, "/me/data", **ASK)
+    for stale, status in (({}, 429), ({"form_token": "of an earlier page"}, 400)):
+        answer = visitor.fill(here, "/me/data", **(ASK | stale))
+        assert answer.status_code == status
+        assert f">{ASK['scope']}</textarea>" in answer.text
+        assert 'value="correct" checked' in answer.text
+        assert PASSWORD not in answer.text
+
+
 def test_a_strangers_request_number_shows_nothing(
     visitor: Visitor, office: Office, here: str
 ) -> None:

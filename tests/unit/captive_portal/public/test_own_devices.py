@@ -64,6 +64,26 @@ def test_a_name_is_kept_and_taken_back(visitor: Visitor, office: Office, somchai
     assert too_long.status_code == 422 and "at most 40 characters" in too_long.text
 
 
+def test_a_page_that_was_open_too_long_keeps_the_device_that_was_typed(
+    visitor: Visitor, office: Office, two_allowed: int
+) -> None:
+    assert two_allowed
+    here = my("/me/devices", sign_in(visitor))
+    typed = {"address": "3C-22-FB-99-99-01", "device_name": "Printer of room 12"}
+    late = visitor.fill(here, "do-add", do="add", form_token="of an earlier page", **typed)
+    assert late.status_code == 400
+    assert all(f'value="{one}"' in late.text for one in typed.values())
+    forged = visitor.app.test_client(use_cookies=False).post(
+        here,
+        data={"do": "add", **typed},
+        headers={"Sec-Fetch-Site": "cross-site"},
+        environ_base={"REMOTE_ADDR": HERE},
+    )
+    assert forged.status_code == 400
+    assert not any(one in forged.text for one in typed.values())
+    assert registered(office) == {}
+
+
 @pytest.mark.parametrize("do", ["name", "remove"])
 @pytest.mark.parametrize("mac", [THEIRS, PRINTER, "", "nonsense", "ffffffffffff"])
 def test_a_device_of_somebody_else_is_neither_told_of_nor_touched(
