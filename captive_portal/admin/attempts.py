@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 
 from captive_portal.web.limits import FailureLimits, Limit, site_of
+from identity.domain.admission import composed
 
 PER_ACCOUNT = Limit.of("admin-account", "10 per 15 minutes")
 """Room for a person who mistypes; a guesser gets 960 tries a day at one account."""
@@ -27,7 +28,10 @@ class SignInAttempts:
 
     def admit(self, username: str, address: str) -> bool:
         """Count one attempt; False when the account or the address has had too many."""
-        checks = ((PER_ACCOUNT, username.strip().casefold()[:253]), (PER_ADDRESS, site_of(address)))
+        checks = (
+            (PER_ACCOUNT, composed(username.strip().casefold())[:253]),
+            (PER_ADDRESS, site_of(address)),
+        )
         with self._lock:
             if self._limits.wait_seconds(*checks):
                 return False
@@ -36,7 +40,7 @@ class SignInAttempts:
 
     def is_news(self, username: str, address: str) -> bool:
         """Whether stopping this account and address has not been recorded lately."""
-        check = (_TOLD, f"{username.strip().casefold()[:253]} {site_of(address)}")
+        check = (_TOLD, f"{composed(username.strip().casefold())[:253]} {site_of(address)}")
         with self._lock:
             if self._limits.wait_seconds(check):
                 return False

@@ -17,6 +17,7 @@ from captive_portal.public.site import client_address, portal
 from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Check, Limit, site_of
 from common.logging import get_logger
+from identity.domain.admission import composed
 
 _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes", shared=True)
 """High, because a whole school may share one address behind a gateway that translates."""
@@ -60,7 +61,7 @@ Checks = tuple[Check, ...]
 
 def login_checks(username: str) -> Checks:
     """What a login with a password is counted under."""
-    address, name = site_of(client_address()), username.strip().casefold()[:253]
+    address, name = site_of(client_address()), composed(username.strip().casefold())[:253]
     here = (_BY_ACCOUNT_HERE, f"{name} {address}")
     return ((_BY_ADDRESS, address), *_with_rush(here, (_BY_ACCOUNT, name), _BY_ACCOUNT_RUSH))
 
@@ -92,7 +93,7 @@ def code_checks() -> Checks:
 
 def forgotten_checks(typed: str) -> Checks:
     """What asking for a new password is counted under, whether there is such an account or not."""
-    name, address = typed.strip().casefold()[:253], site_of(client_address())
+    name, address = composed(typed.strip().casefold())[:253], site_of(client_address())
     return (
         *_by_address(_FORGOT_ADDRESS, _FORGOT_SITE, _FORGOT_RUSH),
         (_FORGOT_NAME, f"{name} {address}"),

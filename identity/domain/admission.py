@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from enum import StrEnum
 
 from common.errors import Refused, UsageError
@@ -138,13 +139,21 @@ def _cleaned(text: str) -> str:
     return text.translate(_AS_TYPED).upper()
 
 
+def composed(name: str) -> str:
+    """`name` with its marks in the one order and form that look like it (NFC, RFC 8265).
+
+    Of a Thai vowel and tone mark either may be typed first; an accent may stand for itself.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def clean_username(text: str) -> str:
-    """The stored form of a user name: trimmed, case-folded.
+    """The stored form of a user name: trimmed, case-folded, composed.
 
     Raises:
         UsageError: empty, too long, or with white space or control characters.
     """
-    cleaned = text.strip().casefold()
+    cleaned = composed(text.strip().casefold())
     if not cleaned:
         raise UsageError("a user name is needed")
     if len(cleaned.encode()) > 253:

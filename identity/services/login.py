@@ -23,7 +23,7 @@ from identity.domain.access import (
     Unavailable,
     Vouched,
 )
-from identity.domain.admission import is_strong
+from identity.domain.admission import composed, is_strong
 from identity.domain.guessing import Guesser, Lane
 from identity.domain.vouchers import Place
 from identity.office import Office
@@ -88,7 +88,9 @@ def prove_password(
     now = office.clock()
     name = username.strip().casefold()
     try:
-        row = next(iter(office.database.ask(_LOGIN, {"username": name})), None)
+        row = _row(office, name)
+        if row is None and composed(name) != name:
+            row = _row(office, name := composed(name))
         facts = _facts(office, row) if row is not None else None
         if not local_only and directory_login.concerns(office, facts):
             answer = directory_login.prove(office, facts, name, password.encode())
@@ -99,6 +101,10 @@ def prove_password(
     if row is None:
         return Proof(decision)
     return Proof(decision, row.must_change is True and row.origin is None, row.has_texts)
+
+
+def _row(office: Office, name: str) -> Any:
+    return next(iter(office.database.ask(_LOGIN, {"username": name})), None)
 
 
 def _facts(office: Office, row: Any) -> AccountSnapshot:

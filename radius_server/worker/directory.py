@@ -7,9 +7,11 @@ change is seen within a second.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 from identity.domain.access import AccountSnapshot
+from identity.domain.admission import composed
 from identity.stores.sql import KeptSecret, SqlStore
 
 STATIONS_SECONDS = 1.0
@@ -23,6 +25,8 @@ MAXIMUM_RECENT = 2048
 """Accounts whose stations are read again together; some ten milliseconds for all of them."""
 
 _MAXIMUM_ACCOUNTS = 100_000
+
+_Found = TypeVar("_Found")
 
 
 class Directory:
@@ -48,6 +52,13 @@ class Directory:
         """The name of an account as the database has it."""
         return self._stored(username.strip().casefold())
 
+    def _spellings(self, username: str) -> tuple[str, ...]:
+        """How its account may be stored: as it is spelled, else as new accounts are."""
+        name = self.stored(username)
+        if name.isascii():
+            return (name,)
+        return tuple(dict.fromkeys((name, composed(name))))
+
     def drop(self, *usernames: str) -> None:
         """Forget these names: something has just changed them, which the revision tells later."""
         for username in usernames:
@@ -62,10 +73,10 @@ class Directory:
             if len(self.accounts) + len(missing) > _MAXIMUM_ACCOUNTS:
                 self.accounts.clear()
                 missing = list(usernames)
-            stored = {name: self.stored(name) for name in missing}
-            found = self._store.accounts(stored.values())
+            spellings = {name: self._spellings(name) for name in missing}
+            found = self._store.accounts([one for both in spellings.values() for one in both])
             for name in missing:
-                self.accounts[name] = found.get(stored[name])
+                self.accounts[name] = _first(found, spellings[name])
         return self.accounts
 
     def account_ids(self, usernames: Collection[str]) -> dict[str, int | None]:
@@ -83,9 +94,9 @@ class Directory:
         if missing:
             if len(self._account_ids) + len(missing) > _MAXIMUM_ACCOUNTS:
                 self._account_ids.clear()
-            stored = {name: self.stored(name) for name in missing}
-            numbers = self._store.account_ids(stored.values())
-            asked = {name: numbers.get(stored[name]) for name in missing}
+            spellings = {name: self._spellings(name) for name in missing}
+            numbers = self._store.account_ids([one for both in spellings.values() for one in both])
+            asked = {name: _first(numbers, spellings[name]) for name in missing}
             self._account_ids.update(asked)
             found.update(asked)
         return found
@@ -103,6 +114,10 @@ class Directory:
                 missing = list(account_ids)
             self._kept.update(self._store.recoverable(missing))
         return {number: self._kept[number] for number in account_ids}
+
+
+def _first(found: Mapping[str, _Found], spellings: Sequence[str]) -> _Found | None:
+    return next((found[name] for name in spellings if name in found), None)
 
 
 class OpenStations:

@@ -188,6 +188,28 @@ def test_fragments_of_40_octets(
     assert (ended.keys_equal, ended.keys_different) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("method", "version"), [("peap-tls", "tls1.3"), ("ttls-eap-tls", "tls1.2")]
+)
+def test_a_certificate_inside_of_a_tunnel_in_pieces_of_28_octets(
+    authority: Authority, device: Supplicant, method: str, version: str
+) -> None:
+    # Inside, wpa_supplicant takes a hundred octets less than it is told.
+    ended = device.login(network(authority, method, version, fragment_size="128"))
+    assert ended.success, device.decisions()
+    assert ended.fragments > 30
+    assert (ended.keys_equal, ended.keys_different) == (1, 0)
+
+
+def test_fragments_of_40_octets_and_a_framed_mtu_of_64(
+    authority: Authority, device: Supplicant
+) -> None:
+    block = network(authority, "tls", "tls1.3", fragment_size="40")
+    ended = device.login(block, "-N", "12:d:64")
+    assert ended.success, device.decisions()
+    assert ended.output.count("Sending RADIUS message") > 60
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", ["ttls-pap", "peap-mschapv2", "tls"])
 def test_framed_mtu_is_honoured(

@@ -123,6 +123,8 @@ def test_codes_and_references_use_symbols_nobody_mixes_up() -> None:
 def test_a_user_name_is_trimmed_and_case_folded() -> None:
     assert clean_username("  Somchai ") == "somchai"
     assert clean_username("สมชาย") == "สมชาย"
+    assert clean_username("คร\u0e49\u0e39") == clean_username("คร\u0e39\u0e49") == "คร\u0e39\u0e49"
+    assert clean_username("Jose\u0301") == "jos\u00e9"
     for bad in ("", "  ", "a b", "a\tb", "a\x00b", "x" * 254, "ก" * 85):
         with pytest.raises(UsageError):
             clean_username(bad)

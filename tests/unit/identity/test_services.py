@@ -72,6 +72,17 @@ def test_a_login_is_decided_by_password_then_state(timed: Office) -> None:
     assert attempt() is Reason.EXPIRED
 
 
+def test_a_name_whose_marks_were_typed_in_another_order_is_the_same(timed: Office) -> None:
+    add_person(timed, "คร\u0e39\u0e49", "right password")
+    for name in ("คร\u0e39\u0e49", "คร\u0e49\u0e39"):
+        assert _reason(login.check_password(timed, name, "right password")) is Reason.OK
+        assert _reason(login.check_password(timed, name, "wrong")) is Reason.WRONG_PASSWORD
+        with timed.database.read() as session:
+            assert people.get(session, name).username == "คร\u0e39\u0e49"
+    with pytest.raises(Refused):
+        add_person(timed, "คร\u0e49\u0e39", "another password")
+
+
 def test_an_account_without_password_or_of_a_device_cannot_log_in(timed: Office) -> None:
     with timed.database.write() as session:
         devices.add_device(session, timed, "3c:22:fb:01:02:03", "device", ADMIN, "test")
