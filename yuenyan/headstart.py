@@ -63,6 +63,9 @@ MODULES = (
 )
 """What the answer is made by, each after those that it needs."""
 
+_LATE = b"\nfrom __future__ import annotations\n"
+"""The first import of each. Said to the compiler instead, the module need not be looked for."""
+
 _BROKEN_PIPE, _REFUSED = 141, 3
 """As yuenyan.cli ends."""
 
@@ -139,6 +142,8 @@ def prepare(script: str) -> None:
     Raises:
         OSError: one of them cannot be written.
     """
+    import __future__
+
     import marshal
     from importlib.util import find_spec
     from pathlib import Path
@@ -147,6 +152,7 @@ def prepare(script: str) -> None:
     interpreter = line.removeprefix(b"#!").removesuffix(b" -S").decode("utf-8", "replace")
     if Path(interpreter).parent != Path(script).absolute().parent or not Path(interpreter).exists():
         return
+    late = __future__.annotations.compiler_flag
     stamps: list[Stamp] = []
     parts: list[Part] = []
     for name in (__spec__.name, *MODULES):
@@ -156,7 +162,8 @@ def prepare(script: str) -> None:
         path = Path(spec.origin)
         stat = path.stat()
         stamps.append((str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
-        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True, optimize=2)
+        source = path.read_bytes().replace(_LATE, b"\n\n", 1)
+        code = compile(source, str(path), "exec", late, True, optimize=2)
         parts.append((name, spec.submodule_search_locations is not None, code))
     whole = marshal.dumps((parts[0][2], tuple(stamps), tuple(parts[1:])))
     _replace(f"{interpreter}.{sys.implementation.cache_tag}", whole, 0o644)

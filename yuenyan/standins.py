@@ -22,7 +22,6 @@ def stand_in() -> None:
     """Put them in the place of the modules they stand for."""
     for name in _BUILT_IN:
         sys.modules[name] = __import__("_" + name)
-    _make("__future__", annotations=None)
     _make("collections.abc", Callable=_Callable)
     _make("collections", abc=sys.modules["collections.abc"])
     _make("functools", lru_cache=_lru_cache)

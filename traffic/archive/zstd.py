@@ -94,23 +94,33 @@ class Decompressor:
         self._length = length
 
 
-def stored_at(head: bytes, packed: int, unpacked: int, begin: int, end: int) -> int:
-    """Where the octets `begin` to `end` stand in a piece that could not be made shorter; or 0.
+def stored_at(
+    head: bytes, packed: int, unpacked: int, begin: int, end: int
+) -> list[tuple[int, int]]:
+    """Where the octets `begin` to `end` stand in a piece that could not be made shorter.
 
     Such a piece is a head, and blocks of the octets themselves, three octets before each
     (RFC 8878 section 3.1.1). A block is never longer packed than stored, so that the length of
-    the whole tells. Octets in two blocks are not looked for.
+    the whole tells.
 
     Args:
         head: at least the first `HEAD_OCTETS` of the piece.
+
+    Returns:
+        (position, octets) of what they are in; nothing, when the piece is another.
     """
     if head[:4] != _MAGIC or head[4] & 0x3F != _ONE_SEGMENT:
-        return 0
+        return []
     before = 5 + _SIZE_OCTETS[head[4] >> 6]
-    block = begin // _BLOCK
-    if packed != before + unpacked + 3 * -(-unpacked // _BLOCK) or (end - 1) // _BLOCK != block:
-        return 0
-    return before + 3 * (block + 1) + begin
+    if packed != before + unpacked + 3 * -(-unpacked // _BLOCK) or end > unpacked:
+        return []
+    found = []
+    while begin < end:
+        block = begin // _BLOCK
+        stop = min(end, (block + 1) * _BLOCK)
+        found.append((before + 3 * (block + 1) + begin, stop - begin))
+        begin = stop
+    return found
 
 
 def library() -> Decompressor | None:

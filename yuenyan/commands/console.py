@@ -55,7 +55,7 @@ def operator() -> Operator:
     number = os.getuid()
     runs_as = _name(number)
     try:
-        with open(_LOGIN, encoding="ascii") as stream:  # noqa: PTH123
+        with open(_LOGIN, "rb") as stream:  # noqa: PTH123 - nor does it load an encoding
             login = int(stream.read())
     except (OSError, ValueError):
         login = _NOBODY

@@ -86,6 +86,12 @@ def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
     assert first == second
 
 
+def test_no_module_of_it_looks_for_what_only_the_compiler_needs(installed: Installed) -> None:
+    first, _, parts = marshal.loads(installed.modules.read_bytes())
+    codes = [first, *(code for _, _, code in parts)]
+    assert [code.co_filename for code in codes if "__future__" in code.co_names] == []
+
+
 def test_what_it_recorded_is_beside_the_database_whole_and_counts(
     kept: Site, installed: Installed
 ) -> None:

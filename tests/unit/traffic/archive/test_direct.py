@@ -19,7 +19,7 @@ from traffic.archive.entries import Entry
 from traffic.archive.inside import Inside
 from traffic.archive.manifest import Manifest
 from traffic.archive.reading import Asked, FlowReader
-from traffic.archive.records import FlowRecord
+from traffic.archive.records import FlowRecord, active_between
 from traffic.archive.segments import ROW_GROUP, Segment, SegmentWriter
 from traffic.decoders.batch import FlowBatch
 from traffic.decoders.fields import COLUMNS
@@ -144,6 +144,34 @@ def test_times_decide_as_they_do_by_the_footer(archive: Path, from_ms: int, to_m
         assert found == by_footer(archive, address, from_ms, to_ms)
 
 
+def test_flows_of_the_same_moment_stand_in_the_order_of_their_records(archive: Path) -> None:
+    library = zstd.library()
+    assert library is not None
+    paths = ["a.parquet", "b.parquet"]
+    for path in paths:
+        (archive / path).write_bytes((archive / PATH).read_bytes())
+    client = (int(ip_address("10.0.0.77")), 0, 0)
+    asked = (client, *EVER, 10**6, 0, library)
+    found, _ = direct.find_flows(str(archive), paths, *asked)
+    assert len(found) > 20
+    assert found == sorted(found, key=lambda one: (one[2][1], one[0], one[1]))
+    assert direct.find_flows(str(archive), paths[::-1], *asked)[0] == found
+
+
+def test_rows_that_are_all_active_by_their_outermost_times_are_active_each() -> None:
+    random = np.random.default_rng(5)
+    judged = 0
+    for _ in range(400):
+        spread = int(random.choice([10, 9_000, 60_000]))
+        exported, received, starts, ends = random.integers(0, spread, (4, 5)).tolist()
+        from_ms, to_ms = -int(random.integers(0, spread)), int(random.integers(0, 3 * spread))
+        spans = map(active_between, received, exported, starts, ends)
+        if direct._are_active(exported, received, starts, ends, from_ms, to_ms):
+            judged += 1
+            assert all(begin <= to_ms and end >= from_ms for begin, end in spans)
+    assert judged > 20
+
+
 def test_an_answer_is_cut_and_gone_on_with_at_the_same_flow(archive: Path) -> None:
     whole, _ = by_places(archive, "10.0.0.77", *EVER)
     for limit, offset in ((10, 0), (10, 30), (len(whole), 0), (5, len(whole) - 5), (5, 9999)):
@@ -266,22 +294,26 @@ def test_what_could_not_be_made_shorter_is_read_where_it_stands(archive: Path) -
     library = zstd.library()
     assert library is not None
     segment = direct.Segment(str(archive / PATH), library)
-    stored = 0
+    stored = in_two = 0
+    spans = ((0, 9), (40_000, 50_000), (131_071, 131_072), (131_072, 131_099), (131_000, 131_099))
     try:
         for offset, _, packed, unpacked, *_ in segment.part(0).columns():
             piece = os.pread(segment._handle, packed, offset)
             whole = bytes(library.whole(piece, unpacked))
-            for begin, end in ((0, 9), (40_000, 50_000), (131_071, 131_072), (131_072, 131_099)):
-                at = zstd.stored_at(piece[: zstd.HEAD_OCTETS], packed, unpacked, begin, end)
-                if at and end <= unpacked:
-                    assert piece[at : at + end - begin] == whole[begin:end]
+            for begin, end in spans:
+                parts = zstd.stored_at(piece[: zstd.HEAD_OCTETS], packed, unpacked, begin, end)
+                if parts:
+                    told = b"".join(piece[at : at + length] for at, length in parts)
+                    assert told == whole[begin:end]
                     stored += 1
-            assert not zstd.stored_at(piece[:5], packed, unpacked, 131_071, 131_073)
+                    in_two += len(parts) == 2
+            assert not zstd.stored_at(piece[:5], packed, unpacked, 0, unpacked + 1)
             assert not zstd.stored_at(piece[:5], packed - 1, unpacked, 0, 9)
             assert not zstd.stored_at(b"\0" + piece[1:5], packed, unpacked, 0, 9)
     finally:
         segment.close()
     assert stored >= 10
+    assert in_two >= 2
 
 
 @pytest.mark.parametrize("rows", [1, 2, 255, 256, 257, 2048, 2049, ROW_GROUP, ROW_GROUP + 1])
