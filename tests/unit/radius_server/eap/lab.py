@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -15,9 +16,20 @@ from cryptography.x509.oid import (
     NameOID,
     ObjectIdentifier,
 )
+from OpenSSL import SSL
+
+from common.config import Config
+from common.config import Site as SiteSection
+from common.config_access import Eap
+from radius_server.eap.server import EapServer
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _DAY = timedelta(days=1)
+
+VERSIONS = [
+    pytest.param(SSL.TLS1_2_VERSION, id="tls1.2"),
+    pytest.param(SSL.TLS1_3_VERSION, id="tls1.3"),
+]
 
 
 def new_key(rsa_key: bool = False) -> Key:
@@ -120,3 +132,18 @@ class Authority:
             .not_valid_before(now - 20 * _DAY)
             .not_valid_after(now + days * _DAY)
         )
+
+
+def server_of(authority: Authority, **eap: object) -> EapServer:
+    facts = {
+        "certificate": authority.folder / "server.pem",
+        "private_key": authority.folder / "server.key",
+        "ca": authority.path,
+    }
+    return EapServer.open(
+        Config(site=SiteSection(data_dir=authority.folder), eap=Eap(**(facts | eap)))
+    )
+
+
+def pair(authority: Authority, name: str) -> tuple[Path, Path]:
+    return authority.folder / f"{name}.pem", authority.folder / f"{name}.key"

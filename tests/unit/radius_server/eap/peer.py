@@ -11,6 +11,7 @@ from typing import Any
 from OpenSSL import SSL
 
 from identity.domain.access import AccountSnapshot, RoleProfile, Unavailable
+from radius_server.eap.avp import Avp, encode_avp
 from radius_server.eap.packet import Type, encode_request
 from radius_server.process.questions import (
     AccessRequest,
@@ -295,3 +296,9 @@ def client_context(authority: Any, version: int, certificate: Any = None) -> SSL
         context.use_certificate_chain_file(str(certificate[0]))
         context.use_privatekey_file(str(certificate[1]))
     return context
+
+
+def pap(name: str = "alice", password: bytes = PASSWORD) -> Iterator[bytes]:
+    """The one message of TTLS with PAP."""
+    padded = password + bytes(-len(password) % 16)
+    yield encode_avp(Avp(0, 1, name.encode())) + encode_avp(Avp(0, 2, padded))

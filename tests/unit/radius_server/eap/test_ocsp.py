@@ -21,9 +21,8 @@ from radius_server.eap.packet import Type
 from radius_server.eap.server import EapServer
 from radius_server.process.questions import AccessRequest, Challenge
 from radius_server.process.standing import Inquiry, NoProof, Standing, Word
-from tests.unit.radius_server.eap.lab import Authority
+from tests.unit.radius_server.eap.lab import VERSIONS, Authority, pair, server_of
 from tests.unit.radius_server.eap.peer import NOW, Peer, Site, client_context
-from tests.unit.radius_server.eap.test_tunnels import VERSIONS, pair, server_of
 
 URL = "http://ocsp.test/status"
 NONCE = bytes(range(16))

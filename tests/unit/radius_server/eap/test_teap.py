@@ -13,7 +13,7 @@ from OpenSSL import SSL
 from identity.domain.access import Denied, Granted, Method, Reason
 from radius_server.eap.server import EapServer
 from radius_server.eap.teap_tlv import Kind
-from tests.unit.radius_server.eap.lab import Authority
+from tests.unit.radius_server.eap.lab import VERSIONS, Authority, pair, server_of
 from tests.unit.radius_server.eap.peer import NOW, PASSWORD, Site, account, client_context
 from tests.unit.radius_server.eap.teap_peer import (
     EAP_PAYLOAD,
@@ -30,7 +30,6 @@ from tests.unit.radius_server.eap.teap_peer import (
     tlv,
     written,
 )
-from tests.unit.radius_server.eap.test_tunnels import VERSIONS, pair, server_of
 
 TLS_1_2 = SSL.TLS1_2_VERSION
 INNER = ("mschapv2", "gtc", "tls", "password")

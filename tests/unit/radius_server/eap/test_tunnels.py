@@ -12,31 +12,23 @@ import pytest
 from cryptography import x509
 from OpenSSL import SSL
 
-from common.config import Config
-from common.config import Site as SiteSection
-from common.config_access import Eap
 from common.errors import ConfigError
 from identity.domain.access import Denied, Granted, Method, Reason, RoleProfile
 from radius_server.eap.avp import Avp, decode_avps, encode_avp
 from radius_server.eap.packet import Type
 from radius_server.eap.server import EapServer
 from radius_server.process.questions import CheckPassword
-from tests.unit.radius_server.eap.lab import Authority
+from tests.unit.radius_server.eap.lab import VERSIONS, Authority, pair, server_of
 from tests.unit.radius_server.eap.peer import (
     NOW,
     PASSWORD,
-    CertifiedInPeap,
     InPeap,
     Peer,
     Site,
     account,
     client_context,
+    pap,
 )
-
-VERSIONS = [
-    pytest.param(SSL.TLS1_2_VERSION, id="tls1.2"),
-    pytest.param(SSL.TLS1_3_VERSION, id="tls1.3"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -51,30 +43,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return made
 
 
-def server_of(authority: Authority, **eap: object) -> EapServer:
-    facts = {
-        "certificate": authority.folder / "server.pem",
-        "private_key": authority.folder / "server.key",
-        "ca": authority.path,
-    }
-    return EapServer.open(
-        Config(site=SiteSection(data_dir=authority.folder), eap=Eap(**(facts | eap)))
-    )
-
-
 @pytest.fixture
 def server(authority: Authority) -> EapServer:
     return server_of(authority)
-
-
-def pap(name: str = "alice", password: bytes = PASSWORD) -> Iterator[bytes]:
-    """The one message of TTLS with PAP."""
-    padded = password + bytes(-len(password) % 16)
-    yield encode_avp(Avp(0, 1, name.encode())) + encode_avp(Avp(0, 2, padded))
-
-
-def pair(authority: Authority, name: str) -> tuple[Path, Path]:
-    return authority.folder / f"{name}.pem", authority.folder / f"{name}.key"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -431,53 +402,6 @@ def test_damaged_records_end_the_conversation(authority: Authority, server: EapS
     ended = Site().login(server, Peer(Type.TTLS, context, pap()), damaged)
     assert isinstance(ended.decision, Denied)
     assert ended.decision.reason in (Reason.TLS_FAILED, Reason.EAP_PROTOCOL)
-
-
-def test_a_wrong_identifier_is_asked_again_and_not_for_ever(
-    authority: Authority, server: EapServer
-) -> None:
-    def stale(octets: bytes) -> bytes:
-        return octets[:1] + bytes((octets[1] ^ 0x55,)) + octets[2:]
-
-    context = client_context(authority.path, SSL.TLS1_2_VERSION)
-    peer = Peer(Type.TTLS, context, pap())
-    ended = Site().login(server, peer, stale)
-    assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP)
-    assert "eap:violation=too_many_rounds" in ended.trace
-    assert peer.rounds <= 51
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_fragments_of_both_sides_are_no_rounds(
-    authority: Authority, server: EapServer, version: int
-) -> None:
-    context = client_context(authority.path, version, pair(authority, "alice"))
-    peer = Peer(Type.TLS, context, fragment=20)
-    ended = Site().login(server, peer, framed_mtu=64)
-    assert isinstance(ended.decision, Granted), ended
-    assert peer.rounds > 50
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_fragments_inside_of_a_tunnel_are_no_rounds(
-    authority: Authority, server: EapServer, version: int
-) -> None:
-    certified = client_context(authority.path, version, pair(authority, "alice"))
-    inside = Peer(Type.TLS, certified, fragment=20)
-    peer = Peer(Type.PEAP, client_context(authority.path, version), CertifiedInPeap(inside))
-    ended = Site().login(server, peer)
-    assert isinstance(ended.decision, Granted), ended
-    assert inside.rounds > 50
-
-
-def test_there_is_an_end_to_fragments_too(authority: Authority) -> None:
-    server = server_of(authority, maximum_rounds=10)
-    context = client_context(authority.path, SSL.TLS1_2_VERSION, pair(authority, "alice"))
-    peer = Peer(Type.TLS, context, fragment=4)
-    ended = Site().login(server, peer)
-    assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP)
-    assert "eap:violation=too_many_rounds" in ended.trace
-    assert peer.rounds == 80
 
 
 def test_a_nak_for_nothing_we_have_is_refused(authority: Authority) -> None:
