@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from sqlalchemy import text
 
 from common.config import Config
 from common.errors import ConfigError, Refused
@@ -26,7 +27,7 @@ from identity.domain.levels import FIRST_OFFICER
 from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
 from identity.services.audit import CONSOLE
-from identity.vault import make_key
+from identity.vault import KEY_FILE, make_key
 from traffic.evidence import keys as evidence_keys
 from yuenyan.commands.console import operator
 from yuenyan.lost import describe_loss
@@ -35,6 +36,12 @@ PORTAL_SESSION_KEY = "portal-session.key"
 ADMIN_SESSION_KEY = "admin-session.key"
 SEAL_KEY = "seal.key"
 SEAL_PUBLIC_KEY = "seal.pub"
+
+_SEALED = tuple(
+    text(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - names of ours
+    for table in ("nas_client", "voucher", "account")
+)
+"""Tables of the first schema, asked in text: the database may be older than the models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +57,24 @@ def initialise(
     admin_password: str | None,
     *,
     may_be_empty: bool = False,
+    may_lose_secrets: bool = False,
 ) -> Outcome:
     """Make whatever is missing.
 
     Args:
         may_be_empty: make an empty database although the archive says there was another one.
+        may_lose_secrets: make a vault key although the database holds secrets under another.
 
     Raises:
         ConfigError: the data directory cannot be written.
-        Refused: there is an archive, and its database is gone; nothing was made then.
+        Refused: there is an archive, and its database is gone, or a database, and its vault key
+            is gone; nothing was made then.
         UsageError: the admin's name or password cannot be used.
     """
     if not may_be_empty:
         _refuse_lost_database(config)
+    if not may_lose_secrets:
+        _refuse_lost_key(config)
     made: list[str] = []
     try:
         config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -114,6 +126,30 @@ def _refuse_lost_database(config: Config) -> None:
         raise Refused(
             f"{loss}: restore the backup of the database (docs/retention.md), or begin with an"
             " empty one, which knows nobody of the archive: yuenyan init --empty-database"
+        )
+
+
+def _refuse_lost_key(config: Config) -> None:
+    """Raise Refused where a new vault key would lock what the database has under the lost one.
+
+    No login works with another: the shared secrets of all equipment are sealed with it.
+    """
+    key = config.keys_dir / KEY_FILE
+    if key.exists():
+        return
+    database = Database(config.database_url)
+    try:
+        if not database.has_tables():
+            return
+        with database.read() as session:
+            holds = any(session.execute(one).first() for one in _SEALED)
+    finally:
+        database.dispose()
+    if holds:
+        raise Refused(
+            f"there is no {key}, and the database holds secrets under it: bring it back from the"
+            " backup, or begin with another key and set every secret of equipment, every voucher"
+            " and every password that is kept anew: yuenyan init --new-vault-key"
         )
 
 

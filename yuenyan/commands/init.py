@@ -17,21 +17,37 @@ from yuenyan.context import Context
     is_flag=True,
     help="Make an empty database although there is an archive whose database is gone.",
 )
+@click.option(
+    "--new-vault-key",
+    is_flag=True,
+    help="Make another vault key although the one of the database is gone: what it sealed is lost.",
+)
 @click.pass_obj
 def init_command(
-    context: Context, admin: str | None, admin_password_stdin: bool, empty_database: bool
+    context: Context,
+    admin: str | None,
+    admin_password_stdin: bool,
+    empty_database: bool,
+    new_vault_key: bool,
 ) -> None:
     """Make data directory, keys, database, lab certificates and the first administrator.
 
     Safe to repeat: what is there stays as it is. Where there is an archive and its database is
-    gone it refuses, because an empty one would hide the loss.
+    gone it refuses, because an empty one would hide the loss; and where the key is gone that the
+    database's secrets are sealed with.
     """
     from yuenyan.initialise import initialise
 
     if (admin is None) is admin_password_stdin:
         raise UsageError("give --admin NAME and --admin-password-stdin together")
     password = secret_from_stdin("admin password") if admin_password_stdin else None
-    outcome = initialise(context.config, admin, password, may_be_empty=empty_database)
+    outcome = initialise(
+        context.config,
+        admin,
+        password,
+        may_be_empty=empty_database,
+        may_lose_secrets=new_vault_key,
+    )
     for item in outcome.made:
         click.echo(f"made {item}")
     click.echo(f"ready: {context.config.data_dir}")

@@ -10,6 +10,7 @@ from common.config import Config
 from common.config import Site as SiteSection
 from tests.conftest import Site
 from yuenyan.checkup.site import check_database
+from yuenyan.initialise import initialise
 from yuenyan.lost import describe_loss
 
 
@@ -71,3 +72,31 @@ def test_init_makes_no_empty_database_beside_an_archive_unless_told_to(site: Sit
     begun = site.yuenyan("init", "--empty-database")
     assert begun.exit_code == 0 and key.exists(), begun
     assert site.yuenyan("init").exit_code == 0, "what is there stays as it is"
+
+
+def test_init_makes_no_other_key_for_secrets_that_are_sealed_unless_told_to(site: Site) -> None:
+    added = site.yuenyan(
+        "nas", "add", "gate", "127.0.0.1/32", "--secret-stdin", stdin="a secret of thirty octets\n"
+    )
+    assert added.exit_code == 0, added
+    key, other = (site.data_dir / "keys" / name for name in ("vault.key", "portal-session.key"))
+    kept = key.read_bytes()
+    key.unlink()
+    other.unlink()
+    refused = site.yuenyan("init")
+    assert refused.exit_code == 1, refused
+    assert f"there is no {key}" in refused.stderr and "bring it back" in refused.stderr
+    assert not key.exists() and not other.exists(), "nothing is made"
+    key.write_bytes(kept)
+    assert site.yuenyan("init").exit_code == 0, "with the right key what is missing is made"
+    key.unlink()
+    begun = site.yuenyan("init", "--new-vault-key")
+    assert begun.exit_code == 0 and "made vault key" in begun.stdout, begun
+    assert key.read_bytes() != kept
+
+
+def test_init_makes_a_key_for_a_database_that_holds_nothing_yet(tmp_path: Path) -> None:
+    config = Config(site=SiteSection(data_dir=tmp_path))
+    initialise(config, None, None)
+    (tmp_path / "keys" / "vault.key").unlink()
+    assert "vault key" in initialise(config, None, None).made
