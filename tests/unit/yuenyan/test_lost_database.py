@@ -88,6 +88,7 @@ def test_init_makes_no_other_key_for_secrets_that_are_sealed_unless_told_to(site
     assert f"there is no {key}" in refused.stderr and "bring it back" in refused.stderr
     assert not key.exists() and not other.exists(), "nothing is made"
     key.write_bytes(kept)
+    key.chmod(0o600)
     assert site.yuenyan("init").exit_code == 0, "with the right key what is missing is made"
     key.unlink()
     begun = site.yuenyan("init", "--new-vault-key")
