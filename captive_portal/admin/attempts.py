@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from captive_portal.web.limits import FailureLimits, Limit, site_of
-from identity.domain.admission import composed
+from identity.domain.spellings import composed
 
 PER_ACCOUNT = Limit.of("admin-account", "10 per 15 minutes")
 """Room for a person who mistypes; a guesser gets 960 tries a day at one account."""

@@ -17,7 +17,7 @@ from captive_portal.public.site import client_address, portal
 from captive_portal.web.i18n import gettext
 from captive_portal.web.limits import Check, Limit, site_of
 from common.logging import get_logger
-from identity.domain.admission import composed
+from identity.domain.spellings import composed
 
 _BY_ADDRESS = Limit.of("login-address", "200 per 10 minutes", shared=True)
 """High, because a whole school may share one address behind a gateway that translates."""

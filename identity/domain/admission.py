@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-import unicodedata
 from enum import StrEnum
 
 from common.errors import Refused, UsageError
+from identity.domain.spellings import composed
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """31 symbols; no 0, O, 1, I or L, which people mix up on paper."""
@@ -137,14 +137,6 @@ def find_usual_code(text: str) -> str | None:
 
 def _cleaned(text: str) -> str:
     return text.translate(_AS_TYPED).upper()
-
-
-def composed(name: str) -> str:
-    """`name` with its marks in the one order and form that look like it (NFC, RFC 8265).
-
-    Of a Thai vowel and tone mark either may be typed first; an accent may stand for itself.
-    """
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def clean_username(text: str) -> str:

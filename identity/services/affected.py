@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from common.net import find_mac
 from db.models import Account, AddressInterval, NasClient, NetworkSession, RegisterEntry
+from identity.domain.spellings import spellings
 from identity.services import registers
 
 _A_QUERY = 400
@@ -75,7 +76,7 @@ def _with_sessions(
 
 
 def _is_one_of(lines: Sequence[str]) -> ColumnElement[bool]:
-    names = [line.casefold() for line in lines]
+    names = [name for line in lines for name in spellings(line)]
     macs = [mac for line in lines if (mac := find_mac(line))]
     return or_(
         NetworkSession.account_id.in_(select(Account.id).where(Account.username.in_(names))),
@@ -88,7 +89,7 @@ def _is_one_of(lines: Sequence[str]) -> ColumnElement[bool]:
 
 
 def _named(session: Session, lines: Sequence[str]) -> set[int]:
-    names = [line.casefold() for line in lines]
+    names = [name for line in lines for name in spellings(line)]
     return set(session.scalars(select(Account.id).where(Account.username.in_(names))))
 
 

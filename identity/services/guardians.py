@@ -26,6 +26,7 @@ from identity.office import Office
 from identity.services import audit, dynamic
 from identity.services.consent_terms import MISSING as MISSING
 from identity.services.consent_terms import in_force
+from identity.services.named import account_id_of
 from identity.services.reach import EVERYWHERE, Reach
 
 COLUMNS = (
@@ -203,7 +204,7 @@ def find_person(
     """
     if username.strip():
         account = session.scalar(
-            select(Account).where(Account.username == username.strip().casefold(), reach.accounts())
+            select(Account).where(Account.id == account_id_of(session, username), reach.accounts())
         )
         if account is None or account.person is None:
             raise NotFound("no person within reach has this user name")

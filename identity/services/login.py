@@ -23,8 +23,9 @@ from identity.domain.access import (
     Unavailable,
     Vouched,
 )
-from identity.domain.admission import composed, is_strong
+from identity.domain.admission import is_strong
 from identity.domain.guessing import Guesser, Lane
+from identity.domain.spellings import composed
 from identity.domain.vouchers import Place
 from identity.office import Office
 from identity.services import directory_login, recoverable, voucher_guard, vouchers

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from common.net import find_mac, split_called_station_id
 from db.models import Account, AuthEvent, NasClient
+from identity.domain.spellings import spellings
 from identity.office import Office
+from identity.services.named import account_id_of
 
 LOOKED_AT = timedelta(days=7)
 """How far back a name is searched; what is older has moved into the archive."""
@@ -80,10 +82,9 @@ def _view(row: Row[AuthEvent, NasClient, Account]) -> LoginView:
 
 def _of(session: Session, name: str) -> ColumnElement[bool]:
     """The decisions about a user name or a MAC address, in any spelling of it."""
-    wanted = name.strip().casefold()
     mac = find_mac(name)
-    account_id = session.scalar(select(Account.id).where(Account.username == (mac or wanted)))
-    chosen: list[ColumnElement[bool]] = [AuthEvent.user_name.in_({name.strip(), wanted})]
+    account_id = account_id_of(session, mac or name)
+    chosen: list[ColumnElement[bool]] = [AuthEvent.user_name.in_({name.strip(), *spellings(name)})]
     if account_id is not None:
         chosen.append(AuthEvent.account_id == account_id)
     if mac is not None:

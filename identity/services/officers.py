@@ -12,6 +12,7 @@ from db.models import Account, OfficerLevel
 from identity.domain.levels import Level, in_order
 from identity.office import Office
 from identity.services import audit, token_endings
+from identity.services.named import account_id_of
 
 
 def read_level(text: str) -> Level:
@@ -143,8 +144,8 @@ def _others(session: Session, account_id: int) -> bool:
 
 
 def _get(session: Session, name: str) -> Account:
-    wanted = name.strip().casefold()
-    account = session.scalar(select(Account).where(Account.username == wanted))
+    number = account_id_of(session, name)
+    account = None if number is None else session.get(Account, number)
     if account is None:
         raise NotFound(f"there is no account {name!r}")
     return account

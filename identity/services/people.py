@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from common.errors import NotFound, Refused, UsageError
 from common.net import find_mac
 from db.models import Account, Credential, DirectoryEntry, Person
-from identity.domain.admission import clean_username, composed, find_usual_code
+from identity.domain.admission import clean_username, find_usual_code
 from identity.domain.contacts import find_mailbox, find_number
 from identity.domain.levels import Level
 from identity.domain.recoverable import Recoverable
+from identity.domain.spellings import spellings
 from identity.office import Office
 from identity.services import (
     audit,
@@ -76,11 +77,11 @@ def free_username(text: str) -> str:
 
 def find(session: Session, username: str) -> Account | None:
     """The account with this name, or None."""
-    name = username.strip().casefold()
-    account = session.scalar(select(Account).where(Account.username == name))
-    if account is None and composed(name) != name:
-        account = session.scalar(select(Account).where(Account.username == composed(name)))
-    return account
+    for spelling in spellings(username):
+        account = session.scalar(select(Account).where(Account.username == spelling))
+        if account is not None:
+            return account
+    return None
 
 
 def get(session: Session, username: str) -> Account:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from common.clock import to_rfc3339
 from common.errors import NotFound, Refused, UsageError
 from common.thai_time import read_bound
-from db.models import Account, RegisterEntry, RegisterStep
+from db.models import RegisterEntry, RegisterStep
 from identity.domain.registers import (
     KINDS,
     Action,
@@ -35,6 +35,7 @@ from identity.domain.registers import (
 )
 from identity.office import Office
 from identity.services import audit
+from identity.services.named import account_id_of
 
 _BUDDHIST_ERA = 543
 _TRIES = 20
@@ -243,7 +244,7 @@ def _read_moments(
 def _account_id(session: Session, username: str | None) -> int | None:
     if not username:
         return None
-    found = session.scalar(select(Account.id).where(Account.username == username.casefold()))
+    found = account_id_of(session, username)
     if found is None:
         raise NotFound(f"there is no account {username!r}")
     return found

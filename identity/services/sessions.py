@@ -22,6 +22,7 @@ from identity.domain.sessions import (
     address_spans,
     ended_at,
 )
+from identity.domain.spellings import spellings
 from identity.services import people
 from identity.services.known_grants import known_by_grant
 from identity.services.session_states import address_state, session_state
@@ -91,7 +92,7 @@ def list_sessions(
 def _belongs_to(session: Session, username: str) -> ColumnElement[bool]:
     name = find_mac(username) or username.strip()
     account = people.find(session, name)
-    sent = func.lower(NetworkSession.user_name) == name.casefold()
+    sent = func.lower(NetworkSession.user_name).in_(spellings(name))
     if account is not None:
         return or_(NetworkSession.account_id == account.id, sent)
     if session.scalar(select(NetworkSession.session_key).where(sent).limit(1)) is None:

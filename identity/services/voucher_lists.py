@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, sel
 from sqlalchemy.orm import Session
 
 from db.models import Account, Voucher, VoucherBatch
+from identity.domain.spellings import spellings
 from identity.domain.vouchers import VoucherState
 from identity.services.reach import Reach
 
@@ -84,7 +85,7 @@ def sheets(wanted: Wanted, now: datetime) -> Select[VoucherBatch, Account]:
             )
         )
     if wanted.issuer:
-        statement = statement.where(Account.username == wanted.issuer.casefold())
+        statement = statement.where(Account.username.in_(spellings(wanted.issuer)))
     if wanted.since is not None:
         statement = statement.where(VoucherBatch.created_at >= wanted.since)
     if wanted.until is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from identity.domain.access import AccountSnapshot
-from identity.domain.admission import composed
+from identity.domain.spellings import spellings
 from identity.stores.sql import KeptSecret, SqlStore
 
 STATIONS_SECONDS = 1.0
@@ -54,10 +54,7 @@ class Directory:
 
     def _spellings(self, username: str) -> tuple[str, ...]:
         """How its account may be stored: as it is spelled, else as new accounts are."""
-        name = self.stored(username)
-        if name.isascii():
-            return (name,)
-        return tuple(dict.fromkeys((name, composed(name))))
+        return spellings(self.stored(username))
 
     def drop(self, *usernames: str) -> None:
         """Forget these names: something has just changed them, which the revision tells later."""

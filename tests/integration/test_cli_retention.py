@@ -229,7 +229,8 @@ def test_old_rows_move_and_are_read_by_command_which_is_recorded(
     site: Site, database: Database
 ) -> None:
     old = NOW - timedelta(days=9)
-    add(database, login(old, user_name="somchai"), login(old, user_name="other"), login(NOW))
+    names = ("somchai", "other", "คร\u0e49\u0e39")
+    add(database, *(login(old, user_name=name) for name in names), login(NOW))
     add(database, audit(old, "lab"), audit(NOW))
     moved = told(site, "archive", "move")
     assert moved["rows"] >= 2 and moved["waiting"] == []
@@ -243,12 +244,17 @@ def test_old_rows_move_and_are_read_by_command_which_is_recorded(
     rows = [json.loads(line) for line in found.stdout.splitlines()]
     assert [row["user_name"] for row in rows] == ["somchai"]
     assert rows[0]["record"].startswith("access:access/date=")
+    for name in ("คร\u0e39\u0e49", "คร\u0e49\u0e39"):
+        found = site.yuenyan(
+            "archive", "rows", "access", *span, *for_case, "--user", name, "--json"
+        )
+        assert json.loads(found.stdout)["user_name"] == "คร\u0e49\u0e39", "as it was sent"
     assert "nas:added" in site.yuenyan("archive", "rows", "admin", *span, *for_case).stdout
     assert site.yuenyan("archive", "rows", "access", *span, "--case", "c1").exit_code == 2
     assert site.yuenyan("archive", "rows", "gap", *span, *for_case, "--user", "x").exit_code == 2
     with database.read() as session:
         reads = session.scalars(select(AuditEvent).where(AuditEvent.action == "archive:read")).all()
-    assert [event.target for event in reads] == ["access", "admin"]
+    assert [event.target for event in reads] == ["access", "access", "access", "admin"]
 
 
 def test_a_restore_is_purged_again_by_a_later_manifest(site: Site, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from common.clock import to_rfc3339
 from common.config import Config
 from common.errors import ArchiveError, UsageError
+from identity.domain.spellings import spellings
 from traffic.archive.kinds import ACCESS, KINDS, LEASE, NAT, SESSION, TIME
 from traffic.archive.reading import FlowRecord
 from traffic.archive.tables import Found as Row
@@ -128,7 +129,9 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
         if subject.address is None and subject.mac is not None:
             asked.append(_Question("mac = ?", [subject.mac], window))
         if subject.address is None and subject.user is not None:
-            asked.append(_Question("lower(user_name) = ?", [subject.user.casefold()], window))
+            # As devices sent it, which is any of its spellings.
+            where, name = "nfc_normalize(lower(user_name)) = ?", spellings(subject.user)[-1]
+            asked.append(_Question(where, [name], window))
     elif found.sessions:
         where = "list_contains(?, session_key)"
         keys = [sorted(found.sessions)]

@@ -24,6 +24,8 @@ from db.models import (
     NasClient,
     NetworkSession,
 )
+from identity.domain.spellings import spellings
+from identity.services.named import account_id_of
 from traffic.evidence.subjects import Found
 from traffic.evidence.tables import Table
 from traffic.lookup.holders import address_spellings
@@ -116,10 +118,12 @@ def _logins(
     for one in found:
         named: list[ColumnElement[bool]] = []
         if one.subject.address is None and one.subject.user is not None:
-            name = (find_mac(one.subject.user) or one.subject.user.strip()).casefold()
-            account = session.scalar(select(Account.id).where(Account.username == name))
+            name = find_mac(one.subject.user) or one.subject.user
+            account = account_id_of(session, name)
             named.append(
-                AuthEvent.user_name == name if account is None else AuthEvent.account_id == account
+                AuthEvent.user_name.in_(spellings(name))
+                if account is None
+                else AuthEvent.account_id == account
             )
         if one.subject.address is None and one.subject.mac is not None:
             named.append(AuthEvent.calling_station_id == one.subject.mac)

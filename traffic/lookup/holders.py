@@ -22,7 +22,9 @@ from identity.domain.sessions import (
     address_spans,
     ended_at,
 )
+from identity.domain.spellings import spellings
 from identity.services.known_grants import known_by_grant
+from identity.services.named import account_id_of
 from identity.services.session_states import address_state, session_state
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.roaming import end_superseded
@@ -115,11 +117,7 @@ def whole_sessions(
 
 def find_addresses(session: Session, config: Config, username: str, window: Window) -> list[Holder]:
     """Every address that sessions of an account, or of a name as sent, had in `window`."""
-    name = (find_mac(username) or username.strip()).casefold()
-    account = session.scalar(select(Account.id).where(Account.username == name))
-    sent = func.lower(NetworkSession.user_name) == name
-    belongs = sent if account is None else or_(NetworkSession.account_id == account, sent)
-    query = select(NetworkSession.session_key).where(belongs, *alive(window))
+    query = select(NetworkSession.session_key).where(of_person(session, username), *alive(window))
     found = holders_of(session, config, set(session.scalars(query)))
     return [holder for holder in found if window.overlaps(holder.from_at, holder.to_at)]
 
@@ -135,11 +133,24 @@ def find_station(session: Session, config: Config, mac: str, window: Window) -> 
 
 def is_known_name(session: Session, username: str) -> bool:
     """True when an account has this name or a session was opened with it."""
-    name = (find_mac(username) or username.strip()).casefold()
-    if session.scalar(select(Account.id).where(Account.username == name)) is not None:
+    name = find_mac(username) or username
+    if account_id_of(session, name) is not None:
         return True
-    sent = select(NetworkSession.session_key).where(func.lower(NetworkSession.user_name) == name)
-    return session.scalar(sent.limit(1)) is not None
+    return (
+        session.scalar(select(NetworkSession.session_key).where(_sent(name)).limit(1)) is not None
+    )
+
+
+def of_person(session: Session, username: str) -> ColumnElement[bool]:
+    """Sessions of an account, or opened with that name."""
+    name = find_mac(username) or username
+    account = account_id_of(session, name)
+    sent = _sent(name)
+    return sent if account is None else or_(NetworkSession.account_id == account, sent)
+
+
+def _sent(name: str) -> ColumnElement[bool]:
+    return func.lower(NetworkSession.user_name).in_(spellings(name))
 
 
 def alive(window: Window) -> Sequence[ColumnElement[bool]]:

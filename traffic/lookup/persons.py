@@ -15,11 +15,11 @@ from db.engine import Database
 from traffic.lookup.attribution import Window
 from traffic.lookup.clock_error import find_clock_error, in_milliseconds
 from traffic.lookup.coverage import find_gaps, open_reader
-from traffic.lookup.holders import is_known_name
+from traffic.lookup.holders import is_known_name, of_person
 from traffic.lookup.let_go import find_let_go
 from traffic.lookup.question import read_period, require_purpose
 from traffic.lookup.sentences import NOT_A_PERSON, interpretation
-from traffic.lookup.stays import Stay, find_stays, of_person
+from traffic.lookup.stays import Stay, find_stays
 from traffic.lookup.store import DatabaseStore, record_reading
 from traffic.lookup.trees import gap_tree, held_tree
 from traffic.lookup.views import UNLOCKED, View, cut_gaps, within_reach

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from common.config import Config
-from common.net import find_mac
-from db.models import Account, NetworkSession
+from db.models import NetworkSession
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.holders import alive, holders_of, whole_sessions
 
@@ -35,14 +34,6 @@ class Stay:
 def of_device(mac: str) -> ColumnElement[bool]:
     """Sessions of a device; `mac` is twelve hex digits."""
     return NetworkSession.calling_station_id == mac
-
-
-def of_person(session: Session, username: str) -> ColumnElement[bool]:
-    """Sessions of an account, or opened with that name."""
-    name = (find_mac(username) or username.strip()).casefold()
-    account = session.scalar(select(Account.id).where(Account.username == name))
-    sent = func.lower(NetworkSession.user_name) == name
-    return sent if account is None else or_(NetworkSession.account_id == account, sent)
 
 
 def find_stays(

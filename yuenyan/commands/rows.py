@@ -10,6 +10,7 @@ import click
 from common.clock import utc_now
 from common.errors import UsageError
 from common.thai_time import read_bound
+from identity.domain.spellings import spellings
 from identity.services import audit
 from traffic.archive.kinds import KINDS, TIME, Kind
 from traffic.archive.status import time_text
@@ -117,8 +118,8 @@ def _of(kind: str, user: str | None) -> tuple[str, list[Any]]:
     if columns is None:
         raise UsageError(f"rows of kind {kind} name nobody; leave --user out")
     return (
-        "(" + " OR ".join(f"lower({column}) = ?" for column in columns) + ")",
-        [user.strip().casefold()] * len(columns),
+        "(" + " OR ".join(f"nfc_normalize(lower({column})) = ?" for column in columns) + ")",
+        [spellings(user)[-1]] * len(columns),
     )
 
 

@@ -16,12 +16,15 @@ from common.errors import ConfigError, NotFound, Refused, UsageError
 from db.models import Account, AuditEvent, AuthEvent, Credential, VoucherDevice
 from identity.domain.access import Decision, Denied, Granted, Method, Reason, Unavailable
 from identity.domain.admission import find_code
+from identity.domain.levels import Level
 from identity.office import Office
 from identity.passwords import PasswordVault
 from identity.services import (
     devices,
     login,
+    login_log,
     nas,
+    officers,
     people,
     registrations,
     roles,
@@ -81,6 +84,33 @@ def test_a_name_whose_marks_were_typed_in_another_order_is_the_same(timed: Offic
             assert people.get(session, name).username == "คร\u0e39\u0e49"
     with pytest.raises(Refused):
         add_person(timed, "คร\u0e49\u0e39", "another password")
+
+
+def _logged(office: Office, name: str) -> list[str | None]:
+    with office.database.read() as session:
+        return [row.user_name for row in login_log.list_logins(session, office, user=name)]
+
+
+def test_an_officer_names_somebody_in_any_order_of_the_marks(timed: Office) -> None:
+    stored, typed = "คร\u0e39\u0e49", "คร\u0e49\u0e39"
+    add_person(timed, stored, "right password")
+    with timed.database.write() as session:
+        number = people.get(session, stored).id
+        session.add(
+            AuthEvent(
+                at=NOW,
+                user_name=typed,
+                account_id=number,
+                method="pap",
+                outcome="accept",
+                reason="ok",
+            )
+        )
+    for name in (stored, typed):
+        assert _logged(timed, name) == [typed]
+        with timed.database.write() as session:
+            officers.grant(session, timed, name, Level.HELP_DESK, "test")
+            officers.revoke(session, timed, name, Level.HELP_DESK, "test")
 
 
 def test_an_account_without_password_or_of_a_device_cannot_log_in(timed: Office) -> None:

@@ -437,3 +437,23 @@ def test_a_period_may_end_in_the_future(database: Database, site: Site) -> None:
     period = ("--from", "18/11/2569 17:00", "--to", "28/11/2600")
     found = tree(site.yuenyan("lookup", "--user", "somchai", *period, *PURPOSE, "--json"))
     assert len(found["sessions"]) == 1
+
+
+def test_a_name_is_found_whichever_of_its_marks_was_typed_first(
+    site: Site, office: Office, database: Database
+) -> None:
+    stored, typed = "คร\u0e39\u0e49", "คร\u0e49\u0e39"
+    add_person(office, stored, "a long password")
+    with office.database.read() as session:
+        number = people.get(session, stored).id
+    # As the equipment tells it is as it was typed at the device.
+    add_session(database, "k1", typed, "10.1.2.3", -600, 0, number)
+    archive_flows(site, Flow())
+    for name in (stored, typed):
+        person = tree(site.yuenyan("lookup", "--user", name, *PERIOD, *PURPOSE, "--json"))
+        assert len(person["sessions"]) == 1
+        flows = tree(site.yuenyan("flows", "--user", name, *PERIOD, *PURPOSE, "--json"))
+        assert len(flows["flows"]) == 1
+    add_session(database, "k2", stored, "10.1.2.4", -600, 0, number)
+    person = tree(site.yuenyan("lookup", "--user", typed, *PERIOD, *PURPOSE, "--json"))
+    assert len(person["sessions"]) == 2, "those of the account, however its name was sent"
