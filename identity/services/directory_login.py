@@ -23,6 +23,7 @@ from identity.domain.directory import (
     Source,
     is_askable,
 )
+from identity.domain.spellings import composed
 from identity.office import Office
 from identity.services import directory_accounts, people
 
@@ -68,6 +69,7 @@ def prove(
     Raises:
         BackendUnavailable: a directory that must be asked does not answer.
     """
+    username = composed(username)
     if not is_askable(username, password) or not _is_usable(account, username):
         office.passwords.verify(None, password)
         if account is None:
@@ -98,6 +100,7 @@ def prove_nt(
     Raises:
         BackendUnavailable: a directory that must be asked does not answer.
     """
+    username = composed(username)
     if not is_askable(username, b"-") or not _is_usable(account, username):
         return None
     if account is not None:

@@ -106,6 +106,17 @@ def test_an_odd_name_or_password_is_never_sent_to_a_directory(
     assert school.tried == 0
 
 
+def test_a_name_of_a_directory_may_have_its_marks_in_any_order(
+    office: Office, school: FakeDirectory
+) -> None:
+    stored, typed = "คร\u0e39\u0e49", "คร\u0e49\u0e39"
+    school.add(stored)
+    first = prove(office, typed)
+    assert isinstance(first, Vouched) and first.account.username == stored
+    again = directory_login.prove(office, first.account, typed, PASSWORD)
+    assert isinstance(again, Vouched) and again.account.account_id == first.account.account_id
+
+
 def test_every_refusal_has_its_reason_and_makes_no_account(
     office: Office, school: FakeDirectory
 ) -> None:
