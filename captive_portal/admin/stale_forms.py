@@ -21,8 +21,11 @@ def typed_in(error: HTTPException) -> list[str]:
     """The texts of the form that `error` refused, if it is a stale form of this very portal.
 
     The session's cookie is SameSite=Lax: a browser sends it along with no form of another site.
+    Another name or port of the school's is no other site to it, but the browser says where from.
     """
     if not isinstance(error, CSRFError):
+        return []
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return []
     if current_app.config["SESSION_COOKIE_NAME"] not in request.cookies:
         return []

@@ -185,7 +185,7 @@ def _page(
         accepted=accepted,
         given=given,
         rights=[(right.value, str(RIGHTS[right])) for right in ASKABLE],
-        chosen=request.form.get("right", ""),
+        chosen="" if is_from_elsewhere() else request.form.get("right", ""),
         scope="" if is_from_elsewhere() else request.form.get("scope", "").strip(),
         days=days,
         can_prove=can_prove(),

@@ -57,8 +57,8 @@ def form_is_mine() -> bool:
 
 
 def is_from_elsewhere() -> bool:
-    """Whether the browser says that a page of another site sent this: nothing of it is shown."""
-    return request.headers.get("Sec-Fetch-Site") == "cross-site"
+    """Whether the browser says that a page of another origin sent this: nothing of it is shown."""
+    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
 
 def _bound_to() -> str:
