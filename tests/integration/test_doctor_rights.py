@@ -95,3 +95,13 @@ def test_one_check_that_cannot_look_does_not_keep_back_what_it_has_seen(tmp_path
     assert seen.check == "first"
     assert failed.check == "things"
     assert "Input/output error" in failed.what
+
+
+def test_a_damaged_database_of_the_servers_user_is_no_matter_of_rights(site: Site) -> None:
+    database = Path(site.config.database_url.removeprefix("sqlite:///"))
+    database.write_bytes(b"no database" * 400)
+    os.chown(database, _NOBODY, _NOBODY)
+    findings = json.loads(site.yuenyan("doctor", "--json").stdout)["findings"]
+    (told,) = (one for one in findings if one["check"] == "database")
+    assert told["level"] == "error"
+    assert told["todo"].startswith("see that the disk is whole, or restore the backup")

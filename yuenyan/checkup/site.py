@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -146,7 +147,8 @@ def check_database(config: Config) -> Iterator[Finding]:
         text = str(problem).splitlines()[0]
         todo = "start the database, or correct [database] url"
         if config.is_sqlite:
-            owner = other_owner(config.database_url.removeprefix("sqlite:///"))
+            path = config.database_url.removeprefix("sqlite:///")
+            owner = None if os.access(path, os.R_OK | os.W_OK) else other_owner(path)
             todo = f"run it as {owner}" if owner else f"see that the disk is whole, or {RESTORE}"
         yield error("database", text, todo)
     finally:
