@@ -155,8 +155,8 @@ def main(*, is_last: bool = False) -> None:
         # click gives the code of an Exit back instead of raising it; commands return None.
         result = cli.main(standalone_mode=False)
         if result is _BRISK:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed before
+                stream.flush()
             if is_last:
                 os._exit(0)
             sys.exit(0)

@@ -68,3 +68,5 @@ def test_a_look_up_that_is_refused_or_cannot_be_printed_ends_with_its_code(site:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         lost = subprocess.run([*command, "--reason", "r"], stdout=full, stderr=subprocess.PIPE)
     assert (lost.returncode, b"No space left" in lost.stderr) == (3, True)
+    closed = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command, "--reason", "r"]
+    assert subprocess.run(closed).returncode == 0, "on record alone, as before"
