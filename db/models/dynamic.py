@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, BigInt, IntPk
+from db.models.base import Base, BigInt, IntPk, Key
 
 
 class CoaRequest(Base):
@@ -40,7 +40,7 @@ class CoaRequest(Base):
     created_at: Mapped[datetime]
     kind: Mapped[str]
     """disconnect | coa"""
-    session_key: Mapped[str]
+    session_key: Mapped[Key]
     nas_client_id: Mapped[int]
     account_id: Mapped[int | None] = mapped_column(BigInt)
     reason: Mapped[str]

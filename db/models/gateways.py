@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, BigInt, IntPk
+from db.models.base import Base, BigInt, IntPk, Key
 
 
 class GatewayNonce(Base):
@@ -89,7 +89,7 @@ class GrantedSession(Base):
         Index("ix_granted_session_account_id", "account_id"),
     )
 
-    session_key: Mapped[str] = mapped_column(primary_key=True)
+    session_key: Mapped[Key] = mapped_column(primary_key=True)
     nas_client_id: Mapped[int]
     account_id: Mapped[int] = mapped_column(BigInt)
     device: Mapped[str]

@@ -14,6 +14,7 @@ from common.errors import BackendUnavailable, ConfigError
 from db.engine import Database, newest_tables
 from db.migrate import migration_config, upgrade
 from db.models import Base, Organisation, Revision, Role
+from tests.conftest import PostgresqlServer
 
 
 def test_upgrading_an_empty_database_gives_exactly_the_models(database_url: str) -> None:
@@ -75,6 +76,23 @@ def test_the_revision_rises_with_what_radius_keeps_in_memory(database_url: str) 
         session.add(Role(name="staff"))
     assert revision() == before + 1
     database.dispose()
+
+
+@pytest.mark.parametrize("table", ["address_interval", "granted_session", "coa_request"])
+def test_what_is_joined_with_a_session_is_found_by_its_index(
+    postgresql: PostgresqlServer, table: str
+) -> None:
+    database = Database(postgresql.create_database("migrated"))
+    question = (
+        f"EXPLAIN SELECT 1 FROM network_session JOIN {table} other"
+        " ON other.session_key = network_session.session_key"
+        " WHERE network_session.session_key = 'a'"
+    )
+    with database.read() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = session.scalars(text(question)).all()
+    database.dispose()
+    assert sum("Index Cond: (session_key = " in line for line in plan) == 2, plan
 
 
 def test_a_write_that_raises_leaves_nothing(database_url: str) -> None:
