@@ -148,7 +148,8 @@ def _refuse_lost_key(config: Config) -> None:
     if holds:
         raise Refused(
             f"there is no {key}, and the database holds secrets under it: bring it back from the"
-            " backup, or begin with another key and set every secret of equipment, every voucher"
+            " backup, or from the other machine that uses this database, or begin with another key"
+            " and set every secret of equipment, every voucher"
             " and every password that is kept anew: yuenyan init --new-vault-key"
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,10 +92,16 @@ def test_init_makes_no_other_key_for_secrets_that_are_sealed_unless_told_to(site
     key.write_bytes(kept)
     key.chmod(0o600)
     assert site.yuenyan("init").exit_code == 0, "with the right key what is missing is made"
+    assert "or from the other machine that uses this database" in refused.stderr
+    with closing(sqlite3.connect(site.data_dir / "yuenyan.db")) as database:
+        # As one that was added before strengths were noted.
+        database.execute("UPDATE nas_client SET secret_strength = NULL")
+        database.commit()
     key.unlink()
     begun = site.yuenyan("init", "--new-vault-key")
     assert begun.exit_code == 0 and "made vault key" in begun.stdout, begun
     assert key.read_bytes() != kept
+    assert site.yuenyan("init").exit_code == 0, "it stays safe to repeat"
 
 
 def test_init_makes_a_key_for_a_database_that_holds_nothing_yet(tmp_path: Path) -> None:
