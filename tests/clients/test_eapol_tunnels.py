@@ -69,6 +69,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     }
     for name, alternative in named.items():
         made.issue(name, "whoever", alternatives=(alternative,))
+    made.issue(
+        "several", "whoever", alternatives=(x509.DNSName("no.such.host"), *list(named.values())[:2])
+    )
+    made.issue("two-people", "whoever", alternatives=(named["mailbox"], x509.RFC822Name("plain")))
+    made.issue("expired", "kept", days=-1)
+    made.issue("unborn", "kept", begun=-1)
     lists = b""
     for name in INTERMEDIATES:
         folder = tmp_path_factory.mktemp("intermediate")
@@ -284,6 +290,9 @@ def test_who_does_not_believe_the_server_says_so(
         ("nobody", "certificate_of_no_account"),
         ("suspended", "suspended"),
         ("server", "certificate_refused"),
+        ("expired", "certificate_refused"),
+        ("unborn", "certificate_refused"),
+        ("two-people", "certificate_of_no_account"),
     ],
 )
 def test_a_certificate_is_refused_with_the_reason(
@@ -301,7 +310,13 @@ def test_a_certificate_is_refused_with_the_reason(
 
 @pytest.mark.parametrize(
     ("certificate", "name"),
-    [("principal", "kept"), ("mailbox", "kept"), ("host", DESK), (INTERMEDIATES[0], "kept")],
+    [
+        ("principal", "kept"),
+        ("mailbox", "kept"),
+        ("several", "kept"),
+        ("host", DESK),
+        (INTERMEDIATES[0], "kept"),
+    ],
 )
 def test_whose_a_certificate_is_its_own_names_say(
     authority: Authority, device: Supplicant, certificate: str, name: str
