@@ -17,6 +17,7 @@ from cryptography.hazmat import asn1
 
 from identity.pki.names import USER_PRINCIPAL_NAME
 from tests.clients.eapol import Supplicant
+from tests.clients.test_radclient_access import mint
 from tests.conftest import wait_until
 from tests.integration.radius_site import LOOPBACK, LiveSite, running_radius, site_of_kind
 from tests.programs import require
@@ -392,3 +393,25 @@ def test_who_is_suspended_between_login_and_resumption_stays_out(
     # The suspension has ended the session too: what is proven again is refused.
     assert "tls:resumed" not in last[4]
     assert last[4][-1] == "policy:suspended"
+
+
+def test_a_one_time_token_inside_of_ttls_is_good_once_and_for_its_device_alone(
+    live: LiveSite, authority: Authority, device: Supplicant, tmp_path: Path
+) -> None:
+    station = device.mac.replace(":", "")
+    token, of_another = mint(live, "plain", station), mint(live, "plain", "3c22fb0a0b0c")
+
+    def login(password: str, *options: str) -> bool:
+        block = network(authority, "ttls-pap", "tls1.3", "plain", password)
+        return device.login(block, *options).success
+
+    assert not login(of_another)
+    # Both ends hold keys to go on with, but the token was good for one login.
+    assert not login(token, "-r1")
+    assert not login(token)
+    assert [row[1:4] for row in device.decisions()] == [
+        ("token", "reject", "token_for_another_device_or_nas"),
+        ("token", "accept", "ok"),
+        ("token", "reject", "token_spent"),
+        ("token", "reject", "token_spent"),
+    ]
