@@ -24,6 +24,7 @@ STEPS: Mapping[str, LazyString] = {
     "eap:abandoned": _(
         "The device heard our proof and went away: the password it was given is not the stored one"
     ),
+    "eap:unanswered": _("The device said nothing more; after a minute the login was given up"),
     "eap:nak": _("The device declined and asked for: %(value)s"),
     "tls:version": _("The tunnel uses %(value)s"),
     "tls:resumed": _("The device went on with its earlier tunnel; rights were checked again"),

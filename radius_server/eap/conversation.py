@@ -34,6 +34,9 @@ from radius_server.process.questions import (
 _MPPE_KEY_OCTETS = 32
 _IDENTITY_OCTETS = 253
 
+_GONE = Denied(Reason.EAP_LOST, Method.EAP)
+"""What a conversation has come to whose peer says nothing more, if it failed no check before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
@@ -133,7 +136,7 @@ class _Rounds:
         octets = encode_request(identifier, ask.type, ask.type_data)
         self._step(ask.is_fragment or len(ask.type_data) <= 1)
         while True:
-            request: AccessRequest = yield self._challenge(octets, ask.if_abandoned)
+            request: AccessRequest = yield self._challenge(octets, ask)
             self._course.renew(request)
             try:
                 response = decode_response(request.eap_message or b"")
@@ -146,12 +149,15 @@ class _Rounds:
             # the peer is asked the same again (RFC 3579 section 2.6.1).
             self._step(False)
 
-    def _challenge(self, octets: bytes, if_abandoned: Denied | None) -> Challenge:
+    def _challenge(self, octets: bytes, ask: Ask) -> Challenge:
         refusal = next(iter(self._course.refusals), None)
         unproven = None
-        if refusal is None and if_abandoned is not None:
-            trace = (*self._course.trace, "eap:abandoned")
-            unproven = Answered(decision=if_abandoned, identity=self.name, trace=trace)
+        # Whoever has not even said a name has tried nothing yet.
+        if refusal is None and ask.type != Type.IDENTITY:
+            failed = ask.if_abandoned
+            step = "eap:unanswered" if failed is None else "eap:abandoned"
+            trace = (*self._course.trace, step)
+            unproven = Answered(decision=failed or _GONE, identity=self.name, trace=trace)
         return Challenge(octets, refusal, unproven)
 
     def _step(self, is_fragment: bool) -> None:

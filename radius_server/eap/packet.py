@@ -109,5 +109,17 @@ def encode_end(code: Code, identifier: int) -> bytes:
 
 
 def peer_identity(type_data: bytes) -> str:
-    """The name in an Identity response; what follows a zero octet is options (section 5.1)."""
-    return type_data.partition(b"\0")[0].decode("utf-8", "replace")
+    """The name in an Identity response, all of it.
+
+    RFC 3748 section 5.1 lets options follow a zero octet in the Request alone; a Response must
+    not end in one, so no name is cut short here.
+    """
+    return readable(type_data)
+
+
+def readable(name: bytes) -> str:
+    """A name as text; what no database keeps (NUL, bad UTF-8) becomes `\\x00`, say.
+
+    As `Packet.text` has it of User-Name, so that a name is the same by every method.
+    """
+    return name.decode("utf-8", "backslashreplace").replace("\0", "\\x00")

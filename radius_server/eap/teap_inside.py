@@ -23,6 +23,7 @@ from radius_server.eap.packet import (
     decode_response,
     encode_request,
     peer_identity,
+    readable,
 )
 from radius_server.eap.teap_keys import Binding, of_mschapv2
 from radius_server.eap.teap_tlv import Error, IdentityType, Kind, Message, Status, Tlv, TlvViolation
@@ -195,7 +196,7 @@ class Inside:
         if identity is None:
             return _without(allowed[0])
         octets, password = message.password
-        self.name = name = octets.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        self.name = name = readable(octets)
         self._tunnel.trace(f"inner:password={shown(name)}")
         if b"\0" in octets:
             # No account has such a name, and no database takes it.

@@ -21,6 +21,7 @@ from radius_server.eap.packet import (
     decode_response,
     encode_request,
     peer_identity,
+    readable,
 )
 from radius_server.eap.tunnel import Tools, Tunnel, guarded
 from radius_server.packet.codes import Attribute
@@ -71,10 +72,10 @@ def _ttls(request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: In
     eap = said.get((0, Attribute.EAP_MESSAGE))
     if eap is not None:
         return (yield from _eap(request, tunnel, tools, inner_offers, eap))
-    name = said.get((0, Attribute.USER_NAME), b"").decode("utf-8", "backslashreplace")
-    if "\0" in name:
+    octets = said.get((0, Attribute.USER_NAME), b"")
+    name = readable(octets)
+    if b"\0" in octets:
         # No account has such a name, and no database takes it.
-        name = name.replace("\0", "\\x00")
         tunnel.trace(f"inner:unreadable={shown(name)}")
         return tunnel.result(Denied(Reason.BAD_NAME, Method.EAP_TTLS), name)
     inner = replace(request, user_name=name, eap_message=None, call_check=False)

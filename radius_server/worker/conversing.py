@@ -151,9 +151,9 @@ class Conversing:
         self._open.expire(now)
 
     def _abandoned(self, login: Login) -> None:
-        """A peer that went away from a check that it failed leaves its line all the same.
+        """A peer that went away leaves its line all the same: it looks like a refusal to its user.
 
-        It was counted when it was told.
+        A check that it failed was counted when it was told.
         """
         question = login.decision
         if not isinstance(question, Challenge) or question.if_abandoned is None or login.is_noted:

@@ -17,6 +17,7 @@ from cryptography.hazmat import asn1
 
 from identity.pki.names import USER_PRINCIPAL_NAME
 from tests.clients.eapol import Supplicant
+from tests.clients.test_radclient_access import mint
 from tests.conftest import wait_until
 from tests.integration.radius_site import LOOPBACK, LiveSite, running_radius, site_of_kind
 from tests.programs import require
@@ -69,6 +70,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     }
     for name, alternative in named.items():
         made.issue(name, "whoever", alternatives=(alternative,))
+    made.issue(
+        "several", "whoever", alternatives=(x509.DNSName("no.such.host"), *list(named.values())[:2])
+    )
+    made.issue("two-people", "whoever", alternatives=(named["mailbox"], x509.RFC822Name("plain")))
+    made.issue("expired", "kept", days=-1)
+    made.issue("unborn", "kept", begun=-1)
     lists = b""
     for name in INTERMEDIATES:
         folder = tmp_path_factory.mktemp("intermediate")
@@ -284,6 +291,9 @@ def test_who_does_not_believe_the_server_says_so(
         ("nobody", "certificate_of_no_account"),
         ("suspended", "suspended"),
         ("server", "certificate_refused"),
+        ("expired", "certificate_refused"),
+        ("unborn", "certificate_refused"),
+        ("two-people", "certificate_of_no_account"),
     ],
 )
 def test_a_certificate_is_refused_with_the_reason(
@@ -301,7 +311,13 @@ def test_a_certificate_is_refused_with_the_reason(
 
 @pytest.mark.parametrize(
     ("certificate", "name"),
-    [("principal", "kept"), ("mailbox", "kept"), ("host", DESK), (INTERMEDIATES[0], "kept")],
+    [
+        ("principal", "kept"),
+        ("mailbox", "kept"),
+        ("several", "kept"),
+        ("host", DESK),
+        (INTERMEDIATES[0], "kept"),
+    ],
 )
 def test_whose_a_certificate_is_its_own_names_say(
     authority: Authority, device: Supplicant, certificate: str, name: str
@@ -377,3 +393,25 @@ def test_who_is_suspended_between_login_and_resumption_stays_out(
     # The suspension has ended the session too: what is proven again is refused.
     assert "tls:resumed" not in last[4]
     assert last[4][-1] == "policy:suspended"
+
+
+def test_a_one_time_token_inside_of_ttls_is_good_once_and_for_its_device_alone(
+    live: LiveSite, authority: Authority, device: Supplicant, tmp_path: Path
+) -> None:
+    station = device.mac.replace(":", "")
+    token, of_another = mint(live, "plain", station), mint(live, "plain", "3c22fb0a0b0c")
+
+    def login(password: str, *options: str) -> bool:
+        block = network(authority, "ttls-pap", "tls1.3", "plain", password)
+        return device.login(block, *options).success
+
+    assert not login(of_another)
+    # Both ends hold keys to go on with, but the token was good for one login.
+    assert not login(token, "-r1")
+    assert not login(token)
+    assert [row[1:4] for row in device.decisions()] == [
+        ("token", "reject", "token_for_another_device_or_nas"),
+        ("token", "accept", "ok"),
+        ("token", "reject", "token_spent"),
+        ("token", "reject", "token_spent"),
+    ]

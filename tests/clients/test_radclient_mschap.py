@@ -206,3 +206,17 @@ def test_attributes_of_a_wrong_size_are_refused(live: LiveSite, nas: Nas) -> Non
     ):
         assert nas.login({"User-Name": "sized", **more}).code == "Access-Reject"
         assert reason_of(live, "sized")[1:] == ("reject", "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("change", "octets"), [("MS-CHAP-CPW-1", 70), ("MS-CHAP-CPW-2", 84), ("MS-CHAP2-CPW", 68)]
+)
+def test_a_change_of_password_is_refused_and_changes_nothing(
+    live: LiveSite, nas: Nas, change: str, octets: int
+) -> None:
+    name = f"wishes.{octets}.octets"
+    live.add_person(name, PASSWORD, recoverable="nt-hash")
+    asked = {"MS-CHAP-Challenge": "0x" + "01" * 16, change: "0x" + "07" * octets}
+    assert nas.login({"User-Name": name, **asked}).code == "Access-Reject"
+    assert reason_of(live, name)[1:] == ("reject", "bad_request")
+    assert Mschap2(live, name, PASSWORD).accepted

@@ -14,6 +14,7 @@ from enum import IntEnum
 from common.errors import EapViolation
 from identity.domain.access import Granted, Method
 from radius_server.eap.methods import EapMethod, MethodResult, Send
+from radius_server.eap.packet import readable
 from radius_server.process.known_secrets import as_of_now
 from radius_server.process.mschap import (
     CHALLENGE_OCTETS,
@@ -62,7 +63,7 @@ def mschapv2(
     if found is None:
         raise EapViolation("mschapv2_response_wrong")
     response, name = found
-    if _folded(name) != _folded(identity.encode()):
+    if not _is_named(name, identity):
         raise EapViolation("mschapv2_name_is_not_the_identity")
     asked = request
     if identity != request.user_name:
@@ -104,5 +105,14 @@ def parse_response(type_data: bytes) -> tuple[Response2, bytes] | None:
     return Response2(value[:CHALLENGE_OCTETS], answer, type_data[1]), name
 
 
-def _folded(name: bytes) -> str:
-    return without_domain(name).decode("utf-8", "backslashreplace").strip().casefold()
+def _is_named(name: bytes, identity: str) -> bool:
+    """Whether `name` is the identity; a domain may stand before either, and case is nothing."""
+    # An octet that is no UTF-8 stands in the identity with a backslash, which ends no domain.
+    if _folded(readable(name)) == _folded(identity):
+        return True
+    local = without_domain(identity.encode())
+    return _folded(readable(without_domain(name))) == _folded(local.decode())
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()

@@ -68,14 +68,18 @@ class Authority:
         purpose: ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
         alternatives: tuple[x509.GeneralName, ...] = (),
         days: int = 10,
+        begun: int = 20,
         rsa_key: bool = False,
         responder: str = "",
         odd: bytes = b"",
     ) -> tuple[Path, Path]:
-        """`FILE.pem` and `FILE.key`; `odd` stands for its alternative names."""
+        """`FILE.pem` and `FILE.key`, good since `begun` days and for `days` more.
+
+        `odd` stands for its alternative names.
+        """
         key = new_key(rsa_key)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        builder = self._builder(subject, key, days).add_extension(
+        builder = self._builder(subject, key, days, begun).add_extension(
             x509.ExtendedKeyUsage([purpose]), False
         )
         if alternatives:
@@ -121,7 +125,9 @@ class Authority:
         path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
         return path
 
-    def _builder(self, subject: x509.Name, key: Key, days: int) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: Key, days: int, begun: int = 20
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -129,7 +135,7 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 20 * _DAY)
+            .not_valid_before(now - begun * _DAY)
             .not_valid_after(now + days * _DAY)
         )
 

@@ -18,6 +18,8 @@ from radius_server.eap.packet import (
     encode_request,
     peer_identity,
 )
+from radius_server.packet.codes import Attribute
+from radius_server.packet.packet import decode
 
 IDENTITY = bytes.fromhex("0207000a01616c696365")
 
@@ -65,8 +67,20 @@ def test_a_type_of_another_vendor_keeps_its_vendor() -> None:
     assert decode_response(octets) == Response(1, Type.EXPANDED, bytes.fromhex("0000140000000661"))
 
 
-def test_what_follows_a_zero_octet_is_no_part_of_the_identity() -> None:
-    assert peer_identity(b"alice\0networkid=x") == "alice"
+@pytest.mark.parametrize(
+    "name", [b"alice\0", b"alice\0networkid=x", b"\0", b"ali\xffce", "สมชาย".encode(), b"", b"\\"]
+)
+def test_an_identity_reads_as_the_user_name_of_the_same_octets(name: bytes) -> None:
+    attribute = bytes((Attribute.USER_NAME, 2 + len(name))) + name
+    packet = decode(
+        bytes((1, 7)) + (20 + len(attribute)).to_bytes(2, "big") + bytes(16) + attribute
+    )
+    assert peer_identity(name) == packet.text(Attribute.USER_NAME)
+
+
+def test_an_identity_is_not_cut_short_at_a_zero_octet() -> None:
+    # RFC 3748 section 5.1: a Response must not end in one; options follow it in a Request.
+    assert peer_identity(b"alice\0") == "alice\\x00"
     assert peer_identity("สมชาย".encode()) == "สมชาย"
 
 

@@ -103,7 +103,7 @@ class Talk:
         body = attribute(Attribute.MESSAGE_AUTHENTICATOR, bytes(16))
         body += attribute(Attribute.USER_NAME, self.name)
         body += attribute(Attribute.CALLING_STATION_ID, STATION)
-        for at in range(0, len(self.said), 253):
+        for at in range(0, max(1, len(self.said)), 253):  # an empty one asks us to begin
             body += attribute(Attribute.EAP_MESSAGE, self.said[at : at + 253])
         if self.state:
             body += attribute(Attribute.STATE, self.state)

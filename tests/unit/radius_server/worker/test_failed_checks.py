@@ -171,12 +171,55 @@ def test_guesses_at_pwd_in_many_conversations_at_once_are_held_back(bench: EapBe
     assert bench.reasons() == ["too_many_attempts"]
 
 
-def test_a_conversation_without_a_failed_check_leaves_no_line(bench: EapBench) -> None:
-    talk, _ = tunnelled(bench, PASSWORD)
-    talk.step()
+def give_up(bench: EapBench) -> None:
+    """Let the time pass after which nobody waits for a peer any more."""
     bench.worker._conversing.expire(time.monotonic() + LIFETIME_SECONDS)
     bench.turn()
+
+
+def test_a_conversation_that_its_peer_leaves_has_one_line_that_says_how_far_it_came(
+    bench: EapBench,
+) -> None:
+    talk, _ = tunnelled(bench, PASSWORD)
+    talk.step()
     assert bench.events() == []
+    give_up(bench)
+    give_up(bench)
+    (event,) = bench.events()
+    assert (event.reason, event.outcome) == ("eap_conversation_lost", "reject")
+    assert event.account_id is None
+    assert event.trace is not None
+    steps = event.trace.splitlines()
+    assert steps[0].startswith("eap:identity=")
+    assert steps[1:] == ["eap:method=peap", "eap:unanswered"]
+    assert failures(bench, number(bench)) == 0
+
+
+def test_a_conversation_that_is_left_before_a_name_is_said_has_no_line(bench: EapBench) -> None:
+    talk = Talk(bench, Plain(26, b"somchai", bytes))
+    talk.said = b""
+    assert talk.step().code == CHALLENGE
+    give_up(bench)
+    assert bench.events() == []
+
+
+def test_a_login_that_ends_well_leaves_no_other_line_later(bench: EapBench) -> None:
+    talk, _ = tunnelled(bench, PASSWORD)
+    assert talk.until().code == ACCEPT
+    give_up(bench)
+    assert bench.reasons() == ["ok"]
+
+
+def test_a_voucher_code_in_a_conversation_that_is_left_is_not_in_the_log(
+    bench: EapBench,
+) -> None:
+    code = b"ABCDE-FGHJK"
+    talk = Talk(bench, Plain(26, code, bytes), name=code)
+    assert talk.step().code == CHALLENGE
+    give_up(bench)
+    (event,) = bench.events()
+    assert (event.reason, event.user_name) == ("eap_conversation_lost", "voucher …HJK")
+    assert "ABCDE" not in (event.trace or "")
 
 
 def test_a_voucher_code_in_a_conversation_that_ends_early_is_not_in_the_log(

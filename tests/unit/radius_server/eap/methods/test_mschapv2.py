@@ -10,6 +10,7 @@ from common.errors import EapViolation
 from identity.domain.access import Denied, Granted, Method, Reason
 from identity.domain.recoverable import nt_hash
 from radius_server.eap.methods.mschapv2 import OpCode, mschapv2, packet
+from radius_server.eap.packet import peer_identity
 from radius_server.process.mschap import (
     Response2,
     authenticator_response,
@@ -68,6 +69,14 @@ def test_the_right_password_makes_the_same_keys_on_both_sides(kind: str, name: b
     assert len(result.msk) == 64
     assert peer.heard == [OpCode.CHALLENGE, OpCode.SUCCESS]
     assert len(sent) == 2
+
+
+@pytest.mark.parametrize("name", [b"ali\xffce", b"alice\0", b"SCHOOL\\ali\xffce", b"\xff\xfe"])
+def test_a_name_that_is_no_text_is_an_account_that_nobody_has(name: bytes) -> None:
+    identity = peer_identity(name)
+    result, _ = play(mschapv2(request(), identity), Peer(PASSWORD, name), World())
+    assert result.decision == Denied(Reason.UNKNOWN_ACCOUNT, Method.EAP_MSCHAP2)
+    assert result.identity == identity
 
 
 def test_a_wrong_password_is_told_without_another_try() -> None:
