@@ -12,6 +12,8 @@ from flask import current_app, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from captive_portal.web.origin import is_from_elsewhere
+
 _NEVER_SHOWN = re.compile(r"pass|secret|token|key|otp|^pin|^code", re.IGNORECASE)
 """Names of fields whose value belongs on no screen."""
 _SHOWN = 40
@@ -25,7 +27,7 @@ def typed_in(error: HTTPException) -> list[str]:
     """
     if not isinstance(error, CSRFError):
         return []
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    if is_from_elsewhere():
         return []
     if current_app.config["SESSION_COOKIE_NAME"] not in request.cookies:
         return []

@@ -12,6 +12,7 @@ from common.errors import BackendUnavailable, NotFound, Refused
 from db.models import DirectoryEntry, Role
 from identity.directories import ORIGIN
 from identity.domain.directory import Ambiguous, Answer, Entry, OtherSpelling, is_askable
+from identity.domain.spellings import composed
 from identity.services import directory_accounts
 from identity.stores.directory import LdapDirectory
 from yuenyan.commands.options import secret_from_stdin
@@ -98,7 +99,7 @@ def directory_test(
     """
     password = secret_from_stdin("password").encode() if password_stdin else b""
     with _opened(context, name) as directory:
-        username = user.strip().casefold()
+        username = composed(user.strip().casefold())  # as a login asks for it
         if not is_askable(username, password or b"-"):
             raise Refused("this name or password is never sent to a directory")
         try:

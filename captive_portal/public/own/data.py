@@ -12,7 +12,6 @@ from captive_portal.public.own.desk import (
     can_prove,
     current,
     form_is_mine,
-    is_from_elsewhere,
     need_sign_in,
     own_page,
     prove_again,
@@ -20,6 +19,7 @@ from captive_portal.public.own.desk import (
 from captive_portal.public.own.words import KINDS, MEANS, REQUEST_STATES, RIGHTS
 from captive_portal.public.site import client_address, portal
 from captive_portal.web.i18n import gettext
+from captive_portal.web.origin import is_from_elsewhere
 from common.clock import to_rfc3339
 from common.errors import Refused, UsageError
 from identity.domain.registers import Right, State

@@ -17,6 +17,7 @@ from captive_portal.public.sign_ins import FIELD, Holder, holder, sign_in_text
 from captive_portal.public.site import client_address, page, portal
 from captive_portal.web import csrf
 from captive_portal.web.i18n import gettext
+from captive_portal.web.origin import is_from_elsewhere
 from db.models import Credential, Voucher
 from identity.domain.access import Granted, Method, Unavailable
 from identity.domain.admission import find_code
@@ -54,11 +55,6 @@ def form_is_mine() -> bool:
     if is_from_elsewhere():
         return False
     return portal().form_tokens.is_good(request.form.get(csrf.FIELD, ""), _bound_to())
-
-
-def is_from_elsewhere() -> bool:
-    """Whether the browser says that a page of another origin sent this: nothing of it is shown."""
-    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
 
 
 def _bound_to() -> str:

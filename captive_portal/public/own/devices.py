@@ -11,12 +11,12 @@ from captive_portal.public.login import stale_form_text
 from captive_portal.public.own.desk import (
     current,
     form_is_mine,
-    is_from_elsewhere,
     need_sign_in,
     own_page,
 )
 from captive_portal.public.site import client_address, portal, visit
 from captive_portal.web.i18n import gettext
+from captive_portal.web.origin import is_from_elsewhere
 from common.errors import NotFound, UsageError
 from common.net import find_mac
 from identity.services import own_devices

@@ -14,6 +14,7 @@ from common.errors import ArchiveError, NotFound, UsageError
 from db.append_only import lifted
 from db.engine import Database
 from db.models import (
+    Account,
     AuditEvent,
     AuthEvent,
     CustodyStep,
@@ -26,6 +27,7 @@ from tests.unit.traffic.evidence.bundles import read_items, sha256
 from tests.unit.traffic.evidence.seed import (
     MALEE,
     PUBLIC,
+    SENT_MS,
     SOMCHAI,
     lease,
     moment,
@@ -257,6 +259,23 @@ def test_the_login_of_a_session_is_found_in_the_archive_too(world: Site) -> None
     for number, asked in enumerate(questions):
         items = read_items(make(world, f"{number}.zip", **asked).path)
         assert [one["user_name"] for one in rows(items, "access")] == ["somchai"]
+
+
+def test_what_was_typed_with_the_marks_in_another_order_is_evidence_too(world: Site) -> None:
+    stored, typed = "คร\u0e39\u0e49", "คร\u0e49\u0e39"
+    database = Database(world.config.database_url)
+    with database.write() as session:
+        account = session.scalars(select(Account).where(Account.username == "malee")).one()
+        account.username = stored
+    database.dispose()
+    row = {"received_at": SENT_MS, "source": "radius", "service": "radius", "outcome": "reject"}
+    TableArchive(world.data_dir / "archive", "node").append(
+        ACCESS, [{**row, "user_name": typed}, {**row, "user_name": "somchai"}]
+    )
+    for number, name in enumerate((stored, typed)):
+        items = read_items(make(world, f"{number}.zip", user=name).path)
+        assert [one["user_name"] for one in rows(items, "access")] == [typed]
+        assert [one["user_name"] for one in rows(items, "logins")] == ["malee"], "as it was sent"
 
 
 @pytest.mark.parametrize(
