@@ -68,8 +68,9 @@ if [ "$password" -lt "$binding" ]; then
   mv "$work/mended.c" $peer
 fi
 
-# It leaves resumption out, by "#if 0": a callback for PACs, which are given up, would break off each
-# handshake with a ticket, and what was inside the last time would be bound again. Nothing is.
+# Resumption is there, behind "#if 0". It comes to its end without the callback for PACs (given up by
+# RFC 9930), which breaks off each handshake with a ticket, and when the tunnel is bound alone: what
+# was proven inside the last time is not proven again.
 reauth=$(once '^static void \* eap_teap_init_for_reauth\(' $peer)
 callback=$(once '^\s+if \(tls_connection_set_session_ticket_cb\(' $peer)
 [ "$(grep -c '^#if 0' $peer)" = 2 ] || { echo "$0: $peer has not two #if 0" >&2; exit 1; }
