@@ -1,19 +1,21 @@
 """TEAP with an eapol_test built from Debian's source: inner methods by fragments, and refusals.
 
-In TLS 1.3 that peer derives other keys than RFC 9427, it resumes nothing, and takes its keys from
-the MSK where RFC 9930 has the EMSK: the peer of tests/unit/radius_server/eap/test_teap.py does.
+In TLS 1.3 that peer derives other keys than RFC 9427, and it takes its keys from the MSK where
+RFC 9930 has the EMSK: the peer of tests/unit/radius_server/eap/test_teap.py does neither.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from tests.clients.eapol import Supplicant, require_teap
+from tests.conftest import wait_until
 from tests.integration.radius_site import LOOPBACK, LiveSite, running_radius, site_of_kind
 from tests.unit.radius_server.eap.lab import Authority
 
@@ -152,14 +154,30 @@ def network(
 def test_a_login_has_the_same_keys_on_both_sides(
     authority: Authority, device: Supplicant, method: str, fragment_size: str
 ) -> None:
-    # The second login is a whole one, too: this peer never resumes TEAP.
     ended = device.login(network(authority, method, fragment_size=fragment_size), "-r1")
     assert ended.success, device.decisions()
     assert (ended.keys_equal, ended.keys_different) == (2, 0)
-    for row in device.decisions():
+    for row, proven in zip(device.decisions(), ("teap:user", "tls:resumed"), strict=True):
         assert row[:4] == ("kept", "eap-teap", "accept", "ok")
-        assert {"tls:version=TLSv1.2", "teap:user", "teap:cryptobinding"} < set(row[4])
+        assert {"tls:version=TLSv1.2", "teap:cryptobinding"} < set(row[4])
+        assert set(row[4]) & {"teap:user", "tls:resumed"} == {proven}
         assert PASSWORD not in "".join(row[4])
+
+
+def test_who_is_suspended_between_login_and_resumption_stays_out(
+    live: LiveSite, authority: Authority, device: Supplicant
+) -> None:
+    live.add_person("leaves", PASSWORD)
+    block = network(authority, "password", "leaves")
+    with ThreadPoolExecutor(1) as pool:
+        # Resumption after resumption; the account is suspended between two of them.
+        run = pool.submit(device.login, block, "-r2000")
+        wait_until(lambda: len(device.decisions()) > 3, 20, "nothing is resumed")
+        live.yuenyan("user", "disable", "leaves")
+        assert not run.result().success
+    *granted, last = device.decisions()
+    assert {row[2] for row in granted if "tls:resumed" in row[4]} == {"accept"}
+    assert last[2:4] == ("reject", "suspended")
 
 
 @pytest.mark.parametrize("method", ["mschapv2", "password"])

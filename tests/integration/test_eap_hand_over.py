@@ -15,14 +15,22 @@ import pytest
 from radius_server.packet.packet import decode
 from tests.conftest import wait_until
 from tests.integration.radius_packets import attribute
-from tests.integration.radius_site import LOOPBACK, SECRET, running_radius, site_of_kind
+from tests.integration.radius_site import (
+    LOOPBACK,
+    SECRET,
+    running_radius,
+    site_of_kind,
+    started,
+    wait_for_workers,
+)
 from tests.integration.radsec_site import TLS_SECRET, RadSecClient, running_radsec
+from tests.integration.test_kill_radius import kill, workers_of
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120), pytest.mark.sampled]
 
 KEY = SECRET.encode()
 PASSWORD = b"seven green elephants"
-CHALLENGE, ACCEPT = 11, 2
+CHALLENGE, ACCEPT, REJECT = 11, 2, 3
 IDENTITY, GTC = 1, 6
 CHANGES = {"[radius]\n": '[eap]\nmethods = ["gtc"]\n[radius]\n'}
 CONVERSATIONS = 24
@@ -109,3 +117,38 @@ def test_a_conversation_survives_packets_that_land_on_another_worker(
             code, values = ask(live.auth_port, number, answer, values[24])
             assert code == ACCEPT, number
         wait_until(lambda: live.counter("radius_handed_over") > 0, 20, "nothing was handed over")
+
+
+def test_conversations_of_a_killed_worker_are_lost_alone_and_begin_again(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    live = site_of_kind(request, tmp_path, "postgresql", CHANGES)
+    live.add_nas("ap", LOOPBACK)
+    live.add_person("walker", PASSWORD.decode(), role="device")
+    first = eap_response(1, IDENTITY, b"walker")
+
+    def go_on(number: int, values: dict[int, bytes]) -> int:
+        answer = eap_response(values[79][1], GTC, PASSWORD)
+        return ask(live.auth_port, number, answer, values[24])[0]
+
+    with started(live.site, "radius") as server:
+        wait_for_workers(live, server)
+        begun = [ask(live.auth_port, number, first)[1] for number in range(CONVERSATIONS)]
+        victim = workers_of(server)[0]
+        kill(victim)
+        wait_until(
+            lambda: len(workers_of(server)) == 2 and victim not in workers_of(server),
+            20,
+            "the killed worker was not started again",
+        )
+        # The State of each names its worker: those of the other one know nothing of it.
+        ended = [go_on(number, values) for number, values in enumerate(begun)]
+        by_worker: dict[int, set[int]] = {}
+        for values, code in zip(begun, ended, strict=True):
+            by_worker.setdefault(values[24][0], set()).add(code)
+        assert sorted(map(sorted, by_worker.values())) == [[ACCEPT], [REJECT]]
+        lost = live.rows("SELECT reason FROM auth_event WHERE outcome = 'reject'")
+        assert lost == [("eap_conversation_lost",)] * ended.count(REJECT)
+        for number in range(CONVERSATIONS):
+            values = ask(live.auth_port, number, first)[1]
+            assert go_on(number, values) == ACCEPT, number
