@@ -127,8 +127,8 @@ def cli(ctx: click.Context, config_file: str | None) -> None:
     Exit codes: 0 done; 1 refused or not found; 2 wrong usage or configuration; 3 a back end
     (database, directory, disk) does not answer.
     """
-    if ctx.invoked_subcommand in _BRISK:
-        gc.disable()
+    if ctx.invoked_subcommand not in _BRISK:
+        gc.enable()  # see main
     from common import config as configuration  # not at the top: --help needs none
 
     config = configuration.load(configuration.locate(config_file))
@@ -151,6 +151,8 @@ def main(*, is_last: bool = False) -> None:
     Args:
         is_last: the process ends with it.
     """
+    if is_last:
+        gc.disable()  # until it is known whether the command is over soon
     try:
         # click gives the code of an Exit back instead of raising it; commands return None.
         result = cli.main(standalone_mode=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -70,3 +71,26 @@ def test_a_look_up_that_is_refused_or_cannot_be_printed_ends_with_its_code(site:
     assert (lost.returncode, b"No space left" in lost.stderr) == (3, True)
     closed = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command, "--reason", "r"]
     assert subprocess.run(closed).returncode == 0, "on record alone, as before"
+
+
+def test_within_a_process_that_goes_on_a_look_up_leaves_garbage_collection_as_it_was(
+    site: Site,
+) -> None:
+    archive_flows(site, Flow())
+    asked = ["--address", "10.1.2.3", "--at", "2026-05-16T00:00:00Z", "--case", "c"]
+    assert site.yuenyan("lookup", *asked, "--reason", "r").exit_code == 0
+    assert gc.isenabled()
+
+
+def test_a_command_that_goes_on_collects_its_garbage(site: Site) -> None:
+    listed = (
+        "import gc\n"
+        "from unittest.mock import patch\n"
+        "from yuenyan.cli import main\n"
+        "from yuenyan.context import Context\n"
+        "with patch.object(Context, '__init__', lambda *_, **__: print(gc.isenabled())):\n"
+        "    main(is_last=True)\n"
+    )
+    command = [sys.executable, "-c", listed, "--config", str(site.config_file), "user", "list"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[0] == "True", ran.stderr
