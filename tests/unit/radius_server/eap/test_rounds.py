@@ -12,14 +12,6 @@ from tests.unit.radius_server.eap.lab import VERSIONS, Authority, pair, server_o
 from tests.unit.radius_server.eap.peer import CertifiedInPeap, Peer, Site, client_context, pap
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp("ca"))
-    made.server()
-    made.issue("alice", "alice")
-    return made
-
-
 @pytest.fixture
 def server(authority: Authority) -> EapServer:
     return server_of(authority)

@@ -34,14 +34,6 @@ from tests.unit.radius_server.eap.teap_peer import (
 from tests.unit.radius_server.eap.test_teap import certified, context_of, teap_server
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp("ca"))
-    made.server()
-    made.issue("alice", "alice")
-    return made
-
-
 @pytest.fixture
 def server(authority: Authority) -> EapServer:
     return teap_server(authority)
