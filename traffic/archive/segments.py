@@ -1,12 +1,13 @@
 """Writes one Parquet segment: sorted by client and time, compressed, synced, then renamed.
 
-A reader never meets a half-written file. The manifest entry is the caller's.
+A reader never meets a half-written file. The manifest entry is the caller's, and the lock of the
+archive, which is needed for the last step alone.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,39 +62,34 @@ class Segment:
 class SegmentWriter:
     """Writes flow segments below one archive directory."""
 
-    def __init__(self, archive: Path, inside: Inside, threads: int | None = None) -> None:
+    def __init__(self, archive: Path, inside: Inside) -> None:
         self.archive = archive
         self.inside = inside
-        self._threads = threads
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def write(self, batch: FlowBatch, path: str) -> Segment:
-        """Store `batch` as the segment `path`.
+        """Store `batch` as the segment `path`: `prepare`, then `enter`."""
+        segment = self.prepare(batch, path)
+        self.enter(path)
+        return segment
+
+    def prepare(self, batch: FlowBatch, path: str) -> Segment:
+        """Write `batch` beside where the segment `path` will be, on the disk when this returns.
+
+        Uses the batch up: it loses its columns one by one, so that none need be in memory twice.
 
         Raises:
             ArchiveError: the disk or DuckDB refused.
         """
-        final = self.archive / path
-        aside = final.with_suffix(".aside")
+        aside = self._aside(path)
         clients = find_clients(batch, self.inside)
-        order = _order(batch, clients)
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            self._copy(batch, clients, order, aside)
-            self._place(aside)
-            digest, octets = digest_and_sync(aside)
-            aside.rename(final)
-            for directory in (final.parent, *final.parent.parents[:3]):
-                sync_directory(directory)
-        except OSError as error:
-            raise ArchiveError(path, f"cannot be written: {error.strerror or error}") from error
         received = batch.column("received_ms")
         active_min, active_max = _active(batch)
-        return Segment(
+        segment = Segment(
             path=path,
-            sha256=digest,
+            sha256="",
             records=len(batch),
-            octets=octets,
+            octets=0,
             received_min_ms=int(received.min()),
             received_max_ms=int(received.max()),
             active_min_ms=active_min,
@@ -102,26 +98,51 @@ class SegmentWriter:
             inside=self.inside.digest,
             nat_events=int(np.count_nonzero(batch.column("nat_event"))),
         )
+        del received
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            self._copy(batch, clients, aside)
+            self._place(aside)
+            digest, octets = digest_and_sync(aside)
+        except OSError as error:
+            raise ArchiveError(path, f"cannot be written: {error.strerror or error}") from error
+        return replace(segment, sha256=digest, octets=octets)
 
-    def _copy(self, batch: FlowBatch, clients: Clients, order: Array, aside: Path) -> None:
+    def enter(self, path: str) -> None:
+        """Put what was prepared as the segment `path` in its place, for the manifest to name.
+
+        Raises:
+            ArchiveError: the disk refused.
+        """
+        final = self.archive / path
+        try:
+            self._aside(path).rename(final)
+            for directory in (final.parent, *final.parent.parents[:3]):
+                sync_directory(directory)
+        except OSError as error:
+            raise ArchiveError(path, f"cannot be written: {error.strerror or error}") from error
+
+    def _aside(self, path: str) -> Path:
+        return (self.archive / path).with_suffix(".aside")
+
+    def _copy(self, batch: FlowBatch, clients: Clients, aside: Path) -> None:
         import duckdb
 
         if self._connection is None:
             self._connection = duckdb.connect(":memory:")
             self._connection.execute("SET autoinstall_known_extensions = false")
-            if self._threads:
-                self._connection.execute(f"SET threads = {int(self._threads)}")
-        columns: dict[str, Array] = {}
-        for name in CLIENT_COLUMNS:
-            columns[name] = getattr(clients, name).take(order)
-        for name, values in batch.columns.items():
-            columns[name] = values.take(order)
+            # Two are no faster, and keep as much as all columns take until its turn comes.
+            self._connection.execute("SET threads = 1")
+        order = _order(batch, clients)
+        columns = {name: getattr(clients, name) for name in CLIENT_COLUMNS} | batch.columns
+        batch.columns.clear()
         constants = {name: default_value(name) for name in STORED if name not in columns}
-        varying = [name for name, values in columns.items() if not _constant(values)]
         # The table needs one column at least, to have rows.
+        varying = [name for name, values in columns.items() if not _constant(values)]
         varying = varying or ["received_ms"]
         constants |= {name: values[0] for name, values in columns.items() if name not in varying}
-        table = {name: values for name, values in columns.items() if name not in constants}
+        table = {name: columns.pop(name).take(order) for name in varying}
+        del columns, order
         for stamp in TIMES:
             if stamp in table:
                 table[stamp] = table[stamp].view("datetime64[ms]")

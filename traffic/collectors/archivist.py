@@ -65,6 +65,10 @@ _FLOWS = {
 
 _HOUR_MS = 3_600_000
 
+_MOST_OBJECTS = 100_000
+"""Of log lines, blocks of ports and datagrams put aside, each an object of a kilobyte or so: once a
+commit has so many, it takes no further file."""
+
 log = get_logger(__name__)
 
 
@@ -94,6 +98,8 @@ class Archivist:
         self._truncated: list[Unread] = []
         self._unkept = GapList()
         self._sflow: set[str] = set()
+        self._taken: list[Path] = []
+        """Spool files that were read for this commit."""
         self._desk = LineDesk(config, counters)
         self.consumed = 0
         """The highest spool number that is in the archive."""
@@ -120,28 +126,28 @@ class Archivist:
         self.recover()
 
     def consume(self, files: Sequence[Path]) -> int:
-        """Archive `files`, oldest first, as one commit; returns the flows stored."""
-        numbers = tuple(spool_number(path) for path in files)
-        octets = [memoryview(path.read_bytes()) for path in files]
+        """Archive `files`, oldest first, as one commit; returns the flows stored.
+
+        At least the first of them: what is no flow takes more memory, and where there is much
+        of it the others are left for the next commit.
+        """
         self._losses, self._truncated, self._unkept = [], [], GapList()
+        self._taken = []
         self._desk.begin()
         self._senders.refresh()
-        decoded = self._decoder.decode(self._datagrams(octets))
+        decoded = self._decoder.decode(self._datagrams(files))
         self._count(decoded)
         self._senders.note_refused()
         if self._without:
             decoded = self._leave_out(decoded)
-        for view, path in zip(octets, files, strict=True):
-            torn = len(view) - whole_octets(view) if len(view) else 0
-            if torn:
-                log.warning("spool_end_torn", spool=path.name, octets=torn)
         gaps = tuple(
             _note(gap)
             for gap in [*self._losses, *self._unkept.take(), *decoded.gaps, *self._desk.gaps()]
         )
         aside = self._spared([*rows_aside(decoded, self._truncated), *self._desk.rows()])
+        numbers = tuple(spool_number(path) for path in self._taken)
         self._commit(numbers, decoded.batch, gaps, together(aside))
-        for path in files:
+        for path in self._taken:
             path.unlink()
         return len(decoded.batch)
 
@@ -203,10 +209,13 @@ class Archivist:
         aside: Sequence[tuple[Kind, Sequence[Row]]] = (),
     ) -> None:
         state = self._save(max(numbers))
+        # Others wait for the lock: not for as long as a large segment takes to write.
+        segments = [
+            self._writer.prepare(part, path) for path, part in self._by_hour(batch, numbers[0])
+        ]
         with self._manifest.locked():
-            segments = [
-                self._writer.write(part, path) for path, part in self._by_hour(batch, numbers[0])
-            ]
+            for segment in segments:
+                self._writer.enter(segment.path)
             blank = Entry(
                 kind=KIND,
                 node=self._paths.node,
@@ -241,37 +250,47 @@ class Archivist:
             rows = hours == hour
             yield path, batch if rows.all() else batch.take(rows)
 
-    def _datagrams(self, spools: Sequence[memoryview]) -> Iterator[Datagram]:
-        for octets in spools:
-            for kind, listener, received_ns, port, address, body in decode_records(octets):
-                if kind != RecordKind.LOSS and listener in _FLOWS:
-                    exporter = self._senders.exporter(
-                        address, proven=listener == Listener.IPFIX_PROVEN
-                    )
-                    name = _FLOWS[Listener(listener)]
-                    if exporter is None:
-                        self._counters.add("collector_unknown_exporter")
-                    elif kind == RecordKind.ENDED:
-                        self._decoder.end_session(exporter, port)
-                    elif kind == RecordKind.DATAGRAM:
-                        yield Datagram(received_ns, exporter, body, port, name)
-                    else:
-                        self._keep_truncated(received_ns, exporter, port, name, body)
-                elif listener == Listener.SYSLOG and kind != RecordKind.LOSS:
-                    self._desk.add(received_ns, address, bytes(body))
-                elif kind == RecordKind.LOSS:
-                    loss = decode_loss(body)
-                    self._losses.append(
-                        FlowGap(
-                            source="syslog socket" if listener == Listener.SYSLOG else "socket",
-                            from_ms=loss.from_ns // 1_000_000,
-                            to_ms=loss.to_ns // 1_000_000,
-                            lost=loss.datagrams,
-                            reason=GapReason.SOCKET,
-                        )
-                    )
+    def _datagrams(self, files: Sequence[Path]) -> Iterator[Datagram]:
+        """Datagrams of flows, one file after the other; the rest goes where it belongs."""
+        for path in files:
+            octets = memoryview(path.read_bytes())
+            torn = len(octets) - whole_octets(octets)
+            if torn:
+                log.warning("spool_end_torn", spool=path.name, octets=torn)
+            yield from self._of_spool(octets)
+            self._taken.append(path)
+            objects = self._decoder.pack() + self._desk.lines + len(self._truncated)
+            if objects > _MOST_OBJECTS:
+                return
+
+    def _of_spool(self, octets: memoryview) -> Iterator[Datagram]:
+        for kind, listener, received_ns, port, address, body in decode_records(octets):
+            if kind != RecordKind.LOSS and listener in _FLOWS:
+                exporter = self._senders.exporter(address, proven=listener == Listener.IPFIX_PROVEN)
+                name = _FLOWS[Listener(listener)]
+                if exporter is None:
+                    self._counters.add("collector_unknown_exporter")
+                elif kind == RecordKind.ENDED:
+                    self._decoder.end_session(exporter, port)
+                elif kind == RecordKind.DATAGRAM:
+                    yield Datagram(received_ns, exporter, body, port, name)
                 else:
-                    self._counters.add("collector_undecoded", kind=str(kind))
+                    self._keep_truncated(received_ns, exporter, port, name, body)
+            elif listener == Listener.SYSLOG and kind != RecordKind.LOSS:
+                self._desk.add(received_ns, address, bytes(body))
+            elif kind == RecordKind.LOSS:
+                loss = decode_loss(body)
+                self._losses.append(
+                    FlowGap(
+                        source="syslog socket" if listener == Listener.SYSLOG else "socket",
+                        from_ms=loss.from_ns // 1_000_000,
+                        to_ms=loss.to_ns // 1_000_000,
+                        lost=loss.datagrams,
+                        reason=GapReason.SOCKET,
+                    )
+                )
+            else:
+                self._counters.add("collector_undecoded", kind=str(kind))
 
     def _keep_truncated(
         self, received_ns: int, exporter: str, port: int, listener: str, body: memoryview

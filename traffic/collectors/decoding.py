@@ -20,6 +20,7 @@ from pathlib import Path
 from common import clock, logging
 from common.config import Config
 from common.errors import ArchiveError, BackendUnavailable, ConfigError, Refused
+from common.memory import memory_octets
 from common.metrics import Counters
 from traffic.archive.index import ManifestIndex
 from traffic.archive.seals import make_seal
@@ -28,9 +29,18 @@ from traffic.collectors.paths import CollectorPaths, collector_paths
 from traffic.collectors.senders import Senders
 from traffic.collectors.spool import SPOOL_OCTETS, closed_files
 
-BATCH_OCTETS = 2 * SPOOL_OCTETS + (4 << 20)
-"""Spool octets decoded at once: about 1.4 million flows, 500 MB of memory at the peak. A full file
-is a little longer than `SPOOL_OCTETS`; two of them are one segment when there is much to do."""
+LEAST_FILES, MOST_FILES = 2, 16
+"""Full spool files that become one segment when there is much to do: 1.4 to 11 million flows. Who
+looks for one client's flows opens each segment once, so the fewer the better."""
+
+FILE_MEMORY = 110 << 20
+"""Memory that each of them takes until its segment is written."""
+
+_MEMORY_SHARE = 8
+"""One of so many parts of the memory is enough for that."""
+
+_FULL_OCTETS = SPOOL_OCTETS + (1 << 20)
+"""A full file is a little longer than it may be."""
 
 SEAL_SECONDS = 3600.0
 
@@ -76,6 +86,7 @@ class DecodingLoop:
         self._archivist = archivist
         self._spool = spool
         self._segment_seconds = segment_seconds
+        self._most = batch_octets(memory_octets())
         self._failed: Path | None = None
 
     def turn(self, *, hurry: bool, now: float) -> bool:
@@ -84,7 +95,7 @@ class DecodingLoop:
         Without `hurry`, small files wait for more, so that segments do not get small, but
         never longer than a segment's time.
         """
-        files = choose_files(closed_files(self._spool))
+        files = choose_files(closed_files(self._spool), self._most)
         if not files:
             return False
         if not hurry and not self._is_due(files, now):
@@ -94,8 +105,8 @@ class DecodingLoop:
 
     def _is_due(self, files: Sequence[Path], now: float) -> bool:
         sizes = [path.stat().st_size for path in files]
-        if min(sizes) < SPOOL_OCTETS or sum(sizes) >= SPOOL_OCTETS:
-            return True  # one was closed because of its age, or there is enough
+        if min(sizes) < SPOOL_OCTETS or sum(sizes) > self._most - _FULL_OCTETS:
+            return True  # one was closed because of its age, or no more go together
         waited = now - min(path.stat().st_mtime for path in files)
         return not 0 <= waited < self._segment_seconds / 4
 
@@ -155,13 +166,19 @@ class Sealer:
         self._next = now + SEAL_SECONDS
 
 
-def choose_files(files: Sequence[Path]) -> list[Path]:
-    """The oldest of `files` that together stay within BATCH_OCTETS, at least one."""
+def batch_octets(memory: int) -> int:
+    """Spool octets to decode at once on a machine with so many octets of memory."""
+    files = memory // _MEMORY_SHARE // FILE_MEMORY
+    return min(max(files, LEAST_FILES), MOST_FILES) * _FULL_OCTETS
+
+
+def choose_files(files: Sequence[Path], most: int) -> list[Path]:
+    """The oldest of `files` that together stay within `most` octets, at least one."""
     chosen: list[Path] = []
     octets = 0
     for path in files:
         octets += path.stat().st_size
-        if chosen and octets > BATCH_OCTETS:
+        if chosen and octets > most:
             break
         chosen.append(path)
     return chosen

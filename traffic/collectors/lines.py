@@ -74,6 +74,11 @@ class LineDesk:
         row |= _columns(line, received_ms)
         self._rows.setdefault(kind.name, []).append(row)
 
+    @property
+    def lines(self) -> int:
+        """How many were read since `begin`."""
+        return sum(map(len, self._rows.values()))
+
     def rows(self) -> list[tuple[Kind, Sequence[Row]]]:
         """The rows since `begin`, by kind; kinds without any are left out."""
         return [(kind, self._rows[kind.name]) for kind in LOGGED_KINDS if kind.name in self._rows]

@@ -41,9 +41,16 @@ class FlowBatch:
 
 
 def join(parts: Sequence[FlowBatch], exporters: tuple[str, ...]) -> FlowBatch:
-    """One batch of all `parts`, which already count into the same `exporters`."""
+    """One batch of all `parts`, which already count into the same `exporters`.
+
+    Uses the parts up: they lose their columns, so that none need be in memory twice.
+    """
     if len(parts) == 1:
         return FlowBatch(parts[0].records, parts[0].columns, exporters)
-    names = [name for name in COLUMNS if any(name in part.columns for part in parts)]
-    columns = {name: np.concatenate([part.column(name) for part in parts]) for name in names}
+    columns: dict[str, Array] = {}
+    for name in COLUMNS:
+        if any(name in part.columns for part in parts):
+            columns[name] = np.concatenate([part.column(name) for part in parts])
+            for part in parts:
+                part.columns.pop(name, None)
     return FlowBatch(sum(part.records for part in parts), columns, exporters)

@@ -132,6 +132,16 @@ class FlowDecoder:
         gaps = condense([*self._gaps.take(), *self.watch.take_gaps()])
         return Decoded(batch, gaps, counts, blocks, unread.kept, frozenset(self._sflow))
 
+    def pack(self) -> int:
+        """Let go of the datagrams so far: they have become columns.
+
+        To be called between two datagrams of `decode`.
+
+        Returns:
+            How many blocks of ports this call of `decode` has found.
+        """
+        return self._groups.pack()
+
     def end_session(self, exporter: str, port: int) -> None:
         """A connection is over: its templates hold no more, and what waits for one waits in vain.
 

@@ -1,6 +1,6 @@
 """Collects records by the plan that reads them, over all datagrams and exporters.
 
-All records of one plan are read by NumPy together at the end: that is what makes it fast.
+All records of one plan are read by NumPy together: that is what makes it fast.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class RecordGroups:
     def __init__(self) -> None:
         self._groups: dict[Plan, _Group] = {}
         self._senders: dict[str, int] = {}
+        self._parts: list[FlowBatch] = []
+        self._blocks: list[PortBlock] = []
 
     def add(
         self,
@@ -49,15 +51,28 @@ class RecordGroups:
         group.bodies.append(octets)
         group.rows.append((records, *moments, index, domain))
 
-    def read(self) -> tuple[FlowBatch, list[PortBlock]]:
-        """Every flow that was added, and every block of ports."""
-        exporters = tuple(map(exporter_of, self._senders))
-        parts, blocks = [], []
+    def pack(self) -> int:
+        """Read what was added since the last call, and let go of its octets.
+
+        Returns:
+            Blocks of ports so far: each is an object, where a flow is a row of columns.
+        """
+        exporters = self._exporters()
         for plan, group in self._groups.items():
             part, found = _read(plan, group, exporters)
-            parts.append(part)
-            blocks.extend(found)
-        return join(parts, exporters) if parts else FlowBatch(0, {}, exporters), blocks
+            self._parts.append(part)
+            self._blocks += found
+        self._groups = {}
+        return len(self._blocks)
+
+    def read(self) -> tuple[FlowBatch, list[PortBlock]]:
+        """Every flow that was added, and every block of ports; once."""
+        self.pack()
+        parts, self._parts = self._parts, []
+        return join(parts, self._exporters()), self._blocks
+
+    def _exporters(self) -> tuple[str, ...]:
+        return tuple(map(exporter_of, self._senders))
 
 
 def _read(

@@ -66,7 +66,7 @@ def batch(rows: int = ROWS, seed: int = 1) -> FlowBatch:
 
 
 def write(archive: Path, flows: FlowBatch) -> Segment:
-    segment = SegmentWriter(archive, INSIDE, threads=1).write(flows, PATH)
+    segment = SegmentWriter(archive, INSIDE).write(flows, PATH)
     entry = Entry(
         kind="flow",
         node="node",

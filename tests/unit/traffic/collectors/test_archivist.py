@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,14 +84,24 @@ def test_what_was_spooled_is_archived_and_the_spool_is_gone(paths: CollectorPath
 
 
 def break_segment(monkeypatch: pytest.MonkeyPatch, *, written: bool) -> None:
-    write = SegmentWriter.write
+    prepare = SegmentWriter.prepare
 
     def crash(self: SegmentWriter, *arguments: Any) -> Any:
         if written:
-            write(self, *arguments)
+            prepare(self, *arguments)
         raise Crash
 
-    monkeypatch.setattr(SegmentWriter, "write", crash)
+    monkeypatch.setattr(SegmentWriter, "prepare", crash)
+
+
+def break_entering(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter = SegmentWriter.enter
+
+    def crash(self: SegmentWriter, path: str) -> None:
+        enter(self, path)
+        raise Crash
+
+    monkeypatch.setattr(SegmentWriter, "enter", crash)
 
 
 def break_append(monkeypatch: pytest.MonkeyPatch, *, octets: int | None) -> None:
@@ -119,6 +130,7 @@ def break_unlink(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(lambda patch: break_segment(patch, written=False), id="before-the-segment"),
         pytest.param(lambda patch: break_segment(patch, written=True), id="after-the-segment"),
+        pytest.param(break_entering, id="after-the-segment-is-in-its-place"),
         pytest.param(lambda patch: break_append(patch, octets=0), id="before-the-manifest"),
         pytest.param(lambda patch: break_append(patch, octets=40), id="inside-the-manifest"),
         pytest.param(lambda patch: break_append(patch, octets=None), id="after-the-manifest"),
@@ -143,6 +155,63 @@ def test_a_crash_neither_loses_nor_doubles(
     listed = {entry.path for entry in Manifest(paths.archive).entries()}
     present = {str(path.relative_to(paths.archive)) for path in paths.archive.rglob("*.parquet")}
     assert listed == present
+    assert not list(paths.archive.rglob("*.aside"))
+
+
+def test_others_get_the_lock_while_a_segment_is_written(
+    paths: CollectorPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool_flows(paths, 1, 10)
+    prepare, had = SegmentWriter.prepare, []
+
+    def look(self: SegmentWriter, *arguments: Any) -> Any:
+        segment = prepare(self, *arguments)
+        with (paths.archive / ".lock").open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            had.append(segment.path)
+        assert not list(paths.archive.rglob("*.parquet")), "nobody may find what no line names"
+        return segment
+
+    archivist = started(paths)
+    monkeypatch.setattr(SegmentWriter, "prepare", look)
+    consume_all(archivist, paths)
+    assert had == [entry.path for entry in Manifest(paths.archive).entries()]
+
+
+def test_files_of_one_commit_share_templates_exporters_and_what_waits(
+    paths: CollectorPaths,
+) -> None:
+    spool_flows(paths, 1, 10, template=False)
+    spool_flows(paths, 2, 20)
+    write_spool(
+        paths.spool, 3, record(flow_datagram([Flow(src_port=30)], 0), exporter="198.51.100.1")
+    )
+    spool_flows(paths, 4, 40, template=False)
+    assert started(paths).consume(closed_files(paths.spool)) == 4
+    (entry,) = (one for one in Manifest(paths.archive).entries() if one.kind == "flow")
+    assert entry.spools == (1, 2, 3, 4)
+    query = f"SELECT src_port, exporter FROM '{paths.archive / entry.path}' ORDER BY src_port"
+    assert duckdb.connect().execute(query).fetchall() == [
+        (10, "192.0.2.1"),
+        (20, "192.0.2.1"),
+        (30, "198.51.100.1"),
+        (40, "192.0.2.1"),
+    ]
+
+
+def test_where_much_is_no_flow_the_next_file_is_left_for_the_next_commit(
+    paths: CollectorPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("traffic.collectors.archivist._MOST_OBJECTS", 1)
+    for number in (1, 2, 3, 4, 5):
+        spool_mixture(paths, number, 10 * number)
+    archivist = started(paths)
+    while files := closed_files(paths.spool):
+        archivist.consume(files)
+    entries = Manifest(paths.archive).entries()
+    assert sorted({entry.spools for entry in entries}) == [(1, 2), (3, 4), (5,)]
+    assert stored_ports(paths) == [10, 20, 30, 40, 50]
+    assert len(stored_rows(paths, NAT)) == 5
 
 
 def test_waiting_data_is_neither_lost_nor_doubled_by_a_crash(paths: CollectorPaths) -> None:
