@@ -33,7 +33,7 @@ LEAST_FILES, MOST_FILES = 2, 16
 """Full spool files that become one segment when there is much to do: 1.4 to 11 million flows. Who
 looks for one client's flows opens each segment once, so the fewer the better."""
 
-FILE_MEMORY = 110 << 20
+FILE_MEMORY = 150 << 20
 """Memory that each of them takes until its segment is written."""
 
 _MEMORY_SHARE = 8
