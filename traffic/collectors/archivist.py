@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-import numpy as np
-
 from common import clock
 from common.config import Config
 from common.errors import MalformedPacket
@@ -44,7 +42,7 @@ from traffic.collectors.records import (
 from traffic.collectors.senders import Senders
 from traffic.collectors.spool import closed_files, spool_number
 from traffic.collectors.tail import last_own
-from traffic.decoders.batch import FlowBatch
+from traffic.decoders.batch import FlowBatch, split
 from traffic.decoders.decoder import Datagram, Decoded, FlowDecoder
 from traffic.decoders.sequences import FlowGap, GapList, GapReason
 from traffic.decoders.sessions import STREAM
@@ -242,13 +240,10 @@ class Archivist:
         """(path, flows) of each hour of receipt in `batch`."""
         if not len(batch):
             return
-        hours = batch.column("received_ms") // _HOUR_MS
-        for hour in np.unique(hours):
-            begin = datetime.fromtimestamp(int(hour) * 3600, UTC)
+        for hour, flows in split(batch, batch.column("received_ms") // _HOUR_MS):
+            begin = datetime.fromtimestamp(hour * 3600, UTC)
             name = segment_name(self._paths.node, number)
-            path = f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}.parquet"
-            rows = hours == hour
-            yield path, batch if rows.all() else batch.take(rows)
+            yield f"{KIND}/date={begin:%Y-%m-%d}/hour={begin:%H}/{name}.parquet", flows
 
     def _datagrams(self, files: Sequence[Path]) -> Iterator[Datagram]:
         """Datagrams of flows, one file after the other; the rest goes where it belongs."""

@@ -40,6 +40,24 @@ class FlowBatch:
         return FlowBatch(kept, columns, self.exporters)
 
 
+def split(batch: FlowBatch, keys: Array) -> list[tuple[int, FlowBatch]]:
+    """(key, its flows) for each of the numbers in `keys`, one a flow; the least first.
+
+    Uses the batch up, as `join` does its parts.
+    """
+    if keys.min() == keys.max():
+        return [(int(keys[0]), batch)]
+    parts = []
+    for key in np.unique(keys).tolist():
+        rows = keys == key
+        parts.append((key, rows, FlowBatch(int(np.count_nonzero(rows)), {}, batch.exporters)))
+    for name in list(batch.columns):
+        values = batch.columns.pop(name)
+        for _, rows, part in parts:
+            part.columns[name] = values[rows]
+    return [(key, part) for key, _, part in parts]
+
+
 def join(parts: Sequence[FlowBatch], exporters: tuple[str, ...]) -> FlowBatch:
     """One batch of all `parts`, which already count into the same `exporters`.
 
