@@ -189,11 +189,22 @@ def _constant(values: Array) -> bool:
 def _order(batch: FlowBatch, clients: Clients) -> Array:
     """Row positions in the order client, time of receipt."""
     received = batch.column("received_ms")
-    since = received - received.min()
-    if clients.client6_high.any() or clients.client6_low.any() or int(since.max()) >> 32:
+    if clients.client6_high.any() or clients.client6_low.any():
         keys = (received, clients.client6_low, clients.client6_high, clients.client4)
         return np.lexsort(keys)
-    return np.argsort(clients.client4.astype(np.uint64) << np.uint64(32) | since.astype(np.uint64))
+    # Numbers are sorted in half the time that their positions are: each takes its own along.
+    by_time = None
+    if (received[1:] < received[:-1]).any():
+        by_time = np.argsort(received, kind="stable")
+    client4 = clients.client4 if by_time is None else clients.client4.take(by_time)
+    rows = np.uint64(len(batch).bit_length())
+    packed = client4.astype(np.uint64)
+    packed <<= rows
+    packed |= np.arange(len(batch), dtype=np.uint64)
+    packed.sort()
+    packed &= (np.uint64(1) << rows) - np.uint64(1)
+    order: Array = packed.view(np.int64)
+    return order if by_time is None else by_time.take(order)
 
 
 def _active(batch: FlowBatch) -> tuple[int, int]:

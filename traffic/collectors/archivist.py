@@ -53,7 +53,7 @@ KIND = "flow"
 KINDS = (KIND, NAT.name, RAW.name, *(kind.name for kind in LOGGED_KINDS if kind is not NAT))
 """What a spool file may hold; all of one batch is one commit."""
 
-_FLOWS = {
+_FLOWS: dict[int, str] = {
     Listener.NETFLOW: "netflow",
     Listener.IPFIX: "ipfix",
     Listener.IPFIX_STREAM: STREAM,
@@ -260,9 +260,9 @@ class Archivist:
 
     def _of_spool(self, octets: memoryview) -> Iterator[Datagram]:
         for kind, listener, received_ns, port, address, body in decode_records(octets):
-            if kind != RecordKind.LOSS and listener in _FLOWS:
+            name = _FLOWS.get(listener)
+            if kind != RecordKind.LOSS and name is not None:
                 exporter = self._senders.exporter(address, proven=listener == Listener.IPFIX_PROVEN)
-                name = _FLOWS[Listener(listener)]
                 if exporter is None:
                     self._counters.add("collector_unknown_exporter")
                 elif kind == RecordKind.ENDED:

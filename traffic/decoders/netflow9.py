@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from common.errors import MalformedPacket
 
@@ -20,8 +20,7 @@ _HEADER = struct.Struct("!HHIIII")
 _SET = struct.Struct("!HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Header9:
+class Header9(NamedTuple):
     """The packet header; `count` of records is not kept, because exporters disagree on it."""
 
     uptime_ms: int
