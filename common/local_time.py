@@ -12,7 +12,11 @@ from datetime import timedelta, timezone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+
+    Second = tuple[str, Sequence[str]]
+    """A second in RFC 3339 without its end, and the end by the millisecond within it."""
 
 _TABLE = "/usr/share/zoneinfo"
 
@@ -25,7 +29,9 @@ class LocalTime:
         self._before: str | None = None
         self._is_system = False
         self._offsets: dict[int, timezone] = {}
-        self._seconds: dict[int, tuple[str, str]] = {}
+        self._ends: dict[str, Sequence[str]] = {}
+        self.seconds: dict[int, Second] = {}
+        """What `second` has said so far."""
 
     def begin(self) -> None:
         """Enter the zone."""
@@ -60,13 +66,15 @@ class LocalTime:
             zone = self._offsets[offset] = timezone(timedelta(seconds=offset))
         return moment.astimezone(zone)
 
-    def text(self, milliseconds: int) -> str:
-        """Milliseconds since 1970 as RFC 3339, as `common.clock.to_rfc3339` has them."""
-        second, rest = divmod(milliseconds, 1000)
-        parts = self._seconds.get(second)
-        if parts is None:
-            from datetime import UTC, datetime
+    def second(self, number: int) -> Second:
+        """A second since 1970, as `common.clock.to_rfc3339` says each moment of it."""
+        from datetime import UTC, datetime
 
-            text = self.of(datetime.fromtimestamp(second, UTC)).isoformat()
-            parts = self._seconds[second] = text[:19], text[19:]
-        return f"{parts[0]}.{rest:03}000{parts[1]}" if rest else f"{parts[0]}{parts[1]}"
+        text = self.of(datetime.fromtimestamp(number, UTC)).isoformat()
+        offset = text[19:]
+        ends = self._ends.get(offset)
+        if ends is None:
+            ends = [offset, *[f".{thousandth:03}000{offset}" for thousandth in range(1, 1000)]]
+            self._ends[offset] = ends
+        found = self.seconds[number] = text[:19], ends
+        return found

@@ -69,6 +69,9 @@ _LATE = b"\nfrom __future__ import annotations\n"
 _BROKEN_PIPE, _REFUSED = 141, 3
 """As yuenyan.cli ends."""
 
+_AT_ONCE = 1000
+"""Pieces in one call to the system; Linux takes 1,024 (IOV_MAX)."""
+
 
 def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
     """Answer and end the process; or return, with nothing done but modules in odd places."""
@@ -91,7 +94,7 @@ def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
         say(document)
 
 
-def _answer(parts: Sequence[Part]) -> bytes | None:
+def _answer(parts: Sequence[Part]) -> Sequence[bytes] | None:
     import gc
 
     gc.disable()  # it is over before there is anything to collect
@@ -107,7 +110,9 @@ def _answer(parts: Sequence[Part]) -> bytes | None:
         exec(code, module.__dict__)  # noqa: S102 - our own, by who installed it
         if name == "yuenyan.standins":
             module.stand_in()
-    document: bytes | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:], is_last=True)
+    document: Sequence[bytes] | None = sys.modules["yuenyan.at_once"].answer(
+        sys.argv[1:], is_last=True
+    )
     return document
 
 
@@ -116,15 +121,21 @@ def takes_utf8() -> bool:
     return sys.stdout is not None and sys.stdout.encoding == "utf-8"
 
 
-def say(document: bytes) -> NoReturn:
-    """Print and be over, without taking the interpreter apart piece by piece first."""
+def say(document: Sequence[bytes]) -> NoReturn:
+    """Print its pieces and be over, without taking the interpreter apart piece by piece first."""
     import posix
 
-    code = 0
+    code, left = 0, [*document, b"\n"]
     try:
-        written = posix.writev(1, (document, b"\n"))
-        while written <= len(document):
-            written += posix.writev(1, (memoryview(document)[written:], b"\n"))
+        while left:
+            written = posix.writev(1, left[:_AT_ONCE])
+            done = 0
+            while done < len(left) and written >= len(left[done]):
+                written -= len(left[done])
+                done += 1
+            del left[:done]
+            if written:
+                left[0] = left[0][written:]
     except BrokenPipeError:
         code = _BROKEN_PIPE
     except OSError as error:

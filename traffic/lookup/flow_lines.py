@@ -11,24 +11,31 @@ from traffic.lookup.flows_answer import PROTOCOL_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from common.local_time import LocalTime
     from traffic.archive.direct import Found
+
+_PIECE = 64
+"""Flows that become octets together: their text is then still near, and its room used again."""
 
 
 class NoEnds(Exception):  # noqa: N818 - nothing is wrong
     """A flow lacks an end: the answer needs words about that."""
 
 
-def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
+def flow_lines(flows: Sequence[Found], local: LocalTime) -> Written:
     """A list of what `traffic.lookup.flows_answer.flow_tree` gives, indented as part of an answer.
 
     Raises:
         NoEnds: one of them lacks an address of its own.
     """
     if not flows:
-        return Written("[]")
-    lines, records, exporters, ends = [], dict[str, str](), dict[str, str](), _Ends()
+        return Written([b"[]"])
+    pieces, lines = list[bytes](), list[str]()
+    records, exporters, ends = dict[str, str](), dict[str, str](), _Ends()
+    said, say = local.seconds.get, local.second
+    before = "["
     for path, number, (
         received, start, end, exporter,
         src, src_high, src_low, dst, dst_high, dst_low,
@@ -40,13 +47,17 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
         dst_text = _address(dst, dst_high, dst_low)
         if src_text == "null" or dst_text == "null":
             raise NoEnds
+        start_text, start_ends = said(start // 1000) or say(start // 1000)
+        end_text, end_ends = said(end // 1000) or say(end // 1000)
+        received_text, received_ends = said(received // 1000) or say(received // 1000)
         record = records.get(path) or records.setdefault(path, quote(f"flow:{path}#")[:-1])
         shown = exporters.get(exporter) or exporters.setdefault(exporter, quote(exporter))
         lines.append(
-            f"""{{
-      "start": "{text(start)}",
-      "end": "{text(end)}",
-      "received": "{text(received)}",
+            f"""{before}
+    {{
+      "start": "{start_text}{start_ends[start % 1000]}",
+      "end": "{end_text}{end_ends[end % 1000]}",
+      "received": "{received_text}{received_ends[received % 1000]}",
       "protocol": "{PROTOCOL_NAMES.get(protocol) or protocol}",
       "src": {src_text},
       "src_port": {src_port},
@@ -66,9 +77,13 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
       "record": {record}{number}"
     }}"""
         )
-    lines[0] = f"[\n    {lines[0]}"
-    lines[-1] += "\n  ]"
-    return Written(",\n    ".join(lines))
+        before = ","
+        if len(lines) == _PIECE:
+            pieces.append("".join(lines).encode())
+            lines.clear()
+    lines.append("\n  ]")
+    pieces.append("".join(lines).encode())
+    return Written(pieces)
 
 
 class _Ends(dict[tuple[int, int, int], str]):

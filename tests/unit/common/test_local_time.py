@@ -13,6 +13,7 @@ from common.local_time import LocalTime
 
 MOMENTS = [
     datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 58, 7_000, tzinfo=UTC),
     datetime(2026, 3, 29, 0, 59, 59, 999_000, tzinfo=UTC),  # the last second of winter in Berlin
     datetime(2026, 3, 29, 1, 0, tzinfo=UTC),
     datetime(2026, 10, 25, 1, 0, 0, 1000, tzinfo=UTC),
@@ -34,7 +35,9 @@ def test_moments_are_said_as_zoneinfo_says_them(
         for moment in MOMENTS:
             assert local.of(moment).isoformat() == to_rfc3339(moment, zone)
             value = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-            assert local.text(value) == to_rfc3339(moment, zone)
+            text, ends = local.second(value // 1000)
+            assert text + ends[value % 1000] == to_rfc3339(moment, zone)
+            assert local.seconds[value // 1000] == (text, ends)
     finally:
         local.end()
     assert (os.environ.get("TZ"), time.localtime(0).tm_gmtoff) == before

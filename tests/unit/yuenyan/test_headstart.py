@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Site
-from tests.unit.yuenyan.test_at_once import kept, readings, without_clock, words
+from tests.unit.yuenyan.test_at_once import answered, kept, readings, without_clock, words
 from tests.vectors.flows.datagrams import SECONDS
-from yuenyan import at_once, headstart
+from yuenyan import headstart
 
 __all__ = ["kept"]
 
@@ -78,7 +78,7 @@ def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
     asked = words(kept)
     quick = installed.run(str(installed.script), *asked)
     assert (quick.returncode, quick.stderr) == (0, "")
-    whole = at_once.answer(asked)
+    whole = answered(asked)
     assert whole is not None
     assert without_clock(quick.stdout) == without_clock(whole)
     assert quick.stdout == json.dumps(json.loads(quick.stdout), ensure_ascii=False, indent=2) + "\n"
@@ -141,21 +141,39 @@ def test_who_reads_no_more_is_told_apart_from_a_full_disk(kept: Site, installed:
     assert ended.stderr == "yuenyan: the system refused: No space left on device\n"
 
 
-@pytest.mark.parametrize("taken", [[10**6], [3, 4, 10**6], [9, 10**6], [10, 1], [0, 11]])
+@pytest.mark.parametrize("taken", [[10**6], [3, 4, 10**6], [9, 10**6], [10, 1], [0, 11], [5, 6]])
+@pytest.mark.parametrize("pieces", [(b"0123456789",), (b"012", b"", b"34", b"56789")])
 def test_what_the_system_takes_in_pieces_is_written_whole(
-    monkeypatch: pytest.MonkeyPatch, taken: list[int]
+    monkeypatch: pytest.MonkeyPatch, taken: list[int], pieces: Sequence[bytes]
 ) -> None:
+    written, ended = said(monkeypatch, pieces, taken)
+    assert (written, ended) == (b"0123456789\n", [0])
+
+
+def test_more_pieces_than_the_system_takes_at_once_are_written_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces = [f"{number},".encode() for number in range(3000)]
+    written, ended = said(monkeypatch, pieces, [10**6, 17] + [10**6] * 9)
+    assert (written, ended) == (b"".join(pieces) + b"\n", [0])
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, pieces: Sequence[bytes], taken: list[int]
+) -> tuple[bytes, list[int]]:
+    """What is written when the system takes so many octets at a time, and the code at the end."""
     written, ended, left = bytearray(), list[int](), iter(taken)
 
-    def take(_handle: int, parts: Sequence[bytes | memoryview]) -> int:
+    def take(_handle: int, parts: Sequence[bytes]) -> int:
+        assert len(parts) <= os.sysconf("SC_IOV_MAX")
         octets = b"".join(parts)[: next(left)]
         written.extend(octets)
         return len(octets)
 
     monkeypatch.setattr(posix, "writev", take)
     monkeypatch.setattr(posix, "_exit", ended.append)
-    headstart.say(b"0123456789")
-    assert (bytes(written), ended) == (b"0123456789\n", [0])
+    headstart.say(pieces)
+    return bytes(written), ended
 
 
 def test_it_is_prepared_once_more_without_asking_for_it_twice(

@@ -11,6 +11,7 @@ from common.local_time import LocalTime
 from traffic.archive.records import STORED, FlowRecord
 from traffic.lookup.flow_lines import NoEnds, flow_lines
 from traffic.lookup.flows_answer import flow_tree
+from traffic.lookup.trees import ms_text
 
 PATH = 'flow/date=2026-05-16/hour=03/a "node"-000000000001.parquet'
 HIGH, LOW = 0xFD00 << 48, 7
@@ -34,20 +35,26 @@ def rows() -> list[tuple[int | str, ...]]:
     return [*many, *protocols, row(**ports), row(**six), row(start_at=-1_500), row(exporter='"ก')]
 
 
-def test_each_is_written_as_its_tree_would_be() -> None:
-    local = LocalTime("Asia/Bangkok")
-    found = [(PATH, number, one) for number, one in enumerate(rows())]
-    written = flow_lines(found, local.text).text
-    trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), local.text) for _, at, one in found]
+@pytest.mark.parametrize("again", [1, 3])
+def test_each_is_written_as_its_tree_would_be(again: int) -> None:
+    """Those of one piece, and those of several."""
+    found = [(PATH, number, one) for number, one in enumerate(rows() * again)]
+    written = flow_lines(found, LocalTime("Asia/Bangkok"))
+    assert len(written.pieces) == again
+    trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), _text) for _, at, one in found]
     whole = json.dumps({"flows": trees}, ensure_ascii=False, indent=2)
-    assert f'{{\n  "flows": {written}\n}}' == whole
+    assert f'{{\n  "flows": {b"".join(written.pieces).decode()}\n}}' == whole
+
+
+def _text(milliseconds: int) -> str:
+    return ms_text(milliseconds, "Asia/Bangkok")
 
 
 def test_none_is_an_empty_list() -> None:
-    assert flow_lines([], str).text == "[]"
+    assert flow_lines([], LocalTime("UTC")).pieces == [b"[]"]
 
 
 @pytest.mark.parametrize("end", ["src4", "dst4"])
 def test_one_that_lacks_an_end_is_not_written_here(end: str) -> None:
     with pytest.raises(NoEnds):
-        flow_lines([(PATH, 0, row()), (PATH, 1, row(**{end: 0}))], str)
+        flow_lines([(PATH, 0, row()), (PATH, 1, row(**{end: 0}))], LocalTime("UTC"))
