@@ -126,7 +126,7 @@ def answer_at_once(
         except direct.NotPlaced as error:
             raise NotPlain from error
         try:
-            lines = flow_lines(flows, local)
+            lines = flow_lines(flows, local.text)
         except NoEnds as error:
             raise NotPlain from error
         answer = flows_answer(

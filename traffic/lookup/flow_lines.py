@@ -11,9 +11,8 @@ from traffic.lookup.flows_answer import PROTOCOL_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from common.local_time import LocalTime
     from traffic.archive.direct import Found
 
 _PIECE = 64
@@ -24,7 +23,7 @@ class NoEnds(Exception):  # noqa: N818 - nothing is wrong
     """A flow lacks an end: the answer needs words about that."""
 
 
-def flow_lines(flows: Sequence[Found], local: LocalTime) -> Written:
+def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
     """A list of what `traffic.lookup.flows_answer.flow_tree` gives, indented as part of an answer.
 
     Raises:
@@ -34,7 +33,6 @@ def flow_lines(flows: Sequence[Found], local: LocalTime) -> Written:
         return Written([b"[]"])
     pieces, lines = list[bytes](), list[str]()
     records, exporters, ends = dict[str, str](), dict[str, str](), _Ends()
-    said, say = local.seconds.get, local.second
     before = "["
     for path, number, (
         received, start, end, exporter,
@@ -47,17 +45,14 @@ def flow_lines(flows: Sequence[Found], local: LocalTime) -> Written:
         dst_text = _address(dst, dst_high, dst_low)
         if src_text == "null" or dst_text == "null":
             raise NoEnds
-        start_text, start_ends = said(start // 1000) or say(start // 1000)
-        end_text, end_ends = said(end // 1000) or say(end // 1000)
-        received_text, received_ends = said(received // 1000) or say(received // 1000)
         record = records.get(path) or records.setdefault(path, quote(f"flow:{path}#")[:-1])
         shown = exporters.get(exporter) or exporters.setdefault(exporter, quote(exporter))
         lines.append(
             f"""{before}
     {{
-      "start": "{start_text}{start_ends[start % 1000]}",
-      "end": "{end_text}{end_ends[end % 1000]}",
-      "received": "{received_text}{received_ends[received % 1000]}",
+      "start": "{text(start)}",
+      "end": "{text(end)}",
+      "received": "{text(received)}",
       "protocol": "{PROTOCOL_NAMES.get(protocol) or protocol}",
       "src": {src_text},
       "src_port": {src_port},

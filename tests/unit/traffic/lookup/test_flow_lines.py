@@ -7,7 +7,6 @@ import random
 
 import pytest
 
-from common.local_time import LocalTime
 from traffic.archive.records import STORED, FlowRecord
 from traffic.lookup.flow_lines import NoEnds, flow_lines
 from traffic.lookup.flows_answer import flow_tree
@@ -39,7 +38,7 @@ def rows() -> list[tuple[int | str, ...]]:
 def test_each_is_written_as_its_tree_would_be(again: int) -> None:
     """Those of one piece, and those of several."""
     found = [(PATH, number, one) for number, one in enumerate(rows() * again)]
-    written = flow_lines(found, LocalTime("Asia/Bangkok"))
+    written = flow_lines(found, _text)
     assert len(written.pieces) == again
     trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), _text) for _, at, one in found]
     whole = json.dumps({"flows": trees}, ensure_ascii=False, indent=2)
@@ -51,10 +50,10 @@ def _text(milliseconds: int) -> str:
 
 
 def test_none_is_an_empty_list() -> None:
-    assert flow_lines([], LocalTime("UTC")).pieces == [b"[]"]
+    assert flow_lines([], _text).pieces == [b"[]"]
 
 
 @pytest.mark.parametrize("end", ["src4", "dst4"])
 def test_one_that_lacks_an_end_is_not_written_here(end: str) -> None:
     with pytest.raises(NoEnds):
-        flow_lines([(PATH, 0, row()), (PATH, 1, row(**{end: 0}))], LocalTime("UTC"))
+        flow_lines([(PATH, 0, row()), (PATH, 1, row(**{end: 0}))], _text)
