@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from traffic.archive.direct import Found
 
-_PIECE = 64
+_PIECE = 16
 """Flows that become octets together: their text is then still near, and its room used again."""
 
 

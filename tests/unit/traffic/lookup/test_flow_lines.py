@@ -34,12 +34,12 @@ def rows() -> list[tuple[int | str, ...]]:
     return [*many, *protocols, row(**ports), row(**six), row(start_at=-1_500), row(exporter='"ก')]
 
 
-@pytest.mark.parametrize("again", [1, 3])
-def test_each_is_written_as_its_tree_would_be(again: int) -> None:
-    """Those of one piece, and those of several."""
-    found = [(PATH, number, one) for number, one in enumerate(rows() * again)]
+@pytest.mark.parametrize("count", [3, 32, 59])
+def test_each_is_written_as_its_tree_would_be(count: int) -> None:
+    """In less than a piece, in whole ones, and with some left."""
+    found = [(PATH, number, one) for number, one in enumerate(rows()[-count:])]
     written = flow_lines(found, _text)
-    assert len(written.pieces) == again
+    assert len(written.pieces) == count // 16 + 1
     trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), _text) for _, at, one in found]
     whole = json.dumps({"flows": trees}, ensure_ascii=False, indent=2)
     assert f'{{\n  "flows": {b"".join(written.pieces).decode()}\n}}' == whole
