@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import tzinfo
 
 _TABLE = "/usr/share/zoneinfo"
 
@@ -25,7 +25,7 @@ class LocalTime:
         self._before: str | None = None
         self._is_system = False
         self._offsets: dict[int, timezone] = {}
-        self._seconds: dict[int, tuple[str, str]] = {}
+        self._seconds: dict[int, tuple[str, str, str]] = {}
 
     def begin(self) -> None:
         """Enter the zone."""
@@ -50,23 +50,27 @@ class LocalTime:
 
     def of(self, moment: datetime) -> datetime:
         """An aware moment in the zone."""
-        if not self._is_system:
-            from zoneinfo import ZoneInfo
-
-            return moment.astimezone(ZoneInfo(self._zone))
-        offset = time.localtime(moment.timestamp() // 1).tm_gmtoff
-        zone = self._offsets.get(offset)
-        if zone is None:
-            zone = self._offsets[offset] = timezone(timedelta(seconds=offset))
-        return moment.astimezone(zone)
+        return moment.astimezone(self._zone_at(moment.timestamp() // 1))
 
     def text(self, milliseconds: int) -> str:
         """Milliseconds since 1970 as RFC 3339, as `common.clock.to_rfc3339` has them."""
-        second, rest = divmod(milliseconds, 1000)
-        parts = self._seconds.get(second)
-        if parts is None:
-            from datetime import UTC, datetime
+        second, rest = milliseconds // 1000, milliseconds % 1000
+        whole, before, after = self._seconds.get(second) or self._second(second)
+        return f"{before}{rest:03}{after}" if rest else whole
 
-            text = self.of(datetime.fromtimestamp(second, UTC)).isoformat()
-            parts = self._seconds[second] = text[:19], text[19:]
-        return f"{parts[0]}.{rest:03}000{parts[1]}" if rest else f"{parts[0]}{parts[1]}"
+    def _second(self, second: int) -> tuple[str, str, str]:
+        """A second since 1970, and what goes before and after its thousandths."""
+        text = datetime.fromtimestamp(second, self._zone_at(second)).isoformat()
+        found = self._seconds[second] = text, f"{text[:19]}.", f"000{text[19:]}"
+        return found
+
+    def _zone_at(self, second: float) -> tzinfo:
+        if not self._is_system:
+            from zoneinfo import ZoneInfo
+
+            return ZoneInfo(self._zone)
+        offset = time.localtime(second).tm_gmtoff
+        zone = self._offsets.get(offset)
+        if zone is None:
+            zone = self._offsets[offset] = timezone(timedelta(seconds=offset))
+        return zone

@@ -10,7 +10,7 @@ import _json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -33,12 +33,12 @@ _scan = _json.make_scanner(_Reading)  # type: ignore[arg-type]  # it takes any s
 
 
 class Written:
-    """A part of a document that is JSON already, as deep as it stands in it."""
+    """A part of a document that is octets of JSON already, as deep as it stands in it."""
 
-    __slots__ = ("text",)
+    __slots__ = ("pieces",)
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.pieces = pieces
 
 
 def loads(text: str) -> Any:
@@ -68,29 +68,27 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return "".join(pieces)
 
 
-def octets(tree: dict[str, Any], indent: int) -> bytes:
-    """As `dumps(tree, indent).encode()`, for a tree that has a long `Written` in it.
+def octets(tree: dict[str, Any], indent: int) -> list[bytes]:
+    """As `dumps(tree, indent).encode()`, in pieces, of a tree that may have `Written` in it.
 
     A text is copied several times on its way into a longer one, and takes twice the room beside
-    Thai: each is turned into octets by itself.
+    Thai: what is `Written` is not copied.
     """
-    pieces: list[str] = []
     found: list[bytes] = []
+    texts: list[str] = []
 
-    def put(piece: str) -> None:
-        if len(piece) < _LONG:
-            pieces.append(piece)
-            return
-        found.append("".join(pieces).encode())
-        found.append(piece.encode())
-        pieces.clear()
+    def put(piece: Any) -> None:
+        if type(piece) is Written:
+            found.append("".join(texts).encode())
+            found.extend(piece.pieces)
+            texts.clear()
+        else:
+            texts.append(piece)
 
     _write(tree, put, "\n", " " * indent)
-    return b"".join((*found, "".join(pieces).encode()))
+    found.append("".join(texts).encode())
+    return found
 
-
-_LONG = 4096
-"""Characters of a piece that is not copied without need."""
 
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: quote,
@@ -104,7 +102,7 @@ _HEADS: dict[tuple[str, ...], list[str]] = {}
 """What goes before each value of a dictionary, by its depth and keys: many are alike."""
 
 
-def _write(value: Any, put: Callable[[str], None], line: str, step: str) -> None:
+def _write(value: Any, put: Callable[[Any], None], line: str, step: str) -> None:
     plain = _PLAIN.get(type(value))
     if plain is not None:
         put(plain(value))
@@ -130,7 +128,7 @@ def _write(value: Any, put: Callable[[str], None], line: str, step: str) -> None
                 _write(part, put, inner, step)
         put(line + "}")
     elif type(value) is Written:
-        put(value.text)
+        put(value)
     elif type(value) in (list, tuple):
         before = "[" + inner
         for part in value:

@@ -24,8 +24,8 @@ DEFAULT_LIMIT = 100_000
 _VALUES = ("--address", "--from", "--to", "--case", "--reason", "--limit", "--offset")
 
 
-def answer(words: Sequence[str], *, is_last: bool = False) -> bytes | None:
-    """What the command `words` prints; None: it is not for here, and nothing was done.
+def answer(words: Sequence[str], *, is_last: bool = False) -> Sequence[bytes] | None:
+    """What the command `words` prints, in pieces; None: it is not for here, and nothing was done.
 
     Args:
         is_last: the process ends with it.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Stamp = tuple[str, int, int, int]
     """Path of a source, when it and its entry in the folder changed last, its octets."""
     Part = tuple[str, bool, CodeType]
+    Library = tuple[str, str]
+    """Name and file of a module of the interpreter's own."""
 
 MODULES = (
     "yuenyan",
@@ -63,14 +65,20 @@ MODULES = (
 )
 """What the answer is made by, each after those that it needs."""
 
+LIBRARIES = ("_json", "_ctypes", "_sqlite3")
+"""What they need of the interpreter that is a file of its own."""
+
 _LATE = b"\nfrom __future__ import annotations\n"
 """The first import of each. Said to the compiler instead, the module need not be looked for."""
 
 _BROKEN_PIPE, _REFUSED = 141, 3
 """As yuenyan.cli ends."""
 
+_AT_ONCE = 1000
+"""Pieces in one call to the system; Linux takes 1,024 (IOV_MAX)."""
 
-def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
+
+def run(stamps: Sequence[Stamp], libraries: Sequence[Library], parts: Sequence[Part]) -> None:
     """Answer and end the process; or return, with nothing done but modules in odd places."""
     import posix
 
@@ -84,17 +92,14 @@ def run(stamps: Sequence[Stamp], parts: Sequence[Part]) -> None:
         if [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size] != changed:
             return
     try:
-        document = _answer(parts)
+        document = _answer(libraries, parts)
     except Exception:  # whoever starts anew does it all again, and can say what is wrong
         return
     if document is not None:
         say(document)
 
 
-def _answer(parts: Sequence[Part]) -> bytes | None:
-    import gc
-
-    gc.disable()  # it is over before there is anything to collect
+def _answer(libraries: Sequence[Library], parts: Sequence[Part]) -> Sequence[bytes] | None:
     for name, is_package, code in parts:
         module = type(sys)(name)
         module.__file__ = code.co_filename
@@ -107,7 +112,10 @@ def _answer(parts: Sequence[Part]) -> bytes | None:
         exec(code, module.__dict__)  # noqa: S102 - our own, by who installed it
         if name == "yuenyan.standins":
             module.stand_in()
-    document: bytes | None = sys.modules["yuenyan.at_once"].answer(sys.argv[1:], is_last=True)
+            module.load(libraries)
+    document: Sequence[bytes] | None = sys.modules["yuenyan.at_once"].answer(
+        sys.argv[1:], is_last=True
+    )
     return document
 
 
@@ -116,15 +124,21 @@ def takes_utf8() -> bool:
     return sys.stdout is not None and sys.stdout.encoding == "utf-8"
 
 
-def say(document: bytes) -> NoReturn:
-    """Print and be over, without taking the interpreter apart piece by piece first."""
+def say(document: Sequence[bytes]) -> NoReturn:
+    """Print its pieces and be over, without taking the interpreter apart piece by piece first."""
     import posix
 
-    code = 0
+    code, left = 0, [*document, b"\n"]
     try:
-        written = posix.writev(1, (document, b"\n"))
-        while written <= len(document):
-            written += posix.writev(1, (memoryview(document)[written:], b"\n"))
+        while left:
+            written = posix.writev(1, left[:_AT_ONCE])
+            done = 0
+            while done < len(left) and written >= len(left[done]):
+                written -= len(left[done])
+                done += 1
+            del left[:done]
+            if written:
+                left[0] = left[0][written:]
     except BrokenPipeError:
         code = _BROKEN_PIPE
     except OSError as error:
@@ -165,7 +179,9 @@ def prepare(script: str) -> None:
         source = path.read_bytes().replace(_LATE, b"\n\n", 1)
         code = compile(source, str(path), "exec", late, True, optimize=2)
         parts.append((name, spec.submodule_search_locations is not None, code))
-    whole = marshal.dumps((parts[0][2], tuple(stamps), tuple(parts[1:])))
+    found = [(name, find_spec(name)) for name in LIBRARIES]
+    libraries = [(name, spec.origin) for name, spec in found if spec and spec.has_location]
+    whole = marshal.dumps((parts[0][2], tuple(stamps), tuple(libraries), tuple(parts[1:])))
     _replace(f"{interpreter}.{sys.implementation.cache_tag}", whole, 0o644)
     _replace(script, f"#!{interpreter} -S\n".encode() + rest, 0o755)
 

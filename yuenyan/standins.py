@@ -11,6 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
     from typing import Any
 
@@ -26,6 +27,20 @@ def stand_in() -> None:
     _make("collections", abc=sys.modules["collections.abc"])
     _make("functools", lru_cache=_lru_cache)
     sys.modules["os"] = _os()
+
+
+def load(libraries: Iterable[tuple[str, str]]) -> None:
+    """Have modules of the interpreter at once, by their files: looking for them takes longer.
+
+    Raises:
+        ImportError: one is not there any more.
+    """
+    from _imp import create_dynamic, exec_dynamic
+
+    for name, path in libraries:
+        module = create_dynamic(type(sys.__spec__)(name, None, origin=path))
+        exec_dynamic(module)
+        sys.modules[name] = module
 
 
 def _make(name: str, **what: Any) -> ModuleType:

@@ -26,7 +26,7 @@ from traffic.moments import to_milliseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from common.config_known import Known
@@ -75,8 +75,8 @@ def answer_at_once(
     noted: Mapping[str, str | int | bool | None],
     *,
     is_last: bool = False,
-) -> bytes:
-    """The answer as one JSON document, when the reading is on record.
+) -> Sequence[bytes]:
+    """The answer as one JSON document in pieces, when the reading is on record.
 
     Args:
         is_last: the process will print it and end, by `os._exit`.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from traffic.archive.direct import Found
 
+_PIECE = 16
+"""Flows that become octets together: their text is then still near, and its room used again."""
+
 
 class NoEnds(Exception):  # noqa: N818 - nothing is wrong
     """A flow lacks an end: the answer needs words about that."""
@@ -27,8 +30,10 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
         NoEnds: one of them lacks an address of its own.
     """
     if not flows:
-        return Written("[]")
-    lines, records, exporters, ends = [], dict[str, str](), dict[str, str](), _Ends()
+        return Written([b"[]"])
+    pieces, lines = list[bytes](), list[str]()
+    records, exporters, ends = dict[str, str](), dict[str, str](), _Ends()
+    before = "["
     for path, number, (
         received, start, end, exporter,
         src, src_high, src_low, dst, dst_high, dst_low,
@@ -43,7 +48,8 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
         record = records.get(path) or records.setdefault(path, quote(f"flow:{path}#")[:-1])
         shown = exporters.get(exporter) or exporters.setdefault(exporter, quote(exporter))
         lines.append(
-            f"""{{
+            f"""{before}
+    {{
       "start": "{text(start)}",
       "end": "{text(end)}",
       "received": "{text(received)}",
@@ -66,9 +72,13 @@ def flow_lines(flows: Sequence[Found], text: Callable[[int], str]) -> Written:
       "record": {record}{number}"
     }}"""
         )
-    lines[0] = f"[\n    {lines[0]}"
-    lines[-1] += "\n  ]"
-    return Written(",\n    ".join(lines))
+        before = ","
+        if len(lines) == _PIECE:
+            pieces.append("".join(lines).encode())
+            lines.clear()
+    lines.append("\n  ]")
+    pieces.append("".join(lines).encode())
+    return Written(pieces)
 
 
 class _Ends(dict[tuple[int, int, int], str]):

@@ -13,6 +13,7 @@ from common.local_time import LocalTime
 
 MOMENTS = [
     datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 58, 7_000, tzinfo=UTC),
     datetime(2026, 3, 29, 0, 59, 59, 999_000, tzinfo=UTC),  # the last second of winter in Berlin
     datetime(2026, 3, 29, 1, 0, tzinfo=UTC),
     datetime(2026, 10, 25, 1, 0, 0, 1000, tzinfo=UTC),

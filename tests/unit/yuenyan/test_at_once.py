@@ -61,6 +61,12 @@ def words(site: Site, *more: str, **changed: str | None) -> list[str]:
     return ["--config", str(site.config_file), "flows", *given, "--json", *more]
 
 
+def answered(asked: Sequence[str]) -> bytes | None:
+    """What the quick command prints, or None where it leaves the question to the whole one."""
+    pieces = at_once.answer(asked)
+    return None if pieces is None else b"".join(pieces)
+
+
 @pytest.fixture
 def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site with flows of three days ago, and a configuration that is known."""
@@ -107,7 +113,7 @@ def test_the_answer_and_its_record_are_those_of_the_whole_command(
     kept: Site, more: tuple[str, ...], changed: dict[str, str | None]
 ) -> None:
     asked = words(kept, *more, **changed)
-    quick = at_once.answer(asked)
+    quick = answered(asked)
     assert quick is not None
     whole = kept.yuenyan(*asked[2:])
     assert whole.exit_code == 0, whole.stderr
@@ -150,7 +156,7 @@ def test_gaps_of_every_kind_and_what_still_waits_are_told_alike(kept: Site) -> N
     with manifest.locked():
         manifest.append([Entry(kind="flow", node="node", spools=(2,), gaps=notes)])
     asked = words(kept)
-    quick = at_once.answer(asked)
+    quick = answered(asked)
     assert quick is not None
     whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
     assert without_clock(quick) == whole
@@ -185,7 +191,7 @@ def test_gaps_of_every_kind_and_what_still_waits_are_told_alike(kept: Site) -> N
 def test_what_is_not_plain_is_left_to_the_whole_command_and_nothing_is_recorded(
     kept: Site, more: tuple[str, ...], changed: dict[str, str | None]
 ) -> None:
-    assert at_once.answer(words(kept, *more, **changed)) is None
+    assert answered(words(kept, *more, **changed)) is None
     assert readings(kept) == []
 
 
@@ -194,7 +200,7 @@ def test_a_second_person_is_asked_for_by_the_whole_command(kept: Site) -> None:
         kept.config_file.read_text() + "[lookup]\nsecond_person = true\n", encoding="utf-8"
     )
     kept.yuenyan("archive", "status", "--json")
-    assert at_once.answer(words(kept)) is None
+    assert answered(words(kept)) is None
     assert readings(kept) == []
 
 
@@ -243,7 +249,7 @@ def test_a_site_whose_clock_was_measured_is_answered_alike(
         store_step(kept.config, "node", EVENT + hours * HOUR, step_us)
     begin, end = period(10, -4)
     asked = words(kept, **{"from": begin, "to": end})
-    quick = at_once.answer(asked)
+    quick = answered(asked)
     assert quick is not None
     whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
     assert without_clock(quick) == whole
@@ -264,7 +270,7 @@ def test_samples_that_their_line_does_not_tell_of_are_read_by_the_whole_command(
         manifest.append(before)
         manifest.append([replace(last, clock=())])  # as lines were before they told
     asked = words(kept)
-    assert at_once.answer(asked) is None
+    assert answered(asked) is None
     assert readings(kept) == []
     whole = kept.yuenyan(*asked[2:])
     assert without_clock(whole.stdout)["clock_error_ms"] == 3000
@@ -277,7 +283,7 @@ def test_samples_that_were_purged_no_longer_count(kept: Site) -> None:
         purged = tuple(one.path for one in manifest.entries() if one.kind == "clock")
         manifest.append([Entry(kind="purge", node="node", removed=purged)])
     asked = words(kept)
-    quick = at_once.answer(asked)
+    quick = answered(asked)
     assert quick is not None
     whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
     assert without_clock(quick) == whole
@@ -309,12 +315,12 @@ def test_a_site_that_has_run_for_long_is_answered_alike(
     with manifest.locked():
         manifest.append(other)
     asked = words(kept)
-    assert at_once.answer(asked) is None, "nobody has made the index yet"
+    assert answered(asked) is None, "nobody has made the index yet"
     whole = without_clock(kept.yuenyan(*asked[2:]).stdout)
     with manifest.locked():
         for one in other[:after]:
             manifest.append([replace(one, path=f"{one.path}.{after}")])
-    quick = at_once.answer(asked)
+    quick = answered(asked)
     assert quick is not None
     assert without_clock(quick) == whole
     assert (len(whole["flows"]), whole["clock_error_ms"]) == (2, 3901)
@@ -342,7 +348,7 @@ def test_a_line_that_somebody_altered_is_left_to_who_can_say_so(
     octets = path.read_bytes()
     assert was in octets
     path.write_bytes(octets.replace(was, now))
-    assert at_once.answer(words(kept)) is None
+    assert answered(words(kept)) is None
     assert readings(kept) == []
 
 
@@ -354,12 +360,12 @@ def test_a_group_that_is_not_whole_is_left_to_who_knows_groups(kept: Site) -> No
     path = kept.data_dir / "archive" / "manifest.jsonl"
     octets = path.read_bytes()
     path.write_bytes(octets.replace(b'"part":1,"parts":1', b'"part":1,"parts":2'))
-    assert at_once.answer(words(kept)) is None
+    assert answered(words(kept)) is None
 
 
 def test_a_flow_between_two_clients_is_looked_for_on_every_side(kept: Site) -> None:
     archive_flows(kept, Flow(dst="10.7.7.7"), number=2)
-    assert at_once.answer(words(kept)) is None
+    assert answered(words(kept)) is None
 
 
 def test_a_purged_segment_is_left_out(kept: Site) -> None:
@@ -367,7 +373,7 @@ def test_a_purged_segment_is_left_out(kept: Site) -> None:
     paths = tuple(entry.path for entry in manifest.entries())
     with manifest.locked():
         manifest.append([Entry(kind="purge", node="node", removed=paths)])
-    quick = at_once.answer(words(kept))
+    quick = answered(words(kept))
     assert quick is not None
     assert json.loads(quick)["flows"] == []
 
@@ -377,9 +383,9 @@ def test_nothing_is_shown_when_the_reading_cannot_be_recorded(kept: Site) -> Non
     with database.write() as session:
         session.execute(text("DROP TABLE audit_event"))
     database.dispose()
-    assert at_once.answer(words(kept)) is None
+    assert answered(words(kept)) is None
     Path(kept.config.database_url.removeprefix("sqlite:///")).unlink()
-    assert at_once.answer(words(kept)) is None
+    assert answered(words(kept)) is None
 
 
 def test_the_options_and_the_limit_are_those_of_the_command() -> None:

@@ -9,16 +9,18 @@ import posix
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 
 from tests.conftest import Site
-from tests.unit.yuenyan.test_at_once import kept, readings, without_clock, words
+from tests.unit.yuenyan.test_at_once import answered, kept, readings, without_clock, words
 from tests.vectors.flows.datagrams import SECONDS
-from yuenyan import at_once, headstart
+from yuenyan import headstart
 
 __all__ = ["kept"]
 
@@ -42,11 +44,11 @@ class Installed:
         self.script.write_text(text.replace("#!python", f"#!{self.python}", 1))
         self.run(str(self.python), "-m", "yuenyan.headstart", str(self.script), path=PROJECT)
         self.modules = Path(f"{self.python}.{sys.implementation.cache_tag}")
-        self.change(lambda stamps, parts: (stamps, _with_clock(parts)))
+        self.change(lambda *rest: (*rest[:-1], _with_clock(rest[-1])))
 
     def change(self, change: Any) -> None:
-        first, stamps, parts = marshal.loads(self.modules.read_bytes())
-        self.modules.write_bytes(marshal.dumps((first, *change(stamps, parts))))
+        first, *rest = marshal.loads(self.modules.read_bytes())
+        self.modules.write_bytes(marshal.dumps((first, *change(*rest))))
 
     def add_packages(self) -> None:
         version = "python{}.{}".format(*sys.version_info)
@@ -78,7 +80,7 @@ def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
     asked = words(kept)
     quick = installed.run(str(installed.script), *asked)
     assert (quick.returncode, quick.stderr) == (0, "")
-    whole = at_once.answer(asked)
+    whole = answered(asked)
     assert whole is not None
     assert without_clock(quick.stdout) == without_clock(whole)
     assert quick.stdout == json.dumps(json.loads(quick.stdout), ensure_ascii=False, indent=2) + "\n"
@@ -87,9 +89,28 @@ def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
 
 
 def test_no_module_of_it_looks_for_what_only_the_compiler_needs(installed: Installed) -> None:
-    first, _, parts = marshal.loads(installed.modules.read_bytes())
+    first, _, _, parts = marshal.loads(installed.modules.read_bytes())
     codes = [first, *(code for _, _, code in parts)]
     assert [code.co_filename for code in codes if "__future__" in code.co_names] == []
+
+
+def test_the_files_of_the_interpreter_that_are_needed_are_noted_where_they_are(
+    installed: Installed,
+) -> None:
+    """No folder is looked through for them."""
+    _, _, libraries, parts = marshal.loads(installed.modules.read_bytes())
+    names = {name for _, _, code in parts for name in _names(code) if name[0] == "_" != name[1:2]}
+    specs = {name: spec for name in names if (spec := find_spec(name)) and spec.has_location}
+    assert {name: path for name, path in libraries} == {
+        name: spec.origin for name, spec in specs.items()
+    }
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
 
 
 def test_what_it_recorded_is_beside_the_database_whole_and_counts(
@@ -105,14 +126,16 @@ def test_what_it_recorded_is_beside_the_database_whole_and_counts(
     assert len(readings(kept)) == 3
 
 
-@pytest.mark.parametrize("reason", ["another-question", "changed", "damaged", "named"])
+@pytest.mark.parametrize("reason", ["another-question", "changed", "damaged", "gone", "named"])
 def test_everything_else_is_for_an_interpreter_with_its_packages(
     kept: Site, tmp_path: Path, reason: str
 ) -> None:
     installed = Installed(tmp_path / "venv")
     asked = words(kept, case=" " if reason == "another-question" else "ก-๑")
     if reason == "changed":
-        installed.change(lambda stamps, parts: ((*stamps[1:], (*stamps[0][:2], 7)), parts))
+        installed.change(lambda stamps, *rest: ((*stamps[1:], (*stamps[0][:2], 7)), *rest))
+    elif reason == "gone":
+        installed.change(lambda stamps, _, parts: (stamps, (("_json", "/nowhere.so"),), parts))
     elif reason == "damaged":
         installed.modules.write_bytes(installed.modules.read_bytes()[:9000])
     path = tmp_path / "elsewhere" if reason == "named" else None
@@ -141,21 +164,39 @@ def test_who_reads_no_more_is_told_apart_from_a_full_disk(kept: Site, installed:
     assert ended.stderr == "yuenyan: the system refused: No space left on device\n"
 
 
-@pytest.mark.parametrize("taken", [[10**6], [3, 4, 10**6], [9, 10**6], [10, 1], [0, 11]])
+@pytest.mark.parametrize("taken", [[10**6], [3, 4, 10**6], [9, 10**6], [10, 1], [0, 11], [5, 6]])
+@pytest.mark.parametrize("pieces", [(b"0123456789",), (b"012", b"", b"34", b"56789")])
 def test_what_the_system_takes_in_pieces_is_written_whole(
-    monkeypatch: pytest.MonkeyPatch, taken: list[int]
+    monkeypatch: pytest.MonkeyPatch, taken: list[int], pieces: Sequence[bytes]
 ) -> None:
+    written, ended = said(monkeypatch, pieces, taken)
+    assert (written, ended) == (b"0123456789\n", [0])
+
+
+def test_more_pieces_than_the_system_takes_at_once_are_written_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces = [f"{number},".encode() for number in range(3000)]
+    written, ended = said(monkeypatch, pieces, [10**6, 17] + [10**6] * 9)
+    assert (written, ended) == (b"".join(pieces) + b"\n", [0])
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, pieces: Sequence[bytes], taken: list[int]
+) -> tuple[bytes, list[int]]:
+    """What is written when the system takes so many octets at a time, and the code at the end."""
     written, ended, left = bytearray(), list[int](), iter(taken)
 
-    def take(_handle: int, parts: Sequence[bytes | memoryview]) -> int:
+    def take(_handle: int, parts: Sequence[bytes]) -> int:
+        assert len(parts) <= os.sysconf("SC_IOV_MAX")
         octets = b"".join(parts)[: next(left)]
         written.extend(octets)
         return len(octets)
 
     monkeypatch.setattr(posix, "writev", take)
     monkeypatch.setattr(posix, "_exit", ended.append)
-    headstart.say(b"0123456789")
-    assert (bytes(written), ended) == (b"0123456789\n", [0])
+    headstart.say(pieces)
+    return bytes(written), ended
 
 
 def test_it_is_prepared_once_more_without_asking_for_it_twice(
@@ -167,7 +208,7 @@ def test_it_is_prepared_once_more_without_asking_for_it_twice(
     )
     assert headstart_again.returncode == 0
     assert installed.script.read_text() == before
-    installed.change(lambda stamps, parts: (stamps, _with_clock(parts)))
+    installed.change(lambda *rest: (*rest[:-1], _with_clock(rest[-1])))
 
 
 @pytest.mark.parametrize("line", ["#!/elsewhere/bin/python", "#!{python} -I", "#!{python}\r"])
@@ -188,7 +229,7 @@ def test_a_script_of_another_place_or_with_options_is_left_as_it_is(
 def test_a_file_of_modules_in_another_form_is_passed_over(tmp_path: Path) -> None:
     installed = Installed(tmp_path / "venv")
     code = compile("pass", "another form", "exec")
-    installed.modules.write_bytes(marshal.dumps((code, (), ())))
+    installed.modules.write_bytes(marshal.dumps((code, (), (), ())))
     told = installed.run(str(installed.script), "flows")
     assert "No module named 'yuenyan'" in told.stderr, "the interpreter with its packages"
 

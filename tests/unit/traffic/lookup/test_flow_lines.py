@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from common.local_time import LocalTime
 from traffic.archive.records import STORED, FlowRecord
 from traffic.lookup.flow_lines import NoEnds, flow_lines
 from traffic.lookup.flows_answer import flow_tree
+from traffic.lookup.trees import ms_text
 
 PATH = 'flow/date=2026-05-16/hour=03/a "node"-000000000001.parquet'
 HIGH, LOW = 0xFD00 << 48, 7
@@ -34,20 +34,26 @@ def rows() -> list[tuple[int | str, ...]]:
     return [*many, *protocols, row(**ports), row(**six), row(start_at=-1_500), row(exporter='"ก')]
 
 
-def test_each_is_written_as_its_tree_would_be() -> None:
-    local = LocalTime("Asia/Bangkok")
-    found = [(PATH, number, one) for number, one in enumerate(rows())]
-    written = flow_lines(found, local.text).text
-    trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), local.text) for _, at, one in found]
+@pytest.mark.parametrize("count", [3, 32, 59])
+def test_each_is_written_as_its_tree_would_be(count: int) -> None:
+    """In less than a piece, in whole ones, and with some left."""
+    found = [(PATH, number, one) for number, one in enumerate(rows()[-count:])]
+    written = flow_lines(found, _text)
+    assert len(written.pieces) == count // 16 + 1
+    trees = [flow_tree(FlowRecord(f"flow:{PATH}#{at}", one), _text) for _, at, one in found]
     whole = json.dumps({"flows": trees}, ensure_ascii=False, indent=2)
-    assert f'{{\n  "flows": {written}\n}}' == whole
+    assert f'{{\n  "flows": {b"".join(written.pieces).decode()}\n}}' == whole
+
+
+def _text(milliseconds: int) -> str:
+    return ms_text(milliseconds, "Asia/Bangkok")
 
 
 def test_none_is_an_empty_list() -> None:
-    assert flow_lines([], str).text == "[]"
+    assert flow_lines([], _text).pieces == [b"[]"]
 
 
 @pytest.mark.parametrize("end", ["src4", "dst4"])
 def test_one_that_lacks_an_end_is_not_written_here(end: str) -> None:
     with pytest.raises(NoEnds):
-        flow_lines([(PATH, 0, row()), (PATH, 1, row(**{end: 0}))], str)
+        flow_lines([(PATH, 0, row()), (PATH, 1, row(**{end: 0}))], _text)
