@@ -178,12 +178,20 @@ def prepare(script: str) -> None:
         stamps.append((str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
         source = path.read_bytes().replace(_LATE, b"\n\n", 1)
         code = compile(source, str(path), "exec", late, True, optimize=2)
-        parts.append((name, spec.submodule_search_locations is not None, code))
+        is_package = spec.submodule_search_locations is not None
+        parts.append((name, is_package, _without_lines(code)))
     found = [(name, find_spec(name)) for name in LIBRARIES]
     libraries = [(name, spec.origin) for name, spec in found if spec and spec.has_location]
     whole = marshal.dumps((parts[0][2], tuple(stamps), tuple(libraries), tuple(parts[1:])))
     _replace(f"{interpreter}.{sys.implementation.cache_tag}", whole, 0o644)
     _replace(script, f"#!{interpreter} -S\n".encode() + rest, 0o755)
+
+
+def _without_lines(code: CodeType) -> CodeType:
+    """Without its table of lines, a quarter of it: where something went wrong nobody is told."""
+    kind = type(code)
+    inner = [_without_lines(one) if isinstance(one, kind) else one for one in code.co_consts]
+    return code.replace(co_consts=tuple(inner), co_linetable=b"")
 
 
 def _replace(path: str, octets: bytes, mode: int) -> None:

@@ -89,28 +89,37 @@ def test_no_package_is_looked_for_and_the_answer_and_its_record_are_the_same(
 
 
 def test_no_module_of_it_looks_for_what_only_the_compiler_needs(installed: Installed) -> None:
-    first, _, _, parts = marshal.loads(installed.modules.read_bytes())
-    codes = [first, *(code for _, _, code in parts)]
+    codes = _loaded(installed)
     assert [code.co_filename for code in codes if "__future__" in code.co_names] == []
+
+
+def test_the_lines_of_the_sources_are_not_read_with_them(installed: Installed) -> None:
+    codes = [code for whole in _loaded(installed) for code in _codes(whole)]
+    assert len(codes) > 300
+    assert [code.co_qualname for code in codes if code.co_linetable] == []
+
+
+def _loaded(installed: Installed) -> list[CodeType]:
+    first, _, _, parts = marshal.loads(installed.modules.read_bytes())
+    return [first, *(code for name, _, code in parts if name != "clock")]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _codes(inner)
 
 
 def test_the_files_of_the_interpreter_that_are_needed_are_noted_where_they_are(
     installed: Installed,
 ) -> None:
     """No folder is looked through for them."""
-    _, _, libraries, parts = marshal.loads(installed.modules.read_bytes())
-    names = {name for _, _, code in parts for name in _names(code) if name[0] == "_" != name[1:2]}
+    libraries = marshal.loads(installed.modules.read_bytes())[2]
+    codes = [code for whole in _loaded(installed) for code in _codes(whole)]
+    names = {name for code in codes for name in code.co_names if name[0] == "_" != name[1:2]}
     specs = {name: spec for name in names if (spec := find_spec(name)) and spec.has_location}
-    assert {name: path for name, path in libraries} == {
-        name: spec.origin for name, spec in specs.items()
-    }
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
+    assert dict(libraries) == {name: spec.origin for name, spec in specs.items()}
 
 
 def test_what_it_recorded_is_beside_the_database_whole_and_counts(
