@@ -22,7 +22,7 @@ from db.models import NetworkSession
 from traffic.archive.reading import UNTOLD, WITH_PORTS, Asked, FlowReader, FlowRecord
 from traffic.evidence.scope import Scope, Subject
 from traffic.lookup.attribution import Holder, Window
-from traffic.lookup.holders import find_addresses, find_station, holders_of, is_known_name
+from traffic.lookup.holders import alive, find_addresses, find_station, holders_of, is_known_name
 from traffic.lookup.question import CLOCK_ERROR, NUMBERS, Question
 from traffic.lookup.service import run_lookup
 from traffic.moments import from_milliseconds, to_milliseconds
@@ -184,10 +184,7 @@ def _span(window: Window, from_at: datetime, to_at: datetime | None) -> Window:
 
 
 def _heard_of(session: Session, window: Window) -> set[str]:
-    query = select(NetworkSession.session_key).where(
-        NetworkSession.started_at <= window.to_at, NetworkSession.last_heard_at >= window.from_at
-    )
-    return set(session.scalars(query))
+    return set(session.scalars(select(NetworkSession.session_key).where(*alive(window))))
 
 
 def _references(session: Session, keys: set[str]) -> set[str]:
