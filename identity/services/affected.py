@@ -13,6 +13,7 @@ from common.net import find_mac
 from db.models import Account, AddressInterval, NasClient, NetworkSession, RegisterEntry
 from identity.domain.spellings import spellings
 from identity.services import registers
+from identity.services.session_states import may_have_lasted_to
 
 _A_QUERY = 400
 
@@ -60,12 +61,7 @@ def _with_sessions(
     if end is not None:
         statement = statement.where(NetworkSession.started_at <= end)
     if begin is not None:
-        statement = statement.where(
-            or_(
-                NetworkSession.last_heard_at >= begin,
-                (NetworkSession.stop_seen == 0) & NetworkSession.closed_at.is_(None),
-            )
-        )
+        statement = statement.where(may_have_lasted_to(begin))
     if lines:
         statement = statement.where(_is_one_of(lines))
     return {

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, or_
+
 from db.models import AddressInterval, NetworkSession
-from identity.domain.sessions import AddressState, SessionState
+from identity.domain.sessions import UNHEARD_AFTER, AddressState, SessionState
+
+
+def may_have_lasted_to(moment: datetime) -> ColumnElement[bool]:
+    """Rows of sessions that may still have been open then, whenever they were last heard of.
+
+    One that was closed unheard may have gone on until its silence was believed, and equipment that
+    reports beginnings and ends alone is not heard of meanwhile.
+    """
+    return or_(
+        and_(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None)),
+        NetworkSession.stop_at >= moment,
+        NetworkSession.closed_at >= moment - UNHEARD_AFTER,
+        NetworkSession.last_heard_at >= moment,
+    )
 
 
 def session_state(row: NetworkSession) -> SessionState:

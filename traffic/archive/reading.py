@@ -30,6 +30,12 @@ Network = IPv4Network | IPv6Network
 _EVIDENCE_SHOWN = 5
 """Record ids cited for one translation; its whole number of flows is told beside them."""
 
+UNTOLD = 0
+"""The protocol of a record that tells none, and the port of one that tells no port."""
+
+WITH_PORTS = (UNTOLD, 6, 17, 33, 132, 136)
+"""IANA numbers of protocols with ports (TCP, UDP, DCCP, SCTP, UDP-Lite); none uses port 0."""
+
 _COLUMNS = tuple(f"epoch_ms({name})" if name.endswith("_at") else name for name in STORED)
 
 
@@ -114,7 +120,8 @@ class FlowReader:
         With `events`, records that tell of a translation made or ended, one by one, each with
         its real ports; without, flows, all those of one inside address and port together. With
         `destination`, only what went there or does not say where it went: NAT events may leave
-        it out (RFC 6888).
+        it out (RFC 6888). So it is with port and protocol, which gateways that translate whole
+        addresses do not tell.
         """
         entries = self.index.segments("flow", from_ms, to_ms, events=events)
         if not entries:
@@ -123,8 +130,8 @@ class FlowReader:
         outbound, inbound = _on_side("nat_src", network), _on_side("dst", network)
         inbound += " AND (nat_dst4 <> 0 OR nat_dst6_high <> 0 OR nat_dst6_low <> 0)"
         if port is not None:
-            outbound += f" AND nat_src_port = {int(port)}"
-            inbound += f" AND dst_port = {int(port)}"
+            outbound += f" AND {_has_port('nat_src_port', port)}"
+            inbound += f" AND {_has_port('dst_port', port)}"
         if destination is not None:
             goal = ip_network(destination)
             silent = "(dst4 = 0 AND dst6_high = 0 AND dst6_low = 0)"
@@ -136,7 +143,8 @@ class FlowReader:
                 inbound += f" AND (src_port = {int(destination_port)} OR {unsaid})"
         during = f"{_during(from_ms, to_ms)} AND nat_event {'<>' if events else '='} 0"
         if protocols:
-            during += f" AND protocol IN ({', '.join(str(int(number)) for number in protocols)})"
+            numbers = (UNTOLD, *protocols)
+            during += f" AND protocol IN ({', '.join(str(int(number)) for number in numbers)})"
         files = self._files(entries)
         begins, ends = _spans()
         grouped = " UNION ALL ".join(
@@ -260,6 +268,12 @@ def _on_side(side: str, network: Network) -> str:
     if first >> 64 != last >> 64:
         return f"({high})"
     return f"({high} AND {_within(f'{side}6_low', first & low_mask, last & low_mask)})"
+
+
+def _has_port(column: str, port: int) -> str:
+    """SQL: the flow had `port`, or does not tell its port though its protocol has them."""
+    listed = ", ".join(map(str, WITH_PORTS))
+    return f"({column} = {int(port)} OR ({column} = 0 AND protocol IN ({listed})))"
 
 
 def _within(column: str, first: int, last: int) -> str:

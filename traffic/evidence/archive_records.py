@@ -146,7 +146,9 @@ def _translations(found: Found) -> list[tuple[str, list[Any], Window]]:
     outside = "outside_address = ?"
     if subject.port is not None and subject.protocol != "icmp":
         inside += f" AND inside_port = {subject.port:d}"
-        outside += f" AND {subject.port:d} BETWEEN outside_port AND {_LAST_PORT}"
+        # So does one that tells no port, which pings never do.
+        outside += f" AND ({subject.port:d} BETWEEN outside_port AND {_LAST_PORT} OR"
+        outside += " (outside_port IS NULL AND coalesce(protocol, 0) NOT IN (1, 58)))"
     if subject.protocol is not None:
         numbers = ", ".join(str(int(number)) for number in NUMBERS[subject.protocol])
         of = f" AND coalesce(protocol, {int(NUMBERS[subject.protocol][0])}) IN ({numbers})"

@@ -19,10 +19,10 @@ from common.config import Config
 from common.errors import NotFound, UsageError
 from db.engine import Database
 from db.models import NetworkSession
-from traffic.archive.reading import Asked, FlowReader, FlowRecord
+from traffic.archive.reading import UNTOLD, WITH_PORTS, Asked, FlowReader, FlowRecord
 from traffic.evidence.scope import Scope, Subject
 from traffic.lookup.attribution import Holder, Window
-from traffic.lookup.holders import find_addresses, find_station, holders_of, is_known_name
+from traffic.lookup.holders import alive, find_addresses, find_station, holders_of, is_known_name
 from traffic.lookup.question import CLOCK_ERROR, NUMBERS, Question
 from traffic.lookup.service import run_lookup
 from traffic.moments import from_milliseconds, to_milliseconds
@@ -184,10 +184,7 @@ def _span(window: Window, from_at: datetime, to_at: datetime | None) -> Window:
 
 
 def _heard_of(session: Session, window: Window) -> set[str]:
-    query = select(NetworkSession.session_key).where(
-        NetworkSession.started_at <= window.to_at, NetworkSession.last_heard_at >= window.from_at
-    )
-    return set(session.scalars(query))
+    return set(session.scalars(select(NetworkSession.session_key).where(*alive(window))))
 
 
 def _references(session: Session, keys: set[str]) -> set[str]:
@@ -213,8 +210,11 @@ def _flows(reader: FlowReader, asked: Iterable[Asked]) -> list[FlowRecord]:
 def _bears(flow: FlowRecord, found: Found) -> bool:
     """Whether a flow of the address is one that was asked for."""
     subject = found.subject
-    if subject.protocol is not None and flow.protocol not in NUMBERS[subject.protocol]:
+    numbers = NUMBERS.get(subject.protocol or "", ())
+    # What a record leaves out stays, as in the look-up.
+    if numbers and flow.protocol not in (*numbers, UNTOLD):
         return False
+    ports = {subject.port, UNTOLD} if flow.protocol in WITH_PORTS else {subject.port}
     ends = {
         (flow.src, flow.src_port),
         (flow.dst, flow.dst_port),
@@ -224,13 +224,13 @@ def _bears(flow: FlowRecord, found: Found) -> bool:
     if (
         subject.port is not None
         and subject.protocol != "icmp"
-        and (str(subject.address), subject.port) not in ends
+        and not any((str(subject.address), port) in ends for port in ports)
     ):
         return False
     if subject.destination is not None and flow.dst is not None:
-        ports = {port for address, port in ends if address == str(subject.destination)}
-        wanted = {subject.destination_port, 0} if subject.destination_port is not None else ports
-        if not ports & wanted:
+        there = {port for address, port in ends if address == str(subject.destination)}
+        wanted = {subject.destination_port, 0} if subject.destination_port is not None else there
+        if not there & wanted:
             return False
     if not found.narrowed:
         return True

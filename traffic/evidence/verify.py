@@ -19,6 +19,7 @@ import argparse
 import base64
 import binascii
 import hashlib
+import io
 import json
 import re
 import struct
@@ -301,7 +302,8 @@ def check(path: str, public_key: bytes | None = None) -> dict[str, Any]:
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - stands alone
             return _check(_Bundle(stream), public_key)
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError,
+            struct.error) as error:  # fmt: skip
         raise Altered(MANIFEST, f"does not say what it must: {error!r}") from error
     except OSError as error:
         raise Unusable(f"{path}: cannot be read: {error.strerror}") from error
@@ -434,11 +436,18 @@ def _check_records(bundle: _Bundle, items: dict[str, Any], proven: set[str]) -> 
 # --- the command ---
 
 
+def in_one_line(text: object) -> str:
+    """`text` from a bundle for a person: whoever signed it ends no line and moves no cursor."""
+    marks = (mark if mark.isprintable() else f"\\u{ord(mark):04x}" for mark in str(text))
+    return "".join(marks)
+
+
 def explain(report: dict[str, Any]) -> list[str]:
     """The lines in which a person reads what was found."""
+    told = {name: in_one_line(report[name]) for name in ("case", "created_at")}
     lines = [
         "The bundle is whole: {items} items, {records} records.".format(**report),
-        "Case: {case}   made {created_at}".format(**report),
+        "Case: {case}   made {created_at}".format(**told),
         "{records_under_seal} records lie in {segments_proven} segments of the sealed archive, "
         "{records_of_the_database} came from the database and rest on this signature alone.".format(
             **report
@@ -473,6 +482,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--public-key", metavar="FILE", help="the key it must be signed with")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal, or a file, that has no Thai letters is no reason to call a bundle altered.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         key = None if asked.public_key is None else load_key(asked.public_key)
         report = check(asked.file, key)
@@ -484,7 +496,7 @@ def main(arguments: list[str] | None = None) -> int:
             answer = {"ok": False, "item": error.item, "error": str(error)}
             sys.stdout.write(json.dumps(answer) + "\n")
         else:
-            sys.stderr.write(f"verify.py: NOT whole. {error}\n")
+            sys.stderr.write(f"verify.py: NOT whole. {in_one_line(error)}\n")
         return 1
     if asked.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.engine import Database
 from db.models import AccountingEvent, AddressInterval, Gap, NetworkSession, ServiceRun
+from identity.services.session_states import may_have_lasted_to
 from traffic.keeping.policy import HoldTerms
 from traffic.moments import from_milliseconds
 
@@ -104,6 +105,8 @@ def _sessions(edge: datetime, holds: Sequence[HoldTerms]) -> ColumnElement[bool]
     return and_(
         NetworkSession.first_heard_at <= last,
         NetworkSession.last_heard_at <= last,
+        # Equipment that restarted ended it long after it was last heard of.
+        func.coalesce(NetworkSession.closed_at, NetworkSession.last_heard_at) <= last,
         or_(NetworkSession.stop_seen == 1, NetworkSession.closed_at.is_not(None)),
         ~_held(holds),
     )
@@ -114,7 +117,7 @@ def _held(holds: Sequence[HoldTerms]) -> ColumnElement[bool]:
     for hold in holds:
         terms: list[ColumnElement[bool]] = [
             NetworkSession.started_at <= from_milliseconds(hold.to_ms),
-            NetworkSession.last_heard_at >= from_milliseconds(hold.from_ms),
+            may_have_lasted_to(from_milliseconds(hold.from_ms)),
         ]
         if hold.account_id is not None:
             terms.append(NetworkSession.account_id == hold.account_id)

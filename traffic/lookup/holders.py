@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from common.config import Config
@@ -25,7 +25,11 @@ from identity.domain.sessions import (
 from identity.domain.spellings import spellings
 from identity.services.known_grants import known_by_grant
 from identity.services.named import account_id_of
-from identity.services.session_states import address_state, session_state
+from identity.services.session_states import (
+    address_state,
+    may_have_lasted_to,
+    session_state,
+)
 from traffic.lookup.attribution import Holder, Window
 from traffic.lookup.roaming import end_superseded
 
@@ -155,16 +159,7 @@ def _sent(name: str) -> ColumnElement[bool]:
 
 def alive(window: Window) -> Sequence[ColumnElement[bool]]:
     """Sessions that may overlap `window`; address_spans decides exactly."""
-    unended = and_(NetworkSession.stop_seen == 0, NetworkSession.closed_at.is_(None))
-    return (
-        NetworkSession.started_at <= window.to_at,
-        or_(
-            unended,
-            NetworkSession.stop_at >= window.from_at,
-            NetworkSession.closed_at >= window.from_at - UNHEARD_AFTER,
-            NetworkSession.last_heard_at >= window.from_at,
-        ),
-    )
+    return NetworkSession.started_at <= window.to_at, may_have_lasted_to(window.from_at)
 
 
 def holders_of(session: Session, config: Config, keys: set[str]) -> list[Holder]:

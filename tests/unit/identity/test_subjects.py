@@ -59,6 +59,18 @@ def add_session(
             )
 
 
+def test_a_breach_concerns_who_may_have_stayed_connected_unheard(office: Office) -> None:
+    somchai = add_person(office, "somchai")
+    add_session(office, "a", somchai, NOON, "10.0.0.7")
+    with office.database.write() as session:
+        row = session.get_one(NetworkSession, "a")
+        row.stop_seen, row.stop_at = 0, None
+        row.closed_at, row.close_cause = NOON + 9 * HOUR, "nas_restarted"
+    assert affected(office, from_at="2024-11-20 16:00", to_at="2024-11-20 17:00") == [
+        ("somchai", 1)
+    ]
+
+
 # what is held on one person ----------------------------------------------------------------
 
 

@@ -12,8 +12,12 @@ from db.engine import Database
 from db.models import AddressInterval, NetworkSession
 from tests.conftest import Site
 from tests.unit.traffic.evidence.bundles import read_items
-from tests.unit.traffic.evidence.seed import PUBLIC, moment
+from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, moment, nat
 from tests.unit.traffic.evidence.test_export import _without_pdf, make, rows, world
+from tests.unit.traffic.lookup.test_untold_ports import FLOW, archive, flow
+from traffic.archive.kinds import NAT
+from traffic.archive.tables import TableArchive
+from traffic.collectors.paths import collector_paths
 
 __all__ = ["_without_pdf", "world"]
 
@@ -72,3 +76,18 @@ def test_a_mistyped_name_does_not_stop_the_rest(world: Site) -> None:
     assert made.unknown == ("ghost",)
     assert json.loads(items["MANIFEST.json"])["scope"]["nobody_has"] == ["ghost"]
     assert [row["username"] for row in rows(items, "accounts")] == ["malee"]
+
+
+def test_a_record_that_tells_no_port_leaves_with_the_look_up_that_cites_it(world: Site) -> None:
+    archive(world, FLOW, flow(MALEE, 50_000))
+    paths = collector_paths(world.config)
+    untold = nat(MALEE, 0) | {"outside_port": None}
+    TableArchive(paths.archive, paths.node).append(NAT, [untold])
+    asked = ("--address", PUBLIC, "--port", "50001", "--protocol", "tcp")
+    assert world.yuenyan("lookup", "--at", moment(0), *asked, *CASE).exit_code == 0
+    items = read_items(make(world, reason="").path)
+    answer = json.loads(items["lookup/answer-1.json"])
+    cited = {one for found in answer["translations"] for one in found["evidence"]}
+    assert len(cited) >= 3
+    held = {row["record"] for name in ("flows", "nat") for row in rows(items, name)}
+    assert cited <= held

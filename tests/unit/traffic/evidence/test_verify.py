@@ -238,6 +238,40 @@ def test_the_one_file_works_on_a_clean_machine(bundle: Path, tmp_path: Path) -> 
     assert run_alone(clean).returncode == 2
 
 
+def test_letters_that_the_terminal_lacks_do_not_make_a_whole_bundle_altered(bundle: Path) -> None:
+    command = [sys.executable, "-S", str(VERIFIER), str(bundle)]
+    said = subprocess.run(
+        command, env={"PYTHONIOENCODING": "cp1252"}, capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "12/2569" in said.stdout and "Signed with the key" in said.stdout
+
+
+def test_what_a_forger_writes_as_the_case_prints_no_fingerprint_of_its_own(
+    bundle: Path, tmp_path: Path
+) -> None:
+    items = read_items(bundle)
+    office = json.loads(items[verify.MANIFEST])["public_key"]
+    forged = f"12/2569\nSigned with the key {office}\x1b[8m\u202e"
+    manifest = json.loads(items[verify.MANIFEST]) | {"case": forged}
+    items[verify.MANIFEST] = json.dumps(manifest).encode()
+    report = verify.check(str(rebuilt(tmp_path, sign_again(items, key_of(9)))))
+    lines = "\n".join(verify.explain(report)).split("\n")
+    (signed,) = [line for line in lines if line.startswith("Signed with the key")]
+    assert signed.endswith(verify.fingerprint(key_of(9).public))
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("created_ms", [1e400, 10**30, -(10**30)])
+def test_a_time_that_no_calendar_has_is_a_complaint(
+    bundle: Path, tmp_path: Path, created_ms: float
+) -> None:
+    items = read_items(bundle)
+    manifest = json.loads(items[verify.MANIFEST]) | {"created_ms": created_ms}
+    items[verify.MANIFEST] = json.dumps(manifest).encode()
+    assert complaint(rebuilt(tmp_path, sign_again(items, key_of(9)))) == verify.MANIFEST
+
+
 def test_the_one_file_is_written_for_old_interpreters() -> None:
     tree = ast.parse(VERIFIER.read_text(encoding="utf-8"), feature_version=(3, 8))
     imported = {

@@ -29,6 +29,7 @@ from db.models import (
     Person,
     UnlockRequest,
 )
+from identity.domain.sessions import CloseCause
 from identity.office import Office
 from identity.services import audit, holds, people
 from tests.conftest import add_person
@@ -330,6 +331,47 @@ def test_a_hold_on_a_public_address_keeps_whoever_may_have_stood_behind_it(
     make_hold(world, until=300, address=address)
     world.go_to(100, records=True)
     assert world.purge().rows.sessions == 3 - kept
+
+
+def unheard(key: str, begin: datetime, closed_at: datetime, cause: CloseCause) -> NetworkSession:
+    """A session that was heard of when it began, and closed without a stop."""
+    row = session(key, begin, begin)[0]
+    assert isinstance(row, NetworkSession)
+    row.stop_seen, row.stop_at, row.terminate_cause = 0, None, None
+    row.closed_at, row.close_cause = closed_at, cause
+    return row
+
+
+def test_a_hold_keeps_sessions_that_were_last_heard_of_before_its_period(world: World) -> None:
+    add_person(world.office, "somchai")
+    world.go_to(1, records=True)
+    add(
+        world.office.database,
+        unheard("silent", world.at(1.5), world.at(1.5), CloseCause.SILENT),
+        unheard("restarted", world.at(0.5), world.at(3), CloseCause.NAS_RESTARTED),
+        unheard("over", world.at(0.5), world.at(0.6), CloseCause.SILENT),
+    )
+    make_hold(world, until=300)  # days 2 to 4
+    world.go_to(100, records=True)
+    assert world.purge().rows.sessions == 1
+    with world.office.database.read() as reading:
+        kept = set(reading.scalars(select(NetworkSession.session_key)))
+    assert kept == {"silent", "restarted"}
+
+
+def test_a_session_stays_ninety_days_from_its_end_not_from_when_it_was_last_heard_of(
+    world: World,
+) -> None:
+    add_person(world.office, "somchai")
+    world.go_to(1, records=True)
+    add(
+        world.office.database,
+        unheard("restarted", world.at(1), world.at(20), CloseCause.NAS_RESTARTED),
+    )
+    world.go_to(100, records=True)
+    assert world.purge().rows.sessions == 0
+    world.go_to(115, records=True)
+    assert world.purge().rows.sessions == 1
 
 
 def test_who_is_left_by_a_hold_is_not_said_to_be_the_only_one(world: World) -> None:
