@@ -5,6 +5,7 @@ Safe to repeat: what is there stays as it is.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from common.config import Config
-from common.errors import ConfigError, Refused
+from common.errors import BackendUnavailable, ConfigError, Refused
 from common.secret import write_secret_file
 from db.engine import OPERATOR, Database
 from db.migrate import upgrade
@@ -59,6 +60,7 @@ def initialise(
 
     Raises:
         ConfigError: the data directory cannot be written.
+        BackendUnavailable: its disk is full, or the database does not answer.
         Refused: the database of an archive is gone, or the key of its seals, or the vault key or
             the CA of a database; nothing was made then.
         UsageError: the admin's name or password cannot be used.
@@ -86,9 +88,10 @@ def initialise(
         config.ca_dir.mkdir(mode=0o755, exist_ok=True)
         _make_database_file(config)
     except OSError as error:
-        raise ConfigError(
-            f"cannot write {error.filename}: {error.strerror}", "site.data_dir"
-        ) from error
+        where = error.filename or config.data_dir
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BackendUnavailable("disk", f"{where}: {error.strerror}", "make room") from error
+        raise ConfigError(f"cannot write {where}: {error.strerror}", "site.data_dir") from error
     database = Database(config.database_url, {OPERATOR: operator().noted})
     try:
         upgrade(database)
