@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench.processes import end_on_sigterm
 from common import config as configuration
 from tests.conftest import write_configuration
 from tests.district.feeding import District
@@ -27,6 +28,8 @@ RECALL = 0.99
 
 
 def main() -> int:
+    """Ask; the exit code says whether every single answer was right, and enough were given."""
+    end_on_sigterm()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schools", type=int, default=50)
     parser.add_argument("--people", type=int, default=40_000)

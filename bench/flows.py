@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.netflow import PER_DATAGRAM, SECONDS, make_datagrams
+from bench.netflow import PER_DATAGRAM, SECONDS, count_of_client, make_datagrams
+from bench.processes import end_on_sigterm
 from bench.sustained import sustain
 from common.config import Config
 from common.metrics import Counters
@@ -35,7 +36,7 @@ DATAGRAMS = 36_000
 ROUNDS = 3
 
 
-def measure() -> None:
+def measure() -> int:
     datagrams = [make_datagrams(seed, DATAGRAMS) for seed in range(ROUNDS)]
     flows = ROUNDS * DATAGRAMS * PER_DATAGRAM
     decoder = FlowDecoder()
@@ -68,10 +69,14 @@ def measure() -> None:
         while files := closed_files(paths.spool):
             archivist.consume(files[:1])
         archive_seconds = time.perf_counter() - started
-        octets = sum(entry.octets for entry in Manifest(paths.archive).entries())
+        entries = Manifest(paths.archive).entries()
+        octets, stored = (
+            sum(getattr(one, name) for one in entries) for name in ("octets", "records")
+        )
         started = time.perf_counter()
         reader = FlowReader(paths.archive, Inside(Config().collector.inside))
-        asked = Asked(ip_network("10.0.3.232"), SECONDS * 1000 - 10_000, SECONDS * 1000 + 10_000)
+        client = ip_network("10.0.3.232")
+        asked = Asked(client, SECONDS * 1000 - 10_000, SECONDS * 1000 + 10_000)
         found, _ = reader.find_flows([asked], 100_000)
         find_seconds = time.perf_counter() - started
     rows = (
@@ -82,17 +87,23 @@ def measure() -> None:
     )
     for name, value in rows:
         print(f"{name:<28} {value}")
+    there = sum(count_of_client(one, int(client[0])) for one in datagrams)
+    if (stored, len(found)) != (flows, there):
+        print(f"FAILED: {stored:,} of {flows:,} flows stored; {len(found)} of {there} found")
+        return 1
+    return 0
 
 
 def main() -> int:
+    """Measure; the exit code says whether every flow was stored and found."""
+    end_on_sigterm()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sustain", type=int, metavar="SECONDS")
     parser.add_argument("--rate", type=int, default=100_000, help="flows/s of --sustain")
     asked = parser.parse_args()
     if asked.sustain:
         return sustain(asked.sustain, asked.rate)
-    measure()
-    return 0
+    return measure()
 
 
 if __name__ == "__main__":

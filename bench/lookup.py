@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -27,7 +28,8 @@ from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.postgresql import PostgresqlServer, postgresql_programs
+from bench.postgresql import postgresql_programs, running_postgresql
+from bench.processes import end_on_sigterm
 from common import config as configuration
 from common.config import Config
 from db.engine import Database
@@ -79,7 +81,10 @@ _ADDRESSES = (
 )
 
 
-def main() -> None:
+def main() -> int:
+    """Print what each look-up takes; the exit code says whether every answer was right."""
+    end_on_sigterm()
+    good = True
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--questions", type=int, default=30)
     asked = parser.parse_args()
@@ -90,7 +95,7 @@ def main() -> None:
         fill_archive(config)
         print(f"archive made in {time.perf_counter() - started:.0f} s")
         measure_index(config)
-        with databases(Path(folder)) as urls:
+        with databases() as urls:
             for name, url in urls:
                 path = write_configuration(Path(folder), url)
                 config = configuration.load(path)
@@ -98,24 +103,19 @@ def main() -> None:
                 started = time.perf_counter()
                 fill_database(config)
                 print(f"{name}: {DAYS * USERS * 4:,} sessions in {_since(started):.0f} s")
-                measure(config, path, asked.questions)
+                good &= measure(config, path, asked.questions)
+    return 0 if good else 1
 
 
 @contextlib.contextmanager
-def databases(folder: Path) -> Iterator[list[tuple[str, str]]]:
+def databases() -> Iterator[list[tuple[str, str]]]:
     """(name, URL) of one database of each kind that is here."""
     urls = [("SQLite", "")]
-    programs = postgresql_programs()
-    if programs is None:
+    if postgresql_programs() is None:
         yield urls
         return
-    with tempfile.TemporaryDirectory() as cluster:
-        server = PostgresqlServer(programs, Path(cluster))
-        server.start()
-        try:
-            yield [*urls, ("PostgreSQL", server.url)]
-        finally:
-            server.stop()
+    with running_postgresql() as server:
+        yield [*urls, ("PostgreSQL", server.url)]
 
 
 def host_of(user: int, slot: int) -> int:
@@ -227,7 +227,8 @@ def measure_index(config: Config) -> None:
     )
 
 
-def measure(config: Config, path: Path, questions: int) -> None:
+def measure(config: Config, path: Path, questions: int) -> bool:
+    """Ask in this process and by the command; whether every answer named the right person."""
     database = Database(config.database_url)
     rng = np.random.default_rng(1)
     seconds: dict[str, list[float]] = {"public": [], "inside": [], "day": [], "person": []}
@@ -247,8 +248,7 @@ def measure(config: Config, path: Path, questions: int) -> None:
             started = time.perf_counter()
             answer = run_lookup(database, config, {**purpose, **asked}, "bench")
             seconds[kind].append(_since(started))
-            named = {one["user_name"] for one in answer["candidates"]}
-            right += answer["outcome"] == "single" and named == {f"user{user}"}
+            right += _is_right(answer, user)
     day = Window(
         datetime.fromtimestamp(END, UTC) - timedelta(hours=24), datetime.fromtimestamp(END, UTC)
     )
@@ -264,22 +264,36 @@ def measure(config: Config, path: Path, questions: int) -> None:
             seconds[kind].append(_since(started))
             assert found
     database.dispose()
-    began = datetime.fromtimestamp(END - 4000, UTC).isoformat()
-    command = [sys.executable, "-m", "yuenyan.cli", "--config", str(path), "lookup", "--at", began]
-    command += ["--address", str(IPv4Address(PUBLIC)), "--port", "1024", "--case", "b"]
+    command = [sys.executable, "-m", "yuenyan.cli", "--config", str(path), "lookup", "--json"]
+    command += ["--at", at.isoformat(), "--address", public, "--port", str(port)]
     started = time.perf_counter()
-    subprocess.run([*command, "--reason", "b"], check=False, stdout=subprocess.DEVNULL)
+    ran = subprocess.run(
+        [*command, "--protocol", "tcp", "--case", "b", "--reason", "b"],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    whole = _since(started)
+    right += _is_right(json.loads(ran.stdout), user)
     rows = (
         ("public address and port", seconds["public"], "1 s"),
         ("inside address", seconds["inside"], "1 s"),
-        ("whole command, process start included", [_since(started)], "1 s"),
+        ("whole command, process start included", [whole], "1 s"),
         ("24 hours of one address", seconds["day"], "5 s"),
         ("24 hours of one person", seconds["person"], "5 s"),
     )
     for name, taken, target in rows:
         median, worst = statistics.median(taken) * 1000, max(taken) * 1000
         print(f"  {name:<40} median {median:6.0f} ms, worst {worst:6.0f} ms; target {target}")
-    print(f"  right and single: {right} of {2 * questions}")
+    asked_in_all = 2 * questions + 1
+    print(
+        f"  right and single: {right} of {asked_in_all}{'' if right == asked_in_all else ' FAILED'}"
+    )
+    return right == asked_in_all
+
+
+def _is_right(answer: Mapping[str, Any], user: int) -> bool:
+    named = {one["user_name"] for one in answer["candidates"]}
+    return answer["outcome"] == "single" and named == {f"user{user}"}
 
 
 def _since(started: float) -> float:
@@ -287,4 +301,4 @@ def _since(started: float) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,6 +17,13 @@ FIELDS = (
 RECORD = np.dtype([(f"f{kind}", f">u{octets}") for kind, octets in FIELDS])
 
 
+def count_of_client(datagrams: list[bytes], address: int) -> int:
+    """How many flows of `make_datagrams` are of an inside address."""
+    size = RECORD.itemsize * PER_DATAGRAM
+    records = np.frombuffer(b"".join(one[-size:] for one in datagrams), RECORD)
+    return int((records["f8"] == address).sum())
+
+
 def make_datagrams(seed: int, datagrams: int) -> list[bytes]:
     """Flows of one second of a busy site, as an exporter sends them."""
     rng = np.random.default_rng(seed)

@@ -16,7 +16,6 @@ import contextlib
 import http.client
 import os
 import re
-import signal
 import socket
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.phones import Answer, Phone, Walks, walk
 from bench.postgresql import free_port, postgresql_programs, running_postgresql
-from bench.processes import processor_seconds
+from bench.processes import end, end_on_sigterm, processor_seconds
 from common import config as configuration
 from identity.office import Office
 from identity.services import nas, people
@@ -61,6 +60,8 @@ _TOKEN = re.compile(rb'name="form_token" value="([^"]+)"')
 
 
 def main() -> None:
+    """Print what each kind of database does; a wrong answer ends it with an error."""
+    end_on_sigterm()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0)
     asked = parser.parse_args()
@@ -262,8 +263,7 @@ def portal(folder: Path, url: str) -> Iterator[tuple[int, int]]:
             time.sleep(0.1)
         yield port, server.pid
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
+        end(server, 30)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """What the kernel tells about processes: children, processor time, memory.
 
-All but `end_on_sigterm` reads /proc and changes nothing.
+The others read /proc and change nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,19 @@ def end_on_sigterm() -> None:
         raise SystemExit("ended by SIGTERM")
 
     signal.signal(signal.SIGTERM, end)
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """Ask a program to end and wait; its exit code. It is killed after so long, which is an error.
+
+    A server that hangs must not outlive what has measured it.
+    """
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def children(number: int) -> list[int]:

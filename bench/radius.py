@@ -7,7 +7,6 @@ guarantee on, and loads it from loopback. Under a minute; leaves nothing behind.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.loadgen import Measured, run
 from bench.postgresql import free_port, postgresql_programs, running_postgresql
-from bench.processes import end_on_sigterm
+from bench.processes import end, end_on_sigterm
 from common import config as configuration
 from common.config import Config
 from identity.office import Office
@@ -222,8 +221,7 @@ def server(
             time.sleep(0.01)
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        exit_code = process.wait(60)
+        exit_code = end(process, 60)
     if exit_code:
         raise SystemExit(f"the server ended with {exit_code}: {log.read_text()[-3000:]}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import struct
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from bench.netflow import PER_DATAGRAM, make_datagrams
 from bench.postgresql import free_port
-from bench.processes import descendants, memory
+from bench.processes import descendants, end, memory
 from common import config as configuration
 from tests.conftest import write_configuration
 from yuenyan.initialise import initialise
@@ -46,9 +45,8 @@ def sustain(seconds: int, rate: int) -> int:
                     raise SystemExit((Path(folder) / "log").read_text())
                 time.sleep(0.1)
             sent, took, samples = send(port, seconds, rate, collector.pid)
-            collector.send_signal(signal.SIGTERM)
             stopped = time.monotonic()
-            collector.wait(DRAIN_SECONDS)
+            end(collector, DRAIN_SECONDS)
             drained = time.monotonic() - stopped
         finally:
             if collector.poll() is None:

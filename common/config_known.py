@@ -96,9 +96,13 @@ def remember(config: Config, inside_digest: str) -> None:
             pass
         aside = f"{path}.{os.getpid()}"
         handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode())
-        os.rename(aside, path)  # noqa: PTH104
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(text.encode())
+            os.rename(aside, path)  # noqa: PTH104
+        except OSError:
+            os.unlink(aside)  # noqa: PTH108 - a full disk would get one of each command
+            raise
     except (OSError, ValueError):
         return
 

@@ -41,15 +41,22 @@ class Secret:
 
 
 def write_secret_file(path: Path, value: bytes) -> bool:
-    """Write `value` to a new file of mode 0600; False when the file was already there."""
+    """Write `value` to a new file of mode 0600; False when the file was already there.
+
+    What could not be written whole is taken away: the next try would take it for the key.
+    """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(value)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(value)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

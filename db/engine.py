@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 15.0
 """How long a writer waits for another one on SQLite; a RADIUS batch holds the lock for ms."""
 
+_LEAST_OCTETS = 1 << 20
+"""What is left of a disk on which SQLite can do nothing any more."""
+
 OPERATOR = "operator"
 """In `Session.info`: what the operating system knows of who is at the console."""
 
@@ -230,6 +233,19 @@ class Database:
                 raise self._unavailable(again) from again
             raise self._unavailable(error) from error
 
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What is done in the block with connections of the engine itself.
+
+        Raises:
+            BackendUnavailable: the database does not answer.
+        """
+        try:
+            yield
+        except DatabaseError as error:
+            self._raise_away(error)
+            raise
+
     def _raise_away(self, error: DatabaseError) -> None:
         """Raise BackendUnavailable if the database is away or broken, as `error` tells it."""
         if isinstance(error, _AWAY) or self._is_broken(error):
@@ -249,7 +265,17 @@ class Database:
             advice = "restore the backup of the database"
         elif not os.access(path, os.R_OK | os.W_OK) and (owner := other_owner(path)):
             advice = f"run it as {owner}"
+        elif self._is_cramped(Path(path).parent):
+            advice = "the disk is full: make room"
         return BackendUnavailable("database", f"{path}: {said}", advice)
+
+    @staticmethod
+    def _is_cramped(folder: Path) -> bool:
+        """Whether SQLite has no room for its own files, of which it says "disk I/O error" alone."""
+        from common.disk import room_of  # not at the top: it loads the log
+
+        room = room_of(folder)
+        return room is not None and room.free_octets < _LEAST_OCTETS
 
     def _is_there(self) -> bool:
         path = self.engine.url.database if self.is_sqlite else None

@@ -19,9 +19,13 @@ def migration_config(url: str) -> AlembicConfig:
 
 
 def upgrade(database: Database) -> None:
-    """Run every migration that `database` has not seen."""
+    """Run every migration that `database` has not seen.
+
+    Raises:
+        BackendUnavailable: it does not answer, or its disk is full.
+    """
     config = migration_config(database.url)
-    with database.engine.connect() as connection:
+    with database.answering(), database.engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

@@ -5,21 +5,16 @@ Safe to repeat: what is there stays as it is.
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from sqlalchemy import text
 
 from common.config import Config
-from common.errors import ConfigError, Refused
+from common.errors import BackendUnavailable, ConfigError, Refused
 from common.secret import write_secret_file
 from db.engine import OPERATOR, Database
 from db.migrate import upgrade
@@ -27,21 +22,17 @@ from identity.domain.levels import FIRST_OFFICER
 from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
 from identity.services.audit import CONSOLE
-from identity.vault import KEY_FILE, make_key
+from identity.vault import make_key
+from traffic.archive.seals import KEY_FILE as SEAL_KEY
+from traffic.archive.seals import PUBLIC_FILE as SEAL_PUBLIC_KEY
+from traffic.archive.seals import write_public_key
 from traffic.evidence import keys as evidence_keys
 from yuenyan.commands.console import operator
-from yuenyan.lost import describe_loss
+from yuenyan.lost import describe_loss, has_database
+from yuenyan.lost_keys import refuse_lost_authority, refuse_lost_seal_key, refuse_lost_vault_key
 
 PORTAL_SESSION_KEY = "portal-session.key"
 ADMIN_SESSION_KEY = "admin-session.key"
-SEAL_KEY = "seal.key"
-SEAL_PUBLIC_KEY = "seal.pub"
-
-_SEALED = tuple(
-    text(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - names of ours
-    for table in ("nas_client", "voucher", "account")
-)
-"""Tables of the first schema, asked in text: the database may be older than the models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +49,29 @@ def initialise(
     *,
     may_be_empty: bool = False,
     may_lose_secrets: bool = False,
+    may_lose_authority: bool = False,
 ) -> Outcome:
     """Make whatever is missing.
 
     Args:
         may_be_empty: make an empty database although the archive says there was another one.
         may_lose_secrets: make a vault key although the database holds secrets under another.
+        may_lose_authority: make a CA although devices know another, which the database names.
 
     Raises:
         ConfigError: the data directory cannot be written.
-        Refused: there is an archive, and its database is gone, or a database, and its vault key
-            is gone; nothing was made then.
+        BackendUnavailable: its disk is full, or the database does not answer.
+        Refused: the database of an archive is gone, or the key of its seals, or the vault key or
+            the CA of a database; nothing was made then.
         UsageError: the admin's name or password cannot be used.
     """
     if not may_be_empty:
         _refuse_lost_database(config)
     if not may_lose_secrets:
-        _refuse_lost_key(config)
+        refuse_lost_vault_key(config)
+    if not may_lose_authority:
+        refuse_lost_authority(config)
+    refuse_lost_seal_key(config)
     made: list[str] = []
     try:
         config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -89,10 +86,12 @@ def initialise(
         if evidence_keys.make_key(config.keys_dir):
             made.append("evidence key")
         config.ca_dir.mkdir(mode=0o755, exist_ok=True)
+        _make_database_file(config)
     except OSError as error:
-        raise ConfigError(
-            f"cannot write {error.filename}: {error.strerror}", "site.data_dir"
-        ) from error
+        where = error.filename or config.data_dir
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BackendUnavailable("disk", f"{where}: {error.strerror}", "make room") from error
+        raise ConfigError(f"cannot write {where}: {error.strerror}", "site.data_dir") from error
     database = Database(config.database_url, {OPERATOR: operator().noted})
     try:
         upgrade(database)
@@ -129,39 +128,22 @@ def _refuse_lost_database(config: Config) -> None:
         )
 
 
-def _refuse_lost_key(config: Config) -> None:
-    """Raise Refused where a new vault key would lock what the database has under the lost one.
-
-    No login works with another: the shared secrets of all equipment are sealed with it.
-    """
-    key = config.keys_dir / KEY_FILE
-    if key.exists():
+def _make_database_file(config: Config) -> None:
+    """An empty file of SQLite that others on this machine may not read, whatever their umask is."""
+    if has_database(config):
         return
-    database = Database(config.database_url)
-    try:
-        if not database.has_tables():
-            return
-        with database.read() as session:
-            holds = any(session.execute(one).first() for one in _SEALED)
-    finally:
-        database.dispose()
-    if holds:
-        raise Refused(
-            f"there is no {key}, and the database holds secrets under it: bring it back from the"
-            " backup, or from the other machine that uses this database, or begin with another key"
-            " and set every secret of equipment, every voucher"
-            " and every password that is kept anew: yuenyan init --new-vault-key"
-        )
+    path = Path(config.database_url.removeprefix("sqlite:///"))
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
 
 
 def _make_seal_key(keys_dir: Path) -> bool:
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex()
-    if not write_secret_file(keys_dir / SEAL_KEY, private.encode()):
-        return False
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-    (keys_dir / SEAL_PUBLIC_KEY).write_text(public + "\n", encoding="ascii")
-    return True
+    """Make the key of the seals; its public half as well where that alone is missing."""
+    seed = Ed25519PrivateKey.generate().private_bytes_raw().hex()
+    made = write_secret_file(keys_dir / SEAL_KEY, seed.encode())
+    if made or not (keys_dir / SEAL_PUBLIC_KEY).exists():
+        write_public_key(keys_dir)
+    return made
 
 
 def _make_admin(office: Office, name: str, password: str) -> bool:

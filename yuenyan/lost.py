@@ -1,8 +1,9 @@
-"""A site whose archive is there and whose database is not: `init` refuses to make an empty one."""
+"""Whether there is a database, and whether one was lost: then `init` makes no empty one."""
 
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 from common.config import Config
 from common.counting import counted
@@ -11,6 +12,11 @@ from common.errors import ArchiveError
 RESTORE = (
     "restore the backup of the database; 'yuenyan init' refuses to make an empty one in its place"
 )
+
+
+def has_database(config: Config) -> bool:
+    """False when a SQLite file is not there yet; opening it would make it."""
+    return not config.is_sqlite or Path(config.database_url.removeprefix("sqlite:///")).exists()
 
 
 def describe_loss(config: Config) -> str | None:

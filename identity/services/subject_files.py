@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from common.clock import to_rfc3339
+from common.spreadsheets import plain_cell
 from identity.services.subjects import Table
 
 
@@ -48,11 +49,8 @@ def as_zip(tree: Mapping[str, Any]) -> bytes:
             if rows:
                 writer = csv.DictWriter(text, fieldnames=list(rows[0]))
                 writer.writeheader()
-                writer.writerows({key: _safe(value) for key, value in row.items()} for row in rows)
+                writer.writerows(
+                    {key: plain_cell(value) for key, value in row.items()} for row in rows
+                )
             archive.writestr(f"{name}.csv", text.getvalue().encode("utf-8-sig"))
     return octets.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets a mark before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

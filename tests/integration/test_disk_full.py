@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +17,7 @@ from common.clock import utc_now
 from common.disk import Level, room_of
 from common.errors import ArchiveError
 from tests.clients.radclient import Nas
-from tests.conftest import wait_until
+from tests.conftest import run_command, wait_until, write_configuration
 from tests.integration.radius_site import (
     LOOPBACK,
     LiveSite,
@@ -118,3 +119,27 @@ def test_a_full_disk_refuses_what_is_new_and_deletes_nothing_that_is_old(
     assert '"segments": 0' in result.stdout
     assert Manifest(archive).lines() == before
     assert len(tables.read(LEASE)) == 3
+
+
+def test_init_says_that_the_disk_is_full_and_goes_on_when_there_is_room(disk: Path) -> None:
+    path = write_configuration(disk)
+    for room in (4 << 10, 60 << 10, 400 << 10):  # of the keys, of the first and the last tables
+        shutil.rmtree(disk / "var", ignore_errors=True)
+        ballast = fill_to(disk, 100)
+        os.truncate(ballast, ballast.stat().st_size - room)
+        refused = run_command("--config", str(path), "init")
+        assert refused.exit_code == 3, refused
+        assert refused.stderr.startswith("yuenyan: ") and refused.stderr.count("\n") == 1, refused
+        assert "make room" in refused.stderr
+        ballast.unlink()
+        assert run_command("--config", str(path), "init").exit_code == 0
+
+
+def test_a_command_says_that_the_disk_is_full_where_sqlite_says_input_and_output(
+    disk: Path,
+) -> None:
+    path = write_configuration(disk)
+    assert run_command("--config", str(path), "init").exit_code == 0
+    fill_to(disk, 100)
+    refused = run_command("--config", str(path), "org", "add", "10", "a school")
+    assert refused.exit_code == 3 and "the disk is full: make room" in refused.stderr

@@ -5,6 +5,7 @@ test_opennds_agent_ipv6.py has what openNDS itself does not know.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,6 +40,42 @@ def test_nobody_is_let_in_while_the_portal_is_away(router: Router) -> None:
     router.portal_goes()
     answer = router.asks(custom)
     assert (answer.returncode, answer.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("text", [None, "PORTAL='http://…\n"])
+def test_nobody_is_let_in_while_the_settings_cannot_be_read(
+    router: Router, text: str | None
+) -> None:
+    custom, conf = router.token(), router.folder / "conf"
+    conf.unlink() if text is None else conf.write_text(text)
+    answer = router.asks(custom)
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert router.run("check").returncode == 1
+
+
+def test_nobody_is_let_in_while_what_is_known_cannot_be_kept(router: Router) -> None:
+    custom = router.token()
+    (router.folder / "full").touch()
+    router.settings(STATE=str(router.folder / "full" / "state"))
+    answer = router.asks(custom)
+    assert (answer.returncode, answer.stdout) == (0, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("how", ["link", "folder"])
+def test_the_agent_writes_into_no_folder_that_somebody_else_made(router: Router, how: str) -> None:
+    theirs, state = router.folder / "theirs", router.folder / "state"
+    (theirs / "clients").mkdir(parents=True)
+    if how == "link":
+        state.symlink_to(theirs)
+    else:
+        theirs.rename(state)
+        os.chown(state, 65534, 65534)
+    answer = router.asks(router.token())
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert [path.name for path in state.rglob("*")] == ["clients"]
+    state.unlink() if how == "link" else os.chown(state, 0, 0)
+    assert router.asks(router.token()).stdout.strip() == "28800 0 0 0 0"
 
 
 def test_nobody_is_let_in_by_an_answer_that_is_not_signed_with_our_key(router: Router) -> None:

@@ -235,6 +235,26 @@ def read_public_file(path: Path) -> bytes:
     return key
 
 
+def write_public_key(keys: Path) -> None:
+    """Write keys/seal.pub, the public half of the key that is there.
+
+    Raises:
+        ConfigError: there is no key.
+    """
+    public = _read_key(keys).public_key().public_bytes_raw().hex()
+    (keys / PUBLIC_FILE).write_text(public + "\n", encoding="ascii")
+
+
+def require_key_pair(keys: Path) -> None:
+    """Return when keys/seal.pub is the public half of keys/seal.key.
+
+    Raises:
+        ConfigError: either is missing or no key, or they do not belong together.
+    """
+    if _read_key(keys).public_key().public_bytes_raw() != read_public_key(keys):
+        raise ConfigError(f"{keys / PUBLIC_FILE} is not the public half of {KEY_FILE}")
+
+
 def _read_key(keys: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

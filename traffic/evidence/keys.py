@@ -37,12 +37,12 @@ class EvidenceKey:
 
 
 def make_key(keys_dir: Path) -> bool:
-    """Make the key and write its public half beside it; False when it was there."""
-    key = Ed25519PrivateKey.generate()
-    if not write_secret_file(keys_dir / KEY_FILE, key.private_bytes_raw().hex().encode()):
-        return False
-    (keys_dir / PUBLIC_FILE).write_bytes(pem(key.public_key().public_bytes_raw()))
-    return True
+    """Make the key, and its public half where that is missing; False when the key was there."""
+    seed = Ed25519PrivateKey.generate().private_bytes_raw().hex()
+    made = write_secret_file(keys_dir / KEY_FILE, seed.encode())
+    if made or not (keys_dir / PUBLIC_FILE).exists():
+        (keys_dir / PUBLIC_FILE).write_bytes(pem(load_key(keys_dir).public))
+    return made
 
 
 def load_key(keys_dir: Path) -> EvidenceKey:

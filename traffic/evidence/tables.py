@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from common.spreadsheets import plain_cell
+
 _MARK = "\ufeff"
 """Spreadsheets take a file without it for Windows-874 or worse."""
 
@@ -65,6 +66,6 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return plain_cell(value)

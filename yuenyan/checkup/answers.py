@@ -16,7 +16,7 @@ from identity.services import nas
 from radius_server.pyrad_adapter import is_alive
 from yuenyan.checkup.finding import Finding, error, ok
 from yuenyan.checkup.ports import find_holder
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 
 def check_answers(config: Config) -> Iterator[Finding]:

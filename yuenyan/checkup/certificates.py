@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,10 +16,11 @@ from common.errors import NetAccessError
 from db.engine import Database
 from identity.pki.devices import find_objections
 from identity.pki.endings import WARNING_DAYS, Ending, Item, Urgency, find_endings
-from identity.pki.folder import read_certificates
+from identity.pki.folder import CA, CaFolder, read_certificates
 from identity.services import certificates
 from yuenyan.checkup.finding import Finding, Level, error, ok, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.checkup.rights import is_denied
+from yuenyan.lost import has_database
 
 _LEVELS = {
     Urgency.FINE: Level.OK,
@@ -46,6 +48,8 @@ def check_certificates(config: Config) -> Iterator[Finding]:
     for ending in find_endings(config):
         yield _ending(config, ending)
     yield from _check_server(config)
+    yield from _check_radsec(config)
+    yield from _check_authority(config)
     yield from _check_nas(config)
 
 
@@ -56,10 +60,13 @@ def _ending(config: Config, ending: Ending) -> Finding:
     todo = _ADVICE[ending.item]
     if urgency is Urgency.UNREADABLE:
         if not config.ca_dir.exists():
-            todo = "run: yuenyan init"
+            todo = f"bring {config.ca_dir} back from the backup; on a new site run: yuenyan init"
+        elif ending.item is Item.CA or _is_elsewhere(config, ending):
+            # Without the CA nothing is renewed.
+            todo = f"bring {ending.path} back from the backup, or correct its name in [eap]"
         return Finding(_LEVELS[urgency], check, ending.problem, todo)
     assert ending.ends_at is not None
-    if config.ca_dir not in ending.path.absolute().parents:
+    if _is_elsewhere(config, ending):
         todo = _ADVICE_ELSEWHERE
     day, days = f"{ending.ends_at:%Y-%m-%d}", ending.days_left(now)
     if urgency is Urgency.FINE:
@@ -69,6 +76,10 @@ def _ending(config: Config, ending: Ending) -> Finding:
     else:
         text = f"{ending.title} จะหมดอายุใน {days} วัน ({day}) / ends in {counted(days, 'day')}"
     return Finding(_LEVELS[urgency], check, text, todo)
+
+
+def _is_elsewhere(config: Config, ending: Ending) -> bool:
+    return config.ca_dir not in ending.path.absolute().parents
 
 
 def _check_server(config: Config) -> Iterator[Finding]:
@@ -83,22 +94,57 @@ def _check_server(config: Config) -> Iterator[Finding]:
             f"Apple, Android or Windows will refuse {path.name}: {objection}",
             "issue one that they take: yuenyan cert server --name DNS",
         )
+    yield from _check_key(config.eap_private_key, path)
+
+
+def _check_radsec(config: Config) -> Iterator[Finding]:
+    """Only where TLS has a certificate of its own."""
+    path = config.radsec_certificate
+    if config.radius.radsec and path != config.eap_certificate:
+        yield from _check_key(config.radsec_private_key, path)
+
+
+def _check_key(private_key: Path, certificate: Path) -> Iterator[Finding]:
     try:
-        key = load_pem_private_key(config.eap_private_key.read_bytes(), password=None)
+        bearer = read_certificates(certificate)[0]
+    except NetAccessError:
+        return  # said above
+    try:
+        key = load_pem_private_key(private_key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as problem:
         reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
         yield error(
             "certificate key",
-            f"{config.eap_private_key} cannot be read: {reason}",
+            f"{private_key} cannot be read: {reason}",
             "put the key of the certificate there; the user that runs the server must read it",
         )
         return
-    if key.public_key() != certificate.public_key():
+    if key.public_key() != bearer.public_key():
         yield error(
             "certificate key",
-            f"{config.eap_private_key.name} is not the key of {path.name}",
+            f"{private_key.name} is not the key of {certificate.name}",
             "put the two files there that belong together",
         )
+
+
+def _check_authority(config: Config) -> Iterator[Finding]:
+    """The CA can sign, where its key is here: without it nothing is renewed or taken back."""
+    folder = CaFolder(config.ca_dir)
+    try:
+        read_certificates(folder.path / CA)
+    except NetAccessError:
+        return  # said above
+    try:
+        if folder.exists():
+            folder.active()
+    except NetAccessError as problem:
+        if not is_denied(problem):
+            yield error(
+                "certificate authority",
+                str(problem),
+                "bring the right file back from the backup: nothing is renewed or revoked"
+                " without it",
+            )
 
 
 def _check_nas(config: Config) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from common.config import Config
 from common.errors import ArchiveError
 from traffic.clock.equipment import SENTENCE
 from traffic.clock.history import ClockStatus, read_status
-from yuenyan.checkup.finding import Finding, ok, warn
+from yuenyan.checkup.finding import Finding, error, ok, warn
+from yuenyan.checkup.rights import is_denied
 
 CHECK = "clock samples"
 EQUIPMENT = "equipment clocks"
@@ -33,8 +34,11 @@ def check_clocks(config: Config) -> Iterator[Finding]:
     """The clock is measured, within its limit, and not set by hand; the equipment's besides."""
     try:
         status = read_status(config, utc_now())
-    except (ArchiveError, OSError):
-        return  # check_archive tells
+    except (ArchiveError, OSError) as problem:
+        if is_denied(problem):
+            raise  # yuenyan.checkup.rights says so
+        yield error(CHECK, f"cannot be read: {problem}", "run: yuenyan archive verify")
+        return
     yield own_finding(config, status)
     if status.steps:
         at, step_us = status.steps[-1]

@@ -15,7 +15,7 @@ from traffic.evidence.custody import archived_steps, find_break
 from traffic.evidence.keys import KEY_FILE, load_key
 from traffic.evidence.printing import can_print
 from yuenyan.checkup.finding import Finding, error, ok, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 
 def check_evidence(config: Config) -> Iterator[Finding]:

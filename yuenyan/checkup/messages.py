@@ -18,7 +18,7 @@ from db.engine import Database
 from db.models import Message, RoleRegistration
 from identity.domain.registering import Way
 from yuenyan.checkup.finding import Finding, error, ok, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 CHECK = "messages"
 WAYS = "registration"

@@ -15,7 +15,7 @@ from db.models import RegisterEntry
 from identity.domain.registers import Register
 from identity.services import registers
 from yuenyan.checkup.finding import Finding, error, ok, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 COORDINATOR = "coordinator"
 DUE = "registers"

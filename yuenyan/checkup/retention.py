@@ -19,7 +19,7 @@ from traffic.keeping.purge import Purger, check_clock
 from traffic.moments import to_milliseconds
 from yuenyan.checkup.finding import Finding, ok, warn
 from yuenyan.checkup.machine import is_clock_kept
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 LATE = timedelta(days=2)
 """The housekeeper moves rows every hour."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from common.config import Config
 from common.errors import NetAccessError
 from common.owners import name_of, other_owner
-from yuenyan.checkup.finding import Finding, error
+from yuenyan.checkup.finding import Finding, error, warn
 
 CHECK = "rights"
 _SHOWN = 5
@@ -20,7 +22,10 @@ _DEEP = ("keys", "ca")
 
 
 def check_rights(config: Config) -> Iterator[Finding]:
-    """Whether this user may look at all there is; what is said below of the rest is not known."""
+    """Whether this user may look at all there is, and nobody may who should not.
+
+    What is said below of the rest is not known.
+    """
     closed = list(_closed(config))
     if closed:
         shown = ", ".join(str(path) for path in closed[:_SHOWN])
@@ -31,6 +36,22 @@ def check_rights(config: Config) -> Iterator[Finding]:
             " can be wrong",
             _advice(closed[0]),
         )
+    yield from _check_others(config)
+
+
+def _check_others(config: Config) -> Iterator[Finding]:
+    """Whether every user of this machine can read who the people are, and who was where."""
+    if not config.is_sqlite:
+        return
+    path = Path(config.database_url.removeprefix("sqlite:///")).absolute()
+    with suppress(OSError):  # it is not there, or may not be seen
+        ways_in = all(place.stat().st_mode & stat.S_IXOTH for place in path.parents)
+        if ways_in and path.stat().st_mode & stat.S_IROTH:
+            yield warn(
+                "rights of others",
+                f"everybody on this machine can read {path}",
+                f"run: chmod o-rwx {path.parent}",
+            )
 
 
 def _closed(config: Config) -> Iterator[Path]:

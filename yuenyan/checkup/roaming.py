@@ -15,7 +15,7 @@ from db.engine import Database
 from db.models import RelayOutbox
 from identity.services import relay_outbox
 from yuenyan.checkup.finding import Finding, ok, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 PATIENCE = timedelta(minutes=15)
 """A home server that restarts is back before."""

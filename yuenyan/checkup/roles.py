@@ -12,7 +12,7 @@ from common.errors import NetAccessError
 from db.engine import Database
 from db.models import Role
 from yuenyan.checkup.finding import Finding, warn
-from yuenyan.checkup.site import has_database
+from yuenyan.lost import has_database
 
 
 def check_roles(config: Config) -> Iterator[Finding]:

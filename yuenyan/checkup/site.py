@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -31,6 +30,8 @@ from identity.office import Office
 from identity.services import nas, nas_hygiene, officers
 from identity.vault import KEY_FILE
 from traffic.archive.manifest import Manifest
+from traffic.archive.seals import KEY_FILE as SEAL_KEY
+from traffic.archive.seals import PUBLIC_FILE, read_seals, require_key_pair
 from traffic.collectors.paths import collector_paths
 from traffic.collectors.senders import read_refused
 from yuenyan.checkup.duties import check_duties
@@ -38,8 +39,8 @@ from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.checkup.gateways import check_gateways
 from yuenyan.checkup.rights import is_denied
-from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY, SEAL_KEY
-from yuenyan.lost import RESTORE, describe_loss
+from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY
+from yuenyan.lost import RESTORE, describe_loss, has_database
 
 FIRST_ADMIN_NOTE = "first-admin.txt"
 
@@ -114,7 +115,7 @@ def check_keys(config: Config) -> Iterator[Finding]:
         except NetAccessError as problem:
             yield error(f"key {name}", str(problem), "mend it before the next start")
         else:
-            yield ok(f"key {name}", "there, mode 0600")
+            yield from _check_seal_keys(config, name)
     note = config.data_dir / FIRST_ADMIN_NOTE
     if note.exists():
         yield warn(
@@ -124,9 +125,20 @@ def check_keys(config: Config) -> Iterator[Finding]:
         )
 
 
-def has_database(config: Config) -> bool:
-    """False when a SQLite file is not there yet; opening it would make it."""
-    return not config.is_sqlite or Path(config.database_url.removeprefix("sqlite:///")).exists()
+def _check_seal_keys(config: Config, name: str) -> Iterator[Finding]:
+    """What is wrong with a key that can be read: the one of the seals has a public half."""
+    try:
+        if name == SEAL_KEY:
+            require_key_pair(config.keys_dir)
+    except NetAccessError as problem:
+        yield error(
+            f"key {name}",
+            str(problem),
+            f"bring {name} and {PUBLIC_FILE} back from the backup; where {PUBLIC_FILE} alone is"
+            " lost, take it away and run: yuenyan init",
+        )
+    else:
+        yield ok(f"key {name}", "there, mode 0600")
 
 
 def _no_database(config: Config) -> Finding | None:
@@ -237,12 +249,23 @@ def _check_nas(
 
 
 def check_archive(config: Config) -> Iterator[Finding]:
-    """The list of all segments can be read."""
+    """The list of all segments can be read, and has every line that was sealed."""
+    archive = config.data_dir / "archive"
     try:
-        entries = sum(1 for _ in Manifest(config.data_dir / "archive").committed())
+        seals = read_seals(archive)  # first: a line that comes meanwhile is not missed
+        entries = sum(1 for _ in Manifest(archive).committed())
     except (NetAccessError, OSError) as problem:
         if is_denied(problem):
             raise  # yuenyan.checkup.rights says so; `verify` could not read it either
         yield error("archive", str(problem), "run: yuenyan archive verify")
+        return
+    if seals and seals[-1].seq > entries:
+        yield error(
+            "archive",
+            f"{counted(seals[-1].seq, 'entry was', 'entries were')} sealed, and the manifest has"
+            f" {entries}",
+            "stop the service, keep what is there, and bring archive/manifest.jsonl back from the"
+            " backup or a witness; then: yuenyan archive verify",
+        )
     else:
         yield ok("archive", f"{counted(entries, 'entry', 'entries')} in the manifest")

@@ -12,7 +12,7 @@ import click
 from common.clock import unix_milliseconds, unix_nanoseconds, utc_now
 from common.config import Config
 from common.counting import counted
-from common.errors import ArchiveError, Refused
+from common.errors import ArchiveError
 from identity.services import audit
 from traffic.archive.proving import prove
 from traffic.archive.rows import check_rows, restate_rows
@@ -27,6 +27,7 @@ from traffic.witnesses.copies import reachable_copies
 from traffic.witnesses.delivery import Witnessed, deliver, standing
 from yuenyan.commands.decoding import decode_raw
 from yuenyan.commands.keeping import move, purge
+from yuenyan.commands.options import write_new
 from yuenyan.commands.rows import rows
 from yuenyan.commands.store import store_command
 from yuenyan.commands.tables import print_fields, print_json, print_table
@@ -202,13 +203,7 @@ def prove_command(context: Context, path: str, out: Path) -> None:
     """
     config = context.config
     proof, shown = prove(config.data_dir / "archive", config.keys_dir, path)
-    try:
-        with out.open("x", encoding="utf-8") as stream:
-            stream.write(json.dumps(proof, ensure_ascii=False, indent=1) + "\n")
-    except FileExistsError as error:
-        raise Refused(f"{out} is there already; name a new file") from error
-    except OSError as error:
-        raise Refused(f"cannot write {out}: {error.strerror}") from error
+    write_new(out, (json.dumps(proof, ensure_ascii=False, indent=1) + "\n").encode())
     at = time_text(shown.sealed_at_ms, config.site.timezone)
     click.echo(f"{shown.path} is line {shown.seq} of the {shown.sealed_seq} sealed at {at}.")
     click.echo(f"Ask a witness for the seal with SHA-256 {shown.seal_hash}.")

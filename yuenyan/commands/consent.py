@@ -72,7 +72,8 @@ def import_file(context: Context, file: Path, as_json: bool) -> None:
     line that is wrong is left out and told by its row; the others are recorded.
     """
     office = context.office
-    octets = file.read_bytes()
+    with file.open("rb") as stream:
+        octets = stream.read(guardians.MOST_OCTETS + 1)  # more is refused, not read
     with office.database.write() as session:
         found = guardians.import_csv(session, office, octets, context.actor)
     if as_json:

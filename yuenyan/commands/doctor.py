@@ -31,6 +31,7 @@ from yuenyan.checkup import (
 from yuenyan.checkup.finding import Finding, Level
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
+from yuenyan.lost import has_database
 
 CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     site.check_configuration,
@@ -68,7 +69,7 @@ BOX_CHECKS = (machine.check_disk, machine.check_clock, gateway.check_gateway)
 def checks_of(config: Config) -> tuple[Callable[[Config], Iterator[Finding]], ...]:
     """What is to be looked at on this machine."""
     try:
-        is_box = config.gateway.is_configured and not site.has_database(config)
+        is_box = config.gateway.is_configured and not has_database(config)
     except PermissionError:
         is_box = False  # a database that may not even be seen is one
     return BOX_CHECKS if is_box else CHECKS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from db.models import CoaRequest, NasClient
 from identity.domain.dynamic import Change, Kind, State
 from identity.services import dynamic, nas, outbox, people, presence
 from radius_server.packet.dynamic import error_name
+from yuenyan.commands.options import line_from_stdin
 from yuenyan.commands.tables import moment, print_json, print_table, short_moment
 from yuenyan.context import Context
 
@@ -185,7 +185,7 @@ def nas_set(
         with office.database.write() as session:
             nas.set_vendor(session, office, name, vendor, context.actor)
     if mab_suffix is not None or mab_password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n") if mab_password_stdin else None
+        password = line_from_stdin("password of devices") if mab_password_stdin else None
         with office.database.write() as session:
             nas.set_station_words(
                 session, office, name, context.actor, suffix=mab_suffix, password=password

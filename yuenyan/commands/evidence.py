@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from common.clock import to_rfc3339, utc_now
-from common.errors import ArchiveError, BackendUnavailable, NotFound, Refused, UsageError
+from common.errors import ArchiveError, NotFound, Refused, UsageError
 from identity.domain.registers import Register
 from traffic.evidence import verify
-from yuenyan.commands.options import NUMBER
+from yuenyan.commands.options import NUMBER, write_new
 from yuenyan.commands.tables import print_fields, print_json, print_table, short_moment
 from yuenyan.context import Context
 
@@ -224,7 +224,7 @@ def custody_add(context: Context, /, exhibit: int, step: str, as_json: bool, **t
 
 @custody_command.command("form")
 @click.argument("exhibit", type=NUMBER, metavar="EXHIBIT")
-@click.option("--out", required=True, metavar="FILE", help="Ends in .pdf, .html or .txt.")
+@click.option("--out", required=True, metavar="FILE", help="A new .pdf, .html or .txt.")
 @click.pass_obj
 def custody_form(context: Context, exhibit: int, out: str) -> None:
     """Write the custody form (แบบบันทึกการส่งต่อพยานหลักฐาน) with every step so far."""
@@ -240,8 +240,5 @@ def custody_form(context: Context, exhibit: int, out: str) -> None:
         raise UsageError("name the form with .pdf, .html or .txt at its end")
     if path.suffix not in forms:
         raise Refused(NO_PDF)
-    try:
-        path.write_bytes(forms[path.suffix])
-    except OSError as error:
-        raise BackendUnavailable("disk", f"{path}: {error.strerror}") from error
+    write_new(path, forms[path.suffix])
     click.echo(f"Written: {path}")

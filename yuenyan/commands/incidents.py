@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from common.counting import counted
+from common.spreadsheets import plain_cell
 from identity.domain.registers import Register
 from identity.services import registers
 from identity.services.affected import find_affected
@@ -43,7 +44,7 @@ def affected(context: Context, number: str, as_json: bool, as_csv: bool) -> None
     elif as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(_HEADINGS)
-        writer.writerows(rows)
+        writer.writerows([plain_cell(value) for value in row] for row in rows)
     else:
         print_table([name.replace("_", " ") for name in _HEADINGS], rows)
         click.echo(counted(len(rows), "account"))

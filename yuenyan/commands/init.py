@@ -22,6 +22,11 @@ from yuenyan.context import Context
     is_flag=True,
     help="Make another vault key although the one of the database is gone: what it sealed is lost.",
 )
+@click.option(
+    "--new-authority",
+    is_flag=True,
+    help="Make another certificate authority although the one that devices know is gone.",
+)
 @click.pass_obj
 def init_command(
     context: Context,
@@ -29,12 +34,13 @@ def init_command(
     admin_password_stdin: bool,
     empty_database: bool,
     new_vault_key: bool,
+    new_authority: bool,
 ) -> None:
     """Make data directory, keys, database, lab certificates and the first administrator.
 
     Safe to repeat: what is there stays as it is. Where there is an archive and its database is
     gone it refuses, because an empty one would hide the loss; and where the key is gone that the
-    database's secrets are sealed with.
+    database's secrets or the archive's seals hang on, or the certificate authority.
     """
     from yuenyan.initialise import initialise
 
@@ -47,6 +53,7 @@ def init_command(
         password,
         may_be_empty=empty_database,
         may_lose_secrets=new_vault_key,
+        may_lose_authority=new_authority,
     )
     for item in outcome.made:
         click.echo(f"made {item}")

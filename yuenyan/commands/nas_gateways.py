@@ -80,7 +80,7 @@ def nas_portal(
         )
     for key, path in (_pair(text, "--file") for text in files):
         try:
-            changes[key] = Path(path).read_text(encoding="utf-8")
+            changes[key] = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read as text: {error}") from error
     changes |= {key: secret_from_stdin(key) for key in secrets}

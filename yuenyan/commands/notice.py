@@ -23,6 +23,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _FOR = click.option(
     "--for", "audience", type=click.Choice([str(one) for one in Audience]), default="everybody"
 )
+_TEXT = click.File("r", encoding="utf-8-sig")
+"""Editors of Windows begin a file with a mark, behind which `# ` would be no heading."""
+
 _LANGUAGE = click.option("--language", type=click.Choice(["th", "en"]), default="th")
 
 
@@ -161,8 +164,8 @@ def draft(language: str) -> None:
 @notice_command.command("publish")
 @_KIND
 @click.option("--version", required=True, metavar="NAME", help="Such as 2569-1; never used again.")
-@click.option("--th", "thai", type=click.File("r", encoding="utf-8"), metavar="FILE")
-@click.option("--en", "english", type=click.File("r", encoding="utf-8"), metavar="FILE")
+@click.option("--th", "thai", type=_TEXT, metavar="FILE")
+@click.option("--en", "english", type=_TEXT, metavar="FILE")
 @click.option("--changed-th", default="", metavar="TEXT", help="What has changed, in Thai.")
 @click.option("--changed-en", default="", metavar="TEXT", help="What has changed, in English.")
 @_FOR

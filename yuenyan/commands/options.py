@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import getpass
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from common.errors import UsageError
+from common.secret import write_secret_file
 
 
 class _Number(click.IntRange):
@@ -27,17 +29,26 @@ NUMBER = _Number(1, 2**31 - 1)
 
 
 def secret_from_stdin(what: str) -> str:
-    """One line from standard input without its line end; asks aloud when it is a terminal.
+    """One line from standard input without its line end; a terminal is asked, and shows nothing.
 
     Raises:
         UsageError: nothing came.
     """
-    if sys.stdin.isatty():
-        print(f"{what}: ", end="", file=sys.stderr, flush=True)
-    value = sys.stdin.readline().rstrip("\r\n")
+    value = line_from_stdin(what)
     if not value:
         raise UsageError(f"give the {what} on standard input, one line")
     return value
+
+
+def line_from_stdin(what: str) -> str:
+    """As `secret_from_stdin`, where nothing may be meant."""
+    if sys.stdin is None:  # it was closed before
+        return ""
+    if sys.stdin.isatty():
+        with suppress(EOFError):
+            return getpass.getpass(f"{what}: ", sys.stderr)
+        return ""
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def refuse_together(*given: tuple[str, object]) -> None:
@@ -66,11 +77,12 @@ def require_new(path: Path) -> None:
 def write_new(path: Path, octets: bytes) -> None:
     """Write a file that its owner alone may read; nothing that is there is overwritten.
 
+    What could not be written whole is taken away.
+
     Raises:
         UsageError: it is there already, or its folder is not.
         OSError: the system refuses; `yuenyan.cli.main` says so.
     """
     require_new(path)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(octets)
+    if not write_secret_file(path, octets):
+        raise UsageError(f"{path} is there already; name a new file")

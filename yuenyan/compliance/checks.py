@@ -53,6 +53,7 @@ class Site:
     archive: dict[str, Any] | None
     """`archive status`; None: it cannot be read."""
     clock: ClockStatus | None
+    """None: the samples cannot be read."""
 
     def count(self, *conditions: Any) -> int:
         return self.session.scalar(select(func.count()).where(*conditions)) or 0
@@ -201,8 +202,12 @@ def check_coordinator(site: Site) -> Shown:
 
 def check_clock(site: Site) -> Shown:
     clock = site.clock
-    own = None if clock is None else clock.own
-    if clock is None or own is None:
+    if clock is None:
+        return _shown(
+            Status.MISSING, "the samples of the clock cannot be read", "อ่านผลการวัดนาฬิกาไม่ได้"
+        )
+    own = clock.own
+    if own is None:
         return _shown(
             Status.MISSING, "the clock was never measured", "ยังไม่เคยวัดความเที่ยงตรงของนาฬิกา"
         )

@@ -42,7 +42,7 @@ class Activity:
     tables: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     kept: str
-    """traffic | identity | record | short | message | day"""
+    """traffic | identity | trail | record | short | message | day"""
 
 
 _USERS = Text("pupils, staff, guests", "นักเรียน บุคลากร ผู้มาติดต่อ")

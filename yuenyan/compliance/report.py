@@ -186,6 +186,7 @@ def make_report(config: Config, session: Session, now: datetime, language: str) 
     archive = clock = None
     with suppress(ArchiveError, OSError):
         archive = archive_status(config.data_dir / "archive", config.site.timezone, config.keys_dir)
+    with suppress(ArchiveError, OSError):
         clock = read_status(config, now)
     site = Site(config=config, session=session, now=now, archive=archive, clock=clock)
     coordinator = config.office.coordinator or UNNAMED.of(language)

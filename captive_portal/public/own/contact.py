@@ -109,7 +109,7 @@ def _remove(channel: Channel) -> Response:
     """Take the mailbox or number out; the password is needed."""
     problem = prove_again(request.form.get("old_password", ""))
     if problem:
-        return _page(422, channel, problem=problem)
+        return _page(422, channel, errors={"remove-password": problem})
     office = portal().office
     with office.database.write() as session:
         contacts.drop(session, office, current().account, channel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,13 @@ def test_damage_is_only_forgetting(file: Path) -> None:
         assert config_known.find(str(file)) is None
     remember(file)
     assert config_known.find(str(file)) is not None
+
+
+def test_a_full_disk_is_not_filled_further(file: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        remember(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((file.parent / "data").iterdir())

@@ -92,7 +92,7 @@ def test_what_the_system_refuses_is_one_sentence(
     def full(*_arguments: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device", "/x/g.zip")
 
-    monkeypatch.setattr("yuenyan.commands.options.os.open", full)
+    monkeypatch.setattr("common.secret.os.open", full)
     result = site.yuenyan("subject", "export", "head", "--out", str(tmp_path / "g.zip"))
     assert result.exit_code == 3
     assert result.stderr == "yuenyan: the system refused: /x/g.zip: No space left on device\n"

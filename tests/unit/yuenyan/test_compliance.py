@@ -140,6 +140,7 @@ def test_an_archive_that_cannot_be_read_is_missing_and_not_an_error(site: Site) 
     (archive / "manifest.jsonl").write_text("nonsense\n")
     found = duties(site)
     assert found["retention"]["status"] == found["integrity"]["status"] == "missing"
+    assert found["clock"]["evidence"]["en"] == "the samples of the clock cannot be read"
 
 
 # the record of processing ------------------------------------------------------------------

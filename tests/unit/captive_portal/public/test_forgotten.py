@@ -339,6 +339,11 @@ def test_a_mailbox_needs_to_be_one_and_the_password(
 def test_the_old_mailbox_is_told_that_it_is_taken_out(mailing: Office) -> None:
     visitor = visitor_of(mailing)
     here = my("/me/mailbox", sign_in(visitor))
+    wrong = visitor.fill(here, "/me/mailbox", do="remove", old_password="wrong")
+    assert wrong.status_code == 422
+    opened = wrong.text.partition("<details open>")[2].partition("</details>")[0]
+    assert 'aria-describedby=" remove-password-error"' in opened, "beside the field that it is of"
+    assert 'id="old_password-error"' not in wrong.text
     visitor.fill(here, "/me/mailbox", do="remove", old_password=PASSWORD)
     ((mailbox, body),) = letters(mailing)
     assert mailbox == MAILBOX and "taken out" in body
