@@ -147,6 +147,13 @@ def test_a_visitor_is_asked_of_home_and_put_where_we_say(roaming: Roaming) -> No
         assert decision(live, VISITOR)[:3] == ("proxy", "reject", "home_server_refused")
         assert nas.chap(VISITOR, PASSWORD).code == "Access-Accept"
 
+        # A home server might take the other of two names than the one that names its realm.
+        heard = len(first.identifiers())
+        named = {"User-Name": [VISITOR, "somchai"], "User-Password": PASSWORD}
+        assert nas.login(named).code == "Access-Reject"
+        assert decision(live, VISITOR)[:3] == ("pap", "reject", "several_proofs")
+        assert len(first.identifiers()) == heard
+
         started = nas.account("Start", "visit-1", User_Name=VISITOR)
         assert started.code == "Accounting-Response"
         wait_until(lambda: first.requests("Accounting-Request"), 5, "home heard no accounting")
