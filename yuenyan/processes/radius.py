@@ -96,13 +96,15 @@ def _serve(
     pulse = Pulse(heartbeat(office.database, "radius", node, OUTAGE_SECONDS))
     metrics = config.data_dir / "metrics" / f"radius-{number}.prom"
     log = get_logger("radius")
-    next_write = 0.0
+    next_write, written = 0.0, -1
 
-    def every_second() -> None:
-        nonlocal next_write
+    def every_second(revision: int) -> None:
+        """Called when a change is taken up, too: which ones count here is told at once."""
+        nonlocal next_write, written
         pulse.feel()
-        if time.monotonic() >= next_write:
-            next_write = time.monotonic() + METRICS_SECONDS
+        counters.put("radius_revision", revision, worker=str(number))
+        if revision != written or time.monotonic() >= next_write:
+            next_write, written = time.monotonic() + METRICS_SECONDS, revision
             try:
                 counters.write(metrics)
             except OSError as error:
