@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import secrets
 import signal
-import tempfile
 import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -20,6 +19,7 @@ from common.config import Config
 from common.config_access import Proxy
 from common.logging import configure, get_logger
 from common.metrics import Counters
+from common.scratch import hold, scratch_folder
 from db.engine import Database
 from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, Pulse, heartbeat
@@ -68,8 +68,8 @@ def run(config: Config) -> int:
             verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
             _serve(config, 0, count, verified)
         else:
-            with tempfile.TemporaryDirectory(prefix="yuenyan-") as folder:
-                _Family(config, count, Path(folder)).run()
+            with scratch_folder("radius") as folder:
+                _Family(config, count, folder).run()
     log.info("radius_stopped")
     return 0
 
@@ -173,9 +173,13 @@ def _child(
     if os.getppid() != parent:  # killed before the line above
         return
     configure("radius")
+    hold(folder)
     penalties = Penalties(key, waits, throttle_limits(config))
     verified, holders = VerifiedPasswords(key, table), Holders(key, held)
     _serve(config, number, count, verified, folder, penalties, holders)
+    if os.getppid() != parent:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # the last of those that drained without it
 
 
 class _Family:
