@@ -21,6 +21,10 @@ class Counters:
         key = (name, tuple(sorted(labels.items())))
         self._values[key] = self._values.get(key, 0) + amount
 
+    def put(self, name: str, value: int, **labels: str) -> None:
+        """Set a gauge, such as a number of the database that this process has seen."""
+        self._values[(name, tuple(sorted(labels.items())))] = value
+
     def get(self, name: str, **labels: str) -> int:
         """The present value; 0 when it never moved."""
         return self._values.get((name, tuple(sorted(labels.items()))), 0)

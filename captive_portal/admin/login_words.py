@@ -117,6 +117,7 @@ STEPS: Mapping[str, LazyString] = {
     "directory:keeps_password": _(
         "The password is kept in the directory %(value)s alone; this method would need it here"
     ),
+    "request:too_much": _("One request carried: %(value)s; none of it was looked at"),
     "throttle:account_device": _("This device tried this account with a wrong password too often"),
     "throttle:device": _("This device tried too many wrong passwords, whatever the account"),
     "throttle:nas": _("Too many passwords are being checked for this access point at once"),
@@ -203,6 +204,7 @@ _PROFILE = _(
 _CLOCK = _("Look at date and time of the device; a wrong clock makes every certificate invalid.")
 _SERVER_CERTIFICATE = _("Look whether the certificate of the server is still good: yuenyan doctor.")
 _NEW_CERTIFICATE = _("Issue a new certificate for the device: yuenyan cert.")
+_EQUIPMENT = _("Look at the RADIUS settings of the access point, and update its firmware.")
 _UPDATE = _("Update the device; what is too old for TLS 1.2 cannot log in safely.")
 
 ADVICE: Mapping[str, tuple[LazyString, ...]] = {
@@ -301,8 +303,10 @@ ADVICE: Mapping[str, tuple[LazyString, ...]] = {
         _TUNNEL,
         _("Which methods the server offers stands in its configuration: [eap] methods."),
     ),
-    "bad_request": (
-        _("Look at the RADIUS settings of the access point, and update its firmware."),
+    "bad_request": (_EQUIPMENT,),
+    "several_proofs": (
+        _EQUIPMENT,
+        _("A password is changed on the portal page, not while a device logs in."),
     ),
     "name_not_readable": (
         _("Let the user type the name anew; a copied one may bring invisible characters along."),

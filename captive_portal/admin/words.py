@@ -68,6 +68,7 @@ REASONS: Words = {
     "simultaneous_limit": _("The account is connected on as many devices as its role allows"),
     "method_unsupported": _("The device asked by a method this server does not offer"),
     "bad_request": _("The access point's request was incomplete"),
+    "several_proofs": _("The access point sent two passwords or two names in one request"),
     "name_not_readable": _("The user name holds a character that no name may have"),
     "home_server_refused": _("The institution the name belongs to refused the login"),
     "backend_unavailable": _("The database or directory did not answer; try again"),

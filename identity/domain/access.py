@@ -64,6 +64,7 @@ class Reason(StrEnum):
     SIMULTANEOUS = "simultaneous_limit"
     METHOD_UNSUPPORTED = "method_unsupported"
     BAD_REQUEST = "bad_request"
+    SEVERAL_PROOFS = "several_proofs"
     BAD_NAME = "name_not_readable"
     BACKEND = "backend_unavailable"
     EAP_PROTOCOL = "eap_protocol_error"

@@ -37,6 +37,7 @@ from radius_server.process.mschap_login import (
     mschap1,
     mschap2,
 )
+from radius_server.process.one_proof import CHANGES
 from radius_server.process.proofs import prove
 from radius_server.process.questions import AccessRequest, Question
 
@@ -69,6 +70,7 @@ def _ttls(request: AccessRequest, tunnel: Tunnel, tools: Tools, inner_offers: In
             yield from tunnel.acknowledge_tls_1_3()
         return tunnel.result(decision, tunnel.session.username)
     said = _read((yield from tunnel.listen()))
+    _check_one_proof(said)
     eap = said.get((0, Attribute.EAP_MESSAGE))
     if eap is not None:
         return (yield from _eap(request, tunnel, tools, inner_offers, eap))
@@ -226,8 +228,27 @@ _KNOWN = frozenset(
         (MICROSOFT, MS_CHAP_CHALLENGE),
         (MICROSOFT, MS_CHAP_RESPONSE),
         (MICROSOFT, MS_CHAP2_RESPONSE),
+        *((MICROSOFT, kind) for kind in CHANGES),
     }
 )
+
+
+_PROOFS = (
+    (0, int(Attribute.USER_PASSWORD)),
+    (0, int(Attribute.CHAP_PASSWORD)),
+    (0, int(Attribute.EAP_MESSAGE)),
+    (MICROSOFT, MS_CHAP_RESPONSE),
+    (MICROSOFT, MS_CHAP2_RESPONSE),
+    *((MICROSOFT, kind) for kind in CHANGES),
+)
+
+
+def _check_one_proof(said: Attributes) -> None:
+    """The same rule as outside of the tunnel (`one_proof`): two proofs are none."""
+    proofs = [key for key in _PROOFS if key in said]
+    if len(proofs) > 1:
+        told = "_".join(f"{vendor}_{code}" for vendor, code in proofs)
+        raise EapViolation(f"several_proofs_{told}")
 
 
 def _read(octets: bytes) -> Attributes:

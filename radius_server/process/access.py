@@ -38,6 +38,10 @@ def decide(request: AccessRequest, eap: Converses | None = None) -> Dialogue:
     Args:
         eap: who speaks EAP here; None refuses it.
     """
+    if request.too_much:
+        method = Method.EAP if "EAP-Message" in request.too_much else Method.PAP
+        step = f"request:too_much={request.too_much}"
+        return Denied(Reason.SEVERAL_PROOFS, method, step=step)
     if request.eap_message is not None:
         if eap is None:
             return Denied(Reason.METHOD_UNSUPPORTED, Method.PAP)

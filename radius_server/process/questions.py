@@ -68,6 +68,8 @@ class AccessRequest:
     """Unknown devices are refused without it."""
     no_room: bool = False
     """The disk is full and the site lets nobody new in then."""
+    too_much: str = ""
+    """What it proves, or names, twice (`one_proof`); it is refused, and carries no proof here."""
 
 
 @dataclass(slots=True)

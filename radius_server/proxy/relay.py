@@ -28,6 +28,7 @@ from radius_server.packet.packet import Packet
 from radius_server.process import relaying
 from radius_server.process.accounting import AccountingRecord
 from radius_server.process.class_attribute import open_foreign, seal_foreign
+from radius_server.process.one_proof import too_much
 from radius_server.process.questions import Answered
 from radius_server.process.realms import Foreign
 from radius_server.proxy.homes import Arrived, Home, Homes
@@ -94,8 +95,8 @@ class Relay:
     def takes(self, exchange: Exchange) -> bool:
         """Whether an Access-Request is of a foreign realm; its answer comes by `conclude`."""
         foreign = self._foreign(exchange.packet)
-        if foreign is None:
-            return False
+        if foreign is None or too_much(exchange.packet):
+            return False  # refused here: which of two names has its realm would be a guess
         route = foreign.route
         refusal = self._refusal(exchange, foreign)
         if refusal is not None or route is None:

@@ -21,6 +21,7 @@ from radius_server.process.mschap_login import (
     MS_CHAP_CHALLENGE,
     MS_CHAP_RESPONSE,
 )
+from radius_server.process.one_proof import MICROSOFT_OCTETS, too_much
 from radius_server.process.questions import AccessRequest
 from radius_server.worker.clients import NasClient
 
@@ -38,7 +39,6 @@ _SERVICE_TYPE = int(Attribute.SERVICE_TYPE)
 _EAP_MESSAGE = int(Attribute.EAP_MESSAGE)
 _FRAMED_MTU = int(Attribute.FRAMED_MTU)
 _VENDOR_SPECIFIC = int(Attribute.VENDOR_SPECIFIC)
-_MICROSOFT_OCTETS = MICROSOFT.to_bytes(4, "big")
 _LONG_OCTETS = MAXIMUM_OCTETS - 1024
 """What Proxy-State may take of a reply; our own attributes need less than half of the rest."""
 
@@ -107,6 +107,14 @@ def access_request(exchange: Exchange) -> AccessRequest:
     if chap is not None and len(chap) != 17:
         raise MalformedPacket(f"CHAP-Password has {len(chap)} octets instead of 17")
     station = packet.text(_CALLING_STATION_ID)
+    surplus = too_much(packet)
+    if surplus:
+        return AccessRequest(
+            user_name=packet.text(_USER_NAME) or "",
+            nas_client_id=exchange.nas.facts.nas_client_id,
+            now=exchange.received_at,
+            too_much=surplus,
+        )
     request = AccessRequest(
         user_name=packet.text(_USER_NAME) or "",
         nas_client_id=exchange.nas.facts.nas_client_id,
@@ -130,7 +138,7 @@ def access_request(exchange: Exchange) -> AccessRequest:
     if central is not None and request.call_check:
         request.central = connection_of(central, packet, exchange.source)
     # Most NAS send attributes of their vendor; Microsoft's come with MS-CHAP alone.
-    if _VENDOR_SPECIFIC in values and _MICROSOFT_OCTETS in packet.octets:
+    if _VENDOR_SPECIFIC in values and MICROSOFT_OCTETS in packet.octets:
         _add_mschap(request, packet)
     return request
 

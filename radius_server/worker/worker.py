@@ -84,7 +84,7 @@ class Worker:
         counters: Counters,
         verified: VerifiedPasswords,
         threads: int,
-        every_second: Callable[[], None] = lambda: None,
+        every_second: Callable[[int], None] = lambda _revision: None,
         siblings: Siblings | None = None,
         eap: Converses | None = None,
         penalties: Penalties | None = None,
@@ -447,14 +447,14 @@ class Worker:
             self._next_poll = now + LOOK_SECONDS
             try:
                 revision = self._watch.look(now) if self._watch.is_running else None
-                self._store.is_away = False
+                self._is_blind = self._store.is_away = False
                 if revision is None:
                     revision = Revision(self._store.revision(), self._store.nas_clients())
                 if revision.number != self._revision:
                     self._nas = NasTable(revision.nas)
                     self._directory.forget()
                     self._revision = revision.number
-                self._is_blind = False
+                    self._every_second(self._revision)
             except BackendUnavailable as error:
                 self._is_blind = self._store.is_away = True
                 self._counters.add("radius_backend_unavailable")
@@ -463,7 +463,7 @@ class Worker:
         if now >= self._next_second:
             self._no_room = self._gate.is_closed()
             self._next_second = now + 1.0
-            self._every_second()
+            self._every_second(self._revision)
             self._conversing.expire(now)
             self._tidy(now)
 

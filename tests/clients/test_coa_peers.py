@@ -107,7 +107,7 @@ def peer(live: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         wait_until(lambda: log.read_bytes().startswith(b"ready"), 20, "pyrad does not start")
         live.add_nas(f"pyrad-{port}", f"{ADDRESS}/32", "--vendor", "mikrotik")
         live.yuenyan("nas", "set", f"pyrad-{port}", "--coa-port", str(port))
-        time.sleep(0.6)  # a worker sees a new NAS at its next look
+        live.settle()
         yield PyradNas(port, log)
         live.yuenyan("nas", "remove", f"pyrad-{port}")
     finally:

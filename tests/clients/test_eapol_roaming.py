@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -84,7 +83,8 @@ def institutions(
         visited = site_of_kind(request, folder / "visited", "sqlite", {"[database]": text})
         visited.add_nas("access-point", LOOPBACK)
         stack.enter_context(running_radius(visited))
-        time.sleep(1.2)
+        home.live.settle()
+        visited.settle()
         yield Institutions(visited, home)
 
 

@@ -142,7 +142,7 @@ def peer(live: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
 @pytest.fixture
 def nas(live: LiveSite, peer: FreeRadius) -> Nas:
     """The NAS, which accounts from 127.0.0.7."""
-    time.sleep(0.6)  # a worker sees a new NAS at its next look
+    live.settle()
     return Nas(live, source=ADDRESS)
 
 
@@ -267,7 +267,7 @@ def test_a_peer_with_another_secret_answers_nothing(
             *("nas", "set", "das-other", "--coa-port", str(other.port)),
             *("--coa-address", ADDRESS),
         )
-        time.sleep(0.6)
+        live.settle()
         live.add_person("das-deaf", "seven green elephants")
         _open(replace(nas, source="127.0.0.8"), "das-deaf", "deaf-1")
         refused = live.refused("session", "disconnect", "--user", "das-deaf")

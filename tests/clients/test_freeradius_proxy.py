@@ -13,7 +13,7 @@ import pytest
 
 from tests.clients import freeradius
 from tests.clients.freeradius import FreeRadius
-from tests.clients.radclient import Answer, Nas
+from tests.clients.radclient import Answer, Attributes, Nas
 from tests.conftest import free_port, wait_until
 from tests.integration.radius_site import (
     KINDS,
@@ -146,6 +146,13 @@ def test_a_visitor_is_asked_of_home_and_put_where_we_say(roaming: Roaming) -> No
         assert nas.access(VISITOR, "another").code == "Access-Reject"
         assert decision(live, VISITOR)[:3] == ("proxy", "reject", "home_server_refused")
         assert nas.chap(VISITOR, PASSWORD).code == "Access-Accept"
+
+        # A home server might take the other of two names than the one that names its realm.
+        heard = len(first.identifiers())
+        named: Attributes = {"User-Name": [VISITOR, "somchai"], "User-Password": PASSWORD}
+        assert nas.login(named).code == "Access-Reject"
+        assert decision(live, VISITOR)[:3] == ("pap", "reject", "several_proofs")
+        assert len(first.identifiers()) == heard
 
         started = nas.account("Start", "visit-1", User_Name=VISITOR)
         assert started.code == "Accounting-Response"

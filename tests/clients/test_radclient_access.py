@@ -11,13 +11,12 @@ import pytest
 from identity.office import Office
 from identity.services import people, tokens
 from tests.clients.radclient import Answer, Nas
+from tests.conftest import wait_until
 from tests.integration.radius_site import LiveSite
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
 
 PASSWORD = "ลูกช้าง seven elephants"
-CHANGE_SECONDS = 1.0
-"""Within which a running server must have noticed a change."""
 
 Login = Callable[..., Answer]
 
@@ -174,7 +173,7 @@ def test_a_role_comes_back_as_attributes_for_the_vendor_of_the_nas(
     live.add_person("student-lab", PASSWORD, role="laboratory")
     live.add_nas("router", "::1/128", "--vendor", "mikrotik")
 
-    time.sleep(CHANGE_SECONDS)
+    live.settle()
     answer = nas.access("student-lab", PASSWORD)
     assert answer.code == "Access-Accept"
     assert answer.one("Tunnel-Type") == "VLAN"
@@ -204,11 +203,11 @@ def test_a_disabled_account_is_refused_within_a_second(live: LiveSite, nas: Nas)
     live.add_person("leaver", PASSWORD)
     assert nas.access("leaver", PASSWORD).code == "Access-Accept"
     live.yuenyan("user", "disable", "leaver")
-    time.sleep(CHANGE_SECONDS)
+    live.settle()
     assert nas.access("leaver", PASSWORD).code == "Access-Reject"
     assert reason_of(live, "leaver") == ("pap", "reject", "suspended")
     live.yuenyan("user", "enable", "leaver")
-    time.sleep(CHANGE_SECONDS)
+    live.settle()
     assert nas.access("leaver", PASSWORD).code == "Access-Accept"
 
 
@@ -222,14 +221,16 @@ def test_a_role_for_one_device_holds_the_second_off_until_the_first_has_gone(
     assert nas.access("sharer", PASSWORD, Calling_Station_Id=phone).code == "Access-Accept"
     assert nas.account("Start", "sharing-1", **session).code == "Accounting-Response"
 
-    time.sleep(CHANGE_SECONDS)
-    assert nas.access("sharer", PASSWORD, Calling_Station_Id=tablet).code == "Access-Reject"
+    def tries(wanted: str) -> bool:
+        return nas.access("sharer", PASSWORD, Calling_Station_Id=tablet).code == wanted
+
+    # What is on line is remembered for a second, and a little longer where asking is slow.
+    wait_until(lambda: tries("Access-Reject"), 8, "the second device is let in")
     assert reason_of(live, "sharer") == ("pap", "reject", "simultaneous_limit")
     assert nas.access("sharer", PASSWORD, Calling_Station_Id=phone).code == "Access-Accept"
 
     assert nas.account("Stop", "sharing-1", **session).code == "Accounting-Response"
-    time.sleep(CHANGE_SECONDS)
-    assert nas.access("sharer", PASSWORD, Calling_Station_Id=tablet).code == "Access-Accept"
+    wait_until(lambda: tries("Access-Accept"), 8, "the second device is held off")
 
 
 def test_hours_and_quotas_of_a_role_are_held_at_the_login(live: LiveSite, nas: Nas) -> None:
@@ -243,4 +244,8 @@ def test_hours_and_quotas_of_a_role_are_held_at_the_login(live: LiveSite, nas: N
     live.add_person("fresh", PASSWORD, "an-hour")
     accepted = nas.access("fresh", PASSWORD)
     assert accepted.code == "Access-Accept"
-    assert 3590 <= int(accepted.one("Session-Timeout") or 0) <= 3600
+    left = int(accepted.one("Session-Timeout"))
+    # At midnight there and here the day's hour begins anew, and lasts for the next day.
+    to_midnight = 24 * 3600 - (time.time() + 7 * 3600) % (24 * 3600)
+    most = 3600 if to_midnight > 3600 else to_midnight + 3600
+    assert most - 10 <= left <= most + 10

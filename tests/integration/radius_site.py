@@ -45,6 +45,8 @@ KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real)]
 
 START_SECONDS = 40.0
 STOP_SECONDS = 40.0
+SETTLE_SECONDS = 5.0
+"""Changes are seen within a second where a process gets its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,16 @@ class LiveSite:
             match = re.search(rf"^{re.escape(series)} (\d+)$", path.read_text(), re.MULTILINE)
             found += int(match.group(1)) if match else 0
         return found
+
+    def settle(self) -> None:
+        """Return when every RADIUS worker that runs counts by all that is stored now."""
+        (number,) = self.rows("SELECT number FROM revision")[0]
+        workers = [str(worker) for worker in range(worker_count(self.site.config))]
+        wait_until(
+            lambda: all(self.counter("radius_revision", worker=one) >= number for one in workers),
+            SETTLE_SECONDS,
+            f"a worker has not seen revision {number}",
+        )
 
     def add_person(self, name: str, password: str, role: str = "student", **more: str) -> None:
         """An account, made as an operator makes it."""

@@ -7,7 +7,6 @@ import hmac
 import secrets
 import socket
 import struct
-import time
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,7 @@ def test_a_conversation_goes_on_over_a_connection_to_another_worker(
     with running_radsec(request, tmp_path, "postgresql", more, workers=2) as (site, _):
         site.live.add_person("walker", PASSWORD.decode(), role="device")
         issued = site.enrol("school")
-        time.sleep(1.2)
+        site.live.settle()
         modern, alpn = bool(application), (application,) if application else ()
         for number in range(CONVERSATIONS):
             with site.client(issued, alpn=alpn) as first, site.client(issued, alpn=alpn) as then:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from common.errors import ArchiveError, NetAccessError
+from common.scratch import scratch_folder
 from traffic.archive.entries import Entry
 from traffic.archive.kinds import ADMIN
 from traffic.archive.manifest import Manifest
@@ -61,8 +61,7 @@ def run_self_test(
         scratch: an existing folder to work in; None takes the system's.
         stopping: asked before each way; when it says so, the result counts for nothing.
     """
-    with tempfile.TemporaryDirectory(prefix="yuenyan-selftest-", dir=scratch) as name:
-        folder = Path(name)
+    with scratch_folder("selftest", scratch) as folder:
         try:
             sample = make_sample(archive, folder / "sample", now_ms)
             complaint = complaint_about(sample, witness=True)

@@ -29,6 +29,7 @@ from traffic.archive.manifest import Manifest
 from traffic.collectors.paths import node_name
 from traffic.keeping import database_rows, restored
 from traffic.keeping.database_rows import Dropped
+from traffic.keeping.leftovers import take_away
 from traffic.keeping.moving import Moved, Mover
 from traffic.keeping.named import accounts_named, naming_accounts
 from traffic.keeping.orphans import set_orphans_aside
@@ -63,7 +64,7 @@ class Purged:
     unlock_requests: int = 0
     """Wishes to unlock names that were deleted."""
     left_over: int = 0
-    """Files that an earlier purge was cut off before deleting."""
+    """Files that an earlier purge was cut off before deleting, and halves of killed processes."""
     told: tuple[Removal, ...] = ()
     """The purge lines that were entered in the audit trail."""
 
@@ -103,7 +104,10 @@ class Keeper:
                 is at it. Nothing is let go then.
         """
         with self._alone():
-            left_over = 0 if dry_run else self._purger.finish()
+            left_over = 0
+            if not dry_run:
+                left_over = self._purger.finish()
+                left_over += take_away(self._office.config.data_dir, self._office.clock())
             now_ms = to_milliseconds(self._office.clock())
             days = self._office.config.archive.retention_days
             keep_days(days)

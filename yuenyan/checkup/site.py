@@ -38,6 +38,7 @@ from yuenyan.checkup.duties import check_duties
 from yuenyan.checkup.equipment import check_equipment
 from yuenyan.checkup.finding import Finding, error, ok, warn
 from yuenyan.checkup.gateways import check_gateways
+from yuenyan.checkup.names import check_names
 from yuenyan.checkup.rights import is_denied
 from yuenyan.initialise import ADMIN_SESSION_KEY, PORTAL_SESSION_KEY
 from yuenyan.lost import RESTORE, describe_loss, has_database
@@ -196,7 +197,7 @@ def _check_database(config: Config, database: Database) -> Iterator[Finding]:
             .select_from(Account)
             .where(officers.has_level(Level.ADMIN), Account.state == "active")
         )
-        duties = list(check_duties(config, session))
+        duties = [*check_duties(config, session), *check_names(config, session)]
         clients = session.scalars(select(NasClient).where(NasClient.enabled)).all()
         unknown = session.scalars(
             select(UnknownNas.address)

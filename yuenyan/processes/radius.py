@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import secrets
 import signal
-import tempfile
 import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -20,6 +19,7 @@ from common.config import Config
 from common.config_access import Proxy
 from common.logging import configure, get_logger
 from common.metrics import Counters
+from common.scratch import hold, scratch_folder
 from db.engine import Database
 from db.ledger import open_ledger
 from db.service_run import OUTAGE_SECONDS, Pulse, heartbeat
@@ -68,8 +68,8 @@ def run(config: Config) -> int:
             verified = VerifiedPasswords(secrets.token_bytes(32), bytearray(TABLE_OCTETS))
             _serve(config, 0, count, verified)
         else:
-            with tempfile.TemporaryDirectory(prefix="yuenyan-") as folder:
-                _Family(config, count, Path(folder)).run()
+            with scratch_folder("radius") as folder:
+                _Family(config, count, folder).run()
     log.info("radius_stopped")
     return 0
 
@@ -96,13 +96,15 @@ def _serve(
     pulse = Pulse(heartbeat(office.database, "radius", node, OUTAGE_SECONDS))
     metrics = config.data_dir / "metrics" / f"radius-{number}.prom"
     log = get_logger("radius")
-    next_write = 0.0
+    next_write, written = 0.0, -1
 
-    def every_second() -> None:
-        nonlocal next_write
+    def every_second(revision: int) -> None:
+        """Called when a change is taken up, too: which ones count here is told at once."""
+        nonlocal next_write, written
         pulse.feel()
-        if time.monotonic() >= next_write:
-            next_write = time.monotonic() + METRICS_SECONDS
+        counters.put("radius_revision", revision, worker=str(number))
+        if revision != written or time.monotonic() >= next_write:
+            next_write, written = time.monotonic() + METRICS_SECONDS, revision
             try:
                 counters.write(metrics)
             except OSError as error:
@@ -171,9 +173,13 @@ def _child(
     if os.getppid() != parent:  # killed before the line above
         return
     configure("radius")
+    hold(folder)
     penalties = Penalties(key, waits, throttle_limits(config))
     verified, holders = VerifiedPasswords(key, table), Holders(key, held)
     _serve(config, number, count, verified, folder, penalties, holders)
+    if os.getppid() != parent:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # the last of those that drained without it
 
 
 class _Family:

@@ -359,6 +359,27 @@ def test_unknown_attributes_that_must_be_understood_end_it(
     assert "eap:violation=avp_unknown_9_1" in ended.trace
 
 
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        pytest.param(Avp(0, 3, bytes(17)), "0_2_0_3", id="chap"),
+        pytest.param(Avp(0, 79, b"\2\1\0\5\1"), "0_2_0_79", id="eap"),
+        pytest.param(Avp(311, 25, bytes(50)), "0_2_311_25", id="mschapv2"),
+        pytest.param(Avp(311, 27, bytes(68), False), "0_2_311_27", id="change-of-password"),
+    ],
+)
+def test_a_second_proof_beside_a_right_password_ends_it(
+    authority: Authority, server: EapServer, beside: Avp, told: str
+) -> None:
+    def inside() -> Iterator[bytes]:
+        yield next(pap()) + encode_avp(beside)
+
+    context = client_context(authority.path, SSL.TLS1_3_VERSION)
+    ended = Site().login(server, Peer(Type.TTLS, context, inside()))
+    assert ended.decision == Denied(Reason.EAP_PROTOCOL, Method.EAP_TTLS)
+    assert f"eap:violation=several_proofs_{told}" in ended.trace
+
+
 def test_a_name_inside_that_no_database_takes_is_refused_and_looked_up_by_nobody(
     authority: Authority, server: EapServer
 ) -> None:

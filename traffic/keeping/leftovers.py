@@ -1,0 +1,62 @@
+"""Takes away what a killed process was writing: halves of files that nothing reads any more.
+
+Each is written under another name and renamed when it is whole. A process that is killed between
+leaves that name for ever, and in it records that retention should have let go of, or a key. Files
+with a name of their own, such as spools, are taken up by whoever wrote them, and are not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from common.logging import get_logger
+
+CERTAIN = timedelta(days=1)
+"""Nothing takes a day to be written, and no clock is put so far by daylight saving."""
+
+_HALVES = re.compile(
+    r"""
+    .+\.aside                                           # segments, time stamps
+    | .+\.(json|jsonl|index|checkpoint)\.\d+            # lists of the archive, by process number
+    | .+\.\d+\.tmp                                      # metrics
+    | \..+\.[a-z0-9_]{8}                                # certificates and keys
+    """,
+    re.VERBOSE,
+)
+
+_log = get_logger(__name__)
+
+
+def left_over(data_dir: Path, now: datetime) -> Iterator[Path]:
+    """Every half of a file under `data_dir` that nobody touched for a day; no link is followed."""
+    latest = (now - CERTAIN).timestamp()
+    for folder, _folders, names in os.walk(data_dir):
+        for name in names:
+            if _HALVES.fullmatch(name) is None:
+                continue
+            path = Path(folder, name)
+            try:
+                found = path.lstat()
+            except OSError:
+                continue  # it has just been renamed
+            if stat.S_ISREG(found.st_mode) and found.st_mtime < latest:
+                yield path
+
+
+def take_away(data_dir: Path, now: datetime) -> int:
+    """Delete what is left over; how many there were."""
+    gone = 0
+    for path in left_over(data_dir, now):
+        try:
+            path.unlink()
+        except OSError as error:
+            _log.warning("left_over_stays", path=str(path), error=str(error))
+        else:
+            _log.warning("left_over_deleted", path=str(path))
+            gone += 1
+    return gone
