@@ -16,6 +16,7 @@ import numpy as np
 from common.errors import ArchiveError
 from traffic.archive.durable import digest_and_sync, sync_directory
 from traffic.archive.inside import Inside
+from traffic.archive.mentioning import mention, of_flows
 from traffic.archive.orientation import Clients, find_clients
 from traffic.archive.placing import place
 from traffic.archive.schema import CLIENT_COLUMNS, STORED, TIMES, default_value, sql_type
@@ -56,6 +57,7 @@ class Segment:
     lateral: int
     inside: str
     nat_events: int
+    mentions: str
 
 
 class SegmentWriter:
@@ -79,7 +81,9 @@ class SegmentWriter:
         order = _order(batch, clients)
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
+            told = of_flows(batch, clients, self.inside)
             self._copy(batch, clients, order, aside)
+            mentions = mention(aside, told)
             self._place(aside)
             digest, octets = digest_and_sync(aside)
             aside.rename(final)
@@ -101,6 +105,7 @@ class SegmentWriter:
             lateral=clients.lateral,
             inside=self.inside.digest,
             nat_events=int(np.count_nonzero(batch.column("nat_event"))),
+            mentions=mentions,
         )
 
     def _copy(self, batch: FlowBatch, clients: Clients, order: Array, aside: Path) -> None:
