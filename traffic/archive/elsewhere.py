@@ -25,7 +25,7 @@ from traffic.archive.manifest import ELSEWHERE as NAME
 from traffic.archive.manifest import Manifest
 from traffic.archive.store import ObjectStore, Place
 
-_AT_ONCE = 16
+AT_ONCE = 16
 """Objects on their way at a time. A day of minutes is 1,440 objects, and each is asked for twice
 (is it there, what is in it): at 30 ms an answer not quite six seconds."""
 
@@ -91,7 +91,7 @@ class _Recalling:
         """Fetch several at a time; after a failure none is begun, and none is under way."""
         batches = [missing[start : start + _BATCH] for start in range(0, len(missing), _BATCH)]
         under_way: deque[_Batch] = deque()
-        with ThreadPoolExecutor(_AT_ONCE, "recall") as pool:
+        with ThreadPoolExecutor(AT_ONCE, "recall") as pool:
             try:
                 for some in batches:
                     try:

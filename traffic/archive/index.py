@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from traffic.archive.about import About
+
     Table = npt.NDArray[np.void]
 
 _PIECE = 4_096
@@ -68,11 +70,20 @@ class ManifestIndex:
         self._removed: frozenset[str] | None = None
         self._load()
 
-    def segments(self, kind: str, from_ms: int, to_ms: int, *, events: bool = False) -> list[Entry]:
+    def segments(
+        self,
+        kind: str,
+        from_ms: int,
+        to_ms: int,
+        *,
+        events: bool = False,
+        about: About | None = None,
+    ) -> list[Entry]:
         """Lines of segments that may hold something of a span, oldest first, purged ones left out.
 
         With `events`, those alone that have records of translations made or ended. All are on
-        this disk then, wherever they were.
+        this disk then, wherever they were; those that have left it, and whose line proves that
+        they hold nothing of `about`, are left out.
 
         Raises:
             ArchiveError: a line is damaged, or a segment in the object store.
@@ -103,6 +114,10 @@ class ManifestIndex:
             # Loads what most archives never need.
             from traffic.archive.elsewhere import recall
 
+            if about is not None:
+                from traffic.archive.unread import leave_out
+
+                found = leave_out(self._manifest.archive, found, about)
             recall(self._manifest.archive, found)
         return found
 

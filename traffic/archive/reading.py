@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
 from traffic.archive import duck
+from traffic.archive.about import FlowsOf
 from traffic.archive.entries import Entry
 from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
@@ -167,10 +168,11 @@ class FlowReader:
 
     def _choose(self, asked: Asked) -> tuple[list[Entry], list[Entry]]:
         """(segments where the sort key finds every flow of the client, the others)."""
-        entries = self.index.segments("flow", asked.from_ms, asked.to_ms)
         network = asked.network
         if not (self.inside.has(network[0]) and self.inside.has(network[-1])):
-            return [], entries
+            return [], self.index.segments("flow", asked.from_ms, asked.to_ms)
+        about = FlowsOf(network, self.inside.digest)
+        entries = self.index.segments("flow", asked.from_ms, asked.to_ms, about=about)
         direct = [
             entry for entry in entries if entry.lateral == 0 and entry.inside == self.inside.digest
         ]
