@@ -6,7 +6,7 @@ Pure, and loads nothing: most archives have all their segments here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,15 @@ class RowsOf:
     names: tuple[str, ...]
 
 
-About = FlowsOf | RowsOf
+@dataclass(frozen=True, slots=True)
+class EventsOf:
+    """Records of translations made or ended, for an outside address and, unless None, a port."""
+
+    address: IPv4Address | IPv6Address
+    port: int | None
+
+
+About = FlowsOf | RowsOf | EventsOf
 
 
 def asked_names(address: str, port: int | None) -> tuple[str, ...]:
@@ -37,6 +45,11 @@ def outside_names(address: str, port: int | None, port_to: int | None) -> tuple[
     """What a row that names an outside address is called; one without a single port holds any."""
     single = port is not None and port_to in (None, port)
     return address, f"{address} {port}" if single else f"{address} *"
+
+
+def inside_name(inside: str) -> str:
+    """What a row that names an inside address is called."""
+    return f"< {inside}"
 
 
 def freed_name(inside: str | None) -> str:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from traffic.archive import places
-from traffic.archive.about import form_name, freed_name, outside_names
+from traffic.archive.about import form_name, freed_name, inside_name, outside_names
 from traffic.archive.inside import Inside
-from traffic.archive.mentions import MOST, Mentions, Where, fold_six, fold_text
+from traffic.archive.mentions import MOST, Mentions, Where, fold_outside, fold_six, fold_text
 from traffic.archive.orientation import Clients
 from traffic.decoders.batch import FlowBatch
 
@@ -55,10 +55,11 @@ def mention(segment: Path, mentions: Mentions) -> str:
 
 
 def of_flows(batch: FlowBatch, clients: Clients, inside: Inside) -> Mentions:
-    """The inside addresses on any side of the flows: their clients, and who else is one."""
+    """Inside addresses on any side of the flows, and outside ones of translations' events."""
     return Mentions(
         four=_four(list(_inside_four(batch, clients)), inside.four),
         six=_six(list(_inside_six(batch, clients)), inside.six),
+        events=_events(batch),
     )
 
 
@@ -67,14 +68,17 @@ def of_rows(rows: Iterable[Mapping[str, Any]]) -> Mentions:
     names: set[str] = set()
     for row in rows:
         address, form = row.get("outside_address"), row.get("form")
+        inside = row.get("inside_address")
         names.add(form_name(form))
         if address is None:
-            names.add(freed_name(row.get("inside_address")))
+            names.add(freed_name(inside))
         else:
             names.update(
                 outside_names(address, row.get("outside_port"), row.get("outside_port_to"))
             )
             names.add(form_name(form, address))
+        if inside is not None:
+            names.add(inside_name(inside))
     return Mentions(outside=fold_text(names) if len(names) <= MOST else None)
 
 
@@ -130,6 +134,26 @@ def _six(columns: Sequence[tuple[Array, Array]], networks: Sequence[IPv6Network]
                 marks[fold_six(own_high, np.zeros_like(own_low))] = True
     found = np.flatnonzero(marks).astype(np.uint32)
     return found if len(found) <= MOST else None
+
+
+def _events(batch: FlowBatch) -> Array | None:
+    rows = np.flatnonzero(batch.column("nat_event"))
+    marks = np.zeros(_MARKED if rows.size else 0, np.bool_)
+    for some in _parts([rows]):
+        # What FlowReader.find_translations looks for, outbound and inbound.
+        for side in ("nat_src", "dst"):
+            low = _of(batch, f"{side}6_low", some) | _of(batch, f"{side}4", some)
+            high = _of(batch, f"{side}6_high", some)
+            marks[fold_outside(high, low, _of(batch, f"{side}_port", some))] = True
+            marks[fold_outside(high, low, None)] = True
+    found = np.flatnonzero(marks).astype(np.uint32)
+    return found if len(found) <= MOST else None
+
+
+def _of(batch: FlowBatch, name: str, rows: Array) -> Array:
+    if name not in batch.columns:
+        return np.zeros(len(rows), np.uint64)
+    return batch.columns[name][rows].astype(np.uint64)
 
 
 def _parts(columns: Iterable[Array]) -> Iterator[Array]:

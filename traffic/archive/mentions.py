@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from traffic.archive.about import FlowsOf, RowsOf
+from traffic.archive.about import About, EventsOf, FlowsOf
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +30,7 @@ MOST = 1 << 18
 of a hundred thousand devices has fewer; a scan of all addresses has more, and every question
 about it finds something in any case."""
 
-MOST_OCTETS = len(MAGIC) + 3 * (8 + 5 * MOST)
+MOST_OCTETS = len(MAGIC) + 4 * (8 + 5 * MOST)
 """All of it; nobody takes more into memory because a line says so."""
 
 SIX_BITS = 24
@@ -43,6 +43,7 @@ _UNTOLD = 0xFFFFFFFF
 _HIGH, _LOW, _MIX = (
     np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93)
 )
+_PORT, _NO_PORT = np.uint64(0xA0761D6478BD642F), 1 << 16
 _HALF = 1 << 64
 _PREFIX = 64
 _ENUMERATED = 8
@@ -59,21 +60,29 @@ class Mentions:
     """`fold_six` of inside IPv6 addresses on any side, and of their networks of 64 bits."""
     outside: Array | None = None
     """`fold_text` of what rows are named (traffic.archive.about)."""
+    events: Array | None = None
+    """`fold_outside` of outside addresses in translations made or ended, with and without port."""
 
     def encode(self) -> bytes:
         """The octets that stand in a segment."""
-        return MAGIC + b"".join(map(_pack, (self.four, self.six, self.outside)))
+        return MAGIC + b"".join(map(_pack, (self.four, self.six, self.outside, self.events)))
 
 
-def rules_out(mentions: Mentions, about: FlowsOf | RowsOf) -> bool:
+def rules_out(mentions: Mentions, about: About) -> bool:
     """Whether a segment with these mentions holds nothing of what is asked about."""
     if isinstance(about, FlowsOf):
         if isinstance(about.network, IPv4Network):
             return _lacks_four(mentions.four, about.network)
         return _lacks_six(mentions.six, about.network)
-    return (
-        mentions.outside is not None and not np.isin(fold_text(about.names), mentions.outside).any()
-    )
+    if isinstance(about, EventsOf):
+        high, low = divmod(int(about.address), _HALF)
+        wanted = fold_outside(_numbers([high]), _numbers([low]), about.port)
+        return _lacks(mentions.events, wanted)
+    return _lacks(mentions.outside, fold_text(about.names))
+
+
+def _lacks(known: Array | None, wanted: Array) -> bool:
+    return known is not None and not np.isin(wanted, known).any()
 
 
 def _lacks_four(known: Array | None, network: IPv4Network) -> bool:
@@ -85,7 +94,7 @@ def _lacks_four(known: Array | None, network: IPv4Network) -> bool:
 
 
 def _lacks_six(known: Array | None, network: IPv6Network) -> bool:
-    if known is None or network.prefixlen < _PREFIX - _ENUMERATED:
+    if network.prefixlen < _PREFIX - _ENUMERATED:
         return False
     high, low = divmod(int(network[0]), _HALF)
     if network.prefixlen == network.max_prefixlen:
@@ -93,7 +102,7 @@ def _lacks_six(known: Array | None, network: IPv6Network) -> bool:
     else:
         count = 1 << max(0, _PREFIX - network.prefixlen)
         wanted = fold_six(_numbers(range(high, high + count)), np.zeros(count, np.uint64))
-    return not np.isin(wanted, known).any()
+    return _lacks(known, wanted)
 
 
 def fold_text(names: Iterable[str]) -> Array:
@@ -109,6 +118,12 @@ def fold_six(high: Array, low: Array) -> Array:
     return ((mixed * _MIX) >> np.uint64(64 - SIX_BITS)).astype(np.uint32)
 
 
+def fold_outside(high: Array, low: Array, port: Array | int | None) -> Array:
+    """A number for each outside address, given in halves (IPv4: the lower), and port; None: all."""
+    ports = np.atleast_1d(np.asarray(_NO_PORT if port is None else port, np.uint64))
+    return fold_six(high + (ports + np.uint64(1)) * _PORT, low)
+
+
 def decode(octets: bytes) -> Mentions:
     """What `encode` made into `octets`.
 
@@ -118,7 +133,7 @@ def decode(octets: bytes) -> Mentions:
     if not octets.startswith(MAGIC):
         raise ValueError("they are of another form")
     lists, position = [], len(MAGIC)
-    for _ in range(3):
+    for _ in range(4):
         numbers, position = _unpack(octets, position)
         lists.append(numbers)
     return Mentions(*lists)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
 from traffic.archive import duck
-from traffic.archive.about import FlowsOf
+from traffic.archive.about import EventsOf, FlowsOf
 from traffic.archive.entries import Entry
 from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
@@ -117,7 +117,8 @@ class FlowReader:
         `destination`, only what went there or does not say where it went: NAT events may leave
         it out (RFC 6888).
         """
-        entries = self.index.segments("flow", from_ms, to_ms, events=events)
+        about = EventsOf(public, port) if events else None
+        entries = self.index.segments("flow", from_ms, to_ms, events=events, about=about)
         if not entries:
             return [], False
         network = ip_network(public)

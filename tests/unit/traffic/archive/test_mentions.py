@@ -12,13 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffic.archive import mentioning, mentions
-from traffic.archive.about import FlowsOf, RowsOf, asked_names, form_name, freed_name
+from traffic.archive.about import (
+    EventsOf,
+    FlowsOf,
+    RowsOf,
+    asked_names,
+    form_name,
+    freed_name,
+    inside_name,
+)
 from traffic.archive.inside import Inside
 from traffic.archive.mentioning import mention, of_flows, of_rows
 from traffic.archive.mentions import Mentions, Where, decode, read_where, rules_out
 from traffic.archive.orientation import find_clients
 from traffic.decoders.batch import FlowBatch
-from traffic.decoders.fields import Array
+from traffic.decoders.fields import COLUMNS, Array
 
 PREFIXES = ("10.0.0.0/8", "192.168.0.0/16", "fd00::/8")
 INSIDE = Inside(PREFIXES)
@@ -73,6 +81,57 @@ def test_no_inside_address_of_a_flow_is_ruled_out_on_whatever_side_it_is(
         if INSIDE.has(IPv6Address(number)):
             assert not is_ruled_out(found, IPv6Network(number))
             assert not is_ruled_out(found, IPv6Network((number, length), strict=False))
+
+
+def events(*rows: tuple[str, int, str, int], event: int = 1) -> FlowBatch:
+    """Events of (translated source, its port, destination, its port)."""
+    names = ("nat_src4", "nat_src_port", "dst4", "dst_port")
+    plain = [(int(IPv4Address(one[0])), one[1], int(IPv4Address(one[2])), one[3]) for one in rows]
+    columns = {
+        name: np.array([one[number] for one in plain], COLUMNS[name])
+        for number, name in enumerate(names)
+    }
+    columns["nat_event"] = np.full(len(rows), event, np.uint8)
+    return FlowBatch(len(rows), columns)
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "ruled_out"),
+    [
+        pytest.param("203.0.113.7", 4000, False, id="outbound"),
+        pytest.param("203.0.113.7", 4001, True, id="another port"),
+        pytest.param("203.0.113.8", 4000, True, id="another address"),
+        pytest.param("203.0.113.7", None, False, id="whatever port"),
+        pytest.param("203.0.113.8", None, True, id="another address without port"),
+        pytest.param("198.51.100.9", 80, False, id="inbound"),
+        pytest.param("198.51.100.9", 81, True, id="another port inbound"),
+        pytest.param("2001:db8::7", 4000, True, id="another family"),
+    ],
+)
+def test_events_are_found_by_outside_address_and_port(
+    address: str, port: int | None, ruled_out: bool
+) -> None:
+    found = told(events(("203.0.113.7", 4000, "198.51.100.9", 80)))
+    assert rules_out(found, EventsOf(ip_address(address), port)) is ruled_out
+
+
+def test_events_of_ipv6_are_found_too() -> None:
+    public = IPv6Address("2001:db8::7")
+    columns: dict[str, Array] = {
+        "nat_src6_high": np.array([int(public) >> 64], np.uint64),
+        "nat_src6_low": np.array([int(public) & (1 << 64) - 1], np.uint64),
+        "nat_src_port": np.array([4000], np.uint16),
+        "nat_event": np.array([1], np.uint8),
+    }
+    found = told(FlowBatch(1, columns))
+    for port in (4000, None):
+        assert not rules_out(found, EventsOf(public, port))
+        assert rules_out(found, EventsOf(public + 1, port))
+
+
+def test_ordinary_flows_are_no_events() -> None:
+    found = told(events(("203.0.113.7", 4000, "198.51.100.9", 80), event=0))
+    assert rules_out(found, EventsOf(ip_address("203.0.113.7"), 4000))
 
 
 def test_other_addresses_are_ruled_out() -> None:
@@ -156,6 +215,8 @@ ROWS = (
         pytest.param(asked_names("192.0.2.4", None), True, id="another address without port"),
         pytest.param((freed_name("10.0.0.1"),), False, id="freed by the inside address"),
         pytest.param((freed_name("10.0.0.2"),), True, id="freed by another"),
+        pytest.param((inside_name("10.0.0.1"),), False, id="inside"),
+        pytest.param((inside_name("10.0.0.2"),), True, id="another inside"),
         pytest.param((form_name("b"),), False, id="a form"),
         pytest.param((form_name("c"),), True, id="another form"),
         pytest.param((form_name("a", "192.0.2.1"),), False, id="a form of an address"),

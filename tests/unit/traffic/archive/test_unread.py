@@ -36,6 +36,7 @@ BASE_MS = 1_790_000_000_000
 MINUTE_MS = 60_000
 NOW = BASE_MS + 60 * 86_400_000
 INSIDE = Inside(Config().collector.inside)
+PUBLIC = ip_address("203.0.113.7")
 HERE = "flow/date=2026-09-21/hour=13"
 
 
@@ -55,7 +56,8 @@ class Site:
         clients = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
         self.entries = [self.add(minute, clients[minute:]) for minute in range(3)]
 
-    def add(self, minute: int, clients: Sequence[str]) -> Entry:
+    def add(self, minute: int, clients: Sequence[str], port: int = 0) -> Entry:
+        """A segment; with `port`, of translations to that port outside that were made."""
         rows = len(clients)
         at = np.full(rows, BASE_MS + minute * MINUTE_MS)
         columns = {
@@ -65,6 +67,12 @@ class Site:
             "dst4": np.full(rows, int(ip_address("198.51.100.7")), np.uint32),
             "src_port": np.arange(rows, dtype=np.uint16),
         }
+        if port:
+            columns |= {
+                "nat_src4": np.full(rows, int(PUBLIC), np.uint32),
+                "nat_src_port": np.full(rows, port, np.uint16),
+                "nat_event": np.ones(rows, np.uint8),
+            }
         segment = SegmentWriter(self.archive, INSIDE, threads=1).write(
             FlowBatch(rows, columns, ("192.0.2.1",)), f"{HERE}/node-{minute:012d}.parquet"
         )
@@ -138,6 +146,24 @@ def test_what_was_written_over_on_this_disk_hides_nobody(site: Site) -> None:
     assert mentions_file(site.archive, site.entries[0].path).stat().st_size > 0
     first.unlink()
     assert site.flows("10.0.0.1") == 1
+
+
+def test_of_two_days_of_events_those_about_the_port_come_back(site: Site) -> None:
+    for minute, port in enumerate((4000, 4001, 4000, 4002), 3):
+        site.entries.append(site.add(minute, ("10.0.0.1",), port))
+    site.leave()
+
+    def events(port: int | None) -> int:
+        reader = FlowReader(site.archive, INSIDE)
+        span = BASE_MS, BASE_MS + 9 * MINUTE_MS
+        return len(reader.find_translations(PUBLIC, port, (), *span, 100, events=True)[0])
+
+    assert events(5000) == 0
+    assert site.here() == []
+    assert events(4000) == 2
+    assert site.here() == [3, 5]
+    assert events(None) == 4
+    assert site.here() == [3, 4, 5, 6]
 
 
 def asked_for(address: str) -> About:
