@@ -183,7 +183,8 @@ def _check_room(archive: Path, entries: Sequence[Entry], to_come: int = 0) -> No
     if room is None:
         return
     octets = sum(entry.octets for entry in entries)
-    if room.level is Level.FULL or octets + to_come > room.free_octets:
+    left = room.without(octets + to_come)
+    if Level.FULL in (room.level, left.level) or left.free_octets < 0:
         raise BackendUnavailable(
             "archive",
             f"the disk is too full to bring {len(entries)} segments back, {octets / 2**30:.1f} GiB "

@@ -104,7 +104,7 @@ def _four(columns: Sequence[Array], networks: Sequence[IPv4Network]) -> Array | 
     found = np.empty(0, np.uint32)
     for network in networks:
         first, size = np.uint32(int(network[0])), network.num_addresses
-        marks = np.zeros(min(size, _MARKED), np.bool_)
+        marks = np.empty(0, np.bool_)
         for part in _parts(columns):
             distances = part - first  # what is not inside comes out large
             if size < 1 << 32:
@@ -113,14 +113,16 @@ def _four(columns: Sequence[Array], networks: Sequence[IPv4Network]) -> Array | 
                 found = np.union1d(found, distances + first)
                 if len(found) > MOST:
                     return None
-            else:
+            elif distances.size:
+                if not marks.size:
+                    marks = np.zeros(size, np.bool_)
                 marks[distances] = True
         found = np.union1d(found, np.flatnonzero(marks).astype(np.uint32) + first)
     return found if len(found) <= MOST else None
 
 
 def _six(columns: Sequence[tuple[Array, Array]], networks: Sequence[IPv6Network]) -> Array | None:
-    marks = np.zeros(_MARKED, np.bool_)
+    marks = np.zeros(_MARKED if columns else 0, np.bool_)
     for both in columns:
         for high, low in zip(_parts([both[0]]), _parts([both[1]]), strict=True):
             for network in networks:
@@ -146,6 +148,8 @@ def _events(batch: FlowBatch) -> Array | None:
             high = _of(batch, f"{side}6_high", some)
             marks[fold_outside(high, low, _of(batch, f"{side}_port", some))] = True
             marks[fold_outside(high, low, None)] = True
+        if np.count_nonzero(marks) > MOST:
+            return None
     found = np.flatnonzero(marks).astype(np.uint32)
     return found if len(found) <= MOST else None
 

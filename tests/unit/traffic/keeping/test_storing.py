@@ -390,6 +390,21 @@ def test_a_full_disk_is_not_filled_by_a_question(
         site.rows()
 
 
+def test_a_question_that_would_fill_the_disk_is_not_begun(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 95 per cent on logins may be refused: nobody's question leads there."""
+    site.push()
+    site.free()
+    octets = sum(entry.octets for entry in site.nat)
+    room = Room(94, 6 * octets, 100 * octets)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: room)
+    with pytest.raises(BackendUnavailable, match="ask about a shorter time"):
+        elsewhere.recall(site.archive, site.nat)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: replace(room, free_octets=7 * octets))
+    assert elsewhere.recall(site.archive, site.nat) == 2
+
+
 def test_a_line_that_leads_out_of_the_archive_brings_nothing(site: Site) -> None:
     site.push()
     site.free()
