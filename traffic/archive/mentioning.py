@@ -85,8 +85,8 @@ def of_rows(rows: Iterable[Mapping[str, Any]]) -> Mentions:
 def _inside_four(batch: FlowBatch, clients: Clients) -> Iterator[Array]:
     """Addresses among which are all inside ones."""
     yield clients.client4
-    for side in _SIDES:
-        if clients.others.size and f"{side}4" in batch.columns:
+    for side in _SIDES if clients.lateral else ():
+        if f"{side}4" in batch.columns:
             yield batch.columns[f"{side}4"][clients.others]
 
 
@@ -94,8 +94,8 @@ def _inside_six(batch: FlowBatch, clients: Clients) -> Iterator[tuple[Array, Arr
     if not (clients.client6_high.any() or clients.client6_low.any()):
         return
     yield clients.client6_high, clients.client6_low
-    for side in _SIDES:
-        if clients.others.size and f"{side}6_high" in batch.columns:
+    for side in _SIDES if clients.lateral else ():
+        if f"{side}6_high" in batch.columns:
             high, low = batch.columns[f"{side}6_high"], batch.columns[f"{side}6_low"]
             yield high[clients.others], low[clients.others]
 

@@ -27,12 +27,12 @@ class Clients:
     client6_high: Array
     client6_low: Array
     others: Array
-    """Numbers of these flows."""
+    """True for these flows."""
 
     @property
     def lateral(self) -> int:
         """How many they are."""
-        return len(self.others)
+        return int(np.count_nonzero(self.others))
 
 
 def has4(inside: Inside, addresses: Array) -> Array:
@@ -87,4 +87,4 @@ def find_clients(batch: FlowBatch, inside: Inside) -> Clients:
         if chosen is not None:
             lateral |= found & ((upper != high) | (lower != low))
         chosen = fresh if chosen is None else chosen | fresh
-    return Clients(client4, high, low, np.flatnonzero(lateral))
+    return Clients(client4, high, low, lateral)
