@@ -79,14 +79,40 @@ class ManifestIndex:
         events: bool = False,
         about: About | None = None,
     ) -> list[Entry]:
-        """Lines of segments that may hold something of a span, oldest first, purged ones left out.
-
-        With `events`, those alone that have records of translations made or ended. All are on
-        this disk then, wherever they were; those that have left it, and whose line proves that
-        they hold nothing of `about`, are left out.
+        """What `find` finds, all of it on this disk then, wherever it was.
 
         Raises:
             ArchiveError: a line is damaged, or a segment in the object store.
+            BackendUnavailable: the object store does not answer, or the disk has no room.
+        """
+        found = self.find(kind, from_ms, to_ms, events=events, about=about)
+        self.bring(found)
+        return found
+
+    def bring(self, entries: Sequence[Entry]) -> None:
+        """Have the segments of `entries` on this disk, wherever they were; see `segments`."""
+        if entries and self._may_have_left():
+            # Loads what most archives never need.
+            from traffic.archive.elsewhere import recall
+
+            recall(self._manifest.archive, entries)
+
+    def find(
+        self,
+        kind: str,
+        from_ms: int,
+        to_ms: int,
+        *,
+        events: bool = False,
+        about: About | None = None,
+    ) -> list[Entry]:
+        """Lines of segments that may hold something of a span, oldest first, purged ones left out.
+
+        With `events`, those alone that have records of translations made or ended. Those that
+        have left this disk, and whose line proves that they hold nothing of `about`, are left out.
+
+        Raises:
+            ArchiveError: a line is damaged.
             BackendUnavailable: the object store does not answer.
         """
         found: list[Entry] = []
@@ -110,16 +136,14 @@ class ManifestIndex:
             return []
         removed = self._purged()
         found = [entry for entry in chosen if entry.path not in removed]
-        if found and (self._manifest.archive / ELSEWHERE).exists():
-            # Loads what most archives never need.
-            from traffic.archive.elsewhere import recall
+        if found and about is not None and self._may_have_left():
+            from traffic.archive.unread import leave_out
 
-            if about is not None:
-                from traffic.archive.unread import leave_out
-
-                found = leave_out(self._manifest.archive, found, about)
-            recall(self._manifest.archive, found)
+            return leave_out(self._manifest.archive, found, about)
         return found
+
+    def _may_have_left(self) -> bool:
+        return (self._manifest.archive / ELSEWHERE).exists()
 
     def _purged(self) -> frozenset[str]:
         """Every path a purge took away, read once: after years there are many such lines."""

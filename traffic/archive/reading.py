@@ -83,8 +83,11 @@ class FlowReader:
     ) -> tuple[list[FlowRecord], bool]:
         """(flows by time, whether there are more) of any of `asked`."""
         queries: list[str] = []
-        for one in asked:
-            direct, scanned = self._choose(one)
+        chosen = [self._choose(one) for one in asked]
+        # All at once: a person's month is many spans, and may be more than the disk has room for.
+        wanted = (entry for both in chosen for some in both for entry in some)
+        self.index.bring(list({entry.seq: entry for entry in wanted}.values()))
+        for one, (direct, scanned) in zip(asked, chosen, strict=True):
             where = f"{_during(one.from_ms, one.to_ms)} AND "
             if direct:
                 queries.append(self._select(direct, where + _on_side("client", one.network)))
@@ -171,9 +174,9 @@ class FlowReader:
         """(segments where the sort key finds every flow of the client, the others)."""
         network = asked.network
         if not (self.inside.has(network[0]) and self.inside.has(network[-1])):
-            return [], self.index.segments("flow", asked.from_ms, asked.to_ms)
+            return [], self.index.find("flow", asked.from_ms, asked.to_ms)
         about = FlowsOf(network, self.inside.digest)
-        entries = self.index.segments("flow", asked.from_ms, asked.to_ms, about=about)
+        entries = self.index.find("flow", asked.from_ms, asked.to_ms, about=about)
         direct = [
             entry for entry in entries if entry.lateral == 0 and entry.inside == self.inside.digest
         ]

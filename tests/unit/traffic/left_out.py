@@ -26,13 +26,13 @@ class LeftOut:
 
 
 def leave_out_everywhere(patch: pytest.MonkeyPatch) -> LeftOut:
-    """Have `ManifestIndex.segments` leave out what it may, also of what is on this disk."""
-    counted, segments = LeftOut(), ManifestIndex.segments
+    """Have `ManifestIndex.find` leave out what it may, also of what is on this disk."""
+    counted, find = LeftOut(), ManifestIndex.find
 
     def fewer(
         index: ManifestIndex, *asked: Any, about: About | None = None, **more: Any
     ) -> list[Entry]:
-        found = segments(index, *asked, about=about, **more)
+        found = find(index, *asked, about=about, **more)
         if about is None:
             return found
         wanted = [entry for entry in found if not _is_ruled_out(index, entry, about)]
@@ -40,7 +40,7 @@ def leave_out_everywhere(patch: pytest.MonkeyPatch) -> LeftOut:
         counted.read += len(wanted)
         return wanted
 
-    patch.setattr(ManifestIndex, "segments", fewer)
+    patch.setattr(ManifestIndex, "find", fewer)
     return counted
 
 

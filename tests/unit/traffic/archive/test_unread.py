@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from common.config import Config
+from common.disk import Room
 from common.errors import ArchiveError, BackendUnavailable
 from tests.unit.traffic.archive.test_verification import make_keys
-from traffic.archive import unread
+from traffic.archive import elsewhere, unread
 from traffic.archive.about import About, FlowsOf
 from traffic.archive.entries import Entry
 from traffic.archive.inside import Inside
@@ -164,6 +165,24 @@ def test_of_two_days_of_events_those_about_the_port_come_back(site: Site) -> Non
     assert site.here() == [3, 5]
     assert events(None) == 4
     assert site.here() == [3, 4, 5, 6]
+
+
+def test_a_persons_month_comes_back_at_once_or_not_at_all(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who had another address in each of three spans."""
+    addresses = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    asked = [
+        Asked(ip_network(address), BASE_MS + minute * MINUTE_MS, BASE_MS + minute * MINUTE_MS + 9)
+        for minute, address in enumerate(addresses)
+    ]
+    room = sum(entry.octets for entry in site.entries) - 1
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: Room(50, room))
+    with pytest.raises(BackendUnavailable, match="too full to bring 3 segments back"):
+        FlowReader(site.archive, INSIDE).find_flows(asked, 100)
+    assert site.here() == []
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: Room(50, room + 1))
+    assert len(FlowReader(site.archive, INSIDE).find_flows(asked, 100)[0]) == 3
 
 
 def asked_for(address: str) -> About:
