@@ -30,11 +30,19 @@ class Room:
 
     used_percent: int
     free_octets: int
+    total_octets: int = 0
+    """0: not known."""
 
     @property
     def level(self) -> Level:
         """The worst level that is reached."""
         return max(level for level in Level if self.used_percent >= level)
+
+    def without(self, octets: int) -> Room:
+        """What is left when so many more are written; free octets below zero: they do not fit."""
+        free = self.free_octets - octets
+        used = _used(self.total_octets, free) if self.total_octets else self.used_percent
+        return Room(used, free, self.total_octets)
 
     @property
     def text(self) -> str:
@@ -48,7 +56,11 @@ def room_of(path: Path) -> Room | None:
         usage = shutil.disk_usage(path)
     except OSError:
         return None
-    return Room(round(100 * (1 - usage.free / usage.total)), usage.free)
+    return Room(_used(usage.total, usage.free), usage.free, usage.total)
+
+
+def _used(total: int, free: int) -> int:
+    return round(100 * (1 - free / total))
 
 
 class Gate:

@@ -15,11 +15,14 @@ from common.config import load
 from common.errors import ArchiveError, BackendUnavailable
 from tests.conftest import Site
 from tests.integration.s3_server import BUCKET, S3Server, start_s3
+from traffic.archive import unread
+from traffic.archive.about import RowsOf, inside_name
 from traffic.archive.entries import Entry
 from traffic.archive.kinds import NAT
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import make_seal
 from traffic.archive.tables import TableArchive
+from traffic.archive.unread import mentions_file
 from traffic.archive.verification import verify_archive
 from traffic.keeping.storing import Storer
 from yuenyan.processes.storekeeper import Storekeeper
@@ -108,6 +111,33 @@ def test_copies_go_there_leave_this_disk_and_come_back(stored: Stored) -> None:
     assert (stored.archive / stored.old.path).is_file()
     status = json.loads(site.yuenyan("archive", "store", "status", "--json").stdout)
     assert (status["waiting"], status["error"]) == (0, "")
+
+
+def test_a_question_about_somebody_else_fetches_nothing(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored.storer().push(stored.now_ms)
+    assert stored.free() == 1
+    at, tables = stored.old.received_min_ms, TableArchive(stored.archive, "node")
+
+    def rows_of(address: str) -> int:
+        about = RowsOf((inside_name(address),))
+        return len(tables.read(NAT, from_ms=at, to_ms=at, about=about))
+
+    stored.server.line.busy = 1_000
+    assert rows_of("10.0.0.6") == 0
+    with pytest.raises(BackendUnavailable, match="object store is unavailable"):
+        rows_of("10.0.0.5")
+    stored.server.line.busy = 0
+    # As on a new machine: of a large segment what it mentions is asked for, and kept.
+    mentions_file(stored.archive, stored.old.path).unlink()
+    monkeypatch.setattr(unread, "_LARGE_OCTETS", 1)
+    assert rows_of("10.0.0.6") == 0
+    assert not (stored.archive / stored.old.path).exists()
+    stored.server.line.busy = 1_000
+    assert rows_of("10.0.0.6") == 0
+    stored.server.line.busy = 0
+    assert rows_of("10.0.0.5") == 1
 
 
 def test_an_object_with_one_bit_flipped_is_named(stored: Stored) -> None:

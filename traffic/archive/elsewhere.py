@@ -25,9 +25,12 @@ from traffic.archive.manifest import ELSEWHERE as NAME
 from traffic.archive.manifest import Manifest
 from traffic.archive.store import ObjectStore, Place
 
-_AT_ONCE = 16
+AT_ONCE = 16
 """Objects on their way at a time. A day of minutes is 1,440 objects, and each is asked for twice
 (is it there, what is in it): at 30 ms an answer not quite six seconds."""
+
+_UNDER_WAY = ".recalled"
+"""Ends the name of what is on its way."""
 
 _BATCH = 64
 """Segments that take their places together; those of the next are under way meanwhile."""
@@ -90,8 +93,10 @@ class _Recalling:
     def bring(self, missing: Sequence[Entry]) -> None:
         """Fetch several at a time; after a failure none is begun, and none is under way."""
         batches = [missing[start : start + _BATCH] for start in range(0, len(missing), _BATCH)]
+        if _is_under_way(self._archive, missing[0]):
+            batches.reverse()  # somebody wants the same and began in front: they meet half way
         under_way: deque[_Batch] = deque()
-        with ThreadPoolExecutor(_AT_ONCE, "recall") as pool:
+        with ThreadPoolExecutor(AT_ONCE, "recall") as pool:
             try:
                 for some in batches:
                     try:
@@ -111,7 +116,7 @@ class _Recalling:
     def _begin(self, pool: ThreadPoolExecutor, entries: Sequence[Entry]) -> _Batch:
         asides = [_aside(self._archive, entry) for entry in entries]
         fetches = [
-            pool.submit(_fetch, self._store, entry, aside)
+            pool.submit(self._fetch_missing, entry, aside)
             for entry, aside in zip(entries, asides, strict=True)
         ]
         return _Batch(entries, asides, fetches)
@@ -123,23 +128,29 @@ class _Recalling:
 
     def _end(self, batch: _Batch) -> None:
         """All of it takes its place, but for what was purged meanwhile."""
-        for one in batch.fetches:
-            one.result()
+        came = [one.result() for one in batch.fetches]
         self._gone.read_on()  # a long manifest is read before anybody is kept waiting
         with self._manifest.locked():
             # A purge holds this lock from its line to the deletion: nothing comes back after it.
             self._gone.read_on()
-            for entry, aside in zip(batch.entries, batch.asides, strict=True):
-                if entry.path not in self._gone:
+            for entry, aside, is_new in zip(batch.entries, batch.asides, came, strict=True):
+                if is_new and entry.path not in self._gone:
                     aside.rename(self._archive / entry.path)
         batch.clear()
+
+    def _fetch_missing(self, entry: Entry, aside: Path) -> bool:
+        """Whether it is in `aside` now; not, where somebody else has brought it meanwhile."""
+        if _is_here(self._archive / entry.path):
+            return False
+        _fetch(self._store, entry, aside)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     entries: Sequence[Entry]
     asides: Sequence[Path]
-    fetches: Sequence[Future[None]]
+    fetches: Sequence[Future[bool]]
 
     def to_come(self) -> int:
         """Octets that are not on the disk yet."""
@@ -183,7 +194,8 @@ def _check_room(archive: Path, entries: Sequence[Entry], to_come: int = 0) -> No
     if room is None:
         return
     octets = sum(entry.octets for entry in entries)
-    if room.level is Level.FULL or octets + to_come > room.free_octets:
+    left = room.without(octets + to_come)
+    if Level.FULL in (room.level, left.level) or left.free_octets < 0:
         raise BackendUnavailable(
             "archive",
             f"the disk is too full to bring {len(entries)} segments back, {octets / 2**30:.1f} GiB "
@@ -211,7 +223,12 @@ def _is_here(path: Path) -> bool:
 
 def _aside(archive: Path, entry: Entry) -> Path:
     final = archive / entry.path
-    return final.with_name(f"{final.name}.{os.getpid()}-{threading.get_ident()}.recalled")
+    return final.with_name(f"{final.name}.{os.getpid()}-{threading.get_ident()}{_UNDER_WAY}")
+
+
+def _is_under_way(archive: Path, entry: Entry) -> bool:
+    final = archive / entry.path
+    return any(final.parent.glob(f"{final.name}.*{_UNDER_WAY}"))
 
 
 def _fetch(store: ObjectStore, entry: Entry, aside: Path) -> None:

@@ -18,7 +18,7 @@ GENESIS = "0" * 64
 
 _FIELDS: frozenset[str]
 
-_OPTIONAL = frozenset({"origin", "removed", "rows", "clock"})
+_OPTIONAL = frozenset({"origin", "removed", "rows", "clock", "mentions"})
 """Left out where empty: lines older than these fields keep their hash."""
 
 
@@ -79,6 +79,9 @@ class Entry:
     clock: tuple[ClockNote, ...] = ()
     """The samples in it of this machine's clock, oldest first, so that a question need not open
     it. Not in the line if empty."""
+    mentions: str = ""
+    """Where in it stands which addresses it speaks of, and the SHA-256 of that
+    (traffic.archive.mentions). Not in the line if empty."""
     part: int = 1
     parts: int = 1
     """Lines of one decoding go together: all of them, or none."""

@@ -48,7 +48,7 @@ _LINE = frozenset(
         *("spools", "state", "gaps", "part", "parts", "written_ms", "prev", "hash"),
     )
 )
-_OPTIONAL = frozenset(("origin", "removed", "rows", "clock"))
+_OPTIONAL = frozenset(("origin", "removed", "rows", "clock", "mentions"))
 
 
 _MOST, _LEAST = b'{"active_max_ms":', b',"active_min_ms":'

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from traffic.archive.about import About
+
     Table = npt.NDArray[np.void]
 
 _PIECE = 4_096
@@ -68,14 +70,49 @@ class ManifestIndex:
         self._removed: frozenset[str] | None = None
         self._load()
 
-    def segments(self, kind: str, from_ms: int, to_ms: int, *, events: bool = False) -> list[Entry]:
-        """Lines of segments that may hold something of a span, oldest first, purged ones left out.
-
-        With `events`, those alone that have records of translations made or ended. All are on
-        this disk then, wherever they were.
+    def segments(
+        self,
+        kind: str,
+        from_ms: int,
+        to_ms: int,
+        *,
+        events: bool = False,
+        about: About | None = None,
+    ) -> list[Entry]:
+        """What `find` finds, all of it on this disk then, wherever it was.
 
         Raises:
             ArchiveError: a line is damaged, or a segment in the object store.
+            BackendUnavailable: the object store does not answer, or the disk has no room.
+        """
+        found = self.find(kind, from_ms, to_ms, events=events, about=about)
+        self.bring(found)
+        return found
+
+    def bring(self, entries: Sequence[Entry]) -> None:
+        """Have the segments of `entries` on this disk, wherever they were; see `segments`."""
+        if entries and self._may_have_left():
+            # Loads what most archives never need.
+            from traffic.archive.elsewhere import recall
+
+            recall(self._manifest.archive, entries)
+
+    def find(
+        self,
+        kind: str,
+        from_ms: int,
+        to_ms: int,
+        *,
+        events: bool = False,
+        about: About | None = None,
+    ) -> list[Entry]:
+        """Lines of segments that may hold something of a span, oldest first, purged ones left out.
+
+        With `events`, those alone that have records of translations made or ended. Those that
+        have left this disk, and whose line proves that they hold nothing of `about`, are left out.
+
+        Raises:
+            ArchiveError: a line is damaged.
             BackendUnavailable: the object store does not answer.
         """
         found: list[Entry] = []
@@ -99,12 +136,14 @@ class ManifestIndex:
             return []
         removed = self._purged()
         found = [entry for entry in chosen if entry.path not in removed]
-        if found and (self._manifest.archive / ELSEWHERE).exists():
-            # Loads what most archives never need.
-            from traffic.archive.elsewhere import recall
+        if found and about is not None and self._may_have_left():
+            from traffic.archive.unread import leave_out
 
-            recall(self._manifest.archive, found)
+            return leave_out(self._manifest.archive, found, about)
         return found
+
+    def _may_have_left(self) -> bool:
+        return (self._manifest.archive / ELSEWHERE).exists()
 
     def _purged(self) -> frozenset[str]:
         """Every path a purge took away, read once: after years there are many such lines."""

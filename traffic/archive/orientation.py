@@ -21,12 +21,18 @@ _CANDIDATES6 = ("src6", "nat_dst6", "dst6", "nat_src6")
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The client address of each flow, and how many flows have another inside address too."""
+    """The client address of each flow, and which flows have another inside address too."""
 
     client4: Array
     client6_high: Array
     client6_low: Array
-    lateral: int
+    others: Array
+    """True for these flows."""
+
+    @property
+    def lateral(self) -> int:
+        """How many they are."""
+        return int(np.count_nonzero(self.others))
 
 
 def has4(inside: Inside, addresses: Array) -> Array:
@@ -81,4 +87,4 @@ def find_clients(batch: FlowBatch, inside: Inside) -> Clients:
         if chosen is not None:
             lateral |= found & ((upper != high) | (lower != low))
         chosen = fresh if chosen is None else chosen | fresh
-    return Clients(client4, high, low, int(np.count_nonzero(lateral)))
+    return Clients(client4, high, low, lateral)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import ArchiveError
 from traffic.archive import duck
+from traffic.archive.about import EventsOf, FlowsOf
 from traffic.archive.entries import Entry
 from traffic.archive.index import ManifestIndex
 from traffic.archive.inside import Inside
@@ -88,8 +89,11 @@ class FlowReader:
     ) -> tuple[list[FlowRecord], bool]:
         """(flows by time, whether there are more) of any of `asked`."""
         queries: list[str] = []
-        for one in asked:
-            direct, scanned = self._choose(one)
+        chosen = [self._choose(one) for one in asked]
+        # All at once: a person's month is many spans, and may be more than the disk has room for.
+        wanted = (entry for both in chosen for some in both for entry in some)
+        self.index.bring(list({entry.seq: entry for entry in wanted}.values()))
+        for one, (direct, scanned) in zip(asked, chosen, strict=True):
             where = f"{_during(one.from_ms, one.to_ms)} AND "
             if direct:
                 queries.append(self._select(direct, where + _on_side("client", one.network)))
@@ -123,7 +127,8 @@ class FlowReader:
         it out (RFC 6888). So it is with port and protocol, which gateways that translate whole
         addresses do not tell.
         """
-        entries = self.index.segments("flow", from_ms, to_ms, events=events)
+        about = EventsOf(public, port) if events else None
+        entries = self.index.segments("flow", from_ms, to_ms, events=events, about=about)
         if not entries:
             return [], False
         network = ip_network(public)
@@ -175,10 +180,11 @@ class FlowReader:
 
     def _choose(self, asked: Asked) -> tuple[list[Entry], list[Entry]]:
         """(segments where the sort key finds every flow of the client, the others)."""
-        entries = self.index.segments("flow", asked.from_ms, asked.to_ms)
         network = asked.network
         if not (self.inside.has(network[0]) and self.inside.has(network[-1])):
-            return [], entries
+            return [], self.index.find("flow", asked.from_ms, asked.to_ms)
+        about = FlowsOf(network, self.inside.digest)
+        entries = self.index.find("flow", asked.from_ms, asked.to_ms, about=about)
         direct = [
             entry for entry in entries if entry.lateral == 0 and entry.inside == self.inside.digest
         ]

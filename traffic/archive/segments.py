@@ -17,6 +17,7 @@ import numpy as np
 from common.errors import ArchiveError
 from traffic.archive.durable import digest_and_sync, sync_directory
 from traffic.archive.inside import Inside
+from traffic.archive.mentioning import mention, of_flows
 from traffic.archive.orientation import Clients, find_clients
 from traffic.archive.placing import place
 from traffic.archive.schema import CLIENT_COLUMNS, STORED, TIMES, default_value, sql_type
@@ -57,6 +58,7 @@ class Segment:
     lateral: int
     inside: str
     nat_events: int
+    mentions: str
 
 
 class SegmentWriter:
@@ -97,16 +99,19 @@ class SegmentWriter:
             lateral=clients.lateral,
             inside=self.inside.digest,
             nat_events=int(np.count_nonzero(batch.column("nat_event"))),
+            mentions="",
         )
         del received
+        told = of_flows(batch, clients, self.inside)
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
             self._copy(batch, clients, aside)
+            mentions = mention(aside, told)
             self._place(aside)
             digest, octets = digest_and_sync(aside)
         except OSError as error:
             raise ArchiveError(path, f"cannot be written: {error.strerror or error}") from error
-        return replace(segment, sha256=digest, octets=octets)
+        return replace(segment, sha256=digest, octets=octets, mentions=mentions)
 
     def enter(self, path: str) -> None:
         """Put what was prepared as the segment `path` in its place, for the manifest to name.

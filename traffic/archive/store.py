@@ -148,6 +148,17 @@ class ObjectStore:
             os.fsync(stream.fileno())
         return digest.hexdigest()
 
+    def part(self, path: str, at: int, octets: int) -> bytes:
+        """Some octets of an object from `at` on; fewer where it ends before.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with self._asked(), self._fs.open_input_file(self._name(path)) as one:
+            if at >= one.size():
+                return b""
+            return bytes(one.read_at(octets, at))
+
     def read(self, path: str) -> bytes | None:
         """A small object, or None.
 

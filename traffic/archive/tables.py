@@ -19,11 +19,13 @@ from traffic.archive import duck
 from traffic.archive.durable import digest_and_sync, sync_directory
 from traffic.archive.entries import ClockNote, Entry
 from traffic.archive.index import ManifestIndex
-from traffic.archive.kinds import CLOCK, KINDS, THIS_MACHINE, TIME, Kind
+from traffic.archive.kinds import CLOCK, KINDS, NAT, THIS_MACHINE, TIME, Kind
 from traffic.archive.manifest import Manifest
 
 if TYPE_CHECKING:
     import duckdb
+
+    from traffic.archive.about import About
 
 Row = Mapping[str, Any]
 """Column name -> value; times in milliseconds since 1970 UTC, absent columns are NULL."""
@@ -106,12 +108,14 @@ class TableArchive:
         to_ms: int | None = None,
         limit: int = 10_000,
         among: ManifestIndex | None = None,
+        about: About | None = None,
     ) -> list[Found]:
         """Rows of `kind` received in the span for which the SQL condition `where` holds.
 
         `where` is DuckDB SQL over the kind's columns with `?` for `parameters`; it comes from
         our own code, never from a question. Ordered by time of receipt; at most `limit`.
-        `among`: for a caller who has the index of the manifest already.
+        `among`: for a caller who has the index of the manifest already. `about`: what `where`
+        cannot find without, so that segments may be left out.
 
         Raises:
             ArchiveError: a segment is missing or damaged.
@@ -119,7 +123,8 @@ class TableArchive:
         index = ManifestIndex(self.archive) if among is None else among
         first = -_EVER if from_ms is None else from_ms
         last = _EVER if to_ms is None else to_ms
-        paths = [str(self.archive / entry.path) for entry in index.segments(kind.name, first, last)]
+        entries = index.segments(kind.name, first, last, about=about)
+        paths = [str(self.archive / entry.path) for entry in entries]
         if not paths:
             return []
         spans, limits = "", []
@@ -176,6 +181,7 @@ class TableArchive:
         aside = final.with_suffix(".aside")
         final.parent.mkdir(parents=True, exist_ok=True)
         self._copy(kind, rows, aside)
+        mentions = _mention(aside, rows) if kind is NAT else ""
         sha256, octets = digest_and_sync(aside)
         aside.rename(final)
         written.append(final)
@@ -195,6 +201,7 @@ class TableArchive:
             active_max_ms=max(received),
             origin=origin,
             clock=_own_clock(rows) if kind is CLOCK else (),
+            mentions=mentions,
             written_ms=clock.unix_nanoseconds() // 1_000_000,
         )
 
@@ -245,6 +252,12 @@ def _cast(name: str, type_: str) -> str:
     if type_ == TIME:
         return f"make_timestamp_ms({name}::BIGINT)::TIMESTAMP_MS"
     return f"{name}::{type_}"
+
+
+def _mention(segment: Path, rows: Sequence[Row]) -> str:
+    from traffic.archive.mentioning import mention, of_rows  # with numpy, as in `_copy`
+
+    return mention(segment, of_rows(rows))
 
 
 def _own_clock(rows: Sequence[Row]) -> tuple[ClockNote, ...]:

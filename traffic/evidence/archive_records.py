@@ -15,6 +15,7 @@ from common.clock import to_rfc3339
 from common.config import Config
 from common.errors import ArchiveError, UsageError
 from identity.domain.spellings import spellings
+from traffic.archive.about import RowsOf, asked_names, inside_name
 from traffic.archive.kinds import ACCESS, KINDS, LEASE, NAT, SESSION, TIME
 from traffic.archive.reading import FlowRecord
 from traffic.archive.tables import Found as Row
@@ -95,6 +96,8 @@ class _Question:
     """Events which that row must be, to count."""
     whenever: bool = False
     """It is asked for by a key and may be as old as it likes."""
+    about: RowsOf | None = None
+    """What the rows wanted are named."""
 
 
 def _questions(kind_name: str, found: Found) -> list[_Question]:
@@ -107,11 +110,14 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
         same = ("protocol", "outside_address", "outside_port", "inside_address", "inside_port")
         if subject.address is None:
             for address, span in found.spans:
-                asked.append(_Question("inside_address = ?", [address], span, same, _CREATED))
+                about = RowsOf((inside_name(address),))
+                asked.append(
+                    _Question("inside_address = ?", [address], span, same, _CREATED, about=about)
+                )
         else:
             asked += [
-                _Question(where, told, span, same, _CREATED)
-                for where, told, span in _translations(found)
+                _Question(where, told, span, same, _CREATED, about=about)
+                for where, told, span, about in _translations(found)
             ]
     elif kind_name == LEASE.name:
         for address, span in found.spans:
@@ -139,12 +145,14 @@ def _questions(kind_name: str, found: Found) -> list[_Question]:
     return asked
 
 
-def _translations(found: Found) -> list[tuple[str, list[Any], Window]]:
-    """(condition, its parameters, when) of translations from or to the address asked about."""
+def _translations(found: Found) -> list[tuple[str, list[Any], Window, RowsOf]]:
+    """(condition, its parameters, when, about whom) of translations from or to the address."""
     subject = found.subject
     inside = "inside_address = ?"
     outside = "outside_address = ?"
+    port = None
     if subject.port is not None and subject.protocol != "icmp":
+        port = subject.port
         inside += f" AND inside_port = {subject.port:d}"
         # So does one that tells no port, which pings never do.
         outside += f" AND ({subject.port:d} BETWEEN outside_port AND {_LAST_PORT} OR"
@@ -161,13 +169,17 @@ def _translations(found: Found) -> list[tuple[str, list[Any], Window]]:
             there += f" AND coalesce(destination_port, 0) IN (0, {subject.destination_port:d})"
         inside, outside = inside + there, outside + there
     address = str(subject.address)
+    from_it, to_it = RowsOf((inside_name(address),)), RowsOf(asked_names(address, port))
     if not found.narrowed:
-        return [(inside, [address], found.window), (outside, [address], found.window)]
-    asked: list[tuple[str, list[Any], Window]] = []
+        return [
+            (inside, [address], found.window, from_it),
+            (outside, [address], found.window, to_it),
+        ]
+    asked: list[tuple[str, list[Any], Window, RowsOf]] = []
     for held, span in found.spans:
-        asked.append((f"{outside} AND inside_address = ?", [address, held], span))
+        asked.append((f"{outside} AND inside_address = ?", [address, held], span, to_it))
         if held == address:
-            asked.append((inside, [address], span))
+            asked.append((inside, [address], span, from_it))
     return asked
 
 
@@ -190,6 +202,7 @@ def _ask(archive: TableArchive, kind_name: str, question: _Question) -> list[Row
         from_ms=None if question.whenever else from_ms - (_BACK_MS if question.same else 0),
         to_ms=None if question.whenever else to_ms,
         limit=MAX_ROWS + 1,
+        about=question.about,
     )
     if len(rows) > MAX_ROWS:
         raise UsageError(

@@ -18,6 +18,7 @@ from traffic.archive.entries import Entry
 from traffic.archive.lines import REMOVED, Lines
 from traffic.archive.manifest import Manifest
 from traffic.archive.seals import read_seals
+from traffic.archive.unread import mentions_file
 from traffic.keeping.policy import PURGE, HoldTerms, Plan, plan_purge
 from traffic.keeping.timeline import DAY_MS, Timeline
 
@@ -138,6 +139,7 @@ class Purger:
             if ".." in Path(path).parts or Path(path).is_absolute():
                 continue
             try:
+                mentions_file(self._archive, path).unlink(missing_ok=True)
                 target.unlink()
             except FileNotFoundError:
                 # It may have left this disk before: its hour's and day's directories go too.

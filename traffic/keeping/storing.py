@@ -28,6 +28,7 @@ from traffic.archive.manifest import Manifest
 from traffic.archive.seals import NAME as SEALS
 from traffic.archive.seals import encode_seal, read_seals
 from traffic.archive.store import ObjectStore, place_of
+from traffic.archive.unread import keep_mentions
 from traffic.keeping.moving import archive_id
 from traffic.keeping.policy import PURGE
 from traffic.keeping.timeline import DAY_MS
@@ -405,6 +406,8 @@ class Storer:
         # Reading the copy back took a while, and somebody may have come for it.
         if not self._is_idle(entry):
             return False
+        with suppress(OSError):  # then it comes back for a question that is not about it
+            keep_mentions(self._archive, entry)
         (self._archive / entry.path).unlink(missing_ok=True)
         return True
 

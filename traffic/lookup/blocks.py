@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from traffic.archive.about import RowsOf, asked_names, freed_name
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
 from traffic.archive.reading import Translation
@@ -116,6 +117,7 @@ def _events(
         f"outside_address = ? AND event IN (?, ?){matching}",
         (public, BLOCK_CREATE, BLOCK_DELETE, *values),
         among=index,
+        about=RowsOf(asked_names(public, port)),
         **span,
     )
     places = {(_inside(one), one.values["outside_port"]) for one in told}
@@ -128,6 +130,7 @@ def _events(
         f"outside_address IS NULL AND event = ? AND inside_address IN ({marks})",
         (BLOCK_DELETE, *inside),
         among=index,
+        about=RowsOf(tuple(map(freed_name, inside))),
         **span,
     )
     told += [one for one in freed if (_inside(one), one.values["outside_port"]) in places]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from traffic.archive.about import RowsOf, asked_names
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
 from traffic.archive.reading import CLOCK_AGREES_MS, Translation
@@ -90,12 +91,18 @@ def find_logged(
         if question.destination_port is not None:
             where += " AND (destination_port IS NULL OR destination_port = ?)"
             values.append(question.destination_port)
+    about = RowsOf(asked_names(str(question.address), port))
     for back in _LOOK_BACKS:
         first, last = (
             to_milliseconds(moment) for moment in (window.from_at - back, window.to_at + back)
         )
         rows = tables.read(
-            NAT, where, values, from_ms=first, to_ms=last, limit=MAX_ROWS + 1, among=index
+            *(NAT, where, values),
+            from_ms=first,
+            to_ms=last,
+            limit=MAX_ROWS + 1,
+            among=index,
+            about=about,
         )
         if len(rows) <= MAX_ROWS:
             break

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from traffic.archive.about import RowsOf, form_name
 from traffic.archive.index import ManifestIndex
 from traffic.archive.kinds import NAT
 from traffic.archive.tables import Found, TableArchive
@@ -41,6 +42,7 @@ def find_samples(
     if address is not None:
         where += " AND outside_address = ?"
         values.append(address)
+    about = RowsOf(tuple(form_name(form, address) for form in FORMS))
     rows: list[Found] = []
     for back in (REACH, LOOK_BACK):
         rows = rows or tables.read(
@@ -51,6 +53,7 @@ def find_samples(
             to_ms=to_milliseconds(window.to_at + REACH),
             limit=1,
             among=index,
+            about=about,
         )
     if not rows:
         return None

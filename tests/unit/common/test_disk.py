@@ -26,6 +26,14 @@ def test_the_levels_begin_at_70_85_and_95_per_cent(used: int, level: Level) -> N
     assert Room(used, 0).level is level
 
 
+def test_what_is_still_to_be_written_makes_the_room_smaller() -> None:
+    room = Room(90, 100, 1000)
+    assert (room.without(40).used_percent, room.without(40).level) == (94, Level.NEARLY)
+    assert room.without(60).level is Level.FULL
+    assert room.without(101).free_octets == -1
+    assert Room(90, 100).without(60).level is Level.NEARLY, "of a disk of unknown size"
+
+
 def test_a_path_that_is_not_there_is_unknown_and_not_full(tmp_path: Path) -> None:
     assert room_of(tmp_path) is not None
     assert room_of(tmp_path / "nothing") is None

@@ -42,9 +42,9 @@ def append(manifest: Manifest, *entries: Entry) -> None:
         manifest.append(entries)
 
 
-def minutes(manifest: Manifest, first: int, last: int, **more: bool) -> list[str]:
+def minutes(manifest: Manifest, first: int, last: int, *, events: bool = False) -> list[str]:
     index = ManifestIndex(manifest.archive)
-    found = index.segments("flow", first * 60_000, last * 60_000, **more)
+    found = index.segments("flow", first * 60_000, last * 60_000, events=events)
     return [entry.path for entry in found]
 
 

@@ -306,6 +306,44 @@ def test_the_next_batch_is_under_way_while_one_takes_its_places(
     assert not list(site.archive.rglob("*.recalled"))
 
 
+def test_two_questions_at_once_share_what_comes_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [site.add(hour) for hour in range(100, 110)]
+    site.seal()
+    site.push()
+    site.free()
+    monkeypatch.setattr(elsewhere, "_BATCH", 2)
+    fetch, by_first, by_second = elsewhere._fetch, list[int](), list[int]()
+    first_is_at_it, second_is_done = threading.Barrier(5), threading.Event()
+
+    def slow(store: ObjectStore, entry: Entry, aside: Path) -> None:
+        by_first.append(more.index(entry))
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        aside.touch()
+        first_is_at_it.wait(20)  # two batches: no other is begun before one of them has come
+        assert second_is_done.wait(20)
+        fetch(store, entry, aside)
+
+    def counted(store: ObjectStore, entry: Entry, aside: Path) -> None:
+        by_second.append(more.index(entry))
+        fetch(store, entry, aside)
+
+    monkeypatch.setattr(elsewhere, "_fetch", slow)
+    first = threading.Thread(target=elsewhere.recall, args=(site.archive, more))
+    first.start()
+    first_is_at_it.wait(20)
+    monkeypatch.setattr(elsewhere, "_fetch", counted)
+    assert elsewhere.recall(site.archive, more) == 10
+    second_is_done.set()
+    first.join(20)
+    assert sorted(by_first) == [0, 1, 2, 3]
+    assert sorted(by_second) == list(range(10))
+    assert set(by_second[:2]) <= {6, 7, 8, 9}, "it began at the other end"
+    assert set(more) <= set(site.here())
+    assert not list(site.archive.rglob("*.recalled"))
+
+
 def test_a_long_manifest_is_read_once_however_much_comes_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +426,21 @@ def test_a_full_disk_is_not_filled_by_a_question(
     monkeypatch.setattr(elsewhere, "room_of", lambda _path: full)
     with pytest.raises(BackendUnavailable, match="too full"):
         site.rows()
+
+
+def test_a_question_that_would_fill_the_disk_is_not_begun(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 95 per cent on logins may be refused: nobody's question leads there."""
+    site.push()
+    site.free()
+    octets = sum(entry.octets for entry in site.nat)
+    room = Room(94, 6 * octets, 100 * octets)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: room)
+    with pytest.raises(BackendUnavailable, match="ask about a shorter time"):
+        elsewhere.recall(site.archive, site.nat)
+    monkeypatch.setattr(elsewhere, "room_of", lambda _path: replace(room, free_octets=7 * octets))
+    assert elsewhere.recall(site.archive, site.nat) == 2
 
 
 def test_a_line_that_leads_out_of_the_archive_brings_nothing(site: Site) -> None:
