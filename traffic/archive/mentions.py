@@ -76,7 +76,9 @@ def rules_out(mentions: Mentions, about: About) -> bool:
         return _lacks_six(mentions.six, about.network)
     if isinstance(about, EventsOf):
         high, low = divmod(int(about.address), _HALF)
-        wanted = fold_outside(_numbers([high]), _numbers([low]), about.port)
+        # A record that does not tell its port is a candidate of every port.
+        ports = None if about.port is None else _numbers([about.port, 0])
+        wanted = fold_outside(_numbers([high]), _numbers([low]), ports)
         return _lacks(mentions.events, wanted)
     return _lacks(mentions.outside, fold_text(about.names))
 

@@ -74,7 +74,7 @@ class Site:
                 "nat_src_port": np.full(rows, port, np.uint16),
                 "nat_event": np.ones(rows, np.uint8),
             }
-        segment = SegmentWriter(self.archive, INSIDE, threads=1).write(
+        segment = SegmentWriter(self.archive, INSIDE).write(
             FlowBatch(rows, columns, ("192.0.2.1",)), f"{HERE}/node-{minute:012d}.parquet"
         )
         manifest = Manifest(self.archive)
