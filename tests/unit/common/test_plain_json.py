@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import plain_json
@@ -18,6 +18,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(TREES)
 def test_the_same_octets_are_written_and_the_same_values_read(tree: Any) -> None:
     for indent in (None, 2):
@@ -26,6 +27,7 @@ def test_the_same_octets_are_written_and_the_same_values_read(tree: Any) -> None
     assert plain_json.loads(json.dumps(tree, ensure_ascii=False)) == tree
 
 
+@settings(deadline=None)
 @given(st.lists(st.text() | st.just("ก" * 5000), min_size=1))
 def test_what_is_written_already_stands_in_the_octets_as_it_is(texts: list[str]) -> None:
     tree = {str(number): text for number, text in enumerate(texts)}
