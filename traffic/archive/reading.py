@@ -6,7 +6,7 @@ when it was cut. Does not know sessions or people.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -174,6 +174,24 @@ class FlowReader:
         )
         return [self._translation(row) for row in rows[:limit]], len(rows) > limit
 
+    def of_records(self, records: Iterable[str]) -> list[FlowRecord]:
+        """The flows and NAT events of these ids, in no order.
+
+        Raises:
+            ArchiveError: a segment is missing or damaged.
+        """
+        found: list[FlowRecord] = []
+        for path, numbers in sorted(rows_by_segment(records, "flow").items()):
+            listed = ", ".join(map(str, numbers))
+            source = (
+                f"read_parquet([{_quoted(str(self._archive / path))}], filename = true, "
+                "file_row_number = true)"
+            )
+            query = f"SELECT filename, file_row_number, {', '.join(_COLUMNS)} FROM {source} "  # noqa: S608
+            rows = self._run(f"{query} WHERE file_row_number IN ({listed})")
+            found += [self._record(row) for row in rows]
+        return found
+
     def with_gaps(self, from_ms: int, to_ms: int) -> list[Entry]:
         """Lines of the manifest with a gap that may touch a span."""
         return self.index.with_gaps(from_ms, to_ms)
@@ -233,6 +251,17 @@ class FlowReader:
             lasted=lasted,
             apart=tuple(apart),
         )
+
+
+def rows_by_segment(records: Iterable[str], kind: str) -> dict[str, list[int]]:
+    """Segment -> row numbers of those `records` that are of `kind`."""
+    found: dict[str, list[int]] = {}
+    for record in records:
+        name, _, place = record.partition(":")
+        path, _, number = place.rpartition("#")
+        if name == kind and path:
+            found.setdefault(path, []).append(int(number))
+    return found
 
 
 def _apart(outside: str, there: str) -> str:

@@ -5,7 +5,7 @@ Every row says in which segment it lies; those segments are what the proofs are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from common.errors import ArchiveError, UsageError
 from identity.domain.spellings import spellings
 from traffic.archive.about import RowsOf, asked_names, inside_name
 from traffic.archive.kinds import ACCESS, KINDS, LEASE, NAT, SESSION, TIME
-from traffic.archive.reading import FlowRecord
+from traffic.archive.reading import FlowRecord, rows_by_segment
 from traffic.archive.tables import Found as Row
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import node_name
@@ -70,6 +70,8 @@ def archive_tables(config: Config, found: Sequence[Found], zone: str) -> list[Ta
             for question in _questions(kind, one)
             for row in _ask(archive, kind, question)
         }
+        cited = {record for one in found for record in one.cited} - set(chosen)
+        chosen |= {row.record: row for row in _of_records(archive, kind, cited)}
         table = Table(name)
         for record in sorted(chosen):
             table.add(*_shown(kind, record, chosen[record].values, zone))
@@ -230,6 +232,16 @@ def _ask(archive: TableArchive, kind_name: str, question: _Question) -> list[Row
     return [*held, *within]
 
 
+def _of_records(archive: TableArchive, kind_name: str, records: Iterable[str]) -> list[Row]:
+    """The rows of these ids, whenever they were received."""
+    found: list[Row] = []
+    for path, numbers in sorted(rows_by_segment(records, kind_name).items()):
+        where = "filename = ? AND list_contains(?, file_row_number)"
+        values = [str(archive.archive / path), numbers]
+        found += archive.read(KINDS[kind_name], where, values, limit=len(numbers))
+    return found
+
+
 def _shown(
     kind_name: str, record: str, values: dict[str, Any], zone: str
 ) -> tuple[dict[str, Any], bytes | None]:
@@ -249,10 +261,7 @@ def _whole_rows(archive: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str,
     """Every stored column of flow rows; times in milliseconds since 1970 UTC."""
     import duckdb
 
-    wanted: dict[str, list[int]] = {}
-    for row in rows:
-        path, _, number = row["record"].partition(":")[2].rpartition("#")
-        wanted.setdefault(path, []).append(int(number))
+    wanted = rows_by_segment((row["record"] for row in rows), "flow")
     connection = duckdb.connect(":memory:")
     connection.execute("SET autoinstall_known_extensions = false")
     whole: list[dict[str, Any]] = []

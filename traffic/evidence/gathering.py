@@ -124,9 +124,7 @@ def _cited(
         if name.startswith("records/") and name.endswith(".jsonl"):
             yield from (row["record"] for row in _lines(octets))
     for one in found:
-        answer = one.answer or {}
-        for told in (*answer.get("candidates", ()), *answer.get("translations", ())):
-            yield from told["evidence"]
+        yield from one.cited
     yield from (row["record"] for row in reported if "record" in row)
 
 

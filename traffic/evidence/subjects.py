@@ -58,6 +58,13 @@ class Found:
     """A person or device was named beside the address: the others behind it do not count."""
 
     @property
+    def cited(self) -> set[str]:
+        """Records that the answer rests on, whenever they came."""
+        answer = self.answer or {}
+        told = (*answer.get("candidates", ()), *answer.get("translations", ()))
+        return {record for one in told for record in one["evidence"]}
+
+    @property
     def addresses(self) -> set[str]:
         """The inside addresses that matter."""
         return {address for address, _ in self.spans}
@@ -134,6 +141,8 @@ def _find_address(
         found.answer = {**answer, "candidates": kept, "translations": told, "narrowed": True}
     flows = _flows(reader, [_asked(ip_network(subject.address), found.window)])
     found.flows = [flow for flow in flows if _bears(flow, found)]
+    # Translations begin before the period and end after it.
+    found.flows += reader.of_records(found.cited - {flow.record for flow in found.flows})
 
 
 def _held(

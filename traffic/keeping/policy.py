@@ -20,6 +20,11 @@ ADMIN_FLOOR_DAYS = 180
 HOLD_CEILING_DAYS = 730
 """Section 26: an order reaches no further than two years from the entry of the data."""
 
+EARLIER_MS = {"lease": 2 * DAY_MS, "nat": DAY_MS}
+LATER_MS = {"nat": DAY_MS}
+"""How far from a moment a look-up of it reads what was told of it: who had an address then was told
+when it was given out, and what was translated then when that began or ended."""
+
 PURGE = "purge"
 """Kind of the manifest lines that tell what was taken away."""
 
@@ -87,6 +92,8 @@ def is_held(entry: Entry, holds: Sequence[HoldTerms], timeline: Timeline) -> boo
     first, last = entry.received_min_ms, entry.received_max_ms
     if entry.kind == "flow":
         first, last = min(first, entry.active_min_ms), max(last, entry.active_max_ms)
+    told = "nat" if entry.nat_events else entry.kind
+    last, first = last + EARLIER_MS.get(told, 0), first - LATER_MS.get(told, 0)
     return any(hold.from_ms <= last and hold.to_ms >= first for hold in holds)
 
 

@@ -12,10 +12,10 @@ from db.engine import Database
 from db.models import AddressInterval, NetworkSession
 from tests.conftest import Site
 from tests.unit.traffic.evidence.bundles import read_items
-from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, moment, nat
+from tests.unit.traffic.evidence.seed import MALEE, PUBLIC, SENT_MS, lease, moment, nat
 from tests.unit.traffic.evidence.test_export import _without_pdf, make, rows, world
-from tests.unit.traffic.lookup.test_untold_ports import FLOW, archive, flow
-from traffic.archive.kinds import NAT
+from tests.unit.traffic.lookup.test_untold_ports import BARE, FLOW, archive, event, flow
+from traffic.archive.kinds import LEASE, NAT
 from traffic.archive.tables import TableArchive
 from traffic.collectors.paths import collector_paths
 
@@ -91,3 +91,31 @@ def test_a_record_that_tells_no_port_leaves_with_the_look_up_that_cites_it(world
     assert len(cited) >= 3
     held = {row["record"] for name in ("flows", "nat") for row in rows(items, name)}
     assert cited <= held
+
+
+def test_what_an_answer_cites_is_in_its_bundle_however_long_before_or_after_it_came(
+    world: Site,
+) -> None:
+    hours = 3_600_000
+    paths = collector_paths(world.config)
+    rows = TableArchive(paths.archive, paths.node)
+    given = lease(MALEE, "malee", -30 * 3600) | {"lease_seconds": 48 * 3600}
+    ended = nat(MALEE, 50_002) | {"event": "delete", "received_at": SENT_MS + 3 * hours}
+    rows.append(LEASE, [given])
+    rows.append(NAT, [ended])
+    archive(world, BARE, event(MALEE, 4, -2 * 3600))
+    asked = ("--address", PUBLIC, "--port", "50002", "--protocol", "tcp")
+    assert world.yuenyan("lookup", "--at", moment(0), *asked, *CASE).exit_code == 0
+    items = read_items(make(world, reason="").path)
+    answer = json.loads(items["lookup/answer-1.json"])
+    told = {ref for row in answer["candidates"] for ref in row["evidence"]}
+    told |= {ref for row in answer["translations"] for ref in row["evidence"]}
+    kinds = {ref.partition(":")[0] for ref in told}
+    assert {"lease", "nat", "flow"} <= kinds
+    held = {
+        row["record"]
+        for name, octets in items.items()
+        if name.startswith("records/") and name.endswith(".jsonl")
+        for row in map(json.loads, octets.splitlines())
+    }
+    assert {ref for ref in told if ref.partition(":")[0] in ("lease", "nat", "flow")} <= held

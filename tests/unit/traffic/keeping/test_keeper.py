@@ -306,14 +306,14 @@ def test_a_hold_keeps_segments_sessions_and_the_name_until_it_is_ended(world: Wo
     number = make_hold(world, until=300, account="held")
     world.go_to(100, records=True)
     done = world.purge()
-    assert (done.held_segments, done.rows.sessions, done.accounts) == (5, 1, 1)
+    assert (done.held_segments, done.rows.sessions, done.accounts) == (6, 1, 1)
     assert world.account(held).username == "held"
     assert world.account(other).username == f"anonymised-{other}"
     assert world.count(NetworkSession) == 1
     with world.office.database.write() as writing:
         holds.end(writing, world.office, number, "the court is done", "head")
     done = world.purge()
-    assert (done.segments, done.rows.sessions, done.accounts) == (5, 1, 1)
+    assert (done.segments, done.rows.sessions, done.accounts) == (6, 1, 1)
     assert world.account(held).username == f"anonymised-{held}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from traffic.archive.manifest import Manifest
 from traffic.archive.seals import make_seal
 from traffic.archive.status import archive_status
 from traffic.archive.verification import verify_archive
-from traffic.keeping.policy import HoldTerms, Plan, plan_purge
+from traffic.keeping.policy import EARLIER_MS, LATER_MS, HoldTerms, Plan, plan_purge
 from traffic.keeping.purge import Purger
 from traffic.keeping.timeline import DAY_MS, Timeline
+from traffic.lookup import leases, nat_logs, service
 
 
 def plan(archive: Path, day: float, days: int = 90, holds: tuple[HoldTerms, ...] = ()) -> Plan:
@@ -117,12 +119,66 @@ def test_what_administrators_did_is_kept_half_a_year(tmp_path: Path) -> None:
 
 def test_a_hold_keeps_what_was_received_in_its_period_and_not_more(tmp_path: Path) -> None:
     made = write_days(tmp_path, range(130))
-    held = hold(2, 4, until=400)
+    held = hold(6, 8, until=400)
     found = plan(tmp_path, 130, holds=(held,))
-    assert [entry.path for entry in found.held] == [entry.path for entry in made[2:5]]
-    assert len(found.due) == 40 - 3
-    assert purge(tmp_path, 130, holds=(held,)) == 37
-    assert all((tmp_path / entry.path).exists() for entry in made[2:5])
+    # Leases of the two days before tell who had an address when it began.
+    assert [entry.path for entry in found.held] == [entry.path for entry in made[4:9]]
+    assert len(found.due) == 40 - 5
+    assert purge(tmp_path, 130, holds=(held,)) == 35
+    assert all((tmp_path / entry.path).exists() for entry in made[4:9])
+
+
+@pytest.mark.parametrize(
+    ("kind", "events", "kept"),
+    [
+        pytest.param("lease", 0, range(4, 9), id="leases-given-before"),
+        pytest.param("nat", 0, range(5, 10), id="translations-begun-before-or-ended-after"),
+        pytest.param("flow", 3, range(5, 10), id="the-same-told-by-flows"),
+        pytest.param("flow", 0, range(6, 9), id="flows"),
+        pytest.param("access", 0, range(6, 9), id="logins"),
+    ],
+)
+def test_a_hold_keeps_what_a_look_up_of_its_period_reads(
+    kind: str, events: int, kept: range
+) -> None:
+    lines = [
+        Entry(
+            seq=day + 1, kind=kind, node="node", path=f"{kind}/{day}", nat_events=events,
+            **dict.fromkeys(
+                (
+                    "written_ms", "received_min_ms", "received_max_ms",
+                    "active_min_ms", "active_max_ms",
+                ),
+                NOON + day * DAY_MS,
+            ),
+        )
+        for day in range(130)
+    ]  # fmt: skip
+    timeline = Timeline(lines, [], NOON + 130 * DAY_MS)
+    found = plan_purge(lines, timeline, 90, (hold(6, 8, until=400),))
+    assert [entry.path for entry in found.held] == [f"{kind}/{day}" for day in kept]
+
+
+def test_holds_reach_as_far_as_look_ups() -> None:
+    assert EARLIER_MS["lease"] == to_ms(leases.LOOK_BACK)
+    assert EARLIER_MS["nat"] == LATER_MS["nat"] == to_ms(nat_logs.LOOK_BACK)
+    assert EARLIER_MS["nat"] == to_ms(service.NAT_LOOK_BACK)
+
+
+def to_ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+def test_two_holds_on_one_record_keep_it_until_both_are_over(tmp_path: Path) -> None:
+    made = write_days(tmp_path, range(200))
+    short, long = hold(50, 51, until=150), hold(51, 52, until=190, created=20)
+    assert made[51].path in {entry.path for entry in plan(tmp_path, 149, holds=(short, long)).held}
+    found = plan(tmp_path, 170, holds=(short, long))
+    assert made[51].path in {entry.path for entry in found.held}
+    assert made[48].path in {entry.path for entry in found.due}
+    assert purge(tmp_path, 170, holds=(short, long)) == len(found.due)
+    assert purge(tmp_path, 170, holds=(short, long)) == 0
+    assert made[51].path in {entry.path for entry in plan(tmp_path, 199, holds=(short, long)).due}
 
 
 def test_a_hold_that_is_over_lets_go_and_a_jump_of_the_clock_ends_none(tmp_path: Path) -> None:
