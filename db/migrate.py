@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -16,6 +18,28 @@ def migration_config(url: str) -> AlembicConfig:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return config
+
+
+_NUMBER = 0x79756E
+"""Of the lock: whoever else locks numbers in this database takes another."""
+
+
+@contextmanager
+def alone(database: Database) -> Iterator[None]:
+    """Let no other `init` do anything to this PostgreSQL while the block runs.
+
+    Two that begin together would both make the tables, and one of them fail on the other's. SQLite
+    has its one writer, and the data directory.
+
+    Raises:
+        BackendUnavailable: the database does not answer.
+    """
+    if database.is_sqlite:
+        yield
+        return
+    with database.answering(), database.engine.begin() as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_NUMBER})")
+        yield
 
 
 def upgrade(database: Database) -> None:

@@ -171,6 +171,13 @@ def main(*, is_last: bool = False) -> None:
         end_with(error)
 
 
+def _complain(text: str) -> None:
+    """What went wrong, in which a server or a file may have had its word."""
+    from common.printable import printable
+
+    click.echo(f"yuenyan: {printable(text)}", err=True)
+
+
 def end_with(error: Exception) -> NoReturn:
     """Say in one sentence what `error` is, and end with its exit code."""
     match error:
@@ -186,10 +193,10 @@ def end_with(error: Exception) -> NoReturn:
             click.echo(f"yuenyan: {name} may not be read or written: run it as {owner}", err=True)
             sys.exit(getattr(error, "exit_code", BackendUnavailable.exit_code))
         case BackendUnavailable(advice=str(advice)) if advice:
-            click.echo(f"yuenyan: {error}; {advice}", err=True)
+            _complain(f"{error}; {advice}")
             sys.exit(error.exit_code)
         case NetAccessError():
-            click.echo(f"yuenyan: {error}", err=True)
+            _complain(str(error))
             sys.exit(error.exit_code)
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

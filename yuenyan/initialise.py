@@ -6,8 +6,11 @@ Safe to repeat: what is there stays as it is.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from common.config import Config
 from common.errors import BackendUnavailable, ConfigError, Refused
 from common.secret import write_secret_file
 from db.engine import OPERATOR, Database
-from db.migrate import upgrade
+from db.migrate import alone, upgrade
 from identity.domain.levels import FIRST_OFFICER
 from identity.office import Office
 from identity.services import certificate_setup, nas_hygiene, people, roles
@@ -72,39 +75,74 @@ def initialise(
     if not may_lose_authority:
         refuse_lost_authority(config)
     refuse_lost_seal_key(config)
-    made: list[str] = []
-    try:
+    with _writing(config):
         config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        config.keys_dir.mkdir(mode=0o700, exist_ok=True)
-        if make_key(config.keys_dir):
-            made.append("vault key")
-        for name in (PORTAL_SESSION_KEY, ADMIN_SESSION_KEY):
-            if write_secret_file(config.keys_dir / name, secrets.token_hex(32).encode()):
-                made.append(name)
-        if _make_seal_key(config.keys_dir):
-            made.append("seal key")
-        if evidence_keys.make_key(config.keys_dir):
-            made.append("evidence key")
-        config.ca_dir.mkdir(mode=0o755, exist_ok=True)
-        _make_database_file(config)
+    with _by_itself(config.data_dir):
+        with _writing(config):
+            made = _make_files(config)
+        database = Database(config.database_url, {OPERATOR: operator().noted})
+        try:
+            with alone(database):
+                made += _fill(config, database, admin, admin_password)
+        finally:
+            database.dispose()
+    return Outcome(tuple(made))
+
+
+@contextmanager
+def _writing(config: Config) -> Iterator[None]:
+    """What the system refuses in the block, in our words."""
+    try:
+        yield
     except OSError as error:
         where = error.filename or config.data_dir
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BackendUnavailable("disk", f"{where}: {error.strerror}", "make room") from error
         raise ConfigError(f"cannot write {where}: {error.strerror}", "site.data_dir") from error
-    database = Database(config.database_url, {OPERATOR: operator().noted})
+
+
+@contextmanager
+def _by_itself(folder: Path) -> Iterator[None]:
+    """No other `init` of this folder goes on while the block runs: it would meet half a key."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        upgrade(database)
-        office = Office.open(config, database)
-        with database.write() as session:
-            roles.seed(session)
-            nas_hygiene.note_strengths(session, office)
-        made += certificate_setup.set_up(office, CONSOLE)
-        if admin is not None and _make_admin(office, admin, admin_password or ""):
-            made.append(f"admin account {admin}")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
-        database.dispose()
-    return Outcome(tuple(made))
+        os.close(handle)
+
+
+def _make_files(config: Config) -> list[str]:
+    """Folders, keys and an empty database of SQLite; what was made."""
+    made: list[str] = []
+    config.keys_dir.mkdir(mode=0o700, exist_ok=True)
+    if make_key(config.keys_dir):
+        made.append("vault key")
+    for name in (PORTAL_SESSION_KEY, ADMIN_SESSION_KEY):
+        if write_secret_file(config.keys_dir / name, secrets.token_hex(32).encode()):
+            made.append(name)
+    if _make_seal_key(config.keys_dir):
+        made.append("seal key")
+    if evidence_keys.make_key(config.keys_dir):
+        made.append("evidence key")
+    config.ca_dir.mkdir(mode=0o755, exist_ok=True)
+    _make_database_file(config)
+    return made
+
+
+def _fill(
+    config: Config, database: Database, admin: str | None, admin_password: str | None
+) -> list[str]:
+    """Tables, roles, certificates and the first administrator; what was made."""
+    upgrade(database)
+    office = Office.open(config, database)
+    with database.write() as session:
+        roles.seed(session)
+        nas_hygiene.note_strengths(session, office)
+    made = list(certificate_setup.set_up(office, CONSOLE))
+    if admin is not None and _make_admin(office, admin, admin_password or ""):
+        made.append(f"admin account {admin}")
+    return made
 
 
 def _refuse_lost_database(config: Config) -> None:

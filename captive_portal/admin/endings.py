@@ -17,12 +17,14 @@ _ = lazy_gettext
 _WHAT = {
     Item.SERVER: _("The server's certificate"),
     Item.RADSEC: _("The RadSec certificate"),
+    Item.COLLECTOR: _("The certificate for syslog and IPFIX over TLS"),
     Item.CA: _("The certificate authority"),
     Item.CRL: _("The list of revoked certificates"),
 }
 _COMMANDS = {
     Item.SERVER: "yuenyan cert server",
     Item.RADSEC: "yuenyan cert server --for radsec",
+    Item.COLLECTOR: "yuenyan doctor",
     Item.CA: "yuenyan cert rollover",
     Item.CRL: "yuenyan cert crl",
 }

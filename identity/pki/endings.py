@@ -25,6 +25,7 @@ class Item(StrEnum):
 
     SERVER = "server"
     RADSEC = "radsec"
+    COLLECTOR = "collector"
     CA = "ca"
     CRL = "crl"
 
@@ -76,11 +77,15 @@ def find_endings(config: Config) -> Iterator[Ending]:
 
     The server's certificate, every CA whose client certificates are accepted, and every
     revocation list: each one refuses whoever is below its issuer once it has ended. RadSec's, too,
-    where it has its own.
+    where it has its own; and the collector's, without which no record comes over TLS.
     """
     yield from _certificates(Item.SERVER, config.eap_certificate, first_only=True)
     if config.radsec_certificate != config.eap_certificate:
         yield from _certificates(Item.RADSEC, config.radsec_certificate, first_only=True)
+    takes_tls = config.collector.syslog_tls or config.collector.ipfix_tls
+    known = (config.eap_certificate, config.radsec_certificate)
+    if takes_tls and config.syslog_certificate not in known:
+        yield from _certificates(Item.COLLECTOR, config.syslog_certificate, first_only=True)
     yield from _certificates(Item.CA, config.eap_ca)
     if config.radsec_ca != config.eap_ca:
         yield from _certificates(Item.CA, config.radsec_ca)

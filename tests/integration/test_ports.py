@@ -15,6 +15,7 @@ from common.errors import ConfigError
 from radius_server.udp import bind
 from tests.conftest import Site, free_port
 from yuenyan.checkup import ports
+from yuenyan.checkup.finding import Level
 from yuenyan.checkup.ports import ports_of, require_free
 from yuenyan.commands.serve import PROCESSES, processes
 
@@ -83,6 +84,23 @@ def test_a_site_that_runs_is_told_of_at_once(tmp_path: Path) -> None:
             require_free(config, ("portal",), 20)
         assert time.monotonic() - began < 10
         running.stdin.close()
+
+
+def test_a_worker_that_holds_a_port_is_of_whom_has_spawned_it(tmp_path: Path) -> None:
+    hold = _HOLD.replace("import socket", "import multiprocessing,socket")
+    command = [sys.executable, "-c", hold]
+    for above, ours in (("exec true", False), ("exec true # yuenyan", True)):
+        # A shell that waits for it; its words tell whose it is.
+        shell = ["sh", "-c", f'"$@"; {above}', "sh", *command]
+        with subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+            assert running.stdout is not None and running.stdin is not None
+            listen = f"127.0.0.1:{int(running.stdout.readline())}"
+            found = {
+                one.check: one
+                for one in ports.check_ports(configured(tmp_path, portal=f'"{listen}"'))
+            }[f"portal.listen {listen}"]
+            running.stdin.close()
+        assert (found.level is Level.OK) is ours, found
 
 
 def test_every_process_that_listens_is_looked_at(tmp_path: Path) -> None:

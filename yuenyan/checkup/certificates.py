@@ -33,6 +33,7 @@ _LEVELS = {
 _ADVICE = {
     Item.SERVER: "ต่ออายุ / renew it: yuenyan cert server",
     Item.RADSEC: "ต่ออายุ / renew it: yuenyan cert server --for radsec",
+    Item.COLLECTOR: "ต่ออายุ / renew it, and [collector] syslog_certificate with it",
     Item.CA: "เปลี่ยนไปใช้ CA ใหม่ / go over to a new CA: yuenyan cert rollover",
     Item.CRL: (
         "ดูว่า housekeeper ทำงานอยู่ หรือสั่งเอง / see that the housekeeper runs, or: yuenyan cert crl"
@@ -48,7 +49,7 @@ def check_certificates(config: Config) -> Iterator[Finding]:
     for ending in find_endings(config):
         yield _ending(config, ending)
     yield from _check_server(config)
-    yield from _check_radsec(config)
+    yield from _check_other_keys(config)
     yield from _check_authority(config)
     yield from _check_nas(config)
 
@@ -97,11 +98,16 @@ def _check_server(config: Config) -> Iterator[Finding]:
     yield from _check_key(config.eap_private_key, path)
 
 
-def _check_radsec(config: Config) -> Iterator[Finding]:
-    """Only where TLS has a certificate of its own."""
-    path = config.radsec_certificate
-    if config.radius.radsec and path != config.eap_certificate:
-        yield from _check_key(config.radsec_private_key, path)
+def _check_other_keys(config: Config) -> Iterator[Finding]:
+    """Of RadSec and of the collector, where they have certificates of their own."""
+    pairs = []
+    if config.radius.radsec:
+        pairs.append((config.radsec_private_key, config.radsec_certificate))
+    if config.collector.syslog_tls or config.collector.ipfix_tls:
+        pairs.append((config.syslog_private_key, config.syslog_certificate))
+    for private_key, certificate in dict.fromkeys(pairs):
+        if (private_key, certificate) != (config.eap_private_key, config.eap_certificate):
+            yield from _check_key(private_key, certificate)
 
 
 def _check_key(private_key: Path, certificate: Path) -> Iterator[Finding]:

@@ -98,9 +98,23 @@ def _by(holder: tuple[int, str] | None) -> str:
     if holder is None:
         return ""
     number, command = holder
-    if "yuenyan" in command:
+    if _is_ours(number, command):
         return f" by Yuenyan, which runs already (process {number})"
     return f" by process {number} ({command[:60]})"
+
+
+def _is_ours(number: int, command: str) -> bool:
+    """Whether it is Yuenyan: a worker of RADIUS tells only that it was spawned, not by whom."""
+    for _ in range(_ANCESTORS):
+        if "yuenyan" in command:
+            return True
+        if "multiprocessing" not in command:
+            return False
+        try:
+            number, command = _parent(number)
+        except (OSError, ValueError, IndexError):
+            return False
+    return False
 
 
 def _stays(number: int, command: str) -> bool:
@@ -111,12 +125,16 @@ def _stays(number: int, command: str) -> bool:
         if "serve" in command.split():
             return True
         try:
-            status = Path("/proc", str(number), "stat").read_text(encoding="utf-8")
-            number = int(status.rpartition(")")[2].split()[1])
-            command = _command(number)
+            number, command = _parent(number)
         except (OSError, ValueError, IndexError):
             return False
     return False
+
+
+def _parent(number: int) -> tuple[int, str]:
+    status = Path("/proc", str(number), "stat").read_text(encoding="utf-8")
+    above = int(status.rpartition(")")[2].split()[1])
+    return above, _command(above)
 
 
 def _command(number: int) -> str:
@@ -172,7 +190,7 @@ def _held(port: Port) -> Finding:
             "run this as root to see; it is fine if Yuenyan is running",
         )
     number, command = holder
-    if "yuenyan" in command:
+    if _is_ours(number, command):
         return ok(check, f"in use by Yuenyan (process {number})")
     return error(
         check,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from captive_portal.slips.passwords import password_slips_html, password_slips_pdf
 from common.counting import counted
 from common.errors import UsageError
+from common.printable import printable
 from db.models import Account
 from identity.services import class_passwords, importing
 from yuenyan.commands.options import require_new, write_new
@@ -78,7 +79,8 @@ def user_slips(
         click.echo(f"left as it is: {one.username}: {why}", err=True)
     if dry_run or out is None:
         for slip in planned.slips:
-            click.echo(f"{slip.class_name or '-'}\t{slip.username}\t{slip.full_name}")
+            told = (slip.class_name or "-", slip.username, slip.full_name)
+            click.echo("\t".join(map(printable, told)))
         click.echo(
             f"nothing was changed; new passwords would be made: {len(planned.slips)}", err=True
         )

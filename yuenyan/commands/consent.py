@@ -10,6 +10,7 @@ import click
 
 from common.counting import counted
 from common.errors import Refused
+from common.printable import printable
 from identity.domain.guardians import How, Relation
 from identity.services import guardians
 from identity.services.reach import EVERYWHERE
@@ -82,7 +83,7 @@ def import_file(context: Context, file: Path, as_json: bool) -> None:
     else:
         click.echo(f"recorded: {found.recorded}, known already: {found.known}")
         for one in found.bad:
-            click.echo(f"row {one.row}: {one.reason}", err=True)
+            click.echo(printable(f"row {one.row}: {one.reason}"), err=True)
     if found.bad:
         raise Refused(counted(len(found.bad), "row was not recorded", "rows were not recorded"))
 

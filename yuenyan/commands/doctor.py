@@ -29,6 +29,7 @@ from yuenyan.checkup import (
     store,
 )
 from yuenyan.checkup.finding import Finding, Level
+from yuenyan.commands.findings import finding_trees, print_finding
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
 from yuenyan.lost import has_database
@@ -75,9 +76,6 @@ def checks_of(config: Config) -> tuple[Callable[[Config], Iterator[Finding]], ..
     return BOX_CHECKS if is_box else CHECKS
 
 
-_MARKS = {Level.OK: "ok   ", Level.WARN: "warn ", Level.ERROR: "ERROR"}
-
-
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -87,28 +85,21 @@ def doctor_command(context: Context, as_json: bool) -> None:
     What you may not read is an error, too, and named; everything else is looked at all the same.
     """
     config = context.config
-    findings = [finding for check in checks_of(config) for finding in rights.look(check, config)]
+    findings = []
+    for check in checks_of(config):
+        for finding in rights.look(check, config):
+            findings.append(finding)
+            if not as_json:
+                print_finding(finding)  # at once: one that waits for a server is seen to be at work
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     if as_json:
         print_json(
             {
-                "findings": [
-                    {
-                        "level": finding.level,
-                        "check": finding.check,
-                        "what": finding.what,
-                        "todo": finding.todo,
-                    }
-                    for finding in findings
-                ],
+                "findings": finding_trees(findings),
                 **{level.value: number for level, number in counts.items()},
             }
         )
     else:
-        for finding in findings:
-            click.echo(f"{_MARKS[finding.level]} {finding.check}: {finding.what}")
-            if finding.todo:
-                click.echo(f"      → {finding.todo}")
         click.echo(
             f"{counted(counts[Level.ERROR], 'error')}, {counted(counts[Level.WARN], 'warning')}"
         )

@@ -13,10 +13,9 @@ from identity.services import onboarding, people
 from yuenyan.checkup.finding import Level
 from yuenyan.checkup.onboarding import check_onboarding
 from yuenyan.commands.console import note_reading
+from yuenyan.commands.findings import finding_trees, print_finding
 from yuenyan.commands.tables import print_json
 from yuenyan.context import Context
-
-_MARKS = {Level.OK: "ok   ", Level.WARN: "warn ", Level.ERROR: "ERROR"}
 
 
 @click.group("onboarding")
@@ -64,16 +63,9 @@ def onboarding_check(context: Context, as_json: bool) -> None:
     """Would devices that are set up now get in? Exit code 1 when they would not."""
     findings = list(check_onboarding(context.config))
     if as_json:
-        print_json(
-            [
-                {"level": one.level, "check": one.check, "what": one.what, "todo": one.todo}
-                for one in findings
-            ]
-        )
+        print_json(finding_trees(findings))
     else:
         for one in findings:
-            click.echo(f"{_MARKS[one.level]} {one.what}")
-            if one.todo:
-                click.echo(f"      → {one.todo}")
+            print_finding(one, names_check=False)
     if any(one.level is Level.ERROR for one in findings):
         raise click.exceptions.Exit(1)

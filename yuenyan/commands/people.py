@@ -14,6 +14,7 @@ from sqlalchemy import select
 from common.counting import counted
 from common.errors import Refused, UsageError
 from common.net import find_mac, format_mac
+from common.printable import printable
 from db.models import Account
 from identity.domain.levels import Level, in_order
 from identity.domain.recoverable import Recoverable
@@ -165,7 +166,8 @@ def user_import(
         )
     else:
         for bad in report.bad[:_SHOWN_BAD_ROWS]:
-            click.echo(f"row {bad.row}: {bad.username or '-'}: {bad.reason}", err=True)
+            row = f"row {bad.row}: {bad.username or '-'}: {bad.reason}"
+            click.echo(printable(row), err=True)
         if len(report.bad) > _SHOWN_BAD_ROWS:
             click.echo(f"and {len(report.bad) - _SHOWN_BAD_ROWS} more bad rows", err=True)
         if dry_run:

@@ -9,6 +9,7 @@ import click
 
 from common.clock import unix_milliseconds, utc_now
 from common.counting import counted
+from common.printable import printable
 from common.thai_time import read_bound
 from traffic.archive.elsewhere import recall
 from traffic.archive.manifest import Manifest
@@ -49,7 +50,7 @@ def status(context: Context, as_json: bool) -> None:
         times = {name: told[name] or "never" for name in ("complete_at", "checked_at")}
         print_fields({**told, **times, "wrong": len(state.wrong)})
         for sentence in wrong:
-            click.echo(sentence)
+            click.echo(printable(sentence))
 
 
 @store_command.command("push")

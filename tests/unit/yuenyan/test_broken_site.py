@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from common.clock import utc_now
+from common.config import load
 from tests.conftest import Site
 from traffic.clock.judgement import State, Verdict
 from traffic.clock.sampling import Sample, store_sample
@@ -70,3 +73,25 @@ def test_doctor_sends_a_broken_authority_to_its_backup(site: Site, name: str, ch
     found = errors(site)
     assert list(found) == [check]
     assert "back from the backup" in found[check] and "rollover" not in found[check]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[radius]\nradsec = ["127.0.0.1:0"]\n[radsec]\ncertificate = "{}"\nprivate_key = "{}"\n',
+        '[collector]\nsyslog_tls = ["127.0.0.1:0"]\nsyslog_certificate = "{}"\n'
+        'syslog_private_key = "{}"\n',
+    ],
+)
+def test_doctor_says_when_a_key_is_not_of_the_certificate_that_tls_presents(
+    site: Site, tmp_path: Path, text: str
+) -> None:
+    ca = site.data_dir / "ca"
+    path = tmp_path / "other.toml"
+    for key, is_right in (("server.key", True), ("ca.key", False)):
+        own = tmp_path / "own.pem"
+        own.write_bytes((ca / "server.pem").read_bytes())
+        beside = f'[site]\ndata_dir = "{site.data_dir}"\n'
+        path.write_text(beside + text.format(own, ca / key), encoding="utf-8")
+        found = [one.what for one in check_certificates(load(path)) if one.level is Level.ERROR]
+        assert found == ([] if is_right else ["ca.key is not the key of own.pem"])

@@ -14,7 +14,9 @@ import pytest
 from common.counting import counted
 from common.errors import BackendUnavailable
 from tests.conftest import Site
+from yuenyan.checkup.finding import warn
 from yuenyan.cli import end_with
+from yuenyan.commands.findings import print_finding
 
 _YUENYAN = Path(__file__).parents[3] / "yuenyan"
 
@@ -101,3 +103,17 @@ def test_a_key_of_the_portal_that_is_no_text_is_named(site: Site) -> None:
     told = site.yuenyan("notice", "show")
     assert (told.exit_code, told.stdout) == (2, "")
     assert f"{key} holds no text" in told.stderr
+
+
+def test_nothing_that_a_file_or_a_server_says_reaches_the_terminal_as_a_command(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster = tmp_path / "roster.csv"
+    roster.write_text("username,password\nbad\x1b[31mname,a long password\n", encoding="utf-8")
+    refused = site.yuenyan("user", "import", str(roster))
+    assert r"row 2: bad\x1b[31mname: " in refused.stderr
+    with pytest.raises(SystemExit):
+        end_with(BackendUnavailable("mail", "it said \x1b]0;x\x07"))
+    assert capsys.readouterr().err == r"yuenyan: mail is unavailable: it said \x1b]0;x\x07" + "\n"
+    print_finding(warn("messages", "it said \x1b[2J", "look"))
+    assert r"it said \x1b[2J" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from common.clock import utc_now
-from common.config import Config
+from common.config import Collector, Config
 from common.config_access import Eap, RadSec
 from identity.pki.authority import CRL_LIFETIME, make_authority
 from identity.pki.endings import Item, find_endings
@@ -45,3 +45,14 @@ def test_every_revocation_list_is_told_radsecs_and_those_in_der_too(site: Config
         ("lists.pem", 3), ("lists.pem", 0), ("radsec.crl", 5),
     ]  # fmt: skip
     assert "lists 0" in found[0].title and "lists 1" in found[1].title
+
+
+def test_the_certificate_that_senders_of_records_meet_is_told_where_they_come_over_tls(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "collector.pem"
+    own.write_bytes(make_authority("records", NOW).certificate.public_bytes(Encoding.PEM))
+    for listens in ({}, {"syslog_tls": ("127.0.0.1:0",)}, {"ipfix_tls": ("127.0.0.1:0",)}):
+        config = Config(collector=Collector.model_validate({"syslog_certificate": own, **listens}))
+        found = [one for one in find_endings(config) if one.item is Item.COLLECTOR]
+        assert [one.path for one in found] == ([own] if listens else [])
