@@ -208,4 +208,5 @@ def _connect(addresses: Sequence[Address], deadline: float) -> socket.socket:
 def _cut(sock: socket.socket, late: threading.Event) -> None:
     late.set()
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        # Below TLS: an SSLSocket's own would take TLS off it while another thread is in there.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from tests.clients.radclient import Nas
+from tests.conftest import wait_until
 from tests.integration.radius_site import LiveSite
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
@@ -30,10 +30,7 @@ def newest(live: LiveSite) -> tuple[str, str]:
 
 
 def wait_for(live: LiveSite, query: str, wanted: object) -> None:
-    end = time.monotonic() + 20
-    while live.rows(query) != [wanted]:
-        assert time.monotonic() < end, (live.rows(query), wanted)
-        time.sleep(0.2)
+    wait_until(lambda: live.rows(query) == [wanted], 20, f"{query} does not come to {wanted}")
 
 
 def test_minutes_of_use_are_what_is_left_and_then_nothing(live: LiveSite, nas: Nas) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ import pytest
 
 from tests.certificates import Issued
 from tests.clients.radclient import Nas
-from tests.conftest import free_port
+from tests.conftest import free_port, wait_until
 from tests.integration.radius_site import SECRET, LiveSite
 from tests.integration.radsec_site import RadSecSite, running_radsec
 from tests.programs import require
@@ -77,10 +76,7 @@ def radsecproxy(
             stderr=output,
         )
     try:
-        deadline = time.monotonic() + 15
-        while " up" not in log.read_text():
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
+        wait_until(lambda: " up" in log.read_text(), 15, "radsecproxy does not connect")
         yield replace(site.live, auth_port=listen, acct_port=listen)
     finally:
         running.terminate()
@@ -100,7 +96,7 @@ def site(
 @pytest.fixture(scope="module")
 def school(site: RadSecSite) -> Issued:
     issued = site.enrol("school-1")
-    time.sleep(1.2)
+    site.live.settle()
     return issued
 
 

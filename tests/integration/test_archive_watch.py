@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from common.clock import unix_nanoseconds
 from common.config import Config, load
 from db.models import AuditEvent
 from identity.office import Office
-from tests.conftest import Site
+from tests.conftest import Site, wait_until
 from traffic.archive import proofs, verification
 from traffic.archive.entries import encode_entry, seal_entries
 from traffic.archive.kinds import ADMIN
@@ -297,10 +296,7 @@ def test_the_housekeeper_seals_watches_and_stops(
         [sys.executable, "-m", "yuenyan.cli", "--config", str(site.config_file), "housekeeper"]
     )
     try:
-        deadline = time.monotonic() + 60
-        while not audited(office):
-            assert time.monotonic() < deadline, "no self-test was recorded"
-            time.sleep(0.2)
+        wait_until(lambda: audited(office), 60, "no self-test was recorded")
     finally:
         keeper.terminate()
         assert keeper.wait(timeout=40) == 0

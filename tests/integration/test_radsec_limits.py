@@ -182,7 +182,7 @@ def test_nothing_is_read_while_the_worker_has_too_much_to_do(benches: Any) -> No
         assert client.receive()
         bench.worker.backlog = server.BACKLOG_PACKETS + 1
         client.access("x", "x")
-        time.sleep(0.3)
+        time.sleep(0.3)  # it is not read
         assert len(bench.worker.taken) == 1
         bench.worker.backlog = 0
         assert client.receive()[0] == Code.ACCESS_ACCEPT
@@ -323,7 +323,7 @@ def test_a_pause_does_not_wait_for_ever_for_a_worker_without_room(
         client.access("x", "x")
         assert client.receive()[0] == Code.ACCESS_ACCEPT
         bench.worker.backlog = server.BACKLOG_PACKETS + 1
-        time.sleep(0.05)
+        time.sleep(0.05)  # as above
         client.access("x", "x")
         paused = threading.Event()
         bench.server.pause(paused.set)

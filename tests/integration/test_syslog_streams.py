@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +68,12 @@ class Intake:
         return socket.create_connection(("127.0.0.1", self.port), 10)
 
 
+def unsent(sender: socket.socket) -> int:
+    """Octets that the other end's kernel has not acknowledged."""
+    told = fcntl.ioctl(sender, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(told, sys.byteorder)
+
+
 Opening = Callable[..., contextlib.AbstractContextManager[Intake]]
 
 
@@ -91,8 +100,9 @@ def opened(tmp_path: Path) -> Opening:
 def test_both_framings_arrive_with_the_senders_address(opened: Opening) -> None:
     with opened(syslog_tcp=True) as intake, intake.connect() as sender:
         sender.sendall(b"<30>one\n11 <30>two\nt\r\n")
-        time.sleep(0.1)
+        intake.await_lines(b"<30>one", b"<30>two\nt\r\n")
         sender.sendall(b"<30>thr")
+        time.sleep(0.05)  # so that the halves are two segments
         sender.sendall(b"ee\n")
         intake.await_lines(b"<30>one", b"<30>two\nt\r\n", b"<30>three")
         record = intake.stored()[0]
@@ -122,7 +132,7 @@ def test_what_was_sent_before_the_stop_is_spooled(opened: Opening, tmp_path: Pat
         sender.sendall(b"<30>known\n")
         intake.await_lines(b"<30>known")
         sender.sendall(b"".join(b"<30>line %d\n" % number for number in range(5000)) + b"<30>half")
-        time.sleep(0.2)
+        wait_until(lambda: unsent(sender) == 0, 20, "it does not leave")
     (path,) = (tmp_path / "spool").iterdir()
     found = [bytes(one.body) for one in decode_records(memoryview(path.read_bytes()))]
     assert found[1:] == [b"<30>line %d" % number for number in range(5000)] + [b"<30>half"]

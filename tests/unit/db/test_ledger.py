@@ -145,7 +145,7 @@ def test_a_batch_of_several_statements_leaves_the_worker_free_too(
         with other.transaction():
             other.execute("LOCK TABLE unknown_nas IN EXCLUSIVE MODE")
             assert not ledger.start(replace(batch, **_RARE))
-            time.sleep(0.3)
+            time.sleep(0.3)  # it does not end, nor a part of it
             assert not ledger.finished()
             assert _counted(other) == (0, 1, 0, 0, 0), "a part was committed before the rest"
         _finish(ledger)

@@ -98,11 +98,13 @@ class _Counting(Heartbeat):
 
     def __init__(self) -> None:
         self.beats = 0
+        self.is_under_way = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
         self.ended = False
 
     def beat(self) -> None:
+        self.is_under_way.set()
         self.hold.wait(20)
         self.beats += 1
 
@@ -110,11 +112,17 @@ class _Counting(Heartbeat):
         self.ended = True
 
 
+@pytest.fixture
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.service_run._LOOK_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("_often")
 def test_a_loop_never_waits_for_a_beat_that_hangs() -> None:
     beating = _Counting()
     beating.hold.clear()
     pulse = Pulse(beating)
-    time.sleep(1.2)  # the beat is under way
+    assert beating.is_under_way.wait(20)
     began = time.monotonic()
     for _ in range(1000):
         pulse.feel()
@@ -126,9 +134,10 @@ def test_a_loop_never_waits_for_a_beat_that_hangs() -> None:
     assert beating.ended
 
 
+@pytest.mark.usefixtures("_often")
 def test_a_loop_that_stands_still_is_not_written_down_as_alive() -> None:
     beating = _Counting()
     pulse = Pulse(beating, fresh_seconds=0.0)
-    time.sleep(2.5)
+    time.sleep(0.2)  # ten looks, and no beat
     pulse.stop()
     assert beating.beats == 0
