@@ -43,6 +43,7 @@ from captive_portal.admin import (
     vouchers,
 )
 from captive_portal.admin.attempts import SignInAttempts
+from captive_portal.admin.away_words import page_words
 from captive_portal.admin.bearer import FormTokens, init_bearer, is_program, is_used, unauthorized
 from captive_portal.admin.desk import Desk, desk
 from captive_portal.admin.language import init_language
@@ -100,7 +101,7 @@ def create_app(office: Office) -> Flask:
     init_security_headers(app, {"style-src": "'self'", "script-src": "'self'"})
     init_language(app, config.site.languages, config.site.timezone)
     init_presentation(app, office)
-    init_error_pages(app, "error.html", typed_in)
+    init_error_pages(app, "error.html", typed_in, page_words)
     FormTokens(app)
     _init_login(app, manager, office)
     for module in (

@@ -16,6 +16,7 @@ from flask_wtf.csrf import generate_csrf
 
 from captive_portal.admin.answers import ask as ask_hidden
 from captive_portal.admin.answers import reveal
+from captive_portal.admin.away_words import for_programs
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.permissions import Permission, requires
 from captive_portal.admin.unlocks import find_request, request_unlock, use_request
@@ -35,8 +36,8 @@ def _answering(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respon
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         try:
             return view(*args, **kwargs)
-        except BackendUnavailable:
-            return jsonify(error="the database does not answer"), 503
+        except BackendUnavailable as error:
+            return jsonify(error=for_programs(error)), 503
         except NotFound as error:
             return jsonify(error=str(error)), 404
         except Refused as error:

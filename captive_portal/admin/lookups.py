@@ -16,6 +16,7 @@ from wtforms.validators import Optional
 
 from captive_portal.admin.answers import ask as ask_hidden
 from captive_portal.admin.answers import readable
+from captive_portal.admin.away_words import records_away
 from captive_portal.admin.desk import office, officer
 from captive_portal.admin.forms import Form, at_most, between, needed, offer
 from captive_portal.admin.permissions import Permission, requires
@@ -104,8 +105,11 @@ def ask() -> ResponseReturnValue:
     try:
         asked = read_asked(kind, tree_of(form), office().config.site.timezone, office().database)
         answer = ask_hidden(asked)
-    except BackendUnavailable:
-        raise
+    except BackendUnavailable as error:
+        told = records_away(error)
+        if told is None:
+            raise
+        return page(kind, form, error=str(told)), 503
     except NetAccessError as refusal:
         return page(kind, form, error=explain(refusal)), 422
     return page(kind, form, answer=answer, tree=asked.tree)

@@ -19,12 +19,16 @@ RETRY_SECONDS = 30
 
 
 def init_error_pages(
-    app: Flask, template: str, typed_in: Callable[[HTTPException], Sequence[str]] | None = None
+    app: Flask,
+    template: str,
+    typed_in: Callable[[HTTPException], Sequence[str]] | None = None,
+    away_words: Callable[[BackendUnavailable], tuple[str, str] | None] | None = None,
 ) -> None:
     """Answer every error of `app` with `template`.
 
     Args:
         typed_in: the texts of a form that came back too late, which the page gives back (`typed`).
+        away_words: title and advice for a back end other than the database.
     """
     log = get_logger("captive_portal.web.errors")
 
@@ -51,7 +55,8 @@ def init_error_pages(
 
     def unavailable(error: BackendUnavailable) -> Response:
         log.error("backend_unavailable", backend=error.backend, path=request.path)
-        response = page(503, *_words(503))
+        words = away_words(error) if away_words is not None else None
+        response = page(503, *(words or _words(503)))
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
 

@@ -109,7 +109,9 @@ def _lacks_six(known: Array | None, network: IPv6Network) -> bool:
 
 def fold_text(names: Iterable[str]) -> Array:
     """A number of 32 bits for each name, sorted, without repeats."""
-    digests = b"".join(blake2b(name.encode(), digest_size=4).digest() for name in set(names))
+    digests = b"".join(
+        blake2b(name.encode(errors="replace"), digest_size=4).digest() for name in set(names)
+    )
     return np.unique(np.frombuffer(digests, "<u4"))
 
 

@@ -31,7 +31,7 @@ def leave_out(archive: Path, entries: Sequence[Entry], about: About) -> list[Ent
 
     Raises:
         BackendUnavailable: the object store does not answer.
-        ArchiveError: where it is said to be is damaged.
+        ArchiveError: what says where that is is damaged.
     """
     away = {
         entry.path: where
