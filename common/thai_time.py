@@ -193,10 +193,10 @@ def _take_date(text: str, whole: str) -> tuple[_Written, str]:
     weekday = None
     leading = _LEADING_DAY.match(text)
     if leading is not None:
-        name = leading["name"].removeprefix("วัน").removesuffix("ที่")
+        name = leading["name"].removeprefix("เมื่อ").removeprefix("วัน").removesuffix("ที่")
         if name in _DAY_NUMBERS:
             weekday = _DAY_NUMBERS[name]
-        elif name not in ("วัน", "ที่", "เมื่อ", ""):
+        elif name not in ("วัน", "ที่", ""):
             leading = None
     rest = text[leading.end() :] if leading is not None else text
     for pattern in (_YEAR_FIRST, _DAY_FIRST, _NAMED, _NAME_FIRST):

@@ -27,6 +27,7 @@ from db.models import Exhibit
 from identity.office import Office
 from identity.services import audit, disclosures, requests
 from traffic.evidence import custody, verify
+from traffic.evidence.asked_for import not_asked_for
 from traffic.evidence.bundle import Written, write_bundle
 from traffic.evidence.forms import FORM_TITLE
 from traffic.evidence.gathering import Gathered, gather
@@ -173,6 +174,12 @@ def _allowed(session: Session, scope: Scope, number: str) -> str:
         raise Refused(
             f"{request.number} names whom it is about ({', '.join(request.about)}): not everyone"
             " leaves on it; give --address, --user or --mac"
+        )
+    if request.about and (others := not_asked_for(session, request.about, scope.subjects)):
+        raise Refused(
+            f"{request.number} is about {', '.join(request.about)}: {', '.join(others)} does not"
+            " leave on it; give what it names (--address, --user, --mac), or have a request that"
+            " names more"
         )
     return request.number
 

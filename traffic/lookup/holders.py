@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from common.clock import utc_now
 from common.config import Config
 from common.net import find_mac, format_mac
 from db.models import Account, AddressInterval, NasClient, NetworkSession
@@ -206,7 +207,8 @@ def with_owners(
     for row in rows:
         account = accounts.get(row.account_id or 0)
         nas = names.get(row.nas_client_id, f"#{row.nas_client_id}")
-        yield row, account, nas, silence if row.nas_client_id in reporting else None
+        does_report = row.nas_client_id in reporting or row.session_seconds > 0
+        yield row, account, nas, silence if does_report else None
 
 
 def _holder(
@@ -257,8 +259,11 @@ class Ending:
         Args:
             is_granted: no accounting tells of it: while nobody has it on a list, nobody knows.
         """
-        if row.stop_seen or (row.closed_at is None and not is_granted):
+        if row.stop_seen:
             return cls(row.closed_at, None)
+        is_open = row.closed_at is None and not is_granted
+        if is_open and not (row.session_seconds and _is_unheard(row, silence)):
+            return cls(None, None)
         # By the NAS's stopwatch: when a report was received says less, it may have waited.
         reported = (
             row.started_at + timedelta(seconds=row.session_seconds)
@@ -266,6 +271,9 @@ class Ending:
             else max((row.started_at, *(state.to_at for state in addresses)))
         )
         reported = min(reported, row.last_heard_at)
+        if is_open:
+            # It reported, and does no more; nobody was there yet to close it.
+            return cls(None, reported)
         if is_granted or row.closed_at is None or row.close_cause in _TELL_NO_END:
             return cls(row.closed_at, reported)
         if row.close_cause == CloseCause.SILENT:
@@ -281,6 +289,10 @@ class Ending:
         if self.certain_to is None or (span.to_at is not None and span.to_at <= self.certain_to):
             return None
         return max(span.from_at, self.certain_to)
+
+
+def _is_unheard(row: NetworkSession, silence: timedelta | None) -> bool:
+    return silence is not None and utc_now() - row.last_heard_at > silence
 
 
 def talkers(session: Session, rows: Sequence[NetworkSession]) -> set[int]:

@@ -72,6 +72,16 @@ def test_the_answer_is_pseudonymous_cites_its_evidence_and_says_its_limits(
     assert detail["address"] == "127.0.0.1"
 
 
+def test_an_answer_without_anybody_does_not_say_that_there_is_no_other(
+    admin: Officer, office: Office
+) -> None:
+    asked = {**question(office), "address": "198.51.100.7"}
+    text = admin.post("/lookup/", "/lookup/", **asked).text
+    assert "the records that are there show nobody" in text and "no second one" not in text
+    thai = admin.post("/lookup/?lang=th", "/lookup/", **asked).text
+    assert "ก็ไม่พบผู้ใดในข้อมูลที่มีอยู่" in thai and "ก็ไม่มีรายอื่น" not in thai
+
+
 def test_unlocking_is_an_act_of_its_own_and_shows_the_names(admin: Officer, office: Office) -> None:
     seed.add_school_day(office)
     asked = question(office)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from common.clock import utc_now
 from common.metrics import Counters
 from db.engine import Database
 from db.models import AddressInterval, AuditEvent, Gap, NetworkSession, ServiceRun
@@ -314,6 +315,36 @@ def test_a_session_that_fell_silent_may_have_gone_on(
     named = [one["user_name"] for one in found["candidates"]]
     assert named == (["somchai", None] if outcome == "ambiguous" else [])
     assert (UNPROVEN in found["warnings"]) == (outcome == "ambiguous")
+
+
+@pytest.mark.parametrize(
+    ("asked_after", "outcome"),
+    [
+        pytest.param(200, "single", id="before-its-last-report"),
+        pytest.param(900, "ambiguous", id="after-it"),
+        pytest.param(86_400, "ambiguous", id="long-after-it"),
+    ],
+)
+def test_a_session_that_fell_silent_is_not_certain_because_nobody_has_closed_it(
+    site: Site, database: Database, asked_after: int, outcome: str
+) -> None:
+    """The housekeeper closes such sessions, and may be what stands still."""
+    add_session(database, "k1", "somchai", "10.1.2.3", 0, None)
+    with database.write() as session:
+        row = session.get_one(NetworkSession, "k1")
+        row.session_seconds, row.last_heard_at = 300, SENT + timedelta(seconds=300)
+    found = ask(site, database, "10.1.2.3", at=SENT + timedelta(seconds=asked_after))
+    assert found["outcome"] == outcome
+    assert found["candidates"][0]["user_name"] == "somchai"
+    assert (UNPROVEN in found["warnings"]) == (outcome == "ambiguous")
+
+
+def test_a_session_that_still_reports_is_certain(site: Site, database: Database) -> None:
+    add_session(database, "k1", "somchai", "10.1.2.3", 0, None)
+    with database.write() as session:
+        row = session.get_one(NetworkSession, "k1")
+        row.session_seconds, row.last_heard_at = 300, utc_now() - timedelta(minutes=30)
+    assert ask(site, database, "10.1.2.3", at=SENT + timedelta(seconds=900))["outcome"] == "single"
 
 
 def test_a_silent_session_is_dated_by_the_stopwatch_not_by_receipt(
