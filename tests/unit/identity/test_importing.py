@@ -77,7 +77,7 @@ def test_each_bad_row_is_told_by_its_number_and_the_good_ones_stay() -> None:
         + "a b,x,,,,,,\n"
         + "GOOD,x,,,,,,\n"
         + "code,x,,,,1.23457E+12,,\n"
-        + "late,x,,,,,,31/12/2569\n"
+        + "late,x,,,,,,12/31/2569\n"
         + "3c:22:fb:01:02:03,x,,,,,,\n"
         + "wide,x,,,,,,,extra\n"
         + ",,,,,,,\n"
