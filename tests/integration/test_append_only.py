@@ -102,22 +102,31 @@ def test_a_dropped_trigger_is_an_error_of_doctor(site_on: Site) -> None:
     assert result.exit_code == 1
 
 
-_EMPTY = {
+_DROPPED = "DROP TRIGGER audit_event_append_only ON audit_event"
+_EMPTY: dict[str, tuple[tuple[str, ...], ...]] = {
     "sqlite": (
-        "DROP TRIGGER audit_event_no_delete;"
-        "CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event"
-        " WHEN 0 BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END",
+        (
+            "DROP TRIGGER audit_event_no_delete",
+            "CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event"
+            " WHEN 0 BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END",
+        ),
     ),
     "postgresql": (
-        "ALTER TABLE audit_event ENABLE REPLICA TRIGGER audit_event_append_only",
-        "DROP TRIGGER audit_event_append_only ON audit_event;"
-        "CREATE TRIGGER audit_event_append_only BEFORE INSERT ON audit_event"
-        " FOR EACH STATEMENT EXECUTE FUNCTION append_only_refuse()",
-        "DROP TRIGGER audit_event_append_only ON audit_event;"
-        "CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_event"
-        " FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION append_only_refuse()",
-        "CREATE OR REPLACE FUNCTION append_only_refuse() RETURNS trigger LANGUAGE plpgsql"
-        " AS 'BEGIN RETURN NULL; END'",
+        ("ALTER TABLE audit_event ENABLE REPLICA TRIGGER audit_event_append_only",),
+        (
+            _DROPPED,
+            "CREATE TRIGGER audit_event_append_only BEFORE INSERT ON audit_event"
+            " FOR EACH STATEMENT EXECUTE FUNCTION append_only_refuse()",
+        ),
+        (
+            _DROPPED,
+            "CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE ON audit_event"
+            " FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION append_only_refuse()",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION append_only_refuse() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN NULL; END'",
+        ),
     ),
 }
 
@@ -126,10 +135,8 @@ def test_a_trigger_that_is_there_and_refuses_nothing_is_not_in_force(site_on: Si
     database = Database(site_on.config.database_url)
     for statements in _EMPTY[database.engine.dialect.name]:
         with database.engine.connect() as connection:
-            first, _, second = statements.partition(";")
-            connection.exec_driver_sql(first)
-            if second:
-                connection.exec_driver_sql(second)
+            for statement in statements:
+                connection.exec_driver_sql(statement)
             found = missing(connection)
             assert found and "audit_event" in found[0], statements
             connection.rollback()
