@@ -17,6 +17,9 @@ from db.models.append_only import AppendOnly
 
 TABLES = ("audit_event", "accounting_event", "auth_event")
 
+_EVERY_CHANGE = 2 | 8 | 16 | 32
+"""pg_trigger.tgtype: before DELETE, UPDATE or TRUNCATE, once for the statement."""
+
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION append_only_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -37,21 +40,41 @@ def install(connection: Connection) -> None:
 
 
 def missing(connection: Connection) -> list[str]:
-    """What of the protection is not in force, such as a trigger that somebody dropped."""
-    if connection.dialect.name == "sqlite":
-        found = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
-    else:
-        found = connection.execute(
-            text(
-                "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-                "WHERE tgenabled <> 'D' AND relnamespace = current_schema()::regnamespace"
-            )
-        )
-    there = {str(name) for (name,) in found}
-    wrong = [name for name in _names(connection.dialect.name) if name not in there]
+    """What of the protection is not in force: a trigger is gone, or does something else now."""
+    dialect = connection.dialect.name
+    found = _sqlite_triggers if dialect == "sqlite" else _postgresql_triggers
+    there = found(connection)
+    wrong = [name for name in _names(dialect) if name not in there]
     if connection.execute(text("SELECT count(*) FROM append_only WHERE lifted")).scalar_one():
         wrong.append("append_only.lifted")
     return wrong
+
+
+def _sqlite_triggers(connection: Connection) -> set[str]:
+    """Those that say what they said when they were made."""
+    rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+    made = {_plain(statement) for statement in _statements("sqlite")}
+    return {str(name) for name, sql in rows if _plain(sql) in made}
+
+
+def _postgresql_triggers(connection: Connection) -> set[str]:
+    """Those that fire, for every change, a function that says what it said when it was made."""
+    rows = connection.execute(
+        text(
+            "SELECT tgname, prosrc FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+            " JOIN pg_proc ON pg_proc.oid = tgfoid"
+            " WHERE tgenabled IN ('O', 'A') AND relnamespace = current_schema()::regnamespace"
+            " AND tgtype = :every AND tgattr = '' AND tgqual IS NULL"
+        ),
+        {"every": _EVERY_CHANGE},
+    )
+    body = _plain(_FUNCTION.split("$$")[1])
+    return {str(name) for name, source in rows if _plain(source) == body}
+
+
+def _plain(statement: str) -> str:
+    """Without the quotes and blanks that a database adds when a table gets another name."""
+    return "".join(statement.replace('"', "").split())
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common.clock import parse_time
+from common.clock import parse_time, utc_now
 from common.errors import NetAccessError, UsageError
+from common.thai_time import read_time
 from db.models import Account, Credential, Organisation, Person, Role
 from identity.domain.birth_dates import read_birth_date
 from identity.domain.recoverable import Recoverable
@@ -113,10 +114,18 @@ class Report:
 def parse_expiry(text: str, zone: str) -> datetime:
     """When an account ends; a date alone counts to the end of that day.
 
+    As programs write it, or as people and their spreadsheets do: 31/12/2569.
+
     Raises:
-        UsageError: `text` is no time.
+        UsageError: `text` is no time, or its year could be of either era.
     """
-    moment = parse_time(text, zone)
+    try:
+        moment = parse_time(text, zone)
+    except UsageError:
+        read = read_time(text, zone, now=utc_now(), needs_clock=False)
+        if read.is_short_year:
+            raise UsageError(f"{text!r}: write the year with four digits, like 2569") from None
+        return read.moment if read.has_clock else read.moment + timedelta(days=1)
     if _DATE_ALONE.match(text.strip()):
         return moment + timedelta(days=1)
     return moment

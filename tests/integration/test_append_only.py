@@ -102,6 +102,48 @@ def test_a_dropped_trigger_is_an_error_of_doctor(site_on: Site) -> None:
     assert result.exit_code == 1
 
 
+_DROPPED = "DROP TRIGGER audit_event_append_only ON audit_event"
+_EMPTY: dict[str, tuple[tuple[str, ...], ...]] = {
+    "sqlite": (
+        (
+            "DROP TRIGGER audit_event_no_delete",
+            "CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event"
+            " WHEN 0 BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END",
+        ),
+    ),
+    "postgresql": (
+        ("ALTER TABLE audit_event ENABLE REPLICA TRIGGER audit_event_append_only",),
+        (
+            _DROPPED,
+            "CREATE TRIGGER audit_event_append_only BEFORE INSERT ON audit_event"
+            " FOR EACH STATEMENT EXECUTE FUNCTION append_only_refuse()",
+        ),
+        (
+            _DROPPED,
+            "CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE ON audit_event"
+            " FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION append_only_refuse()",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION append_only_refuse() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN NULL; END'",
+        ),
+    ),
+}
+
+
+def test_a_trigger_that_is_there_and_refuses_nothing_is_not_in_force(site_on: Site) -> None:
+    database = Database(site_on.config.database_url)
+    for statements in _EMPTY[database.engine.dialect.name]:
+        with database.engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            found = missing(connection)
+            assert found and "audit_event" in found[0], statements
+            connection.rollback()
+            assert missing(connection) == []
+    database.dispose()
+
+
 @pytest.mark.real
 def test_truncate_is_refused_on_postgresql(postgresql: PostgresqlServer) -> None:
     database = Database(postgresql.create_database("migrated"))

@@ -122,11 +122,11 @@ def user_import(
 ) -> None:
     """Make accounts from a CSV file: the good rows are imported, the bad ones are listed.
 
-    Columns: username,password,full_name,role,org,person_code,class_name,expires_at,contact,
-    birth_date. Other columns are dropped. Without the column password people choose theirs when
-    they register from the roster (yuenyan role registration); of a birth date only a keyed hash
-    is kept. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Their owners change the
-    passwords at their first sign-in on the portal. Exit code 1 when any row was bad.
+    Columns: username, password, full_name, role, org, person_code, class_name, expires_at,
+    contact, birth_date. Other columns are dropped. Without the column password people choose
+    theirs when they register from the roster (yuenyan role registration); of a birth date only a
+    keyed hash is kept. UTF-8, UTF-16 and Windows-874 (TIS-620) are recognised. Their owners
+    change the passwords at their first sign-in on the portal. Exit code 1 when any row was bad.
     """
     keep = _chosen(recoverable)
     office = context.office

@@ -77,7 +77,7 @@ def test_each_bad_row_is_told_by_its_number_and_the_good_ones_stay() -> None:
         + "a b,x,,,,,,\n"
         + "GOOD,x,,,,,,\n"
         + "code,x,,,,1.23457E+12,,\n"
-        + "late,x,,,,,,31/12/2569\n"
+        + "late,x,,,,,,12/31/2569\n"
         + "3c:22:fb:01:02:03,x,,,,,,\n"
         + "wide,x,,,,,,,extra\n"
         + ",,,,,,,\n"
@@ -118,6 +118,18 @@ def test_names_are_stored_as_they_would_be_typed() -> None:
 def test_a_date_alone_ends_with_its_day() -> None:
     assert parse_expiry("2570-03-31", _ZONE) == datetime(2027, 3, 31, 17, 0, tzinfo=UTC)
     assert parse_expiry("2027-03-31 12:00", _ZONE) == datetime(2027, 3, 31, 5, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["31/3/2570", "31/03/2027", "31 มี.ค. 2570", "๓๑/๓/๒๕๗๐"])
+def test_an_end_is_read_as_spreadsheets_and_people_write_it(text: str) -> None:
+    assert parse_expiry(text, _ZONE) == datetime(2027, 3, 31, 17, 0, tzinfo=UTC)
+    assert parse_expiry(f"{text} 12:00", _ZONE) == datetime(2027, 3, 31, 5, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["31/3/70", "31/3", "3/31/2570", "soon", ""])
+def test_an_end_that_could_be_another_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_expiry(text, _ZONE)
 
 
 def test_rows_that_the_site_cannot_take_become_bad_rows(office: Office) -> None:
