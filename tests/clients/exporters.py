@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.namespaces import Network
+from tests.clients.namespaces import Network, is_listening
 from tests.conftest import free_port, wait_until
 from tests.programs import require
 from tests.vectors.flows.captures import read_pcap
@@ -87,7 +87,8 @@ def _on_gateway(net: Network, command: list[str], log: Path) -> Iterator[None]:
             stdout=stream, stderr=stream, cwd="/", process_group=0,
         )  # fmt: skip
     try:
-        time.sleep(2)  # none of them says when it is ready
+        # None of them says when it is ready.
+        wait_until(lambda: is_listening(net.gateway), _LIMIT_SECONDS, log.read_text())
         yield
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGTERM)
