@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -55,14 +55,10 @@ def sweep(kind: str, inside: Path) -> int:
     older = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
     gone = 0
     for path in inside.glob(f"{_PREFIX}*"):
-        ours = path.name.startswith(f"{_PREFIX}{kind}-")
-        if (ours or older.fullmatch(path.name)) and _is_let_go(path):
-            with suppress(OSError):
-                if ours:
-                    shutil.rmtree(path)  # which follows no link either
-                else:
-                    path.rmdir()
-                gone += 1
+        if path.name.startswith(f"{_PREFIX}{kind}-"):
+            gone += _take_away(path, shutil.rmtree)  # which follows no link either
+        elif older.fullmatch(path.name):
+            gone += _take_away(path, Path.rmdir)
     return gone
 
 
@@ -77,7 +73,8 @@ def _make(kind: str, inside: Path) -> tuple[Path, int]:
             os.close(handle)  # somebody swept before it was held
 
 
-def _is_let_go(path: Path) -> bool:
+def _take_away(path: Path, delete: Callable[[Path], None]) -> bool:
+    """Whether it was a folder of ours that nobody held, and is gone."""
     try:
         handle = os.open(path, _FLAGS)
     except OSError:
@@ -86,6 +83,7 @@ def _is_let_go(path: Path) -> bool:
         if os.fstat(handle).st_uid != os.geteuid():
             return False
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        delete(path)  # while it is locked: who has just made it waits, and makes another
     except OSError:
         return False
     finally:

@@ -14,9 +14,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.namespaces import Network
+from tests.clients.namespaces import Network, is_listening
 from tests.conftest import free_port, wait_until
 from tests.programs import require
+from tests.udp_queues import unread_octets
 from tests.vectors.flows.captures import read_pcap
 from traffic.decoders.decoder import Datagram
 
@@ -87,7 +88,8 @@ def _on_gateway(net: Network, command: list[str], log: Path) -> Iterator[None]:
             stdout=stream, stderr=stream, cwd="/", process_group=0,
         )  # fmt: skip
     try:
-        time.sleep(2)  # none of them says when it is ready
+        # None of them says when it is ready.
+        wait_until(lambda: is_listening(net.gateway), _LIMIT_SECONDS, log.read_text())
         yield
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGTERM)
@@ -136,7 +138,7 @@ def count_with_nfdump(datagrams: list[Datagram], folder: Path) -> int:
             stdout=stream, stderr=stream,
         )  # fmt: skip
     try:
-        wait_until(lambda: _waiting(port) is not None, _LIMIT_SECONDS, "nfcapd does not start")
+        wait_until(lambda: unread_octets(port) is not None, _LIMIT_SECONDS, "nfcapd does not start")
         wires: dict[str, socket.socket] = {}
         with contextlib.ExitStack() as opened:
             for datagram in datagrams:
@@ -147,7 +149,7 @@ def count_with_nfdump(datagrams: list[Datagram], folder: Path) -> int:
                     wires[source].bind((source, 0))
                 wires[source].sendto(datagram.payload, ("127.0.0.1", port))
                 time.sleep(0.002)
-        wait_until(lambda: _waiting(port) == 0, _LIMIT_SECONDS, "nfcapd does not read")
+        wait_until(lambda: unread_octets(port) == 0, _LIMIT_SECONDS, "nfcapd does not read")
         time.sleep(1)
         running.send_signal(signal.SIGTERM)
         running.wait(_LIMIT_SECONDS)
@@ -166,15 +168,6 @@ def count_with_nfdump(datagrams: list[Datagram], folder: Path) -> int:
 def capture_of(path: Path) -> list[Datagram]:
     """The datagrams tcpdump saw."""
     return list(read_pcap(path))
-
-
-def _waiting(port: int) -> int | None:
-    """Octets that the socket bound to a UDP port has not read; None: there is no such socket."""
-    for line in Path("/proc/net/udp").read_text(encoding="ascii").splitlines()[1:]:
-        _, local, _, _, queues, *_ = line.split()
-        if local.endswith(f":{port:04X}"):
-            return int(queues.partition(":")[2], 16)
-    return None
 
 
 def _is_quiet(path: Path) -> bool:

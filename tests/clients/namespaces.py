@@ -32,6 +32,7 @@ PUBLIC = "198.51.100.7"
 """What clients of `translated` are seen as."""
 
 BEYOND = "198.51.100.1"
+_NETLINK_NETFILTER = 12
 _LIMIT_SECONDS = 20
 _READY = "ready\n"
 
@@ -247,9 +248,24 @@ def ip(*arguments: str) -> None:
     _run("ip", *arguments)
 
 
-def inside(namespace: str, *command: str) -> None:
-    _run("ip", "netns", "exec", namespace, *command)
+def inside(namespace: str, *command: str) -> str:
+    return _run("ip", "netns", "exec", namespace, *command)
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=_LIMIT_SECONDS, capture_output=True)
+def is_listening(namespace: str) -> bool:
+    """Whether a program in there hears packets, or what the kernel tells of connections."""
+    told = inside(namespace, "cat", "/proc/net/packet", "/proc/net/netlink").splitlines()
+    begin = next(at for at, line in enumerate(told) if line.split()[1] == "Eth")
+    subscribed = [
+        groups
+        for _, protocol, _, groups, *_ in (line.split() for line in told[begin + 1 :])
+        if int(protocol) == _NETLINK_NETFILTER and int(groups, 16)
+    ]
+    return begin > 1 or bool(subscribed)
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(
+        command, check=True, timeout=_LIMIT_SECONDS, capture_output=True, text=True
+    )
+    return done.stdout

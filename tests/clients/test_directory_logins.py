@@ -163,8 +163,11 @@ def test_an_old_password_works_no_longer_than_it_is_remembered(
         slapd.set_password("somchai", "sticky rice again")
         assert nas.access("somchai", PASSWORD).code == "Access-Accept"
         assert time.monotonic() < proven + 3.0, "too slow to say anything"
-        time.sleep(3.2)
-        assert nas.access("somchai", PASSWORD).code == "Access-Reject"
+        wait_until(
+            lambda: nas.access("somchai", PASSWORD).code == "Access-Reject",
+            proven + 6.0 - time.monotonic(),
+            "it works longer than it is remembered",
+        )
         assert nas.access("somchai", "sticky rice again").code == "Access-Accept"
 
 
@@ -220,7 +223,7 @@ def test_a_directory_that_hangs_keeps_nobody_of_here_waiting(
         slapd.freeze()
         with ThreadPoolExecutor(8) as pool:
             hanging = [pool.submit(Nas(live).access, "somchai", PASSWORD) for _ in range(8)]
-            time.sleep(0.5)
+            time.sleep(0.5)  # they hang in a directory that says nothing: nobody can tell
             began = time.monotonic()
             answer = Nas(live, tries=1).access("local", "a password of here")
             assert answer.code == "Access-Accept"

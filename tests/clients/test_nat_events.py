@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.namespaces import PUBLIC, SERVER, Network, inside, translated
+from tests.clients.namespaces import PUBLIC, SERVER, Network, inside, is_listening, translated
 from tests.clients.radclient import Nas
 from tests.conftest import free_port, wait_until
 from tests.integration.radius_site import (
@@ -129,7 +129,8 @@ def talk(net: Network, folder: Path) -> tuple[dict[int, str], list[re.Match[str]
         running(net.gateway, events, conntrack, "-E", "-p", "udp", "-o", "timestamp"),
     ):
         wait_until(lambda: "ready" in seen.read_text(), 20, "no server")
-        time.sleep(1)  # conntrack does not say when it listens
+        # conntrack does not say when it listens.
+        wait_until(lambda: is_listening(net.gateway), 20, "conntrack does not listen")
         for address in CLIENTS:
             inside(net.client, sys.executable, "-c", _SEND, address, SERVER, str(PORT), str(EACH))
         expected = EACH * len(CLIENTS)

@@ -172,7 +172,7 @@ def test_a_public_port_of_our_gateway_leads_to_its_client(
                     with connect(namespace, FAR4, LINE) as wire:
                         wire.sendall(name.encode())
                         assert wire.recv(10) == b"seen"
-                time.sleep(0.7)
+                time.sleep(0.7)  # what it heard is sent every half second
                 killed.kill()
             with running(lab, natlog_log, *natlog(lab)) as log:
                 wait_until(
@@ -189,11 +189,10 @@ def test_a_public_port_of_our_gateway_leads_to_its_client(
                 # Both families: the kernel would tell of their end in a minute or more.
                 inside(lab.gate, "conntrack", "-D", "-p", "udp", "--dport", str(ECHO))
                 inside(lab.gate, "conntrack", "-D", "-p", "tcp", "--dport", str(LINE))
-                time.sleep(1.5)
+                time.sleep(1.5)  # the kernel tells of the ends when it comes to it
                 log.terminate()
                 assert log.wait(20) == 0, natlog_log.read_text()
             wait_until(lambda: stored(live) >= 6, 60, "records do not arrive")
-            time.sleep(1.5)
             collector.terminate()
             assert collector.wait(60) == 0
     for (protocol, public), name in seen.items():

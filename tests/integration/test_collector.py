@@ -20,6 +20,7 @@ from db.models import Gap, ServiceRun
 from tests import prepared
 from tests.conftest import Site, free_port, wait_until
 from tests.integration.radius_site import command
+from tests.udp_queues import wait_for_reader
 from tests.vectors.flows.datagrams import Flow
 from tests.vectors.flows.spools import flow_datagram
 
@@ -92,7 +93,7 @@ def test_a_killed_collector_loses_and_doubles_nothing(site: Site, port: int) -> 
         with collector(site) as process:
             sent += send(port, sent // 20, 50)
             wait_until(lambda: _spooled(site, 1), 20, "nothing was spooled")
-            time.sleep(0.4)
+            wait_for_reader(port)
             process.kill()
     with collector(site) as process:
         process.send_signal(signal.SIGTERM)

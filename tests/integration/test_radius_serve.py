@@ -6,7 +6,6 @@ import http.client
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from tests.integration.radius_site import (
 )
 from tests.integration.test_kill_collector import Exporter
 from tests.programs import require
+from tests.udp_queues import wait_for_reader
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(150), pytest.mark.sampled]
 
@@ -105,7 +105,7 @@ def test_serve_runs_everything_survives_kill_9_and_drains(
         assert accounted.code == "Accounting-Response"
         wait_until(lambda: bound(live.flow_port), 30, "the collector does not listen again")
         exporter.send(5)
-        time.sleep(0.5)
+        wait_for_reader(live.flow_port)
 
         family = descendants_of(server.process.pid)
         assert server.stop() == 0, server.log()

@@ -19,15 +19,19 @@ from common.logging import get_logger
 CERTAIN = timedelta(days=1)
 """Nothing takes a day to be written, and no clock is put so far by daylight saving."""
 
-_HALVES = re.compile(
-    r"""
-    .+\.aside                                           # segments, time stamps
-    | .+\.(json|jsonl|index|checkpoint)\.\d+            # lists of the archive, by process number
-    | .+\.\d+\.tmp                                      # metrics
-    | \..+\.[a-z0-9_]{8}                                # certificates and keys
-    """,
-    re.VERBOSE,
-)
+_WRITTEN = re.compile(r".+\.aside|[\w-]+\.(json|index|checkpoint)\.\d+")
+"""Segments and time stamps; lists, by the number of the process."""
+
+_SECRET = re.compile(r"\..+\.[a-z0-9_]{8}")
+_HALVES = {
+    "archive": _WRITTEN,
+    "collector": _WRITTEN,
+    "witnesses": _WRITTEN,
+    "metrics": re.compile(r".+\.\d+\.tmp"),
+    "ca": _SECRET,
+    "keys": _SECRET,
+}
+"""How they are called, by the folder of the site they are in. Other folders are not looked into."""
 
 _log = get_logger(__name__)
 
@@ -35,17 +39,19 @@ _log = get_logger(__name__)
 def left_over(data_dir: Path, now: datetime) -> Iterator[Path]:
     """Every half of a file under `data_dir` that nobody touched for a day; no link is followed."""
     latest = (now - CERTAIN).timestamp()
-    for folder, _folders, names in os.walk(data_dir):
-        for name in names:
-            if _HALVES.fullmatch(name) is None:
-                continue
-            path = Path(folder, name)
-            try:
-                found = path.lstat()
-            except OSError:
-                continue  # it has just been renamed
-            if stat.S_ISREG(found.st_mode) and found.st_mtime < latest:
-                yield path
+    for place, half in _HALVES.items():
+        for folder, _folders, names in os.walk(data_dir / place):
+            for name in names:
+                if half.fullmatch(name) and _is_old(path := Path(folder, name), latest):
+                    yield path
+
+
+def _is_old(path: Path, latest: float) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False  # it has just been renamed
+    return stat.S_ISREG(found.st_mode) and found.st_mtime < latest
 
 
 def take_away(data_dir: Path, now: datetime) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,3 +97,34 @@ def test_a_folder_of_another_user_stays(tmp_path: Path) -> None:
     os.chown(other, 65534, 65534)
     assert sweep("radius", tmp_path) == 0
     assert left(tmp_path) == [other.name]
+
+
+def test_whoever_has_just_made_a_folder_waits_for_who_deletes_it_and_makes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan = tmp_path / "yuenyan-radius-abandoned"
+    orphan.mkdir()
+    delete = shutil.rmtree
+
+    def deletes(path: Path) -> None:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(handle)
+        delete(path)
+
+    monkeypatch.setattr("common.scratch.shutil.rmtree", deletes)
+    assert sweep("radius", tmp_path) == 1
+    monkeypatch.undo()
+
+    make, made = tempfile.mkdtemp, list[str]()
+
+    def makes(**words: Any) -> str:
+        made.append(make(**words))
+        if len(made) == 1:
+            os.rmdir(made[0])  # noqa: PTH106 - swept before it is held
+        return made[-1]
+
+    monkeypatch.setattr("common.scratch.tempfile.mkdtemp", makes)
+    with scratch_folder("radius", tmp_path) as folder:
+        assert len(made) == 2 and str(folder) == made[1]

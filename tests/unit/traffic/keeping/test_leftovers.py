@@ -22,7 +22,9 @@ HALVES = (
     "witnesses/usb/state.json.4711",
     "witnesses/clock/00000003.aside",
     "metrics/radius-0.4711.tmp",
-    "keys/.server.pem.a1b2c3_d",
+    "keys/.vault.key.a1b2c3_d",
+    "ca/.server.key.a1b2c3_d",
+    "collector/equipment.json.4711",
 )
 WHOLE = (
     "archive/manifest.jsonl",
@@ -35,6 +37,10 @@ WHOLE = (
     "metrics/radius-0.prom",
     "keys/server.pem",
     "yuenyan.db-wal",
+    "logs/portal.json.1",
+    "backup/somebody.aside",
+    "archive/manifest.torn",
+    "metrics/own-script.tmp",
 )
 
 
@@ -67,8 +73,9 @@ def test_links_are_neither_followed_nor_deleted(tmp_path: Path) -> None:
     elsewhere, data = tmp_path / "elsewhere", tmp_path / "var"
     data.mkdir()
     precious = put(elsewhere, "x.aside", timedelta(days=400))
-    (data / "folder").symlink_to(elsewhere)
-    (data / "y.aside").symlink_to(precious)
+    (data / "archive").mkdir()
+    (data / "archive" / "folder").symlink_to(elsewhere)
+    (data / "archive" / "y.aside").symlink_to(precious)
     assert list(left_over(data, NOW + timedelta(days=400))) == []
 
 
