@@ -18,7 +18,18 @@ import numpy as np
 from traffic.archive import places
 from traffic.archive.about import form_name, freed_name, inside_name, outside_names
 from traffic.archive.inside import Inside
-from traffic.archive.mentions import MOST, Mentions, Where, fold_outside, fold_six, fold_text
+from traffic.archive.mentions import (
+    MOST,
+    SIX_BITS,
+    TEXT_BITS,
+    Folds,
+    Mentions,
+    Where,
+    fold_outside,
+    fold_six,
+    fold_text,
+    thin,
+)
 from traffic.archive.orientation import Clients
 from traffic.decoders.batch import FlowBatch
 
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-_MARKED = 1 << 24
+_MARKED = 1 << SIX_BITS
 """Numbers that are collected by a mark for each: a tenth of what sorting takes. The addresses of
 the largest private network are so many."""
 
@@ -79,7 +90,7 @@ def of_rows(rows: Iterable[Mapping[str, Any]]) -> Mentions:
             names.add(form_name(form, address))
         if inside is not None:
             names.add(inside_name(inside))
-    return Mentions(outside=fold_text(names) if len(names) <= MOST else None)
+    return Mentions(outside=thin(fold_text(names), TEXT_BITS))
 
 
 def _inside_four(batch: FlowBatch, clients: Clients) -> Iterator[Array]:
@@ -121,7 +132,7 @@ def _four(columns: Sequence[Array], networks: Sequence[IPv4Network]) -> Array | 
     return found if len(found) <= MOST else None
 
 
-def _six(columns: Sequence[tuple[Array, Array]], networks: Sequence[IPv6Network]) -> Array | None:
+def _six(columns: Sequence[tuple[Array, Array]], networks: Sequence[IPv6Network]) -> Folds | None:
     marks = np.zeros(_MARKED if columns else 0, np.bool_)
     for both in columns:
         for high, low in zip(_parts([both[0]]), _parts([both[1]]), strict=True):
@@ -134,11 +145,10 @@ def _six(columns: Sequence[tuple[Array, Array]], networks: Sequence[IPv6Network]
                 own_high, own_low = high[inside], low[inside]
                 marks[fold_six(own_high, own_low)] = True
                 marks[fold_six(own_high, np.zeros_like(own_low))] = True
-    found = np.flatnonzero(marks).astype(np.uint32)
-    return found if len(found) <= MOST else None
+    return thin(np.flatnonzero(marks), SIX_BITS)
 
 
-def _events(batch: FlowBatch) -> Array | None:
+def _events(batch: FlowBatch) -> Folds | None:
     rows = np.flatnonzero(batch.column("nat_event"))
     marks = np.zeros(_MARKED if rows.size else 0, np.bool_)
     for some in _parts([rows]):
@@ -150,8 +160,7 @@ def _events(batch: FlowBatch) -> Array | None:
             marks[fold_outside(high, low, None)] = True
         if np.count_nonzero(marks) > MOST:
             return None
-    found = np.flatnonzero(marks).astype(np.uint32)
-    return found if len(found) <= MOST else None
+    return thin(np.flatnonzero(marks), SIX_BITS)
 
 
 def _of(batch: FlowBatch, name: str, rows: Array) -> Array:

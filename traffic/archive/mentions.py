@@ -30,15 +30,18 @@ MOST = 1 << 18
 of a hundred thousand devices has fewer; a scan of all addresses has more, and every question
 about it finds something in any case."""
 
-MOST_OCTETS = len(MAGIC) + 4 * (8 + 5 * MOST)
+MOST_OCTETS = len(MAGIC) + 4 * (12 + 5 * MOST)
 """All of it; nobody takes more into memory because a line says so."""
 
-SIX_BITS = 24
-"""Of a folded IPv6 address: of 10,000 in a segment, a thousandth of those that are not in it seem
-to be."""
+SIX_BITS, TEXT_BITS = 24, 32
+"""Of a folded address, and of a name."""
 
-_COUNT = struct.Struct("<II")
-"""Numbers of a list, its octets."""
+_LEAST_BITS, _SURPLUS_BITS = 16, 8
+"""Told of them: of what is not in a segment, a 256th or less seems to be. A bit less would save the
+eighth of an octet for each number and fetch twice as many in vain."""
+
+_COUNT = struct.Struct("<III")
+"""Numbers of a list, bits that were dropped of each, octets."""
 _UNTOLD = 0xFFFFFFFF
 _HIGH, _LOW, _MIX = (
     np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93)
@@ -51,21 +54,35 @@ _ENUMERATED = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Folds:
+    """Numbers without their lowest bits, as far as these tell nothing that is worth an octet."""
+
+    numbers: Array
+    dropped: int
+    """Bits that are left out."""
+
+    def lack(self, wanted: Array) -> bool:
+        """Whether none of `wanted`, in all their bits, is among them."""
+        return not np.isin(wanted >> np.uint32(self.dropped), self.numbers).any()
+
+
+@dataclass(frozen=True, slots=True)
 class Mentions:
     """Sorted numbers without repeats; None: the segment does not tell."""
 
     four: Array | None = None
     """Inside IPv4 addresses on any side of a flow."""
-    six: Array | None = None
+    six: Folds | None = None
     """`fold_six` of inside IPv6 addresses on any side, and of their networks of 64 bits."""
-    outside: Array | None = None
+    outside: Folds | None = None
     """`fold_text` of what rows are named (traffic.archive.about)."""
-    events: Array | None = None
+    events: Folds | None = None
     """`fold_outside` of outside addresses in translations made or ended, with and without port."""
 
     def encode(self) -> bytes:
         """The octets that stand in a segment."""
-        return MAGIC + b"".join(map(_pack, (self.four, self.six, self.outside, self.events)))
+        four = None if self.four is None else Folds(self.four, 0)
+        return MAGIC + b"".join(map(_pack, (four, self.six, self.outside, self.events)))
 
 
 def rules_out(mentions: Mentions, about: About) -> bool:
@@ -83,8 +100,8 @@ def rules_out(mentions: Mentions, about: About) -> bool:
     return _lacks(mentions.outside, fold_text(about.names))
 
 
-def _lacks(known: Array | None, wanted: Array) -> bool:
-    return known is not None and not np.isin(wanted, known).any()
+def _lacks(known: Folds | None, wanted: Array) -> bool:
+    return known is not None and known.lack(wanted)
 
 
 def _lacks_four(known: Array | None, network: IPv4Network) -> bool:
@@ -95,7 +112,7 @@ def _lacks_four(known: Array | None, network: IPv4Network) -> bool:
     return bool(first == end)
 
 
-def _lacks_six(known: Array | None, network: IPv6Network) -> bool:
+def _lacks_six(known: Folds | None, network: IPv6Network) -> bool:
     if network.prefixlen < _PREFIX - _ENUMERATED:
         return False
     high, low = divmod(int(network[0]), _HALF)
@@ -105,6 +122,15 @@ def _lacks_six(known: Array | None, network: IPv6Network) -> bool:
         count = 1 << max(0, _PREFIX - network.prefixlen)
         wanted = fold_six(_numbers(range(high, high + count)), np.zeros(count, np.uint64))
     return _lacks(known, wanted)
+
+
+def thin(numbers: Array, width: int) -> Folds | None:
+    """Numbers of `width` bits as they are told, without repeats; None: they are too many."""
+    if len(numbers) > MOST:
+        return None
+    bits = max(_LEAST_BITS, len(numbers).bit_length() + _SURPLUS_BITS)
+    dropped = max(0, width - bits)
+    return Folds(np.unique(numbers.astype("<u4") >> np.uint32(dropped)), dropped)
 
 
 def fold_text(names: Iterable[str]) -> Array:
@@ -138,9 +164,10 @@ def decode(octets: bytes) -> Mentions:
         raise ValueError("they are of another form")
     lists, position = [], len(MAGIC)
     for _ in range(4):
-        numbers, position = _unpack(octets, position)
-        lists.append(numbers)
-    return Mentions(*lists)
+        told, position = _unpack(octets, position)
+        lists.append(told)
+    four, *folds = lists
+    return Mentions(None if four is None else four.numbers, *folds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,22 +201,22 @@ def _numbers(values: Iterable[int]) -> Array:
     return np.array(list(values), np.uint64)
 
 
-def _pack(numbers: Array | None) -> bytes:
+def _pack(told: Folds | None) -> bytes:
     """Distances, one octet of all of them behind the other: those of neighbours are small."""
-    if numbers is None:
-        return _COUNT.pack(_UNTOLD, 0)
-    distances = np.diff(numbers.astype("<u4"), prepend=np.uint32(0)).astype("<u4")
+    if told is None:
+        return _COUNT.pack(_UNTOLD, 0, 0)
+    distances = np.diff(told.numbers.astype("<u4"), prepend=np.uint32(0)).astype("<u4")
     packed = zlib.compress(distances.view(np.uint8).reshape(-1, 4).T.tobytes())
-    return _COUNT.pack(len(numbers), len(packed)) + packed
+    return _COUNT.pack(len(told.numbers), told.dropped, len(packed)) + packed
 
 
-def _unpack(octets: bytes, position: int) -> tuple[Array | None, int]:
+def _unpack(octets: bytes, position: int) -> tuple[Folds | None, int]:
     try:
-        count, length = _COUNT.unpack_from(octets, position)
+        count, dropped, length = _COUNT.unpack_from(octets, position)
         position += _COUNT.size
         if count == _UNTOLD:
             return None, position
-        if count > MOST:
+        if count > MOST or dropped >= TEXT_BITS:
             raise ValueError("there are more than there can be")
         plain = zlib.decompressobj().decompress(octets[position : position + length], 4 * count + 1)
     except (struct.error, zlib.error) as error:
@@ -197,4 +224,4 @@ def _unpack(octets: bytes, position: int) -> tuple[Array | None, int]:
     if len(plain) != 4 * count:
         raise ValueError("a list is cut")
     distances = np.frombuffer(plain, np.uint8).reshape(4, -1).T.copy().view("<u4").reshape(-1)
-    return np.cumsum(distances, dtype=np.uint32), position + length
+    return Folds(np.cumsum(distances, dtype=np.uint32), dropped), position + length

@@ -180,6 +180,7 @@ def test_a_scan_of_everything_is_not_told_and_rules_nothing_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mentioning, "MOST", 9)
+    monkeypatch.setattr(mentions, "MOST", 9)
     first = int(IPv4Address("10.0.0.0"))
     six = int(IPv6Address("fd00::"))
     found = told(
