@@ -333,7 +333,7 @@ def test_a_hold_on_a_public_address_keeps_whoever_may_have_stood_behind_it(
     assert world.purge().rows.sessions == 3 - kept
 
 
-def unheard(key: str, begin: datetime, closed_at: datetime, cause: CloseCause) -> NetworkSession:
+def unheard(key: str, begin: datetime, closed_at: datetime, cause: str) -> NetworkSession:
     """A session that was heard of when it began, and closed without a stop."""
     row = session(key, begin, begin)[0]
     assert isinstance(row, NetworkSession)

@@ -141,19 +141,23 @@ def test_a_hold_keeps_what_was_received_in_its_period_and_not_more(tmp_path: Pat
 def test_a_hold_keeps_what_a_look_up_of_its_period_reads(
     kind: str, events: int, kept: range
 ) -> None:
-    lines = [
-        Entry(
-            seq=day + 1, kind=kind, node="node", path=f"{kind}/{day}", nat_events=events,
-            **dict.fromkeys(
-                (
-                    "written_ms", "received_min_ms", "received_max_ms",
-                    "active_min_ms", "active_max_ms",
-                ),
-                NOON + day * DAY_MS,
-            ),
+    lines = []
+    for day in range(130):
+        at = NOON + day * DAY_MS
+        lines.append(
+            Entry(
+                seq=day + 1,
+                kind=kind,
+                node="node",
+                path=f"{kind}/{day}",
+                nat_events=events,
+                written_ms=at,
+                received_min_ms=at,
+                received_max_ms=at,
+                active_min_ms=at,
+                active_max_ms=at,
+            )
         )
-        for day in range(130)
-    ]  # fmt: skip
     timeline = Timeline(lines, [], NOON + 130 * DAY_MS)
     found = plan_purge(lines, timeline, 90, (hold(6, 8, until=400),))
     assert [entry.path for entry in found.held] == [f"{kind}/{day}" for day in kept]
