@@ -277,6 +277,16 @@ def test_inbound_flows_are_found_by_their_destination_before_translation(
     assert [one["inside_port"] for one in found["candidates"]] == [40_000]
 
 
+def test_who_had_it_is_said_though_nobody_is_known_there(site: Site, database: Database) -> None:
+    archive_flows(site, Flow())
+    asked = ("--at", SENT.isoformat(), "--address", PUBLIC, "--port", "50000")
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert (found["outcome"], found["candidates"]) == ("none", [])
+    said = site.yuenyan("lookup", *asked, "--case", "1", "--reason", "x").stdout
+    assert "10.1.2.3" in said and "40000" in said and "flow:flow/" in said
+    assert "Nobody had it" not in said and "no session of this address is known" in said
+
+
 def test_an_inside_address_is_resolved_straight(site: Site, database: Database) -> None:
     add_session(database, "k1", "somchai", "10.1.2.3", -600, -100)
     add_session(database, "k2", "malee", "10.1.2.3", -50, None)
