@@ -75,7 +75,7 @@ def print_candidates(answer: Mapping[str, Any]) -> None:
     """Outcome, who it may have been, and what the answer rests on."""
     from yuenyan.commands.tables import print_table
 
-    nameless = [] if answer["candidates"] else answer["translations"]
+    nameless = answer.get("nameless", ())
     said = UNKNOWN if nameless and answer["outcome"] == "none" else OUTCOMES[answer["outcome"]]
     click.echo(f"[{answer['confidentiality']}] {said}")
     if nameless:
