@@ -85,6 +85,7 @@ def lookup_schemas() -> dict[str, Any]:
             outcome={"type": "string", "enum": ["single", "ambiguous", "none", "gap"]},
             asked={"type": "object"},
             candidates={"type": "array", "items": candidate},
+            nameless={"type": "array", "items": {"type": "object"}},
             gaps={"type": "array", "items": {"type": "object"}},
             interpretation=_object(thai=_TEXT, western=_TEXT, utc=_TEXT, note=_TEXT),
             tolerance=_object(

@@ -61,7 +61,11 @@ class Found:
     def cited(self) -> set[str]:
         """Records that the answer rests on, whenever they came."""
         answer = self.answer or {}
-        told = (*answer.get("candidates", ()), *answer.get("translations", ()))
+        told = [
+            one
+            for name in ("candidates", "translations", "nameless")
+            for one in answer.get(name, ())
+        ]
         return {record for one in told for record in one["evidence"]}
 
     @property
@@ -138,7 +142,9 @@ def _find_address(
         # The others whom it names were not asked for.
         found.narrowed = True
         told = [one for one in answer["translations"] if one["inside_address"] in found.addresses]
-        found.answer = {**answer, "candidates": kept, "translations": told, "narrowed": True}
+        found.answer = {
+            **answer, "candidates": kept, "translations": told, "nameless": [], "narrowed": True
+        }  # fmt: skip
     flows = _flows(reader, [_asked(ip_network(subject.address), found.window)])
     found.flows = [flow for flow in flows if _bears(flow, found)]
     # Translations begin before the period and end after it.

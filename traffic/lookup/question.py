@@ -81,6 +81,7 @@ class LookupAnswer(TypedDict, total=False):
     asked: dict[str, Any]
     candidates: list[dict[str, Any]]
     translations: list[dict[str, Any]]
+    nameless: list[dict[str, Any]]
     gaps: list[dict[str, Any]]
     warnings: list[str]
     pending_until: str | None

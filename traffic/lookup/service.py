@@ -57,6 +57,9 @@ LOOKED_AT_LEAST = timedelta(minutes=10)
 """How far beyond the asked tolerance it is told what would change: clocks that are off are off
 by minutes, seldom more."""
 
+MAX_NAMELESS = 20
+"""Inside addresses of nobody known that an answer shows: enough to look for the equipment."""
+
 MAX_TRANSLATIONS = 2000
 """Inside addresses listed behind one public address; beyond it the answer says so."""
 
@@ -162,6 +165,9 @@ def run_lookup(
         },
         "candidates": candidates,
         "translations": [_translation(one, zone) for one in found],
+        "nameless": [_seen(one, zone) for one in _nameless(evidence, result, window, clock_error)]
+        if view.reach.is_whole
+        else [],
         "gaps": cut_gaps(view, [gap_tree(gap, zone) for gap in result.gaps]),
         "warnings": _warnings(config, question, window, evidence, result, now),
         "pending_until": None if pending is None else to_rfc3339(pending.to_at, zone),
@@ -197,6 +203,20 @@ def run_lookup(
     )
     answer["elapsed_ms"] = round((time.monotonic() - started) * 1000)
     return answer
+
+
+def _nameless(
+    evidence: _Evidence, result: Attribution, window: Window, clock_error: timedelta
+) -> Sequence[Binding]:
+    """What stood behind the address then, where nobody known stood there."""
+    if result.candidates:
+        return ()
+    open_then = [
+        one
+        for one in evidence.bindings
+        if window.overlaps(one.from_at - clock_error, one.to_at + clock_error)
+    ]
+    return open_then[:MAX_NAMELESS]
 
 
 def _limits(
@@ -381,6 +401,16 @@ def _candidate(one: Candidate, question: Question, zone: str) -> dict[str, Any]:
         tree["from"] = to_rfc3339(span.from_at, zone)
         tree["to"] = to_rfc3339(span.to_at, zone)
     return tree
+
+
+def _seen(one: Binding, zone: str) -> dict[str, Any]:
+    return {
+        "inside_address": one.inside_address,
+        "inside_port": one.inside_port,
+        "from": to_rfc3339(one.from_at, zone),
+        "to": to_rfc3339(one.to_at, zone),
+        "evidence": list(one.evidence),
+    }
 
 
 def _translation(one: Translation, zone: str) -> dict[str, Any]:

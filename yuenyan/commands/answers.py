@@ -54,6 +54,10 @@ OUTCOMES = {
 }
 
 
+UNKNOWN = "Somebody had it of whom the records name no one: no session of this address is known."
+"""Said for `none` where it was seen which inside address had it."""
+
+
 def print_answer_json(answer: Mapping[str, Any]) -> None:
     """One JSON document. Not by commands.tables, whose imports take as long as the reading."""
     click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
@@ -71,7 +75,20 @@ def print_candidates(answer: Mapping[str, Any]) -> None:
     """Outcome, who it may have been, and what the answer rests on."""
     from yuenyan.commands.tables import print_table
 
-    click.echo(f"[{answer['confidentiality']}] {OUTCOMES[answer['outcome']]}")
+    nameless = answer.get("nameless", ())
+    said = UNKNOWN if nameless and answer["outcome"] == "none" else OUTCOMES[answer["outcome"]]
+    click.echo(f"[{answer['confidentiality']}] {said}")
+    if nameless:
+        print_table(
+            ("inside address", "port", "from", "to"),
+            [
+                (one["inside_address"], one["inside_port"], one["from"], one["to"])
+                for one in nameless
+            ],
+        )
+        for one in nameless:
+            for record in one["evidence"]:
+                click.echo(f"  {record}")
     if answer["candidates"]:
         print_table(
             ("account", "name", "mac", "inside address", "port", "nas", "from", "to"),

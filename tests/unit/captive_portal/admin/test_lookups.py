@@ -18,6 +18,8 @@ from identity.office import Office
 from identity.services import audit, officers, people
 from tests.unit.captive_portal.admin import seed
 from tests.unit.captive_portal.admin.conftest import Officer
+from traffic.archive.kinds import NAT
+from traffic.archive.tables import TableArchive
 
 ZONE = "Asia/Bangkok"
 NAME = "พิมพ์ชนก น้ำผึ้งป่า"
@@ -80,6 +82,20 @@ def test_an_answer_without_anybody_does_not_say_that_there_is_no_other(
     assert "the records that are there show nobody" in text and "no second one" not in text
     thai = admin.post("/lookup/?lang=th", "/lookup/", **asked).text
     assert "ก็ไม่พบผู้ใดในข้อมูลที่มีอยู่" in thai and "ก็ไม่มีรายอื่น" not in thai
+
+
+def test_an_inside_address_of_nobody_known_is_shown(admin: Officer, office: Office) -> None:
+    at_ms = int((office.clock() - timedelta(minutes=5)).timestamp() * 1000)
+    line = {
+        "received_at": at_ms, "source": "10.0.0.1", "event": "create", "protocol": 6,
+        "inside_address": "10.88.0.7", "inside_port": 40_000,
+        "outside_address": "198.51.100.7", "outside_port": 50_000,
+    }  # fmt: skip
+    TableArchive(office.config.data_dir / "archive", "node").append(NAT, [line])
+    asked = {**question(office), "address": "198.51.100.7", "port": "50000"}
+    text = admin.post("/lookup/", "/lookup/", **asked).text
+    assert "<code>10.88.0.7:40000</code>" in text and "nat:nat/" in text
+    assert "no session is known for this address" in text
 
 
 def test_unlocking_is_an_act_of_its_own_and_shows_the_names(admin: Officer, office: Office) -> None:

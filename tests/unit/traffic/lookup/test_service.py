@@ -275,6 +275,43 @@ def test_inbound_flows_are_found_by_their_destination_before_translation(
     assert [one["inside_port"] for one in found["candidates"]] == [40_000]
 
 
+def test_who_had_it_is_said_though_nobody_is_known_there(site: Site, database: Database) -> None:
+    archive_flows(site, Flow())
+    asked = ("--at", SENT.isoformat(), "--address", PUBLIC, "--port", "50000")
+    found = ask(site, database, PUBLIC, port=50_000)
+    assert (found["outcome"], found["candidates"]) == ("none", [])
+    said = site.yuenyan("lookup", *asked, "--case", "1", "--reason", "x").stdout
+    assert "10.1.2.3" in said and "40000" in said and "flow:flow/" in said
+    assert "Nobody had it" not in said and "no session of this address is known" in said
+    (one,) = found["nameless"]
+    assert (one["inside_address"], one["inside_port"]) == ("10.1.2.3", 40_000)
+    later = (SENT + timedelta(hours=1)).isoformat()
+    said = site.yuenyan("lookup", "--at", later, *asked[2:], "--case", "1", "--reason", "x").stdout
+    assert "Nobody had it" in said and "10.1.2.3" not in said
+
+
+def test_a_translation_of_another_hour_is_no_sign_that_somebody_had_it(
+    site: Site, database: Database
+) -> None:
+    paths = collector_paths(site.config)
+    paths.make()
+    archivist = Archivist(site.config, paths, Counters())
+    archivist.recover()
+    for number, (seconds, event) in enumerate(((-7200, MADE), (-7100, ENDED)), 1):
+        at = SECONDS + seconds
+        octets = struct.pack("!Q", at * 1000) + bytes([10, 1, 2, 3, 203, 0, 113, 9])
+        octets += ip_address(PUBLIC).packed + struct.pack("!HHHBB", 40_000, 443, 50_000, 6, event)
+        datagram = ipfix.message(
+            ipfix.template_set(256, NAT_EVENT), ipfix.data_set(256, [octets]),
+            sequence=number, seconds=at,
+        )  # fmt: skip
+        write_spool(paths.spool, number, record(datagram, received_ns=at * 10**9 + 10**8))
+        archivist.consume(closed_files(paths.spool))
+    assert ask(site, database, PUBLIC, port=50_000)["nameless"] == []
+    then = SENT - timedelta(seconds=7150)
+    assert len(ask(site, database, PUBLIC, port=50_000, at=then)["nameless"]) == 1
+
+
 def test_an_inside_address_is_resolved_straight(site: Site, database: Database) -> None:
     add_session(database, "k1", "somchai", "10.1.2.3", -600, -100)
     add_session(database, "k2", "malee", "10.1.2.3", -50, None)
