@@ -23,3 +23,9 @@ class Inside:
         if isinstance(address, IPv4Address):
             return any(address in network for network in self.four)
         return any(address in network for network in self.six)
+
+    def covers(self, network: IPv4Network | IPv6Network) -> bool:
+        """True when one prefix has every address of `network`: its ends may lie in two."""
+        if isinstance(network, IPv4Network):
+            return any(network.subnet_of(prefix) for prefix in self.four)
+        return any(network.subnet_of(prefix) for prefix in self.six)

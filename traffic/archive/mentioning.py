@@ -154,10 +154,13 @@ def _events(batch: FlowBatch) -> Folds | None:
     for some in _parts([rows]):
         # What FlowReader.find_translations looks for, outbound and inbound.
         for side in ("nat_src", "dst"):
-            low = _of(batch, f"{side}6_low", some) | _of(batch, f"{side}4", some)
-            high = _of(batch, f"{side}6_high", some)
-            marks[fold_outside(high, low, _of(batch, f"{side}_port", some))] = True
-            marks[fold_outside(high, low, None)] = True
+            port, four = _of(batch, f"{side}_port", some), _of(batch, f"{side}4", some)
+            high, low = _of(batch, f"{side}6_high", some), _of(batch, f"{side}6_low", some)
+            # A record may have an address of either family on one side.
+            for upper, lower in ((np.zeros_like(four), four), (high, low)):
+                told = (upper | lower) != 0
+                marks[fold_outside(upper[told], lower[told], port[told])] = True
+                marks[fold_outside(upper[told], lower[told], None)] = True
         if np.count_nonzero(marks) > MOST:
             return None
     return thin(np.flatnonzero(marks), SIX_BITS)

@@ -93,6 +93,8 @@ def rules_out(mentions: Mentions, about: About) -> bool:
         return _lacks_six(mentions.six, about.network)
     if isinstance(about, EventsOf):
         high, low = divmod(int(about.address), _HALF)
+        if not (high or low):
+            return False  # records without an address of its family seem to have this one
         # A record that does not tell its port is a candidate of every port.
         ports = None if about.port is None else _numbers([about.port, 0])
         wanted = fold_outside(_numbers([high]), _numbers([low]), ports)

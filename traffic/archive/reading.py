@@ -199,7 +199,7 @@ class FlowReader:
     def _choose(self, asked: Asked) -> tuple[list[Entry], list[Entry]]:
         """(segments where the sort key finds every flow of the client, the others)."""
         network = asked.network
-        if not (self.inside.has(network[0]) and self.inside.has(network[-1])):
+        if not self.inside.covers(network):
             return [], self.index.find("flow", asked.from_ms, asked.to_ms)
         about = FlowsOf(network, self.inside.digest)
         entries = self.index.find("flow", asked.from_ms, asked.to_ms, about=about)

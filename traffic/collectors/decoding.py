@@ -56,6 +56,9 @@ among them takes a seventh of decoding."""
 
 _STOP = b"stop\n"
 
+_NOT_THE_FILE = (OSError, ArchiveError, BackendUnavailable)
+"""The disk or the archive is at fault: a spool file is tried again, never refused."""
+
 log = logging.get_logger(__name__)
 
 
@@ -119,7 +122,7 @@ class DecodingLoop:
         started = time.monotonic()
         try:
             flows = self._archivist.consume(files)
-        except (OSError, ArchiveError) as error:
+        except _NOT_THE_FILE as error:
             log.error("archiving_failed", error=str(error), retry_seconds=_RETRY_SECONDS)
             self._archivist.recover()
             time.sleep(_RETRY_SECONDS)
@@ -138,7 +141,7 @@ class DecodingLoop:
         for path in files:
             try:
                 self._archivist.consume([path])
-            except (OSError, ArchiveError):
+            except _NOT_THE_FILE:
                 self._archivist.recover()
                 return
             except Exception:

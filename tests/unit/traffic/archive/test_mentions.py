@@ -129,6 +129,24 @@ def test_events_of_ipv6_are_found_too() -> None:
         assert rules_out(found, EventsOf(public + 1, port))
 
 
+def test_an_event_with_outside_addresses_of_both_families_is_found_by_either() -> None:
+    """As of a template that has room for both, and a gateway that fills both."""
+    four, six = ip_address("203.0.113.7"), IPv6Address("2001:db8::7")
+    batch = events((str(four), 4000, "0.0.0.0", 0))
+    batch.columns["nat_src6_high"] = np.array([int(six) >> 64], np.uint64)
+    batch.columns["nat_src6_low"] = np.array([int(six) & (1 << 64) - 1], np.uint64)
+    found = told(batch)
+    for port in (4000, None):
+        assert not rules_out(found, EventsOf(four, port))
+        assert not rules_out(found, EventsOf(six, port))
+        assert rules_out(found, EventsOf(four + 1, port))
+
+
+def test_no_record_is_ruled_out_for_an_address_that_stands_for_none() -> None:
+    found = told(events(("203.0.113.7", 4000, "198.51.100.9", 80)))
+    assert not rules_out(found, EventsOf(ip_address("::"), None))
+
+
 def test_ordinary_flows_are_no_events() -> None:
     found = told(events(("203.0.113.7", 4000, "198.51.100.9", 80), event=0))
     assert rules_out(found, EventsOf(ip_address("203.0.113.7"), 4000))

@@ -57,7 +57,9 @@ class Site:
         clients = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
         self.entries = [self.add(minute, clients[minute:]) for minute in range(3)]
 
-    def add(self, minute: int, clients: Sequence[str], port: int = 0) -> Entry:
+    def add(
+        self, minute: int, clients: Sequence[str], port: int = 0, inside: Inside = INSIDE
+    ) -> Entry:
         """A segment; with `port`, of translations to that port outside that were made."""
         rows = len(clients)
         at = np.full(rows, BASE_MS + minute * MINUTE_MS)
@@ -74,7 +76,7 @@ class Site:
                 "nat_src_port": np.full(rows, port, np.uint16),
                 "nat_event": np.ones(rows, np.uint8),
             }
-        segment = SegmentWriter(self.archive, INSIDE).write(
+        segment = SegmentWriter(self.archive, inside).write(
             FlowBatch(rows, columns, ("192.0.2.1",)), f"{HERE}/node-{minute:012d}.parquet"
         )
         manifest = Manifest(self.archive)
@@ -135,6 +137,16 @@ def test_a_question_for_somebody_outside_or_by_other_prefixes_has_all_of_them(si
     site.leave()
     assert site.flows("198.51.100.7") == 6
     assert site.here() == [0, 1, 2]
+
+
+def test_a_prefix_that_begins_and_ends_inside_is_not_all_inside(tmp_path: Path) -> None:
+    """Of who is between two inside prefixes no segment tells, and none is sorted by them."""
+    site = Site(tmp_path)
+    ends = Inside(("198.51.100.0/32", "198.51.100.15/32"))
+    site.entries = [site.add(3, ("203.0.113.9",), inside=ends)]  # to 198.51.100.7
+    for _ in ("here", "away"):
+        assert site.flows("198.51.100.0/28", ends) == 7
+        site.leave()
 
 
 def test_what_was_written_over_on_this_disk_hides_nobody(site: Site) -> None:
