@@ -145,7 +145,7 @@ class FlowReader:
             inbound += f" AND ({_on_side('src', goal)} OR {unsaid})"
             if destination_port is not None:
                 outbound += f" AND (dst_port IN (0, {int(destination_port)}) OR {silent})"
-                inbound += f" AND (src_port = {int(destination_port)} OR {unsaid})"
+                inbound += f" AND (src_port IN (0, {int(destination_port)}) OR {unsaid})"
         during = f"{_during(from_ms, to_ms)} AND nat_event {'<>' if events else '='} 0"
         if protocols:
             numbers = (UNTOLD, *protocols)

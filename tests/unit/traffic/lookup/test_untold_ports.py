@@ -26,6 +26,8 @@ BARE = ((323, 8), (8, 4), (225, 4), (230, 1))
 """Time, inside and outside address, natEvent: no port and no protocol."""
 FLOW = ((152, 8), (153, 8), (8, 4), (12, 4), (225, 4), (7, 2), (11, 2), (4, 1))
 """A flow with the outside address and without the outside port."""
+BACK = ((152, 8), (153, 8), (8, 4), (12, 4), (226, 4), (4, 1))
+"""A flow from outside to the outside address, and where it went inside; no port at all."""
 
 
 def archive(site: Site, fields: tuple[tuple[int, int], ...], *records: bytes) -> None:
@@ -69,5 +71,25 @@ def test_a_flow_without_its_outside_port_is_a_candidate_beside_one_that_has_it(
     archive_flows(site, Flow())
     archive(site, FLOW, flow("10.1.2.4", 50_000))
     found = ask(site, database, PUBLIC, port=50_000, protocol="tcp")
+    assert {one["user_name"] for one in found["candidates"]} == {"somchai", "malee"}
+    assert found["outcome"] == "ambiguous"
+
+
+def test_a_flow_back_without_ports_is_a_candidate_whatever_port_it_came_from(
+    site: Site, database: Database
+) -> None:
+    """As one on the way out is: `destination` tells apart those who say where they went."""
+    add_session(database, "k1", "somchai", "10.1.2.3", -600, 600)
+    add_session(database, "k2", "malee", "10.1.2.4", -600, 600)
+    archive(site, FLOW, flow("10.1.2.3", 50_000))
+    times = struct.pack("!QQ", (SECONDS - 5) * 1000, SECONDS * 1000)
+    ends = b"".join(ip_address(one).packed for one in ("203.0.113.9", PUBLIC, "10.1.2.4"))
+    archive(site, BACK, times + ends + bytes([6]))
+    found = ask(
+        *(site, database, PUBLIC),
+        port=50_000,
+        protocol="tcp",
+        destination="203.0.113.9:443",
+    )
     assert {one["user_name"] for one in found["candidates"]} == {"somchai", "malee"}
     assert found["outcome"] == "ambiguous"
