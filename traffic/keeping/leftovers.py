@@ -19,11 +19,12 @@ from common.logging import get_logger
 CERTAIN = timedelta(days=1)
 """Nothing takes a day to be written, and no clock is put so far by daylight saving."""
 
+# Linux counts processes to 4,194,304: eight digits are a day, of a copy that somebody made.
 _HALVES = re.compile(
     r"""
     .+\.aside                                           # segments, time stamps
-    | .+\.(json|jsonl|index|checkpoint)\.\d+            # lists of the archive, by process number
-    | .+\.\d+\.tmp                                      # metrics
+    | .+\.(json|jsonl|index|checkpoint)\.\d{1,7}        # lists of the archive, by process number
+    | .+\.\d{1,7}\.tmp                                  # metrics
     | \..+\.[a-z0-9_]{8}                                # certificates and keys
     """,
     re.VERBOSE,

@@ -35,6 +35,7 @@ WHOLE = (
     "metrics/radius-0.prom",
     "keys/server.pem",
     "yuenyan.db-wal",
+    "archive/manifest.jsonl.20261120",  # somebody's own copy, by its day
 )
 
 
