@@ -36,8 +36,8 @@ from traffic.lookup.samples import find_samples
 
 ROUNDS = int(os.environ.get("YUENYAN_ROUNDS", "1"))
 SEED = int(os.environ.get("YUENYAN_SEED", "4"))
-SEGMENTS = 10
-QUESTIONS = 20
+SEGMENTS = 7
+QUESTIONS = 9
 
 BASE_MS = 1_790_000_000_000
 PREFIXES = (
