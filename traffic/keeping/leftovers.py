@@ -19,7 +19,8 @@ from common.logging import get_logger
 CERTAIN = timedelta(days=1)
 """Nothing takes a day to be written, and no clock is put so far by daylight saving."""
 
-_WRITTEN = re.compile(r".+\.aside|[\w-]+\.(json|index|checkpoint)\.\d+")
+# Linux counts processes to 4,194,304: eight digits are a day, of a copy that somebody made.
+_WRITTEN = re.compile(r".+\.aside|[\w-]+\.(json|index|checkpoint)\.\d{1,7}")
 """Segments and time stamps; lists, by the number of the process."""
 
 _SECRET = re.compile(r"\..+\.[a-z0-9_]{8}")
@@ -27,7 +28,7 @@ _HALVES = {
     "archive": _WRITTEN,
     "collector": _WRITTEN,
     "witnesses": _WRITTEN,
-    "metrics": re.compile(r".+\.\d+\.tmp"),
+    "metrics": re.compile(r".+\.\d{1,7}\.tmp"),
     "ca": _SECRET,
     "keys": _SECRET,
 }

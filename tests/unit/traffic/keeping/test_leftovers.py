@@ -41,6 +41,7 @@ WHOLE = (
     "backup/somebody.aside",
     "archive/manifest.torn",
     "metrics/own-script.tmp",
+    "archive/manifest.jsonl.20261120",  # somebody's own copy, by its day
 )
 
 
