@@ -38,9 +38,11 @@ def test_the_folder_of_a_killed_server_goes_with_its_workers_or_at_the_next_star
                 "worker-0.sock",
                 "worker-1.sock",
             ]
+            workers = children_of(server.process.pid)
             kill(server.process.pid)
             server.process.wait(10)
-            wait_until(lambda: not list(Path(name).iterdir()), 20, "the workers leave the folder")
+            wait_until(lambda: not any(map(is_alive, workers)), 60, "the workers do not drain")
+            assert list(Path(name).iterdir()) == []
 
         with started(live.site, "radius") as server:
             wait_for_workers(live, server)
