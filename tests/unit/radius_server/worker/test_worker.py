@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -155,9 +156,10 @@ def test_a_reply_that_cannot_be_made_takes_no_other_along(
 def test_an_account_disabled_while_its_login_waits_is_refused(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = bench.worker._store.check_password
+    checked, is_turned = bench.worker._store.check_password, threading.Event()
 
     def slowly(*arguments: Any) -> Any:
+        is_turned.wait(20)  # or the turn that asks might take the answer up, too
         with bench.office.database.write() as session:
             people.set_state(session, bench.office, "somchai", "suspended", "test")
         return checked(*arguments)
@@ -165,6 +167,7 @@ def test_an_account_disabled_while_its_login_waits_is_refused(
     monkeypatch.setattr(bench.worker._store, "check_password", slowly)
     bench.auth.waiting = [_login(1)]
     bench.turn()
+    is_turned.set()
     wait_until(lambda: bench.worker._questions._answered, 20, "argon2 takes too long")
     bench.worker._next_poll = 0.0  # half a second later
     assert bench.until_answered(1) == REJECT
@@ -187,9 +190,10 @@ def test_a_restart_that_is_told_late_is_noted_when_it_was(bench: Bench) -> None:
 def test_a_login_whose_password_was_changed_while_it_waited_is_asked_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = bench.worker._store.check_password
+    checked, is_turned = bench.worker._store.check_password, threading.Event()
 
     def slowly(*arguments: Any) -> Any:
+        is_turned.wait(20)  # or the turn that asks might take the answer up, too
         with bench.office.database.write() as session:
             hashed = bench.office.passwords.hash("another password")
             people.set_password(session, bench.office, "somchai", hashed, "test")
@@ -199,6 +203,7 @@ def test_a_login_whose_password_was_changed_while_it_waited_is_asked_again(
         patched.setattr(bench.worker._store, "check_password", slowly)
         bench.auth.waiting = [first := _login(1)]
         bench.turn()
+        is_turned.set()
         wait_until(lambda: bench.worker._questions._answered, 20, "argon2 takes too long")
     bench.worker._next_poll = 0.0  # half a second later
     bench.turn()
